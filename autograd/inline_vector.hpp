@@ -1,0 +1,149 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <iterator>
+#include <memory>
+#include <new>
+#include <ranges>
+#include <utility>
+
+namespace autograd {
+
+/// A vector whose first N elements live inside the object: shapes and argument lists that never
+/// allocate in practice. Elements need a non-throwing move.
+template <class T, std::size_t N>
+class InlineVector {
+ public:
+  using value_type = T;
+  using iterator = T*;
+  using const_iterator = const T*;
+
+  InlineVector() noexcept {}
+  explicit InlineVector(std::size_t n, const T& value = T()) { resize(n, value); }
+  InlineVector(std::initializer_list<T> values) { append(values.begin(), values.end()); }
+  template <class It>
+  InlineVector(It first, It last) {
+    append(first, last);
+  }
+  /// From any other range of elements, such as a std::vector.
+  template <std::ranges::input_range R>
+    requires(!std::derived_from<std::remove_cvref_t<R>, InlineVector> &&
+             std::convertible_to<std::ranges::range_reference_t<R>, T>)
+  InlineVector(const R& range) {
+    append(range.begin(), range.end());
+  }
+  InlineVector(const InlineVector& o) { append(o.begin(), o.end()); }
+  InlineVector(InlineVector&& o) noexcept { steal(o); }
+  InlineVector& operator=(const InlineVector& o) {
+    if (this != &o) {
+      clear();
+      append(o.begin(), o.end());
+    }
+    return *this;
+  }
+  InlineVector& operator=(InlineVector&& o) noexcept {
+    if (this != &o) {
+      destroy();
+      steal(o);
+    }
+    return *this;
+  }
+  ~InlineVector() { destroy(); }
+
+  std::size_t size() const noexcept { return size_; }
+  bool empty() const noexcept { return size_ == 0; }
+  T* data() noexcept { return data_; }
+  const T* data() const noexcept { return data_; }
+  T* begin() noexcept { return data_; }
+  T* end() noexcept { return data_ + size_; }
+  const T* begin() const noexcept { return data_; }
+  const T* end() const noexcept { return data_ + size_; }
+  T& operator[](std::size_t i) noexcept { return data_[i]; }
+  const T& operator[](std::size_t i) const noexcept { return data_[i]; }
+  T& front() noexcept { return data_[0]; }
+  const T& front() const noexcept { return data_[0]; }
+  T& back() noexcept { return data_[size_ - 1]; }
+  const T& back() const noexcept { return data_[size_ - 1]; }
+
+  void push_back(T value) {
+    if (size_ == capacity_) grow(std::size_t{2} * capacity_);
+    ::new (data_ + size_) T(std::move(value));
+    ++size_;
+  }
+  void pop_back() noexcept { data_[--size_].~T(); }
+  template <class It>
+  void append(It first, It last) {
+    if constexpr (std::forward_iterator<It>) {
+      const auto n = size_ + static_cast<std::size_t>(std::distance(first, last));
+      if (n > capacity_) grow(std::max<std::size_t>(n, std::size_t{2} * capacity_));
+    }
+    for (; first != last; ++first) push_back(*first);
+  }
+  T* insert(T* at, T value) {
+    const auto i = at - data_;
+    push_back(std::move(value));
+    std::rotate(data_ + i, data_ + size_ - 1, data_ + size_);
+    return data_ + i;
+  }
+  T* erase(T* at) {
+    std::move(at + 1, end(), at);
+    pop_back();
+    return at;
+  }
+  void clear() noexcept {
+    std::destroy(begin(), end());
+    size_ = 0;
+  }
+  void resize(std::size_t n, const T& value = T()) {
+    if (n > capacity_) grow(n);
+    while (size_ > n) pop_back();
+    for (; size_ < n; ++size_) ::new (data_ + size_) T(value);
+  }
+
+  friend bool operator==(const InlineVector& a, const InlineVector& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end());
+  }
+
+ private:
+  T* inline_data() noexcept { return reinterpret_cast<T*>(buffer_); }
+  bool is_inline() const noexcept { return data_ == reinterpret_cast<const T*>(buffer_); }
+
+  // Out of line: it is rare, and the fast paths stay small.
+  [[gnu::noinline]] void grow(std::size_t capacity) {
+    T* fresh = std::allocator<T>().allocate(capacity);
+    for (std::size_t i = 0; i < size_; ++i) ::new (fresh + i) T(std::move(data_[i]));
+    const std::uint32_t n = size_;
+    destroy();
+    data_ = fresh;
+    size_ = n;
+    capacity_ = static_cast<std::uint32_t>(capacity);
+  }
+  void destroy() noexcept {
+    clear();
+    if (!is_inline()) std::allocator<T>().deallocate(data_, capacity_);
+    data_ = inline_data();
+    capacity_ = N;
+  }
+  // Takes o's elements; this object holds none and no heap block.
+  void steal(InlineVector& o) noexcept {
+    if (o.is_inline()) {
+      for (std::size_t i = 0; i < o.size_; ++i) ::new (data_ + i) T(std::move(o.data_[i]));
+      size_ = o.size_;
+      o.clear();
+    } else {
+      data_ = std::exchange(o.data_, o.inline_data());
+      size_ = std::exchange(o.size_, 0);
+      capacity_ = std::exchange(o.capacity_, static_cast<std::uint32_t>(N));
+    }
+  }
+
+  T* data_ = inline_data();
+  std::uint32_t size_ = 0;
+  std::uint32_t capacity_ = N;
+  alignas(T) unsigned char buffer_[N * sizeof(T)];
+};
+
+}  // namespace autograd

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <span>
+
+#include "autograd/tensor.hpp"
+
+/// Loops over broadcast operands. Internal.
+namespace autograd::internal {
+
+/// Visits every element of `out` in order, as runs of `inner()` elements, together with the places of the
+/// operands, which are contiguous tensors that broadcast to it. Axes that behave alike are joined first.
+class BroadcastLoop {
+ public:
+  /// A null shape is an operand without elements: its offsets stay 0.
+  BroadcastLoop(std::span<const Shape* const> operands, const Shape& out);
+
+  /// Elements per run; in a run operand k advances by inner_step(k), 1 or 0.
+  std::int64_t inner() const { return sizes_.back(); }
+  std::int64_t inner_step(std::size_t k) const { return strides_[(sizes_.size() - 1) * operands_ + k]; }
+
+  /// Calls f(offsets of the operands in elements, offset of out) for each run.
+  template <class F>
+  void run(F&& f) const {
+    if (empty_) return;
+    const std::size_t outer = sizes_.size() - 1;
+    InlineVector<std::int64_t, 8> index(sizes_.size(), 0), at(operands_, 0);
+    for (std::int64_t out_at = 0;; out_at += inner()) {
+      f(static_cast<const std::int64_t*>(at.data()), out_at);
+      std::size_t d = outer;
+      for (;;) {
+        if (d == 0) return;
+        --d;
+        for (std::size_t k = 0; k < operands_; ++k) at[k] += strides_[d * operands_ + k];
+        if (++index[d] < sizes_[d]) break;
+        for (std::size_t k = 0; k < operands_; ++k)
+          at[k] -= strides_[d * operands_ + k] * sizes_[d];
+        index[d] = 0;
+      }
+    }
+  }
+
+ private:
+  std::size_t operands_;
+  bool empty_;
+  InlineVector<std::int64_t, 8> sizes_;     // joined axes, outermost first; at least one
+  InlineVector<std::int64_t, 24> strides_;  // [axis][operand]
+};
+
+/// A new tensor with the elements of `t` broadcast to `shape`, off the tape.
+Tensor expanded(const Tensor& t, const Shape& shape);
+
+}  // namespace autograd::internal

@@ -1,0 +1,318 @@
+#include "autograd/elementwise.hpp"
+
+#include <fmt/format.h>
+
+#include "autograd/kernels/kernels.hpp"
+#include "autograd/ops/broadcast.hpp"
+#include "autograd/ops/internal.hpp"
+
+namespace autograd {
+namespace {
+
+using detail::Elementwise;
+using detail::ElementwiseInfo;
+
+std::size_t kernel_index(DType d) { return static_cast<std::size_t>(d); }
+
+// The operands of a formula (null: one that it does not use), with room for cotangent and result.
+struct Operands {
+  static constexpr std::size_t kMost = 10;
+  const Tensor* tensor[kMost];
+  std::size_t count = 0;
+  void add(const Tensor* t) { tensor[count++] = t; }
+};
+
+// Runs one kernel over broadcast operands.
+void run(detail::ElementwiseRun kernel, const void* formula, const Operands& in, Tensor& out) {
+  const std::int64_t n = out.numel();
+  if (n == 0) return;
+  const void* p[Operands::kMost];
+  std::int64_t step[Operands::kMost];
+  bool flat = true;
+  for (std::size_t k = 0; k < in.count; ++k) {
+    const Tensor* t = in.tensor[k];
+    p[k] = t ? t->raw() : nullptr;
+    step[k] = t && t->numel() == n;
+    flat &= !t || step[k] || t->numel() == 1;
+  }
+  if (flat) return kernel(formula, p, step, out.raw_mutable(), n);
+
+  const Shape* shapes[Operands::kMost];
+  for (std::size_t k = 0; k < in.count; ++k)
+    shapes[k] = in.tensor[k] ? &in.tensor[k]->shape() : nullptr;
+  const internal::BroadcastLoop loop({shapes, in.count}, out.shape());
+  if (loop.inner() < 16) {
+    // Runs too short for registers: spell the broadcast operands out first.
+    InlineVector<Tensor, Operands::kMost> spelt(in.count);
+    Operands full = in;
+    for (std::size_t k = 0; k < in.count; ++k) {
+      const Tensor* t = in.tensor[k];
+      if (!t || t->numel() == n || t->numel() == 1) continue;
+      spelt[k] = internal::expanded(*t, out.shape());
+      full.tensor[k] = &spelt[k];
+    }
+    return run(kernel, formula, full, out);
+  }
+  for (std::size_t k = 0; k < in.count; ++k) step[k] = loop.inner_step(k);
+  auto* o = static_cast<char*>(out.raw_mutable());
+  const auto out_bytes = static_cast<std::int64_t>(size_of(out.dtype()));
+  const void* at[Operands::kMost] = {};
+  loop.run([&](const std::int64_t* offsets, std::int64_t out_offset) {
+    for (std::size_t k = 0; k < in.count; ++k)
+      if (p[k])
+        at[k] = static_cast<const char*>(p[k]) +
+                offsets[k] * static_cast<std::int64_t>(size_of(in.tensor[k]->dtype()));
+    kernel(formula, at, step, o + out_offset * out_bytes, loop.inner());
+  });
+}
+
+// ---------------------------------------------------------------- built-in rows
+
+// The gradient of a row in tensor operations.
+template <class F>
+TensorList higher(const ElementwiseInfo& info, const Call& call) {
+  const Tensor& g = call.grad();
+  Tensor in[F::arity];
+  for (int i = 0; i < F::arity; ++i)
+    if (info.saves & save_input(static_cast<unsigned>(i)))
+      in[i] = call.input(static_cast<std::size_t>(i));
+  const Tensor y = info.saves & kSaveOutput ? call.output() : Tensor();
+  TensorList out;
+  [&]<int... I>(std::integer_sequence<int, I...>) {
+    auto one = [&]<int K>(std::integral_constant<int, K>) -> Tensor {
+      if constexpr (F::gradient_text[K] == "0")
+        return {};
+      else
+        return F::template gradient<K, Tensor>(g, in[I]..., y);
+    };
+    (out.push_back(call.needs(I) ? one(std::integral_constant<int, I>{}) : Tensor()), ...);
+  }(std::make_integer_sequence<int, F::arity>{});
+  return out;
+}
+
+template <class F>
+ElementwiseInfo builtin_info(kernels::ElementwiseId id) {
+  const auto& k = kernels::active().elementwise[static_cast<int>(id)];
+  ElementwiseInfo info;
+  info.name = F::name;
+  info.arity = F::arity;
+  info.value = {k.value[0], k.value[1], k.value[2]};
+  for (int i = 0; i < F::arity; ++i) {
+    info.gradient.push_back({k.gradient[i][0], k.gradient[i][1]});
+    const std::string_view text = F::gradient_text[i];
+    if (text == "g") info.passes |= 1u << i;
+    if (text == "0") info.blocks |= 1u << i;
+    for (int operand = 0; operand < F::arity; ++operand)
+      if (simd::mentions(text, F::operand_names[static_cast<std::size_t>(operand)]))
+        info.saves |= save_input(static_cast<unsigned>(operand));
+    if (simd::mentions(text, 'y')) info.saves |= kSaveOutput;
+  }
+  info.higher = higher<F>;
+  return info;
+}
+
+// A comparison: bool out, nothing recorded.
+struct Compare {
+  std::string_view text;
+  kernels::ElementwiseId id;
+
+  std::string_view name() const { return text; }
+  TensorSpec infer(const Inputs& in) const {
+    internal::check_same_dtype(text, in[0], in[1]);
+    return {shapes::broadcast(text, in[0].shape(), in[1].shape()), boolean};
+  }
+  void forward(const Inputs& in, Tensor& out) const {
+    Tensor a = in[0], b = in[1];
+    if (a.dtype() == boolean) a = a.to(int64), b = b.to(int64);
+    Operands operands;
+    operands.add(&a);
+    operands.add(&b);
+    run(kernels::active().elementwise[static_cast<int>(id)].value[kernel_index(a.dtype())], nullptr,
+        operands, out);
+  }
+};
+
+struct Where {
+  std::string_view name() const { return "where"; }
+  TensorSpec infer(const Inputs& in) const {
+    if (in[0].dtype() != boolean)
+      fail("where", "the condition must be bool, got {}", autograd::name(in[0].dtype()));
+    internal::check_same_dtype("where", in[1], in[2]);
+    return {shapes::broadcast("where",
+                              shapes::broadcast("where", in[0].shape(), in[1].shape()),
+                              in[2].shape()),
+            in[1].dtype()};
+  }
+  void forward(const Inputs& in, Tensor& out) const {
+    const Shape* shapes[] = {&in[0].shape(), &in[1].shape(), &in[2].shape()};
+    const internal::BroadcastLoop loop(shapes, out.shape());
+    dispatch(out.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const auto* c = static_cast<const bool*>(in[0].raw());
+      const auto* a = static_cast<const T*>(in[1].raw());
+      const auto* b = static_cast<const T*>(in[2].raw());
+      auto* o = static_cast<T*>(out.raw_mutable());
+      const auto sc = loop.inner_step(0), sa = loop.inner_step(1), sb = loop.inner_step(2);
+      loop.run([&](const std::int64_t* at, std::int64_t out_at) {
+        const bool* pc = c + at[0];
+        const T *pa = a + at[1], *pb = b + at[2];
+        T* po = o + out_at;
+        const std::int64_t n = loop.inner();
+        if (sc && sa && sb)
+          for (std::int64_t i = 0; i < n; ++i) po[i] = pc[i] ? pa[i] : pb[i];
+        else
+          for (std::int64_t i = 0; i < n; ++i) po[i] = pc[i * sc] ? pa[i * sa] : pb[i * sb];
+      });
+    });
+  }
+  unsigned saves() const { return save_input(0); }
+  TensorList backward(const Call& call) const {
+    const Tensor c = call.input(0), g = call.grad();
+    auto part = [&](std::size_t i, const Tensor& masked) {
+      return sum_to(masked, call.input_shape(i));
+    };
+    return {Tensor(), call.needs(1) ? part(1, where(c, g, 0.0)) : Tensor(),
+            call.needs(2) ? part(2, where(c, 0.0, g)) : Tensor()};
+  }
+};
+
+}  // namespace
+
+// ---------------------------------------------------------------- the operation
+
+TensorSpec Elementwise::infer(const Inputs& in) const {
+  for (std::size_t i = 1; i < in.size(); ++i) internal::check_same_dtype(info->name, in[0], in[i]);
+  const DType d = in[0].dtype();
+  if (d == boolean || !info->value[kernel_index(d)]) {
+    if (info->value[2]) fail(info->name, "needs numbers, got {}; convert with .to(int64)", autograd::name(d));
+    internal::check_floating(info->name, in[0]);
+  }
+  Shape shape = in[0].shape();
+  for (std::size_t i = 1; i < in.size(); ++i)
+    shape = shapes::broadcast(info->name, shape, in[i].shape());
+  return {std::move(shape), d};
+}
+
+void Elementwise::forward(const Inputs& in, Tensor& out) const {
+  Operands operands;
+  for (std::size_t i = 0; i < in.size(); ++i) operands.add(&in[i]);
+  run(info->value[kernel_index(out.dtype())], info->formula, operands, out);
+}
+
+TensorList Elementwise::backward(const Call& call) const {
+  TensorList result;
+  if (grad_enabled()) {
+    result = info->higher(*info, call);
+  } else {
+    Tensor g = call.take_grad();
+    Operands operands;
+    operands.add(&g);
+    for (std::size_t i = 0; i < info->arity; ++i)
+      operands.add(info->saves & save_input(static_cast<unsigned>(i)) ? &call.input_value(i) : nullptr);
+    operands.add(info->saves & kSaveOutput ? &call.output_value() : nullptr);
+    std::size_t last = info->arity;
+    for (std::size_t i = 0; i < info->arity; ++i)
+      if (call.needs(i) && !(info->passes & (1u << i))) last = i;
+    for (std::size_t i = 0; i < info->arity; ++i) {
+      if (!call.needs(i) || info->blocks & (1u << i)) {
+        result.push_back(Tensor());
+      } else if (info->passes & (1u << i)) {
+        result.push_back(g);
+      } else {
+        // The last one may overwrite the cotangent: kernels read each element before they write it.
+        Tensor out = i == last && internal::sole_owner(g) ? g : empty(g.shape(), g.dtype());
+        run(info->gradient[i][kernel_index(g.dtype())], info->formula, operands, out);
+        result.push_back(std::move(out));
+      }
+    }
+  }
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    if (!call.needs(i)) continue;
+    if (!result[i].defined())
+      result[i] = zeros(call.input_shape(i), call.output_spec().dtype);
+    else if (result[i].shape() != call.input_shape(i))
+      result[i] = sum_to(result[i], call.input_shape(i));
+  }
+  return result;
+}
+
+namespace {
+template <class F, kernels::ElementwiseId Id, std::same_as<Tensor>... T>
+Tensor builtin(const T&... x) {
+  static const ElementwiseInfo info = builtin_info<F>(Id);
+  return apply(Elementwise{&info}, x...);
+}
+}  // namespace
+
+// ---------------------------------------------------------------- public names
+
+#define XGRAD_BUILTIN(name, ...) \
+  builtin<simd::name##_formula, kernels::ElementwiseId::name>(__VA_ARGS__)
+#define PRIMITIVE(name, ...) \
+  Tensor name(const Tensor& x) { return XGRAD_BUILTIN(name, x); }
+#define UNARY(name, ...) \
+  Tensor name(const Tensor& x) { return XGRAD_BUILTIN(name, x); }
+#define BINARY(name, ...) \
+  Tensor name(const Tensor& a, const Tensor& b) { return XGRAD_BUILTIN(name, a, b); }
+#define TERNARY(name, ...)                                                \
+  Tensor name(const Tensor& a, const Tensor& b, const Tensor& c) {        \
+    return XGRAD_BUILTIN(name, a, b, c);                                  \
+  }
+#define COMPARE(name, ...)                                                  \
+  static Tensor name(const Tensor& a, const Tensor& b) {                    \
+    return apply(Compare{#name, kernels::ElementwiseId::name}, a, b);       \
+  }
+#include "autograd/elementwise.def"
+
+Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
+  return apply(Where{}, condition, a, b);
+}
+Tensor where(const Tensor& condition, const Tensor& a, double b) {
+  return where(condition, a, scalar_like(b, a));
+}
+Tensor where(const Tensor& condition, double a, const Tensor& b) {
+  return where(condition, scalar_like(a, b), b);
+}
+
+Tensor clamp(const Tensor& x, double low, double high) {
+  if (x.dtype() == int64) {
+    // The infinite default bounds have no int64 value.
+    constexpr double limit = 9007199254740992.0;
+    low = std::max(low, -limit), high = std::min(high, limit);
+  }
+  return clamp(x, scalar_like(low, x), scalar_like(high, x));
+}
+
+#define XGRAD_OPERATOR(symbol, op)                                                             \
+  Tensor operator symbol(const Tensor& a, const Tensor& b) { return op(a, b); }                \
+  Tensor operator symbol(const Tensor& a, double b) { return op(a, scalar_like(b, a)); }       \
+  Tensor operator symbol(double a, const Tensor& b) { return op(scalar_like(a, b), b); }
+XGRAD_OPERATOR(+, add)
+XGRAD_OPERATOR(-, sub)
+XGRAD_OPERATOR(*, mul)
+XGRAD_OPERATOR(/, div)
+XGRAD_OPERATOR(==, equal)
+XGRAD_OPERATOR(!=, not_equal)
+XGRAD_OPERATOR(<, less)
+XGRAD_OPERATOR(<=, less_equal)
+XGRAD_OPERATOR(>, greater)
+XGRAD_OPERATOR(>=, greater_equal)
+
+#define XGRAD_ASSIGN(symbol, op)                                                  \
+  Tensor& operator symbol(Tensor& a, const Tensor& b) { return a = a op b; }      \
+  Tensor& operator symbol(Tensor& a, double b) { return a = a op b; }
+XGRAD_ASSIGN(+=, +)
+XGRAD_ASSIGN(-=, -)
+XGRAD_ASSIGN(*=, *)
+XGRAD_ASSIGN(/=, /)
+
+Tensor operator-(const Tensor& x) { return neg(x); }
+Tensor pow(const Tensor& a, double b) {
+  // A square is exact this way, and by far the most used power.
+  return b == 2 ? square(a) : pow(a, scalar_like(b, a));
+}
+Tensor pow(double a, const Tensor& b) { return pow(scalar_like(a, b), b); }
+Tensor maximum(const Tensor& a, double b) { return maximum(a, scalar_like(b, a)); }
+Tensor minimum(const Tensor& a, double b) { return minimum(a, scalar_like(b, a)); }
+
+}  // namespace autograd

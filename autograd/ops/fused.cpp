@@ -1,0 +1,296 @@
+#include <algorithm>
+#include <cmath>
+
+#include "autograd/kernels/kernels.hpp"
+#include "autograd/ops.hpp"
+#include "autograd/ops/internal.hpp"
+
+// Operations with kernels of their own for value and first derivative. Each carries its formula in plain
+// operations, which tests compare it with and higher orders differentiate.
+namespace autograd {
+namespace {
+
+using kernels::active;
+using kernels::Floating;
+
+template <class T>
+const T* in_ptr(const Tensor& t) {
+  return static_cast<const T*>(t.raw());
+}
+template <class T>
+T* out_ptr(Tensor& t) {
+  return static_cast<T*>(t.raw_mutable());
+}
+
+// Rows of the last axis.
+std::int64_t last(const Tensor& t) { return t.ndim() == 0 ? 1 : t.size(-1); }
+std::int64_t rows(const Tensor& t) { return last(t) == 0 ? 0 : t.numel() / last(t); }
+
+struct Softmax {
+  bool log;
+
+  std::string_view name() const { return log ? "log_softmax" : "softmax"; }
+  TensorSpec infer(const Inputs& in) const {
+    internal::check_floating(name(), in[0]);
+    return {in[0].shape(), in[0].dtype()};
+  }
+  void forward(const Inputs& in, Tensor& out) const {
+    dispatch_floating(name(), out.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const auto& k = active().floating<T>();
+      (log ? k.log_softmax : k.softmax)(in_ptr<T>(in[0]), out_ptr<T>(out), rows(out), last(out));
+    });
+  }
+  unsigned saves() const { return kSaveOutput; }
+  TensorList backward(const Call& call) const {
+    const Tensor y = call.output(), g = call.grad();
+    if (grad_enabled()) {
+      if (log) return {g - exp(y) * sum(g, y.ndim() ? Axes(-1) : Axes(), true)};
+      return {y * (g - sum(g * y, y.ndim() ? Axes(-1) : Axes(), true))};
+    }
+    Tensor gx = empty(y.shape(), y.dtype());
+    dispatch_floating(name(), y.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const auto& k = active().floating<T>();
+      (log ? k.log_softmax_gradient : k.softmax_gradient)(in_ptr<T>(y), in_ptr<T>(g),
+                                                          out_ptr<T>(gx), rows(y), last(y));
+    });
+    return {gx};
+  }
+};
+
+Tensor softmax_along(const Softmax& op, const Tensor& x, std::int64_t axis) {
+  axis = shapes::axis(op.name(), axis, x.shape());
+  if (axis + 1 >= x.ndim()) return apply(op, x);
+  return transpose(apply(op, transpose(x, axis, -1)), axis, -1);
+}
+
+// Losses of the samples: logits (n, classes), targets (n), weight (classes).
+struct CrossEntropy {
+  double smoothing;
+  std::int64_t ignore;
+
+  std::string_view name() const { return "cross_entropy"; }
+  TensorSpec infer(const Inputs& in) const { return {{in[0].shape()[0]}, in[0].dtype()}; }
+
+  // Coefficients of -log p of the target and of every class.
+  template <class T>
+  struct Terms {
+    T target, each;
+  };
+  template <class T>
+  Terms<T> terms(const T* weight, std::int64_t target, std::int64_t classes) const {
+    return {static_cast<T>(1 - smoothing) * weight[target],
+            static_cast<T>(smoothing / static_cast<double>(classes))};
+  }
+
+  void forward(const Inputs& in, Tensor& out) const {
+    const std::int64_t n = rows(in[0]), classes = last(in[0]);
+    dispatch_floating(name(), out.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      Tensor buffer = empty(in[0].shape(), out.dtype());
+      T* logp = out_ptr<T>(buffer);
+      active().floating<T>().log_softmax(in_ptr<T>(in[0]), logp, n, classes);
+      const auto* target = in_ptr<std::int64_t>(in[1]);
+      const auto* weight = in_ptr<T>(in[2]);
+      T* loss = out_ptr<T>(out);
+      for (std::int64_t i = 0; i < n; ++i, logp += classes) {
+        loss[i] = 0;
+        if (target[i] == ignore) continue;
+        const auto t = terms(weight, target[i], classes);
+        loss[i] = -t.target * logp[target[i]];
+        if (t.each != 0)
+          for (std::int64_t c = 0; c < classes; ++c) loss[i] -= t.each * weight[c] * logp[c];
+      }
+    });
+  }
+
+  unsigned saves() const { return save_input(0) | save_input(1) | save_input(2); }
+
+  TensorList backward(const Call& call) const {
+    if (grad_enabled() || call.needs(2))
+      return reference_gradient(call, [this](const TensorList& in) { return reference(in); });
+    const Tensor z = call.input(0), targets = call.input(1), weights = call.input(2), g = call.grad();
+    const std::int64_t n = rows(z), classes = last(z);
+    Tensor gz = empty(z.shape(), z.dtype());
+    dispatch_floating(name(), z.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      T* p = out_ptr<T>(gz);
+      active().floating<T>().softmax(in_ptr<T>(z), p, n, classes);
+      const auto* target = in_ptr<std::int64_t>(targets);
+      const auto *weight = in_ptr<T>(weights), *scale = in_ptr<T>(g);
+      T total = 0;
+      if (smoothing != 0)
+        for (std::int64_t c = 0; c < classes; ++c) total += weight[c];
+      for (std::int64_t i = 0; i < n; ++i, p += classes) {
+        if (target[i] == ignore) {
+          std::fill_n(p, classes, T(0));
+          continue;
+        }
+        const auto t = terms(weight, target[i], classes);
+        const T factor = scale[i] * (t.target + t.each * total);
+        for (std::int64_t c = 0; c < classes; ++c) p[c] *= factor;
+        if (t.each != 0)
+          for (std::int64_t c = 0; c < classes; ++c) p[c] -= scale[i] * t.each * weight[c];
+        p[target[i]] -= scale[i] * t.target;
+      }
+    });
+    return {gz, Tensor(), Tensor()};
+  }
+
+  Tensor reference(const TensorList& in) const {
+    const Tensor logp = log_softmax(in[0], 1);
+    const Tensor counts = in[1] != static_cast<double>(ignore);
+    const Tensor target = where(counts, in[1], 0.0);
+    const Tensor hit = squeeze(gather(logp, 1, unsqueeze(target, 1)), 1);
+    const Tensor own = hit * index_select(in[2], 0, target);
+    const Tensor spread = sum(logp * in[2], 1) / static_cast<double>(last(in[0]));
+    return where(counts, -(1 - smoothing) * own - smoothing * spread, 0.0);
+  }
+};
+
+Tensor reduced(const Tensor& loss, Reduction reduction, const Tensor& divisor) {
+  if (reduction == Reduction::none) return loss;
+  return reduction == Reduction::sum ? sum(loss) : sum(loss) / divisor;
+}
+
+struct LayerNorm {
+  bool weighted, biased;
+  double eps;
+  // Filled by forward: mean and 1/σ of each row.
+  mutable Tensor mean{}, rstd{};
+
+  std::string_view name() const { return "layer_norm"; }
+  TensorSpec infer(const Inputs& in) const { return {in[0].shape(), in[0].dtype()}; }
+  void forward(const Inputs& in, Tensor& out) const {
+    const std::int64_t n = in[0].shape()[0], width = in[0].shape()[1];
+    mean = empty({n}, out.dtype());
+    rstd = empty({n}, out.dtype());
+    dispatch_floating(name(), out.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      active().floating<T>().layer_norm(in_ptr<T>(in[0]), weighted ? in_ptr<T>(in[1]) : nullptr,
+                                        biased ? in_ptr<T>(in[in.size() - 1]) : nullptr,
+                                        out_ptr<T>(out), out_ptr<T>(mean), out_ptr<T>(rstd), n, width,
+                                        eps);
+    });
+  }
+  unsigned saves() const { return save_input(0) | save_input(1) | save_input(2); }
+  TensorList backward(const Call& call) const {
+    if (grad_enabled())
+      return reference_gradient(call, [this](const TensorList& in) { return reference(in); });
+    const Tensor x = call.input(0), g = call.grad();
+    const Tensor weight = weighted ? call.input(1) : Tensor();
+    const std::int64_t n = x.shape()[0], width = x.shape()[1];
+    TensorList result(call.inputs(), Tensor());
+    const std::size_t b = call.inputs() - 1;
+    if (call.needs(0)) result[0] = empty(x.shape(), x.dtype());
+    if (weighted && call.needs(1)) result[1] = zeros({width}, x.dtype());
+    if (biased && call.needs(b)) result[b] = zeros({width}, x.dtype());
+    dispatch_floating(name(), x.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      auto target = [&](bool there, std::size_t i) {
+        return there && result[i].defined() ? out_ptr<T>(result[i]) : nullptr;
+      };
+      active().floating<T>().layer_norm_gradient(
+          in_ptr<T>(x), weighted ? in_ptr<T>(weight) : nullptr, in_ptr<T>(mean), in_ptr<T>(rstd),
+          in_ptr<T>(g), target(true, 0), target(weighted, 1), target(biased, b), n, width);
+    });
+    return result;
+  }
+  Tensor reference(const TensorList& in) const {
+    const Tensor centred = in[0] - autograd::mean(in[0], 1, true);
+    Tensor y = centred / sqrt(autograd::mean(square(centred), 1, true) + eps);
+    if (weighted) y = y * in[1];
+    return biased ? y + in.back() : y;
+  }
+};
+
+// Moves the class axis (1) last and joins the others: (n, classes, …) → (N, classes).
+Tensor class_rows(const Tensor& t) {
+  if (t.ndim() == 1) return unsqueeze(t, 0);
+  Axes order{0};
+  for (std::int64_t i = 2; i < t.ndim(); ++i) order.push_back(i);
+  order.push_back(1);
+  std::int64_t n = 1;
+  for (std::int64_t i = 0; i < t.ndim(); ++i) n *= i == 1 ? 1 : t.size(i);
+  return reshape(t.ndim() > 2 ? permute(t, order) : t, {n, t.size(1)});
+}
+
+}  // namespace
+
+Tensor softmax(const Tensor& x, std::int64_t axis) { return softmax_along({false}, x, axis); }
+Tensor log_softmax(const Tensor& x, std::int64_t axis) { return softmax_along({true}, x, axis); }
+
+Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options) {
+  const char* op = "cross_entropy";
+  internal::check_floating(op, logits);
+  if (logits.ndim() == 0) fail(op, "logits must have a class axis, got a 0-d tensor");
+  if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
+    fail(op, "label_smoothing must be in [0, 1], got {}", options.label_smoothing);
+  const std::int64_t class_axis = logits.ndim() == 1 ? 0 : 1, classes = logits.size(class_axis);
+  const Tensor weight =
+      options.weight.defined() ? options.weight : ones({classes}, logits.dtype());
+  internal::check_same_dtype(op, logits, weight);
+  if (weight.shape() != Shape(classes))
+    fail(op, "weight must have one factor per class, got {} for {} classes", weight.shape(), classes);
+
+  Shape samples = logits.shape();
+  samples.erase(samples.begin() + class_axis);
+  if (is_floating(targets.dtype())) {
+    if (targets.shape() != logits.shape())
+      fail(op, "probabilities as targets must have the shape of the logits, got {} and {}",
+           targets.shape(), logits.shape());
+    const double share = options.label_smoothing / static_cast<double>(classes);
+    const Tensor t = class_rows(targets) * (1 - options.label_smoothing) + share;
+    const Tensor loss = -sum(t * log_softmax(class_rows(logits), 1) * weight, 1);
+    return reduced(reshape(loss, samples), options.reduction,
+                   full({}, static_cast<double>(samples.numel()), logits.dtype()));
+  }
+  if (targets.dtype() != int64)
+    fail(op, "targets must be int64 classes or probabilities, got {}", name(targets.dtype()));
+  if (targets.shape() != samples)
+    fail(op, "targets must have the shape of the logits without the class axis, got {} for logits {}",
+         targets.shape(), logits.shape());
+  const auto* t = targets.data<std::int64_t>();
+  double total = 0;
+  const bool weighted = options.weight.defined() && options.reduction == Reduction::mean;
+  const std::vector<double> factors =
+      weighted ? options.weight.detach().to(float64).to_vector<double>() : std::vector<double>();
+  for (std::int64_t i = 0; i < targets.numel(); ++i) {
+    if (t[i] == options.ignore_index) continue;
+    if (t[i] < 0 || t[i] >= classes)
+      fail(op, "targets must be in [0, {}] (or ignore_index {}), got {} at sample {}", classes - 1,
+           options.ignore_index, t[i], i);
+    total += weighted ? factors[static_cast<std::size_t>(t[i])] : 1;
+  }
+  const Tensor loss = apply(CrossEntropy{options.label_smoothing, options.ignore_index},
+                            class_rows(logits), reshape(targets, {targets.numel()}), weight);
+  return reduced(reshape(loss, samples), options.reduction, full({}, total, logits.dtype()));
+}
+
+Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& weight, const Tensor& bias,
+                  double eps) {
+  const char* op = "layer_norm";
+  internal::check_floating(op, x);
+  const auto k = normalized.size();
+  if (k == 0 || k > x.shape().size() || !std::equal(normalized.begin(), normalized.end(), x.shape().end() - k))
+    fail(op, "the last axes must be {}, got shape {}", normalized, x.shape());
+  const std::int64_t width = normalized.numel();
+  std::int64_t n = 1;
+  for (std::size_t i = 0; i + k < x.shape().size(); ++i) n *= x.shape()[i];
+  TensorList in{reshape(x, {n, width})};
+  for (const Tensor* t : {&weight, &bias}) {
+    if (!t->defined()) continue;
+    internal::check_same_dtype(op, x, *t);
+    if (t->shape() != normalized)
+      fail(op, "weight and bias must have the normalized shape {}, got {}", normalized, t->shape());
+    in.push_back(reshape(*t, {width}));
+  }
+  InlineVector<const Tensor*, 3> pointers;
+  for (const auto& t : in) pointers.push_back(&t);
+  return reshape(apply(LayerNorm{weight.defined(), bias.defined(), eps},
+                       Inputs({pointers.data(), pointers.size()})),
+                 x.shape());
+}
+
+}  // namespace autograd

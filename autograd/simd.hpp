@@ -1,0 +1,187 @@
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+// g++ 12 takes the undefined registers of its own AVX-512 intrinsics for mistakes.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <xsimd/xsimd.hpp>
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+
+// The widest instruction set this translation unit is compiled for names the namespace, so that objects
+// compiled for different ones can be linked together without sharing a symbol.
+#if defined(__AVX512BW__) && defined(__AVX512DQ__)
+#define XGRAD_SIMD_NAMESPACE avx512
+#elif defined(__AVX2__) && defined(__FMA__)
+#define XGRAD_SIMD_NAMESPACE avx2
+#else
+#define XGRAD_SIMD_NAMESPACE baseline
+#endif
+
+/// The number type on which elementwise formulas run: a register full of floats or doubles.
+namespace autograd::simd {
+inline namespace XGRAD_SIMD_NAMESPACE {
+
+template <class T>
+concept Scalar = std::is_arithmetic_v<T>;
+
+/// `Vec<T>::size` values of type T. Arithmetic, comparisons and the functions below work lane by lane and
+/// mix with C++ numbers, so that `0.5 * x * (1 + tanh(x))` compiles for it as it does for Tensor.
+template <class T>
+struct Vec {
+  using Batch = xsimd::batch<T>;
+  static constexpr std::int64_t size = Batch::size;
+
+  struct Mask {
+    typename Batch::batch_bool_type m;
+    void store(bool* p) const { m.store_unaligned(p); }
+    friend Mask operator&&(Mask a, Mask b) { return {a.m & b.m}; }
+    friend Mask operator||(Mask a, Mask b) { return {a.m | b.m}; }
+    friend Mask operator!(Mask a) { return {~a.m}; }
+  };
+
+  Vec() = default;
+  Vec(Batch batch) : b(batch) {}  // NOLINT
+  template <Scalar S>
+  Vec(S s) : b(static_cast<T>(s)) {}  // NOLINT
+
+  static Vec load(const T* p) { return Batch::load_unaligned(p); }
+  void store(T* p) const { b.store_unaligned(p); }
+
+  friend Vec operator+(Vec x, Vec y) { return x.b + y.b; }
+  friend Vec operator-(Vec x, Vec y) { return x.b - y.b; }
+  friend Vec operator*(Vec x, Vec y) { return x.b * y.b; }
+  friend Vec operator/(Vec x, Vec y) { return x.b / y.b; }
+  friend Vec operator-(Vec x) { return -x.b; }
+  friend Vec operator+(Vec x) { return x; }
+  Vec& operator+=(Vec o) { return *this = *this + o; }
+  Vec& operator-=(Vec o) { return *this = *this - o; }
+  Vec& operator*=(Vec o) { return *this = *this * o; }
+  Vec& operator/=(Vec o) { return *this = *this / o; }
+  friend Mask operator==(Vec x, Vec y) { return {x.b == y.b}; }
+  friend Mask operator!=(Vec x, Vec y) { return {x.b != y.b}; }
+  friend Mask operator<(Vec x, Vec y) { return {x.b < y.b}; }
+  friend Mask operator<=(Vec x, Vec y) { return {x.b <= y.b}; }
+  friend Mask operator>(Vec x, Vec y) { return {x.b > y.b}; }
+  friend Mask operator>=(Vec x, Vec y) { return {x.b >= y.b}; }
+
+  friend Vec where(Mask m, Vec x, Vec y) { return xsimd::select(m.m, x.b, y.b); }
+  // xsimd's max and min drop NaNs; these keep them.
+  friend Vec maximum(Vec x, Vec y) { return where(x > y || x != x, x, y); }
+  friend Vec minimum(Vec x, Vec y) { return where(x < y || x != x, x, y); }
+
+  friend Vec abs(Vec x) { return xsimd::abs(x.b); }
+  friend Vec sqrt(Vec x) { return xsimd::sqrt(x.b); }
+  friend Vec exp(Vec x) { return xsimd::exp(x.b); }
+  friend Vec expm1(Vec x) { return xsimd::expm1(x.b); }
+  friend Vec log(Vec x) { return xsimd::log(x.b); }
+  friend Vec log1p(Vec x) { return xsimd::log1p(x.b); }
+  friend Vec sin(Vec x) { return xsimd::sin(x.b); }
+  friend Vec cos(Vec x) { return xsimd::cos(x.b); }
+  friend Vec tanh(Vec x) { return xsimd::tanh(x.b); }
+  friend Vec erf(Vec x) { return xsimd::erf(x.b); }
+  friend Vec pow(Vec x, Vec y) { return xsimd::pow(x.b, y.b); }
+  friend Vec fma(Vec x, Vec y, Vec z) { return xsimd::fma(x.b, y.b, z.b); }
+
+  Batch b;
+};
+
+/// Integers go one by one; the compiler vectorises what it can.
+template <>
+struct Vec<std::int64_t> {
+  static constexpr std::int64_t size = 1;
+
+  struct Mask {
+    bool m;
+    void store(bool* p) const { *p = m; }
+    friend Mask operator&&(Mask a, Mask b) { return {a.m && b.m}; }
+    friend Mask operator||(Mask a, Mask b) { return {a.m || b.m}; }
+    friend Mask operator!(Mask a) { return {!a.m}; }
+  };
+
+  Vec() = default;
+  template <Scalar S>
+  Vec(S s) : v(static_cast<std::int64_t>(s)) {}  // NOLINT
+
+  static Vec load(const std::int64_t* p) { return *p; }
+  void store(std::int64_t* p) const { *p = v; }
+
+  // Overflow wraps, as in NumPy.
+  static Vec wrap(std::uint64_t u) { return static_cast<std::int64_t>(u); }
+  std::uint64_t bits() const { return static_cast<std::uint64_t>(v); }
+  friend Vec operator+(Vec x, Vec y) { return wrap(x.bits() + y.bits()); }
+  friend Vec operator-(Vec x, Vec y) { return wrap(x.bits() - y.bits()); }
+  friend Vec operator*(Vec x, Vec y) { return wrap(x.bits() * y.bits()); }
+  friend Vec operator-(Vec x) { return wrap(0 - x.bits()); }
+  friend Mask operator==(Vec x, Vec y) { return {x.v == y.v}; }
+  friend Mask operator!=(Vec x, Vec y) { return {x.v != y.v}; }
+  friend Mask operator<(Vec x, Vec y) { return {x.v < y.v}; }
+  friend Mask operator<=(Vec x, Vec y) { return {x.v <= y.v}; }
+  friend Mask operator>(Vec x, Vec y) { return {x.v > y.v}; }
+  friend Mask operator>=(Vec x, Vec y) { return {x.v >= y.v}; }
+  friend Vec where(Mask m, Vec x, Vec y) { return m.m ? x : y; }
+  friend Vec maximum(Vec x, Vec y) { return x.v > y.v ? x : y; }
+  friend Vec minimum(Vec x, Vec y) { return x.v < y.v ? x : y; }
+  friend Vec abs(Vec x) { return x.v < 0 ? -x : x; }
+
+  std::int64_t v;
+};
+
+/// Lanes added from left to right by halves; the order never depends on the data.
+template <class T>
+T sum_lanes(Vec<T> x) {
+  T lanes[Vec<T>::size];
+  x.store(lanes);
+  for (std::int64_t half = Vec<T>::size / 2; half > 0; half /= 2)
+    for (std::int64_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  return lanes[0];
+}
+
+/// The kernel of every elementwise operation: out[i] = f(in[0][i], …, in[N-1][i]) for i < n. Input k advances
+/// by step[k], 1 or 0 (one value for all); a null input is one that f does not use. The last, partial
+/// register runs through the same code, so that a value does not depend on its position.
+template <class T, int N, class F>
+void run_elementwise(const F& f, const void* const* in, const std::int64_t* step, void* out,
+                     std::int64_t n) {
+  using V = Vec<T>;
+  constexpr std::int64_t W = V::size;
+  alignas(V) T buffer[N][W];
+  const T* p[N];
+  std::int64_t mask[N];
+  for (int k = 0; k < N; ++k) {
+    p[k] = static_cast<const T*>(in[k]);
+    mask[k] = p[k] && step[k] && n > 1 ? ~std::int64_t{0} : 0;
+    if (mask[k]) continue;
+    V(p[k] ? *p[k] : T{1}).store(buffer[k]);
+    p[k] = buffer[k];
+  }
+  auto at = [&]<int... K>(std::int64_t i, std::integer_sequence<int, K...>) {
+    return f(V::load(p[K] + (i & mask[K]))...);
+  };
+  constexpr auto all = std::make_integer_sequence<int, N>{};
+  using R = decltype(at(0, all));
+  using O = std::conditional_t<std::is_same_v<R, typename V::Mask>, bool, T>;
+  O* o = static_cast<O*>(out);
+  std::int64_t i = 0;
+  for (; i + W <= n; i += W) at(i, all).store(o + i);
+  if (i == n) return;
+  for (int k = 0; k < N; ++k) {
+    if (!mask[k]) continue;
+    V(p[k][n - 1]).store(buffer[k]);
+    for (std::int64_t w = 0; w < n - i; ++w) buffer[k][w] = p[k][i + w];
+    p[k] = buffer[k];
+    mask[k] = 0;
+  }
+  O rest[W];
+  at(0, all).store(rest);
+  for (std::int64_t w = 0; i < n; ++w, ++i) o[i] = rest[w];
+}
+
+}  // inline namespace
+}  // namespace autograd::simd

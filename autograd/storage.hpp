@@ -1,0 +1,85 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace autograd::detail {
+
+/// A block of at least `bytes` bytes, aligned to 64 (to 32 up to 512 bytes). Freed blocks are kept per thread and per size
+/// and handed out again, so that a steady program calls malloc no more. Throws std::bad_alloc.
+void* pool_allocate(std::size_t bytes);
+/// Gives a block back; `bytes` as at its allocation. Any thread may do it.
+void pool_deallocate(void* block, std::size_t bytes) noexcept;
+/// Returns this thread's kept blocks of more than 512 bytes to the system.
+void pool_trim() noexcept;
+
+/// Base of what is shared by counted references. The count is atomic: handles may cross threads.
+class Counted {
+ public:
+  Counted() = default;
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  void retain() const noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
+  /// True when the last reference is gone.
+  bool drop() const noexcept {
+    // A sole owner needs no locked instruction: nobody else can touch the count.
+    if (refs_.load(std::memory_order_acquire) == 1) return true;
+    return refs_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  }
+  std::uint32_t use_count() const noexcept { return refs_.load(std::memory_order_acquire); }
+
+ private:
+  mutable std::atomic<std::uint32_t> refs_{0};
+};
+
+/// A counted reference. `T` provides `retain()` and a free `release(T*)` found by its namespace.
+template <class T>
+class Ref {
+ public:
+  Ref() noexcept = default;
+  explicit Ref(T* p) noexcept : p_(p) {
+    if (p_) p_->retain();
+  }
+  Ref(const Ref& o) noexcept : Ref(o.p_) {}
+  Ref(Ref&& o) noexcept : p_(std::exchange(o.p_, nullptr)) {}
+  Ref& operator=(Ref o) noexcept {
+    std::swap(p_, o.p_);
+    return *this;
+  }
+  ~Ref() {
+    if (p_) release(p_);
+  }
+  T* get() const noexcept { return p_; }
+  T* operator->() const noexcept { return p_; }
+  T& operator*() const noexcept { return *p_; }
+  explicit operator bool() const noexcept { return p_ != nullptr; }
+  friend bool operator==(const Ref& a, const Ref& b) noexcept { return a.p_ == b.p_; }
+
+ private:
+  T* p_ = nullptr;
+};
+
+/// The elements of one or more tensors: a header, and behind it the data, aligned to 64 bytes unless it fits
+/// into the first 64 with the header.
+class Storage : public Counted {
+ public:
+  static Ref<Storage> create(std::size_t bytes);
+  void* data() noexcept { return reinterpret_cast<char*>(this) + header(bytes_); }
+  std::size_t bytes() const noexcept { return bytes_; }
+  /// Counts the writes after creation; saved values compare it.
+  std::uint32_t version() const noexcept { return version_.load(std::memory_order_relaxed); }
+  void bump_version() noexcept { version_.fetch_add(1, std::memory_order_relaxed); }
+  friend void release(Storage* s) noexcept {
+    if (s->drop()) pool_deallocate(s, header(s->bytes_) + s->bytes_);
+  }
+
+ private:
+  static constexpr std::size_t header(std::size_t bytes) { return bytes <= 48 ? 16 : 64; }
+  explicit Storage(std::size_t bytes) : bytes_(bytes) {}
+  std::atomic<std::uint32_t> version_{0};
+  std::size_t bytes_;
+};
+
+}  // namespace autograd::detail

@@ -1,0 +1,302 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <concepts>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "autograd/tensor.hpp"
+
+namespace autograd {
+
+// ---------------------------------------------------------------- grad mode
+
+/// Whether operations on this thread are recorded.
+bool grad_enabled() noexcept;
+
+/// Sets the recording of this thread for a scope.
+class GradMode {
+ public:
+  explicit GradMode(bool enabled) noexcept;
+  ~GradMode();
+  GradMode(const GradMode&) = delete;
+  GradMode& operator=(const GradMode&) = delete;
+
+ private:
+  bool previous_;
+};
+/// Nothing in the scope is recorded.
+struct [[nodiscard]] NoGrad : GradMode {
+  NoGrad() noexcept : GradMode(false) {}
+};
+/// Recording in the scope, also inside a NoGrad.
+struct [[nodiscard]] EnableGrad : GradMode {
+  EnableGrad() noexcept : GradMode(true) {}
+};
+
+// ---------------------------------------------------------------- nodes
+
+/// The inputs of one call, by reference.
+class Inputs {
+ public:
+  Inputs(std::span<const Tensor* const> tensors) : tensors_(tensors) {}  // NOLINT
+  const Tensor& operator[](std::size_t i) const { return *tensors_[i]; }
+  std::size_t size() const { return tensors_.size(); }
+
+ private:
+  std::span<const Tensor* const> tensors_;
+};
+
+struct TensorSpec {
+  Shape shape;
+  DType dtype;
+};
+
+/// An input of a node: the node that made the value, or its leaf node. Empty if no gradient goes there.
+struct Edge {
+  detail::Ref<Node> node;
+  std::uint32_t index = 0;
+};
+
+/// A value kept for the backward walk, with the version it had. Knows the one case in which a handle
+/// would point back at its own node (a saved output) and keeps only the elements then.
+class SavedTensor {
+ public:
+  SavedTensor() = default;
+  /// An input of the recorded call.
+  explicit SavedTensor(const Tensor& input);
+  /// Output number `index` of the recorded call.
+  static SavedTensor output(const Tensor& output);
+  bool empty() const noexcept { return !value_.defined(); }
+  /// The elements. Throws if they were changed.
+  const Tensor& value(const Node& owner) const {
+    if (!value_.defined() || value_.version() != version_) refuse(owner);
+    return value_;
+  }
+  /// The value with its place on the tape (an output gets it back from `owner`). Throws likewise.
+  Tensor unpack(const Node& owner) const;
+  const Tensor& unchecked() const noexcept { return value_; }
+
+ private:
+  [[noreturn]] void refuse(const Node& owner) const;
+  Tensor value_;
+  std::uint32_t version_ = 0, index_ = 0;
+  bool is_output_ = false;
+};
+
+class Walk;
+
+/// One recorded operation. Counted, so that a graph lives as long as something can still walk it.
+class Node : public detail::Counted {
+ public:
+  virtual ~Node() = default;
+  virtual std::string_view name() const = 0;
+  /// Gradients for the inputs, one each (undefined: zero, or not needed), from the cotangents of the
+  /// outputs (undefined: zero). It may take the cotangents' buffers.
+  virtual TensorList backward(TensorList& cotangents) = 0;
+  /// Drops the saved values.
+  virtual void release_saved() {}
+  /// Saved values, for inspection.
+  virtual TensorList saved() const { return {}; }
+  virtual bool is_leaf() const { return false; }
+
+  /// True if a gradient can flow to input i of this call.
+  bool needs(std::size_t i) const { return edges_[i].node && edges_[i].node->wanted_; }
+  /// Shape of input i; only where needs(i).
+  const Shape& input_shape(std::size_t i) const {
+    return edges_[i].node->outputs_[edges_[i].index].shape;
+  }
+  const InlineVector<Edge, 2>& edges() const noexcept { return edges_; }
+  const InlineVector<TensorSpec, 1>& outputs() const noexcept { return outputs_; }
+  std::uint64_t sequence() const noexcept { return sequence_; }
+  bool released() const noexcept { return released_; }
+
+  static void* operator new(std::size_t n) { return detail::pool_allocate(n); }
+  static void operator delete(void* p, std::size_t n) { detail::pool_deallocate(p, n); }
+
+ private:
+  friend class Walk;
+  friend class Tensor;
+  friend void release(Node* node) noexcept;
+  friend void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outputs);
+
+  struct Hook {
+    std::uint64_t id;
+    std::function<Tensor(const Tensor&)> call;
+  };
+  // What backward leaves with one output: its gradient, and who wants to see it.
+  struct Watch {
+    Tensor grad;
+    bool retain = false;
+    std::vector<Hook> hooks;
+  };
+  Watch& watch(std::uint32_t output);
+  Watch* find_watch(std::uint32_t output) const;
+
+  InlineVector<Edge, 2> edges_;
+  InlineVector<TensorSpec, 1> outputs_;
+  std::unique_ptr<std::vector<std::pair<std::uint32_t, std::unique_ptr<Watch>>>> watches_;
+  std::uint64_t sequence_ = 0;
+  Node* next_dead_ = nullptr;
+  // Scratch of the walk that has claimed this node (none: null).
+  std::atomic<const Walk*> walk_{nullptr};
+  std::uint32_t slot_ = 0;
+  bool wanted_ = false;  // a gradient must flow here in this walk
+  bool released_ = false;
+};
+
+/// Puts `outputs` on the tape as the results of `node` applied to `inputs`. The one way onto the tape,
+/// for built-in and user operations alike. Call it only where `should_record(inputs)`.
+void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outputs);
+
+/// Recording is on and some input requires a gradient.
+bool should_record(const Inputs& inputs) noexcept;
+
+// ---------------------------------------------------------------- operations
+
+inline constexpr unsigned kSaveOutput = 1u << 31;
+constexpr unsigned save_input(unsigned i) { return 1u << i; }
+
+/// What an operation's gradient sees of its recorded call.
+class Call {
+ public:
+  Call(const Node& node, std::span<const SavedTensor> inputs, const SavedTensor& output,
+       TensorList& cotangents)
+      : node_(node), inputs_(inputs), output_(output), cotangents_(cotangents) {}
+  /// The cotangent of the output.
+  const Tensor& grad() const { return cotangents_[0]; }
+  /// The same, given away: its buffer may be reused if nobody else holds it.
+  Tensor take_grad() const { return std::move(cotangents_[0]); }
+  bool needs(std::size_t i) const { return node_.needs(i); }
+  /// A saved input or the saved output.
+  Tensor input(std::size_t i) const { return inputs_[i].unpack(node_); }
+  Tensor output() const { return output_.unpack(node_); }
+  /// The same without their history, for kernels.
+  const Tensor& input_value(std::size_t i) const { return inputs_[i].value(node_); }
+  const Tensor& output_value() const { return output_.value(node_); }
+  const Shape& input_shape(std::size_t i) const { return node_.input_shape(i); }
+  const TensorSpec& output_spec() const { return node_.outputs()[0]; }
+  std::size_t inputs() const { return node_.edges().size(); }
+
+ private:
+  const Node& node_;
+  std::span<const SavedTensor> inputs_;
+  const SavedTensor& output_;
+  TensorList& cotangents_;
+};
+
+/// An operation: a struct whose members are its attributes, with
+///   `name() const` → its name;
+///   `infer(const Inputs&) const` → TensorSpec, after validating the inputs, and
+///   `forward(const Inputs&, Tensor& out) const`, which fills `out`;
+///   or instead of both `view(const Inputs&) const` → Tensor that shares storage;
+///   `saves() const` → bits of `save_input(i)` and `kSaveOutput` (default: nothing);
+///   `backward(const Call&) const` → TensorList, the gradient in tensor operations.
+/// Without `backward` the operation is not differentiable and never recorded.
+template <class Op>
+concept Operation = requires(const Op& op, const Inputs& in) {
+  { op.name() } -> std::convertible_to<std::string_view>;
+} && (requires(const Op& op, const Inputs& in, Tensor& out) {
+  { op.infer(in) } -> std::convertible_to<TensorSpec>;
+  op.forward(in, out);
+} || requires(const Op& op, const Inputs& in) {
+  { op.view(in) } -> std::convertible_to<Tensor>;
+});
+
+template <class Op>
+concept Differentiable = requires(const Op& op, const Call& call) {
+  { op.backward(call) } -> std::convertible_to<TensorList>;
+};
+
+template <class Op>
+class OperationNode final : public Node {
+ public:
+  OperationNode(const Op& op, const Inputs& in, const Tensor& out) : op_(op) {
+    if constexpr (requires { op.saves(); }) {
+      const unsigned mask = op.saves();
+      if (mask & ~kSaveOutput)
+        for (std::size_t i = 0; i < in.size(); ++i)
+          inputs_.push_back(mask & (1u << i) ? SavedTensor(in[i]) : SavedTensor());
+      if (mask & kSaveOutput) output_ = SavedTensor::output(out);
+    }
+  }
+  std::string_view name() const override { return op_.name(); }
+  TensorList backward(TensorList& cotangents) override {
+    return op_.backward(Call(*this, {inputs_.data(), inputs_.size()}, output_, cotangents));
+  }
+  void release_saved() override {
+    inputs_.clear();
+    output_ = {};
+  }
+  TensorList saved() const override {
+    TensorList list;
+    for (const auto& s : inputs_)
+      if (!s.empty()) list.push_back(s.unchecked());
+    if (!output_.empty()) list.push_back(output_.unchecked());
+    return list;
+  }
+
+ private:
+  Op op_;
+  InlineVector<SavedTensor, 2> inputs_;
+  SavedTensor output_;
+};
+
+/// Throws unless every input is defined.
+void check_defined(std::string_view op, const Inputs& inputs);
+
+/// Runs an operation and records it where it should be. Everything in ops.hpp goes through here, and so
+/// may a user's operation.
+template <Operation Op>
+Tensor apply(const Op& op, const Inputs& in) {
+  check_defined(op.name(), in);
+  Tensor out;
+  if constexpr (requires { op.view(in); }) {
+    out = op.view(in);
+  } else {
+    const TensorSpec spec = op.infer(in);
+    out = empty(spec.shape, spec.dtype);
+    op.forward(in, out);
+  }
+  if constexpr (Differentiable<Op>)
+    if (should_record(in))
+      record(detail::Ref<Node>(new OperationNode<Op>(op, in, out)), in, {&out, 1});
+  return out;
+}
+template <Operation Op, std::same_as<Tensor>... T>
+Tensor apply(const Op& op, const T&... in) {
+  const std::array<const Tensor*, sizeof...(T)> pointers{&in...};
+  return apply(op, Inputs(pointers));
+}
+
+/// The gradient of an operation from an unfused formula for it: runs `reference` on the saved inputs of
+/// `call` in tensor operations, recorded, and differentiates that. Exact to any order. The operation must
+/// save all of its inputs.
+TensorList reference_gradient(const Call& call,
+                              const std::function<Tensor(const TensorList&)>& reference);
+
+// ---------------------------------------------------------------- walking
+
+/// Options of `grad`.
+struct GradOptions {
+  TensorList grad_outputs{};   ///< cotangents, one per output; none: every output has one element, and 1
+  bool retain_graph = false;   ///< keep saved values, so that the graph can be walked again
+  bool create_graph = false;   ///< record the walk (implies retain_graph)
+  bool allow_unused = false;   ///< an input that the outputs do not depend on gets an undefined tensor
+};
+
+/// Gradients of the sum of `outputs` (weighted by grad_outputs) with respect to `inputs`, which may be
+/// leaves or intermediate results. Nothing is accumulated into `.grad()`.
+TensorList grad(const TensorList& outputs, const TensorList& inputs, const GradOptions& options = {});
+
+/// Accumulates the gradients of several outputs into the leaves in one walk.
+void backward(const TensorList& outputs, const TensorList& grad_outputs = {},
+              BackwardOptions options = {});
+
+}  // namespace autograd

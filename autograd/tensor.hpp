@@ -1,0 +1,270 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <iosfwd>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "autograd/dtype.hpp"
+#include "autograd/errors.hpp"
+#include "autograd/shape.hpp"
+#include "autograd/storage.hpp"
+
+namespace autograd {
+
+class Node;
+class Tensor;
+void release(Node* node) noexcept;
+
+namespace detail {
+
+/// What a handle points to. Internal: users hold `Tensor`.
+struct TensorImpl : Counted {
+  TensorImpl(Ref<Storage> s, Shape sh, DType d)
+      : storage(std::move(s)), shape(std::move(sh)), numel(shape.numel()), dtype(d) {}
+  ~TensorImpl();
+  Ref<Storage> storage;
+  Ref<Node> node;  // what made it, or its leaf node; empty when no gradient is required
+  Shape shape;
+  std::int64_t numel;
+  std::uint32_t index = 0;  // which output of the node
+  DType dtype;
+  static void* operator new(std::size_t n) { return pool_allocate(n); }
+  static void operator delete(void* p, std::size_t n) { pool_deallocate(p, n); }
+  friend void release(TensorImpl* t) noexcept {
+    if (t->drop()) delete t;
+  }
+};
+
+template <class E>
+concept XtensorExpression = requires(const E& e) {
+  typename E::value_type;
+  e.derived_cast();
+  e.shape();
+};
+
+}  // namespace detail
+
+/// Options of `Tensor::backward`.
+struct BackwardOptions {
+  bool retain_graph = false;  ///< keep saved values, so that the graph can be walked again
+  bool create_graph = false;  ///< record the walk itself, for derivatives of derivatives
+};
+
+/// A handle to an n-dimensional array and to its place on the tape. Cheap to copy: copies share the
+/// elements. Always contiguous and row-major. A default-constructed handle is undefined.
+class Tensor {
+ public:
+  Tensor() noexcept = default;
+
+  /// From any xtensor container or expression, evaluated now. float, double, bool and 64-bit integers
+  /// keep their type; other integers become int64. Needs `autograd/array.hpp`.
+  template <class E>
+    requires detail::XtensorExpression<E>
+  Tensor(const E& expression);  // NOLINT: conversion is the point
+
+  bool defined() const noexcept { return static_cast<bool>(impl_); }
+  explicit operator bool() const = delete;
+
+  const Shape& shape() const { return checked("shape").shape; }
+  std::int64_t ndim() const { return checked("ndim").shape.ndim(); }
+  /// Size of one axis; negative axes count from the end.
+  std::int64_t size(std::int64_t axis) const;
+  std::int64_t numel() const { return checked("numel").numel; }
+  DType dtype() const { return checked("dtype").dtype; }
+
+  /// The single element. Throws unless there is exactly one and T is its dtype.
+  template <Element T>
+  T item() const;
+  /// The single element of any dtype, as a double.
+  double item() const;
+  /// The elements, to read. Throws unless T is the dtype.
+  template <Element T>
+  const T* data() const {
+    return static_cast<const T*>(checked_storage("data", dtype_of<T>)->data());
+  }
+  /// The elements, to change. Counts as a write: a backward that needs the old values will throw.
+  template <Element T>
+  T* mutable_data() {
+    auto* s = checked_storage("mutable_data", dtype_of<T>);
+    s->bump_version();
+    return static_cast<T*>(s->data());
+  }
+  /// A zero-copy xtensor view to read, valid while this tensor's storage lives.
+  template <Element T>
+  auto array() const;
+  /// A zero-copy xtensor view to change. Taking it counts as a write; to read a tensor that is not
+  /// const without that, call `std::as_const(t).array<T>()`.
+  template <Element T>
+  auto array();
+  /// The elements in row-major order.
+  template <Element T>
+  std::vector<T> to_vector() const {
+    const T* p = data<T>();
+    return std::vector<T>(p, p + numel());
+  }
+
+  // --- differentiation ---
+
+  bool requires_grad() const { return static_cast<bool>(checked("requires_grad").node); }
+  /// Makes a leaf whose gradient backward() collects (or, with false, takes it off the tape). Returns
+  /// this tensor. Throws for int64 and bool, and for `false` on the result of a recorded operation.
+  Tensor requires_grad_(bool on = true);
+  /// True unless a recorded operation made it.
+  bool is_leaf() const;
+  /// Name of the recorded operation that made it; empty for a leaf.
+  std::string_view op_name() const;
+  /// The gradient collected by backward(); undefined before the first. Leaves, and tensors with
+  /// retain_grad(), have one.
+  Tensor grad() const;
+  /// Replaces the gradient; an undefined tensor clears it. Shape and dtype must be this tensor's.
+  void set_grad(const Tensor& gradient);
+  void zero_grad() { set_grad(Tensor()); }
+  /// Makes backward() keep the gradient of this intermediate result.
+  void retain_grad();
+  /// Calls `hook` with this tensor's whole gradient during each backward; a defined result replaces the
+  /// gradient. Returns an id for `remove_hook`.
+  std::uint64_t register_hook(std::function<Tensor(const Tensor&)> hook);
+  void remove_hook(std::uint64_t id);
+
+  /// Adds d(this)/d(leaf) to the gradient of every leaf. `this` must have one element.
+  void backward(BackwardOptions options = {}) const;
+  /// The same for any shape, weighted by the cotangent `gradient` (of this tensor's shape).
+  void backward(const Tensor& gradient, BackwardOptions options = {}) const;
+
+  /// The same elements, off the tape.
+  Tensor detach() const;
+  /// A copy of the elements; differentiable.
+  Tensor clone() const;
+  /// The elements in another dtype (this tensor if it has it already). Differentiable between
+  /// float32 and float64. Floats become int64 by truncation and bool by `!= 0`.
+  Tensor to(DType dtype) const;
+  /// Overwrites the elements with those of `source` (same shape; converted to this dtype). Not
+  /// recorded: throws on a tensor that a recorded operation made.
+  void copy_(const Tensor& source);
+  /// Makes this very tensor hold the elements, shape and dtype of `source`, for every handle to it. A
+  /// leaf stays a leaf and loses its gradient.
+  void set_data(const Tensor& source);
+
+  /// True if both handles denote the same tensor.
+  bool is(const Tensor& other) const noexcept { return impl_ == other.impl_; }
+  /// The number of writes counted since the storage was made.
+  std::uint32_t version() const { return checked("version").storage->version(); }
+
+  // --- plumbing for operations ---
+  explicit Tensor(detail::Ref<detail::TensorImpl> impl) noexcept : impl_(std::move(impl)) {}
+  detail::TensorImpl* impl() const noexcept { return impl_.get(); }
+  const void* raw() const { return checked("raw").storage->data(); }
+  void* raw_mutable() { return checked("raw").storage->data(); }
+
+ private:
+  const detail::TensorImpl& checked(std::string_view what) const {
+    if (!impl_) undefined(what);
+    return *impl_;
+  }
+  [[noreturn]] static void undefined(std::string_view what);
+  detail::Storage* checked_storage(std::string_view what, DType wanted) const {
+    const auto& t = checked(what);
+    if (t.dtype != wanted) wrong_dtype(what, wanted);
+    return t.storage.get();
+  }
+  [[noreturn]] void wrong_dtype(std::string_view what, DType wanted) const;
+  const void* single(DType wanted) const;
+
+  detail::Ref<detail::TensorImpl> impl_;
+};
+
+using TensorList = InlineVector<Tensor, 3>;
+
+template <Element T>
+T Tensor::item() const {
+  return *static_cast<const T*>(single(dtype_of<T>));
+}
+
+/// Uninitialised elements.
+Tensor empty(const Shape& shape, DType dtype = float32);
+/// `value`, converted to `dtype`.
+Tensor full(const Shape& shape, double value, DType dtype = float32);
+Tensor zeros(const Shape& shape, DType dtype = float32);
+Tensor ones(const Shape& shape, DType dtype = float32);
+Tensor zeros_like(const Tensor& x);
+Tensor ones_like(const Tensor& x);
+/// A 0-d tensor of the dtype of `x`; for int64 and bool, `value` must be representable.
+Tensor scalar_like(double value, const Tensor& x);
+/// 0, 1, …, n - 1.
+Tensor arange(std::int64_t n, DType dtype = int64);
+/// A copy of `shape.numel()` elements at `data`.
+template <Element T>
+Tensor from_data(const T* data, const Shape& shape) {
+  Tensor t = empty(shape, dtype_of<T>);
+  std::copy(data, data + t.numel(), static_cast<T*>(t.raw_mutable()));
+  return t;
+}
+
+namespace detail {
+template <class T>
+using StoredAs = std::conditional_t<std::integral<T> && !std::same_as<T, bool>, std::int64_t, T>;
+}
+
+/// A 0-d tensor; the dtype follows the C++ type (double → float64; any integer → int64).
+template <class T>
+  requires std::is_arithmetic_v<T>
+Tensor tensor(T value) {
+  const auto v = static_cast<detail::StoredAs<T>>(value);
+  return from_data(&v, {});
+}
+/// A 1-d tensor: `tensor({1.0, 2.0})`.
+template <class T>
+  requires std::is_arithmetic_v<T>
+Tensor tensor(std::initializer_list<T> values) {
+  Tensor t = empty({values.size()}, dtype_of<detail::StoredAs<T>>);
+  std::copy(values.begin(), values.end(), static_cast<detail::StoredAs<T>*>(t.raw_mutable()));
+  return t;
+}
+template <class T>
+  requires std::is_arithmetic_v<T> && (!std::same_as<T, bool>)
+Tensor tensor(const std::vector<T>& values) {
+  Tensor t = empty({values.size()}, dtype_of<detail::StoredAs<T>>);
+  std::copy(values.begin(), values.end(), static_cast<detail::StoredAs<T>*>(t.raw_mutable()));
+  return t;
+}
+/// A 2-d tensor: `tensor({{1.0, 2.0}, {3.0, 4.0}})`. Rows must have one length.
+template <class T>
+  requires std::is_arithmetic_v<T>
+Tensor tensor(std::initializer_list<std::initializer_list<T>> rows) {
+  const std::size_t width = rows.size() ? rows.begin()->size() : 0;
+  Tensor t = empty({rows.size(), width}, dtype_of<detail::StoredAs<T>>);
+  auto* p = static_cast<detail::StoredAs<T>*>(t.raw_mutable());
+  for (const auto& row : rows) {
+    if (row.size() != width)
+      fail("tensor", "rows must have one length, got {} and {}", width, row.size());
+    p = std::copy(row.begin(), row.end(), p);
+  }
+  return t;
+}
+
+/// The elements as NumPy prints them, with commas; `spec` is a fmt format for each ("" for NumPy's own
+/// choice, ".6f", …). More than 1000 elements are summarised.
+std::string to_string(const Tensor& t, std::string_view spec = "");
+std::ostream& operator<<(std::ostream& os, const Tensor& t);
+
+}  // namespace autograd
+
+/// `fmt::print("{:.3f}", t)`: the format of one element, applied to all.
+template <>
+struct fmt::formatter<autograd::Tensor> {
+  constexpr auto parse(fmt::format_parse_context& ctx) {
+    auto it = ctx.begin();
+    while (it != ctx.end() && *it != '}') ++it;
+    spec = {ctx.begin(), static_cast<std::size_t>(it - ctx.begin())};
+    return it;
+  }
+  auto format(const autograd::Tensor& t, fmt::format_context& ctx) const {
+    const std::string text = autograd::to_string(t, spec);
+    return std::copy(text.begin(), text.end(), ctx.out());
+  }
+  std::string_view spec;
+};
