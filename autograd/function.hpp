@@ -112,7 +112,7 @@ class Function {
     if (!should_record(in)) return;
     TensorList saved = std::move(ctx.tensors_);
     auto* node = new Recorded(std::move(ctx));
-    const detail::Ref<Node> owner(node);
+    const auto owner = detail::Ref<Node>::adopt(node);
     record(owner, in, {out.data(), out.size()});
     for (const Tensor& t : saved) {
       const bool is_output =

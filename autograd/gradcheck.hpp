@@ -24,13 +24,18 @@ class GradcheckResult {
     Shape at_output, at_input;  ///< indices of the elements
     double analytic, numeric;
   };
+  /// True if nothing is wrong.
   explicit operator bool() const { return mismatches.empty() && problem.empty(); }
-  /// "passed", or what is wrong: the worst element, and how many there are.
+  /// "passed", or what is wrong: the worst element, and how many there are; then the warnings.
   std::string report() const;
 
   std::vector<Mismatch> mismatches;
+  /// Order of the derivatives in `mismatches`. In those of order 2, output i is the gradient of input i,
+  /// and the inputs of f are followed by the cotangents of its floating outputs.
+  int order = 1;
+  std::size_t inputs = 0;             ///< how many tensors were given
   std::string problem;                ///< something other than a wrong number, such as a wrong shape
-  std::vector<std::string> warnings;  ///< float32 inputs; no input that can be checked
+  std::vector<std::string> warnings;  ///< such as float32 inputs, which are too coarse
   std::size_t compared = 0;           ///< derivatives compared
   double worst = 0;                   ///< largest |analytic - numeric| / max(1, |numeric|)
 };

@@ -12,16 +12,18 @@ std::string Shape::str() const {
 
 namespace shapes {
 
-void check(std::string_view op, const Shape& shape) {
+std::int64_t check(std::string_view op, const Shape& shape) {
   std::int64_t n = 1;
-  bool overflow = false;
+  bool overflow = false, empty = false;
   for (auto d : shape) {
     if (d < 0) fail(op, "sizes must be at least 0, got {}", shape);
-    // A zero elsewhere must not hide an overflow: the other sizes still become strides.
-    overflow |= __builtin_mul_overflow(n, d == 0 ? 1 : d, &n) ||
-                n > std::numeric_limits<std::int64_t>::max() / 8;
+    // A zero must not hide an overflow: the other sizes still become strides.
+    empty |= d == 0;
+    overflow |= __builtin_mul_overflow(n, d == 0 ? 1 : d, &n);
   }
-  if (overflow) fail(op, "the number of elements must fit in 63 bits of bytes, got {}", shape);
+  if (overflow || n > std::numeric_limits<std::int64_t>::max() / 8)
+    fail(op, "the number of elements must fit in 63 bits of bytes, got {}", shape);
+  return empty ? 0 : n;
 }
 
 std::int64_t axis(std::string_view op, std::int64_t axis, const Shape& shape) {

@@ -53,8 +53,8 @@ class Axes : public InlineVector<std::int64_t, 4> {
 /// Pure shape rules. Each throws an `Error` that begins with the name of `op`.
 namespace shapes {
 
-/// Throws unless every size is ≥ 0 and the number of elements fits in 63 bits.
-void check(std::string_view op, const Shape& shape);
+/// The number of elements. Throws unless every size is ≥ 0 and the product, in bytes, fits in 63 bits.
+std::int64_t check(std::string_view op, const Shape& shape);
 /// The axis as a number in [0, ndim). A 0-d shape accepts 0 and -1, as in NumPy's reductions.
 std::int64_t axis(std::string_view op, std::int64_t axis, const Shape& shape);
 /// Which axes to reduce, one flag per axis; no axes means all.

@@ -164,7 +164,7 @@ void pool_trim() noexcept {
 
 Ref<Storage> Storage::create(std::size_t bytes) {
   if (bytes > std::numeric_limits<std::size_t>::max() / 4) throw std::bad_alloc();
-  return Ref<Storage>(::new (pool_allocate(header(bytes) + bytes)) Storage(bytes));
+  return Ref<Storage>::adopt(::new (pool_allocate(header(bytes) + bytes)) Storage(bytes));
 }
 
 }  // namespace autograd::detail

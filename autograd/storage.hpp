@@ -15,7 +15,8 @@ void pool_deallocate(void* block, std::size_t bytes) noexcept;
 /// Returns this thread's kept blocks of more than 512 bytes to the system.
 void pool_trim() noexcept;
 
-/// Base of what is shared by counted references. The count is atomic: handles may cross threads.
+/// Base of what is shared by counted references; a new object has one, for `Ref::adopt`. The count is
+/// atomic: handles may cross threads.
 class Counted {
  public:
   Counted() = default;
@@ -31,7 +32,7 @@ class Counted {
   std::uint32_t use_count() const noexcept { return refs_.load(std::memory_order_acquire); }
 
  private:
-  mutable std::atomic<std::uint32_t> refs_{0};
+  mutable std::atomic<std::uint32_t> refs_{1};
 };
 
 /// A counted reference. `T` provides `retain()` and a free `release(T*)` found by its namespace.
@@ -39,6 +40,12 @@ template <class T>
 class Ref {
  public:
   Ref() noexcept = default;
+  /// Takes over the reference that a new object comes with.
+  static Ref adopt(T* p) noexcept {
+    Ref r;
+    r.p_ = p;
+    return r;
+  }
   explicit Ref(T* p) noexcept : p_(p) {
     if (p_) p_->retain();
   }

@@ -75,8 +75,11 @@ void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outp
   for (std::uint32_t i = 0; i < outputs.size(); ++i) {
     auto* t = outputs[i].impl();
     node->outputs_.push_back({t->shape, t->dtype});
-    t->node = node;
     t->index = i;
+    if (i + 1 < outputs.size())
+      t->node = node;
+    else
+      t->node = std::move(node);
   }
 }
 
@@ -156,7 +159,7 @@ Tensor Tensor::requires_grad_(bool on) {
     fail("requires_grad_", "only a leaf can leave the tape, got the result of '{}'; use detach()",
          op_name());
   if (on && !node) {
-    node = detail::Ref<Node>(new LeafNode);
+    node = detail::Ref<Node>::adopt(new LeafNode);
     node->outputs_.push_back({impl_->shape, impl_->dtype});
     impl_->index = 0;
   } else if (!on) {

@@ -260,13 +260,13 @@ Tensor apply(const Op& op, const Inputs& in) {
   if constexpr (requires { op.view(in); }) {
     out = op.view(in);
   } else {
-    const TensorSpec spec = op.infer(in);
-    out = empty(spec.shape, spec.dtype);
+    TensorSpec spec = op.infer(in);
+    out = empty(std::move(spec.shape), spec.dtype);
     op.forward(in, out);
   }
   if constexpr (Differentiable<Op>)
     if (should_record(in))
-      record(detail::Ref<Node>(new OperationNode<Op>(op, in, out)), in, {&out, 1});
+      record(detail::Ref<Node>::adopt(new OperationNode<Op>(op, in, out)), in, {&out, 1});
   return out;
 }
 template <Operation Op, std::same_as<Tensor>... T>

@@ -41,11 +41,11 @@ double Tensor::item() const {
 
 // ---------------------------------------------------------------- creation
 
-Tensor empty(const Shape& shape, DType dtype) {
-  shapes::check("empty", shape);
-  const auto bytes = static_cast<std::size_t>(shape.numel()) * size_of(dtype);
-  return Tensor(detail::Ref<detail::TensorImpl>(
-      new detail::TensorImpl(detail::Storage::create(bytes), shape, dtype)));
+Tensor empty(Shape shape, DType dtype) {
+  const std::int64_t n = shapes::check("empty", shape);
+  return Tensor(detail::Ref<detail::TensorImpl>::adopt(new detail::TensorImpl(
+      detail::Storage::create(static_cast<std::size_t>(n) * size_of(dtype)), std::move(shape), n,
+      dtype)));
 }
 
 Tensor full(const Shape& shape, double value, DType dtype) {
@@ -126,7 +126,7 @@ Tensor view_as(const Tensor& t, const Shape& shape) {
   (void)t.shape();  // throws if undefined
   const auto* i = t.impl();
   return Tensor(
-      detail::Ref<detail::TensorImpl>(new detail::TensorImpl(i->storage, shape, i->dtype)));
+      detail::Ref<detail::TensorImpl>::adopt(new detail::TensorImpl(i->storage, shape, i->numel, i->dtype)));
 }
 
 void fill(Tensor& t, double value) {

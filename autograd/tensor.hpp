@@ -23,8 +23,8 @@ namespace detail {
 
 /// What a handle points to. Internal: users hold `Tensor`.
 struct TensorImpl : Counted {
-  TensorImpl(Ref<Storage> s, Shape sh, DType d)
-      : storage(std::move(s)), shape(std::move(sh)), numel(shape.numel()), dtype(d) {}
+  TensorImpl(Ref<Storage> s, Shape sh, std::int64_t n, DType d)
+      : storage(std::move(s)), shape(std::move(sh)), numel(n), dtype(d) {}
   ~TensorImpl();
   Ref<Storage> storage;
   Ref<Node> node;  // what made it, or its leaf node; empty when no gradient is required
@@ -42,7 +42,7 @@ struct TensorImpl : Counted {
 template <class E>
 concept XtensorExpression = requires(const E& e) {
   typename E::value_type;
-  e.derived_cast();
+  e.dimension();
   e.shape();
 };
 
@@ -185,7 +185,7 @@ T Tensor::item() const {
 }
 
 /// Uninitialised elements.
-Tensor empty(const Shape& shape, DType dtype = float32);
+Tensor empty(Shape shape, DType dtype = float32);
 /// `value`, converted to `dtype`.
 Tensor full(const Shape& shape, double value, DType dtype = float32);
 Tensor zeros(const Shape& shape, DType dtype = float32);

@@ -27,13 +27,17 @@ void run(detail::ElementwiseRun kernel, const void* formula, const Operands& in,
   const std::int64_t n = out.numel();
   if (n == 0) return;
   const void* p[Operands::kMost];
-  std::int64_t step[Operands::kMost];
+  std::int64_t step[Operands::kMost] = {};
   bool flat = true;
   for (std::size_t k = 0; k < in.count; ++k) {
-    const Tensor* t = in.tensor[k];
-    p[k] = t ? t->raw() : nullptr;
-    step[k] = t && t->numel() == n;
-    flat &= !t || step[k] || t->numel() == 1;
+    if (!in.tensor[k]) {
+      p[k] = nullptr;
+      continue;
+    }
+    const auto& t = *in.tensor[k]->impl();
+    p[k] = t.storage->data();
+    step[k] = t.numel == n;
+    flat &= step[k] || t.numel == 1;
   }
   if (flat) return kernel(formula, p, step, out.raw_mutable(), n);
 
@@ -189,7 +193,7 @@ TensorSpec Elementwise::infer(const Inputs& in) const {
   }
   Shape shape = in[0].shape();
   for (std::size_t i = 1; i < in.size(); ++i)
-    shape = shapes::broadcast(info->name, shape, in[i].shape());
+    if (in[i].shape() != shape) shape = shapes::broadcast(info->name, shape, in[i].shape());
   return {std::move(shape), d};
 }
 

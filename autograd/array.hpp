@@ -1,0 +1,73 @@
+#pragma once
+
+/// The door to xtensor: containers and expressions convert into tensors, and `t.array<T>()` is an
+/// xtensor view of a tensor. Nothing else of the library depends on xtensor.
+#include "autograd/xtensor_fix.hpp"
+
+#if __has_include(<xtensor/containers/xadapt.hpp>)
+#include <xtensor/containers/xadapt.hpp>
+#include <xtensor/core/xeval.hpp>
+#include <xtensor/core/xnoalias.hpp>
+#else
+#include <xtensor/xadapt.hpp>
+#include <xtensor/xeval.hpp>
+#include <xtensor/xnoalias.hpp>
+#endif
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include "autograd/tensor.hpp"
+
+namespace autograd {
+
+namespace detail {
+
+// `P` is `T*` or `const T*`.
+template <class P>
+auto adapt(P data, const Tensor& t) {
+  return xt::adapt(std::move(data), static_cast<std::size_t>(t.numel()), xt::no_ownership(),
+                   xt::dynamic_shape<std::size_t>(t.shape().begin(), t.shape().end()));
+}
+
+// std::uint64_t is the one integer type that does not fit in std::int64_t.
+inline std::int64_t to_int64(std::uint64_t value) {
+  if (value > static_cast<std::uint64_t>(INT64_MAX))
+    fail("Tensor", "unsigned integers must fit in int64, got {}", value);
+  return static_cast<std::int64_t>(value);
+}
+
+}  // namespace detail
+
+template <class E>
+requires detail::XtensorExpression<E> Tensor::Tensor(const E& e) {
+  using Value = std::remove_cv_t<typename E::value_type>;
+  static_assert(std::is_arithmetic_v<Value> && !std::is_same_v<Value, long double>,
+                "tensors hold float, double, bool and integers: cast the expression first with "
+                "xt::cast<double>");
+  using T = detail::StoredAs<Value>;
+  *this = empty(Shape(e.shape().begin(), e.shape().end()), dtype_of<T>);
+  if (numel() == 0) return;
+  auto out = detail::adapt(static_cast<T*>(raw_mutable()), *this);
+  if constexpr (std::is_unsigned_v<Value> && sizeof(Value) == 8) {
+    auto to = out.begin();
+    for (auto from = e.template begin<xt::layout_type::row_major>(); to != out.end(); ++from, ++to)
+      *to = detail::to_int64(*from);
+  } else {
+    xt::noalias(out) = e;
+  }
+}
+
+template <Element T>
+auto Tensor::array() const {
+  return detail::adapt(data<T>(), *this);
+}
+
+template <Element T>
+auto Tensor::array() {
+  return detail::adapt(mutable_data<T>(), *this);
+}
+
+}  // namespace autograd

@@ -1,0 +1,271 @@
+#include "nn/module.hpp"
+
+#include <algorithm>
+#include <ostream>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "autograd/function.hpp"
+
+namespace nn {
+namespace {
+
+struct Member {
+  std::string name;
+  Parameter* parameter = nullptr;
+  Buffer* buffer = nullptr;
+  Module* module = nullptr;
+  // PyTorch keeps parameters, buffers and children apart; its containers are children.
+  int rank() const { return module || name.find('.') != name.npos ? 2 : buffer ? 1 : 0; }
+};
+
+struct Collector final : Visitor {
+  std::vector<Member> members;
+  void parameter(std::string_view name, Parameter& p) override {
+    members.push_back({std::string(name), &p});
+  }
+  void buffer(std::string_view name, Buffer& b) override {
+    members.push_back({std::string(name), nullptr, &b});
+  }
+  void module(std::string_view name, Module& m) override {
+    members.push_back({std::string(name), nullptr, nullptr, &m});
+  }
+};
+
+// Members are reached through const modules as well: handles are as shallow as pointers.
+std::vector<Member> members_of(const Module& module) {
+  Collector collector;
+  const_cast<Module&>(module).visit_members(collector);
+  std::stable_sort(collector.members.begin(), collector.members.end(),
+                   [](const Member& a, const Member& b) { return a.rank() < b.rank(); });
+  return std::move(collector.members);
+}
+
+std::string joined(const std::string& prefix, const std::string& name) {
+  return prefix.empty() ? name : prefix + '.' + name;
+}
+
+// Calls f(name, member) for the parameters and buffers of a module and all below it.
+template <class F>
+void for_each_tensor(const Module& module, const std::string& prefix, const F& f) {
+  for (const Member& m : members_of(module)) {
+    if (m.module)
+      for_each_tensor(*m.module, joined(prefix, m.name), f);
+    else
+      f(joined(prefix, m.name), m);
+  }
+}
+
+template <class T>
+std::vector<NamedTensor> distinct(const Module& module, T* Member::*kind) {
+  std::vector<NamedTensor> list;
+  std::unordered_set<const void*> seen;
+  for_each_tensor(module, "", [&](std::string name, const Member& m) {
+    if (m.*kind && seen.insert((m.*kind)->impl()).second)
+      list.push_back({std::move(name), *(m.*kind)});
+  });
+  return list;
+}
+
+ag::TensorList tensors(const std::vector<NamedTensor>& named) {
+  ag::TensorList list;
+  for (const auto& entry : named) list.push_back(entry.tensor);
+  return list;
+}
+
+void convert(OwnedTensor& tensor, ag::DType dtype) {
+  if (!ag::is_floating(tensor.dtype()) || tensor.dtype() == dtype) return;
+  const ag::Tensor gradient = tensor.grad();
+  tensor.set_data(tensor.detach().to(dtype));
+  if (gradient.defined()) tensor.set_grad(gradient.detach().to(dtype));
+}
+
+// ---------------------------------------------------------------- printing
+
+std::string indented(const std::string& text) {
+  std::string out;
+  for (char c : text) out += c == '\n' ? std::string("\n  ") : std::string(1, c);
+  return out;
+}
+
+std::string block(const std::string& head, const std::vector<std::string>& lines) {
+  std::string out = head + '(';
+  for (const auto& line : lines) out += "\n  " + line;
+  return out + (lines.empty() ? ")" : "\n)");
+}
+
+using Children = std::vector<std::pair<std::string, Module*>>;
+
+// One entry "(name): …" per child. Children "blocks.0", "blocks.1" are one entry "(blocks): ModuleList(…)",
+// in which equal neighbours share a line, as PyTorch prints them.
+std::vector<std::string> child_lines(const Children& children, bool in_list) {
+  struct Entry {
+    std::string first, last, text;
+    int count = 1;
+  };
+  std::vector<Entry> entries;
+  for (std::size_t i = 0; i < children.size();) {
+    const auto& name = children[i].first;
+    const std::string head = name.substr(0, name.find('.'));
+    std::string text;
+    if (head == name) {
+      text = children[i++].second->str();
+    } else {
+      Children inner;
+      for (; i < children.size() && children[i].first.rfind(head + '.', 0) == 0; ++i)
+        inner.emplace_back(children[i].first.substr(head.size() + 1), children[i].second);
+      text = block("ModuleList", child_lines(inner, true));
+    }
+    if (in_list && !entries.empty() && entries.back().text == text) {
+      entries.back().last = head;
+      ++entries.back().count;
+    } else {
+      entries.push_back({head, head, text});
+    }
+  }
+  std::vector<std::string> lines;
+  for (const auto& e : entries)
+    lines.push_back(e.count == 1 ? fmt::format("({}): {}", e.first, indented(e.text))
+                                 : fmt::format("({}-{}): {} x {}", e.first, e.last, e.count,
+                                               indented(e.text)));
+  return lines;
+}
+
+// Names with what is wrong, as one part of a message.
+void add_problem(std::string& text, std::string_view what, const std::vector<std::string>& names) {
+  for (std::size_t i = 0; i < names.size(); ++i)
+    text += (i ? ", " : (text.empty() ? "" : "; ") + std::string(what) + ' ') + names[i];
+}
+
+}  // namespace
+
+std::vector<NamedTensor> Module::named_parameters() const {
+  return distinct(*this, &Member::parameter);
+}
+std::vector<NamedTensor> Module::named_buffers() const { return distinct(*this, &Member::buffer); }
+ag::TensorList Module::parameters() const { return tensors(named_parameters()); }
+ag::TensorList Module::buffers() const { return tensors(named_buffers()); }
+
+std::vector<NamedModule> Module::children() {
+  std::vector<NamedModule> list;
+  for (const Member& m : members_of(*this))
+    if (m.module) list.push_back({m.name, *m.module});
+  return list;
+}
+
+std::vector<NamedModule> Module::named_modules() {
+  std::vector<NamedModule> list{{"", *this}};
+  for (const auto& [name, child] : children())
+    for (const auto& [inner, module] : child.named_modules())
+      list.push_back({inner.empty() ? name : joined(name, inner), module});
+  return list;
+}
+
+StateDict Module::state_dict() const {
+  StateDict state;
+  for_each_tensor(*this, "", [&](std::string name, const Member& m) {
+    const ag::Tensor& tensor = m.parameter ? static_cast<ag::Tensor&>(*m.parameter) : *m.buffer;
+    state.push_back({std::move(name), tensor.detach()});
+  });
+  return state;
+}
+
+LoadResult Module::load_state_dict(const StateDict& state, bool strict) {
+  std::unordered_map<std::string_view, const ag::Tensor*> given;
+  std::vector<std::string> twice, shapes;
+  for (const auto& [name, tensor] : state) {
+    if (!given.emplace(name, &tensor).second) twice.push_back(name);
+    if (!tensor.defined()) shapes.push_back(name + " undefined");
+  }
+  LoadResult result;
+  std::vector<std::pair<ag::Tensor, const ag::Tensor*>> copies;
+  for (const auto& [name, own] : state_dict()) {
+    const auto found = given.find(name);
+    if (found == given.end()) {
+      result.missing.push_back(name);
+      continue;
+    }
+    const ag::Tensor* tensor = found->second;
+    given.erase(found);
+    if (!tensor->defined()) continue;
+    if (tensor->shape() != own.shape())
+      shapes.push_back(fmt::format("{} {} for {}", name, tensor->shape(), own.shape()));
+    copies.emplace_back(own, tensor);
+  }
+  for (const auto& entry : state)
+    if (given.erase(entry.name)) result.unexpected.push_back(entry.name);
+
+  std::string problems;
+  if (strict) add_problem(problems, "missing", result.missing);
+  if (strict) add_problem(problems, "unexpected", result.unexpected);
+  const bool names = !problems.empty();
+  add_problem(problems, "twice", twice);
+  add_problem(problems, "shape of", shapes);
+  if (!problems.empty())
+    ag::fail("load_state_dict", "names and shapes must be those of {}, got {}{}", type_name(),
+             problems, names ? "; strict = false loads the names that match" : "");
+  for (auto& [own, tensor] : copies) own.copy_(*tensor);
+  return result;
+}
+
+void Module::train(bool on) {
+  training_ = on;
+  for (const auto& [name, child] : children()) child.train(on);
+}
+
+void Module::to(ag::DType dtype) {
+  if (!ag::is_floating(dtype))
+    ag::fail("to", "a module needs float32 or float64, got {}", ag::name(dtype));
+  for_each_tensor(*this, "", [&](const std::string&, const Member& m) {
+    if (m.parameter)
+      convert(*m.parameter, dtype);
+    else
+      convert(*m.buffer, dtype);
+  });
+}
+
+void Module::zero_grad() {
+  for (auto& p : parameters()) p.zero_grad();
+}
+
+void Module::requires_grad_(bool on) {
+  for (auto& p : parameters()) p.requires_grad_(on);
+}
+
+std::int64_t Module::num_parameters(bool trainable_only) const {
+  std::int64_t n = 0;
+  for (const auto& p : parameters())
+    if (!trainable_only || p.requires_grad()) n += p.numel();
+  return n;
+}
+
+void Module::apply(const std::function<void(Module&)>& f) {
+  for (const auto& [name, child] : children()) child.apply(f);
+  f(*this);
+}
+
+std::string Module::type_name() const { return ag::detail::type_name(typeid(*this).name()); }
+
+std::string Module::str() const {
+  const std::string extra = extra_repr();
+  Children modules;
+  for (const Member& m : members_of(*this))
+    if (m.module) modules.emplace_back(m.name, m.module);
+  if (modules.empty() && extra.find('\n') == extra.npos) return type_name() + '(' + extra + ')';
+  std::vector<std::string> lines = child_lines(modules, false);
+  if (!extra.empty()) lines.insert(lines.begin(), indented(extra));
+  return block(type_name(), lines);
+}
+
+std::ostream& operator<<(std::ostream& os, const Module& module) { return os << module.str(); }
+
+void Module::visit_members(Visitor&) {}
+
+std::unique_ptr<Module> Module::clone_module() const { refuse_unnamed("clone"); }
+
+void Module::refuse_unnamed(std::string_view what) const {
+  ag::fail(what, "a class derived from a module must name its members with NN_MODULE, got {} without it",
+           type_name());
+}
+
+}  // namespace nn

@@ -1,0 +1,174 @@
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstdint>
+#include <functional>
+#include <iosfwd>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <typeinfo>
+#include <utility>
+#include <vector>
+
+#include "nn/parameter.hpp"
+#include "nn/state_dict.hpp"
+#include "nn/visitor.hpp"
+
+namespace nn {
+
+/// A child of a module with its name.
+struct NamedModule {
+  std::string name;
+  Module& module;
+};
+
+/// Base of layers and models. A model is a struct with its layers and parameters as members, one line
+/// that names them, and a forward():
+///
+///     struct Net : nn::Module {
+///       nn::Linear hidden{2, 32}, output{32, 1};
+///       NN_MODULE(hidden, output)
+///       ag::Tensor forward(const ag::Tensor& x) const { return output(ag::tanh(hidden(x))); }
+///     };
+///
+/// Copies are deep: a copied model has weights of its own, without gradients. Assigning a model to another
+/// writes into the parameters that are there.
+class Module {
+ public:
+  virtual ~Module() = default;
+
+  /// Every parameter, own ones before those of the children, each once even if it has several names.
+  ag::TensorList parameters() const;
+  /// The same with dotted names such as "hidden.weight".
+  std::vector<NamedTensor> named_parameters() const;
+  ag::TensorList buffers() const;
+  std::vector<NamedTensor> named_buffers() const;
+  /// The direct children.
+  std::vector<NamedModule> children();
+  /// This module (named "") and everything in it, parents first.
+  std::vector<NamedModule> named_modules();
+
+  /// All parameters and buffers by name, sharing their elements, off the tape. Order and names are
+  /// PyTorch's: parameters, buffers, then the children.
+  StateDict state_dict() const;
+  /// Copies the tensors of `state` into those of the same name, converted to their dtype. Throws, and
+  /// changes nothing, if a shape differs or, when strict, if names are missing or unexpected.
+  LoadResult load_state_dict(const StateDict& state, bool strict = true);
+
+  /// Switches this module and its children between training and evaluation (dropout and the like).
+  virtual void train(bool on = true);
+  void eval() { train(false); }
+  bool is_training() const noexcept { return training_; }
+
+  /// Converts floating parameters, their gradients and floating buffers in place; optimizers keep working.
+  void to(ag::DType dtype);
+  /// Drops every gradient.
+  void zero_grad();
+  /// Freezes (false) or unfreezes every parameter.
+  void requires_grad_(bool on = true);
+  /// The number of elements of all parameters, or of those that require a gradient.
+  std::int64_t num_parameters(bool trainable_only = false) const;
+  /// Calls `f` on the children, deepest first, then on this module.
+  void apply(const std::function<void(Module&)>& f);
+
+  /// The class name without namespaces; `Lambda` for a lambda.
+  std::string type_name() const;
+  /// As PyTorch prints a module: the type, `extra_repr()`, and the children indented.
+  std::string str() const;
+  /// What stands between the parentheses of a module without children.
+  virtual std::string extra_repr() const { return {}; }
+
+  /// Shows every member to `visitor`. NN_MODULE writes it.
+  virtual void visit_members(Visitor& visitor);
+  /// A copy of the whole object, whatever its type. NN_MODULE writes it.
+  virtual std::unique_ptr<Module> clone_module() const;
+
+ protected:
+  Module() = default;
+  Module(const Module&) = default;
+  Module(Module&&) = default;
+  Module& operator=(const Module&) = default;
+  Module& operator=(Module&&) = default;
+
+  /// The type that NN_MODULE was last written in.
+  virtual const std::type_info& named_type() const { return typeid(Module); }
+
+  template <class M, class... A>
+  static decltype(auto) call_forward(M& self, A&&... arguments) {
+    // A class derived without NN_MODULE would run the forward of its base.
+    if (self.named_type() != typeid(self)) self.refuse_unnamed("forward");
+    return self.forward(std::forward<A>(arguments)...);
+  }
+  [[noreturn]] void refuse_unnamed(std::string_view what) const;
+
+ private:
+  bool training_ = true;
+};
+
+/// A deep copy of a model: weights and mode of its own, no gradients. Of a model known only as `Module`, a
+/// std::unique_ptr<Module>.
+template <std::derived_from<Module> M>
+auto clone(const M& model) {
+  if constexpr (std::same_as<M, Module>)
+    return model.clone_module();
+  else
+    return M(model);
+}
+
+std::ostream& operator<<(std::ostream& os, const Module& module);
+
+namespace detail {
+template <class M>
+std::unique_ptr<Module> copy_module(const M& module) {
+  if constexpr (std::copy_constructible<M>)
+    return std::make_unique<M>(module);
+  else
+    ag::fail("clone", "every member must be copyable, got a {} that is not", module.type_name());
+}
+}  // namespace detail
+
+/// A layer or model that maps one tensor to one tensor.
+template <class M>
+concept TensorModule = std::derived_from<M, Module> && requires(M& m, const ag::Tensor& x) {
+  { m.forward(x) } -> std::convertible_to<ag::Tensor>;
+};
+
+}  // namespace nn
+
+/// Names the members of a module, in the order of its parameters: parameters, buffers, modules, and
+/// std::vector, std::array, std::optional of them (entries are named "blocks.0", "blocks.1", …). A class
+/// derived from another model names the members of its base as well. What is not named is not trained or
+/// saved. Also gives `model(x…)`, which calls forward(x…).
+#define NN_MODULE(...)                                                                \
+ public:                                                                              \
+  void visit_members([[maybe_unused]] ::nn::Visitor& visitor) override {              \
+    visitor.each(#__VA_ARGS__ __VA_OPT__(, ) __VA_ARGS__);                            \
+  }                                                                                   \
+  std::unique_ptr<::nn::Module> clone_module() const override {                       \
+    if (named_type() != typeid(*this)) refuse_unnamed("clone");                       \
+    return ::nn::detail::copy_module(*this);                                          \
+  }                                                                                   \
+  const std::type_info& named_type() const override {                                 \
+    return typeid(std::remove_cvref_t<decltype(*this)>);                              \
+  }                                                                                   \
+  template <class... ForwardArguments>                                                \
+  decltype(auto) operator()(ForwardArguments&&... arguments) {                        \
+    return call_forward(*this, std::forward<ForwardArguments>(arguments)...);         \
+  }                                                                                   \
+  template <class... ForwardArguments>                                                \
+  decltype(auto) operator()(ForwardArguments&&... arguments) const {                  \
+    return call_forward(*this, std::forward<ForwardArguments>(arguments)...);         \
+  }
+
+/// A module prints as `str()`.
+template <std::derived_from<nn::Module> M>
+struct fmt::formatter<M> {
+  constexpr auto parse(fmt::format_parse_context& ctx) { return ctx.begin(); }
+  auto format(const M& module, fmt::format_context& ctx) const {
+    const std::string text = module.str();
+    return std::copy(text.begin(), text.end(), ctx.out());
+  }
+};

@@ -1,0 +1,63 @@
+#pragma once
+
+#include "autograd/tensor.hpp"
+
+namespace nn {
+
+namespace ag = autograd;
+
+/// A tensor that owns its elements: copying it copies them, and assigning to it writes into the tensor that
+/// is there, so that handles held elsewhere (by an optimizer) stay right. As an `ag::Tensor` it is a handle
+/// that shares. Undefined unless given values. Base of `Parameter` and `Buffer`.
+class OwnedTensor : public ag::Tensor {
+ public:
+  OwnedTensor() noexcept = default;
+  OwnedTensor(const OwnedTensor& other);
+  OwnedTensor(OwnedTensor&&) noexcept = default;
+  OwnedTensor& operator=(const OwnedTensor& other);
+  /// As the copy; `other` becomes undefined.
+  OwnedTensor& operator=(OwnedTensor&& other);
+
+ protected:
+  /// A copy of the elements, off the tape.
+  explicit OwnedTensor(const ag::Tensor& values);
+  // Takes elements, shape and dtype; whether a gradient is wanted stays as it is where defined.
+  void assign_values(const ag::Tensor& values, bool requires_grad);
+};
+
+/// A member of a module that is trained: a leaf that requires a gradient. `requires_grad_(false)` freezes
+/// it, also in copies. Default-constructed it is undefined (no bias, say) and skipped everywhere.
+class Parameter : public OwnedTensor {
+ public:
+  Parameter() noexcept = default;
+  /// From a copy of `values`, float32 or float64.
+  Parameter(const ag::Tensor& values) : OwnedTensor(values) {  // NOLINT: conversion is the point
+    if (defined()) requires_grad_();
+  }
+  /// Takes the values; a frozen parameter stays frozen.
+  template <std::same_as<ag::Tensor> T>
+  Parameter& operator=(const T& values) {
+    assign_values(values, true);
+    return *this;
+  }
+};
+
+/// A member of a module that is saved with it but not trained, such as a running mean. Any dtype.
+class Buffer : public OwnedTensor {
+ public:
+  Buffer() noexcept = default;
+  /// From a copy of `values`.
+  Buffer(const ag::Tensor& values) : OwnedTensor(values) {}  // NOLINT: conversion is the point
+  template <std::same_as<ag::Tensor> T>
+  Buffer& operator=(const T& values) {
+    assign_values(values, false);
+    return *this;
+  }
+};
+
+}  // namespace nn
+
+template <>
+struct fmt::formatter<nn::Parameter> : fmt::formatter<autograd::Tensor> {};
+template <>
+struct fmt::formatter<nn::Buffer> : fmt::formatter<autograd::Tensor> {};

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "autograd/ops.hpp"
+
+/// One record per public operation; every check of op_table_test.cpp runs over all of them.
+namespace table {
+
+using autograd::Shape;
+using autograd::Tensor;
+using autograd::TensorList;
+
+/// A call of the operation on tensors drawn as it needs them; the other arguments are bound.
+struct Sample {
+  std::string text;  // arguments, for the report
+  TensorList inputs;  // float64; those that are not differentiable are not float
+  std::function<Tensor(const TensorList&)> call;
+  /// The value by a naive loop, in row-major order; null where the elementwise reference or another
+  /// operation serves.
+  std::function<std::vector<double>(const TensorList&)> naive{};
+};
+
+/// A call that must throw, and a part of its text.
+struct Mistake {
+  std::function<Tensor()> call;
+  std::string text;
+};
+
+struct Row {
+  std::string name;  // as in ops.hpp
+  std::vector<Sample> samples;
+  std::vector<Mistake> mistakes{};
+  bool differentiable = true;
+  std::string exempt{};  // why second derivatives are not checked; empty: they are
+};
+
+const std::vector<Row>& rows();
+
+/// Uniform values in [low, high], the same at every run.
+Tensor draw(const Shape& shape, double low, double high);
+/// Values at least 0.1 apart from one another, in random order: no ties for max and the like.
+Tensor draw_distinct(const Shape& shape);
+
+}  // namespace table
