@@ -16,9 +16,8 @@ namespace {
 using Mismatch = GradcheckResult::Mismatch;
 
 double element(const Tensor& t, std::int64_t i) {
-  return dispatch(t.dtype(), [&](auto zero) {
-    return static_cast<double>(t.data<decltype(zero)>()[i]);
-  });
+  return dispatch(t.dtype(),
+                  [&](auto zero) { return static_cast<double>(t.data<decltype(zero)>()[i]); });
 }
 
 void set_element(Tensor& t, std::int64_t i, double value) {
@@ -36,7 +35,8 @@ Shape unravel(std::int64_t i, const Shape& shape) {
 
 bool same_bits(const Tensor& a, const Tensor& b) {
   return a.shape() == b.shape() && a.dtype() == b.dtype() &&
-         std::memcmp(a.raw(), b.raw(), static_cast<std::size_t>(a.numel()) * size_of(a.dtype())) == 0;
+         std::memcmp(a.raw(), b.raw(), static_cast<std::size_t>(a.numel()) * size_of(a.dtype())) ==
+             0;
 }
 
 Tensor fresh_leaf(const Tensor& t) {
@@ -89,11 +89,13 @@ class Check {
     for (std::size_t j = 0; same && j < again.size(); ++j) same = same_bits(out_[j], again[j]);
     if (!same)
       throw Problem{
-          "the function must be deterministic, got different outputs from two runs; call eval() on a "
+          "the function must be deterministic, got different outputs from two runs; call eval() on "
+          "a "
           "model with dropout, or seed inside the function"};
     for (std::size_t i = 0; i < in_.size(); ++i)
       if (!same_bits(in_[i], given_[i]))
-        throw Problem{fmt::format("the function must not change its inputs, got input {} changed", i)};
+        throw Problem{
+            fmt::format("the function must not change its inputs, got input {} changed", i)};
   }
 
   // d(out_[j])/d(in_[i]) as rows, one for each element of the output; empty where the output is not
@@ -107,10 +109,9 @@ class Check {
         // Not 1, so that a backward that forgets to multiply by its cotangent is found out.
         Tensor cotangent = zeros_like(y);
         set_element(cotangent, r, kCotangent);
-        rows[j].push_back(grad({y}, {in_[i]},
-                               {.grad_outputs = {cotangent},
-                                .retain_graph = true,
-                                .allow_unused = true})[0]);
+        rows[j].push_back(
+            grad({y}, {in_[i]},
+                 {.grad_outputs = {cotangent}, .retain_graph = true, .allow_unused = true})[0]);
       }
     }
     return rows;
@@ -137,10 +138,12 @@ class Check {
       if (low.shape() != out_[j].shape() || high.shape() != out_[j].shape() ||
           low.dtype() != out_[j].dtype() || high.dtype() != out_[j].dtype())
         throw Problem{fmt::format(
-            "the function must always return the same shapes and dtypes, got another output {}", j)};
+            "the function must always return the same shapes and dtypes, got another output {}",
+            j)};
       if (!is_floating(low.dtype())) continue;
       for (std::int64_t r = 0; r < low.numel(); ++r) {
-        const Tensor row = analytic[j].empty() ? Tensor() : analytic[j][static_cast<std::size_t>(r)];
+        const Tensor row =
+            analytic[j].empty() ? Tensor() : analytic[j][static_cast<std::size_t>(r)];
         const double a = row.defined() ? element(row, k) / kCotangent : 0;
         const double n = (element(high, r) - element(low, r)) / (x[1] - x[0]);
         note({j, i, unravel(r, low.shape()), unravel(k, in_[i].shape()), a, n});
@@ -166,3 +169,116 @@ class Check {
   GradcheckResult& result_;
   TensorList in_, out_;
 };
+
+// The gradients of f for its floating inputs, as a function of the inputs and of the cotangents of
+// its floating outputs.
+TensorListFunction gradient_function(const TensorListFunction& f, std::size_t inputs) {
+  return [&f, inputs](const TensorList& all) {
+    const TensorList in(all.begin(), all.begin() + inputs);
+    TensorList wanted, recorded, cotangents, result;
+    for (const Tensor& x : in)
+      if (is_floating(x.dtype())) wanted.push_back(x);
+    const Tensor* u = all.begin() + inputs;
+    for (const Tensor& y : f(in)) {
+      if (!is_floating(y.dtype())) continue;
+      if (y.requires_grad()) {
+        recorded.push_back(y);
+        cotangents.push_back(*u);
+      }
+      ++u;
+    }
+    if (!recorded.empty())
+      result = grad(recorded, wanted,
+                    {.grad_outputs = cotangents, .create_graph = true, .allow_unused = true});
+    result.resize(wanted.size());
+    for (std::size_t i = 0; i < result.size(); ++i)
+      if (!result[i].defined()) result[i] = zeros_like(wanted[i]);
+    return result;
+  };
+}
+
+void check_second_order(const TensorListFunction& f, const TensorList& inputs,
+                        const TensorList& outputs, const GradcheckOptions& options,
+                        GradcheckResult& result) {
+  TensorList all = inputs;
+  Generator generator(20);  // its own: the caller's stream stays where it is
+  for (const Tensor& y : outputs)
+    if (is_floating(y.dtype())) all.push_back(randn(y.shape(), y.dtype(), generator));
+  result.order = 2;
+  Check(gradient_function(f, inputs.size()), all, options, result).run();
+  std::vector<std::size_t> floating;
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (is_floating(inputs[i].dtype())) floating.push_back(i);
+  for (Mismatch& m : result.mismatches) m.output = floating[m.output];
+}
+
+void warn(const TensorList& tensors, std::string_view what, GradcheckResult& result) {
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    if (tensors[i].dtype() == float32)
+      result.warnings.push_back(
+          fmt::format("{} {} is float32, too coarse for differences; use float64", what, i));
+}
+
+double severity(const Mismatch& m) {
+  const double d = std::abs(m.analytic - m.numeric) / std::max(1.0, std::abs(m.numeric));
+  return std::isnan(d) ? std::numeric_limits<double>::infinity() : d;
+}
+
+std::string place(std::string_view what, std::size_t i, const Shape& at) {
+  return fmt::format("{} {}{}", what, i, at.empty() ? "" : fmt::format(" at {}", at));
+}
+
+}  // namespace
+
+std::string GradcheckResult::report() const {
+  const std::string_view check = order == 1 ? "gradcheck" : "gradgradcheck";
+  std::string text = "passed";
+  if (!problem.empty()) {
+    text = fmt::format("{}: {}", check, problem);
+  } else if (!mismatches.empty()) {
+    const Mismatch* m = &mismatches[0];
+    for (const Mismatch& other : mismatches)
+      if (severity(other) > severity(*m)) m = &other;
+    const bool cotangent = order == 2 && m->input >= inputs;
+    text = fmt::format(
+        "{}: {}, {}: analytic {:.8g}, numeric {:.8g} (difference {:.2g}); {} of {} derivatives "
+        "differ",
+        check, place(order == 1 ? "output" : "gradient of input", m->output, m->at_output),
+        place(cotangent ? "cotangent" : "input", cotangent ? m->input - inputs : m->input,
+              m->at_input),
+        m->analytic, m->numeric, std::abs(m->analytic - m->numeric), mismatches.size(), compared);
+  }
+  for (const auto& w : warnings) text += "; warning: " + w;
+  return text;
+}
+
+GradcheckResult detail::check_gradients(const TensorListFunction& f, const TensorList& inputs,
+                                        const GradcheckOptions& options, int order) {
+  const std::string_view op = order == 1 ? "gradcheck" : "gradgradcheck";
+  if (!(options.eps > 0)) fail(op, "eps must be positive, got {}", options.eps);
+  const EnableGrad recording;
+  GradcheckResult result;
+  result.inputs = inputs.size();
+  bool floating = false;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i].defined()) fail(op, "every input must be defined, got an undefined input {}", i);
+    floating |= is_floating(inputs[i].dtype());
+  }
+  if (!floating) {
+    result.problem = "some input must be float32 or float64, got none";
+    return result;
+  }
+  try {
+    Check first(f, inputs, options, result);
+    warn(inputs, "input", result);
+    first.run();
+    if (result.warnings.empty()) warn(first.outputs(), "output", result);
+    if (order == 2 && result) check_second_order(f, inputs, first.outputs(), options, result);
+    if (result.compared == 0) result.warnings.push_back("nothing was compared: a tensor is empty");
+  } catch (const Problem& p) {
+    result.problem = p.text;
+  }
+  return result;
+}
+
+}  // namespace autograd

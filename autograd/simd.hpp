@@ -65,7 +65,8 @@ struct Vec {
   Vec& operator*=(Vec o) { return *this = *this * o; }
   Vec& operator/=(Vec o) { return *this = *this / o; }
   friend Mask operator==(Vec x, Vec y) { return {x.b == y.b}; }
-  friend Mask operator!=(Vec x, Vec y) { return {x.b != y.b}; }
+  // xsimd's own != is false for NaN on AVX.
+  friend Mask operator!=(Vec x, Vec y) { return {~(x.b == y.b)}; }
   friend Mask operator<(Vec x, Vec y) { return {x.b < y.b}; }
   friend Mask operator<=(Vec x, Vec y) { return {x.b <= y.b}; }
   friend Mask operator>(Vec x, Vec y) { return {x.b > y.b}; }

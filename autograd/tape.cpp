@@ -143,6 +143,11 @@ Node::Watch* Node::find_watch(std::uint32_t output) const {
   return nullptr;
 }
 
+Tensor Node::kept_grad(std::uint32_t i) const {
+  const Watch* w = find_watch(i);
+  return w ? w->grad : Tensor();
+}
+
 bool Tensor::is_leaf() const {
   const auto& node = checked("is_leaf").node;
   return !node || node->is_leaf();
@@ -170,8 +175,7 @@ Tensor Tensor::requires_grad_(bool on) {
 
 Tensor Tensor::grad() const {
   const auto& t = checked("grad");
-  const Node::Watch* w = t.node ? t.node->find_watch(t.index) : nullptr;
-  return w ? w->grad : Tensor();
+  return t.node ? t.node->kept_grad(t.index) : Tensor();
 }
 
 void Tensor::set_grad(const Tensor& gradient) {
@@ -288,13 +292,19 @@ class Walk {
     }
   }
 
+  // The gradient along an edge is wanted in this walk. The node at its end may belong to another walk, the one
+  // that called this, and its scratch then says nothing.
+  bool leads_on(const Edge& e) const {
+    return e.node && e.node->walk_.load(std::memory_order_relaxed) == this && e.node->wanted_;
+  }
+
   void finish(Node* node) {
     node->slot_ = static_cast<std::uint32_t>(slots_.size());
     slots_.push_back({node, {}});
     node->wanted_ = !inputs_ && node->is_leaf();
     if (inputs_)
       for (const auto& t : *inputs_) node->wanted_ |= t.impl()->node.get() == node;
-    for (const auto& e : node->edges_) node->wanted_ |= e.node && e.node->wanted_;
+    for (const auto& e : node->edges_) node->wanted_ |= leads_on(e);
   }
 
   template <class Stack>
@@ -315,15 +325,15 @@ class Walk {
     show(node, cotangents);
     if (node.is_leaf()) return;
     bool useful = false;
-    for (const auto& e : node.edges_) useful |= e.node && e.node->wanted_;
+    for (const auto& e : node.edges_) useful |= leads_on(e);
     if (!useful) return;
     TensorList gradients = node.backward(cotangents);
     if (gradients.size() != node.edges_.size())
       fail(node.name(), "backward must return one gradient per input, got {} for {} inputs",
            gradients.size(), node.edges_.size());
     for (std::size_t i = 0; i < gradients.size(); ++i) {
-      if (!gradients[i].defined() || !node.needs(i)) continue;
       const Edge& e = node.edges_[i];
+      if (!gradients[i].defined() || !leads_on(e)) continue;
       const TensorSpec& spec = e.node->outputs_[e.index];
       if (gradients[i].shape() != spec.shape || gradients[i].dtype() != spec.dtype)
         check_matches(fmt::format("{} backward, input {}", node.name(), i), gradients[i], spec.shape,

@@ -104,6 +104,11 @@ class Node : public detail::Counted {
   virtual void release_saved() {}
   /// Saved values, for inspection.
   virtual TensorList saved() const { return {}; }
+  /// Input i, or the output, where it was saved; otherwise undefined.
+  virtual Tensor saved_input(std::size_t) const { return {}; }
+  virtual Tensor saved_output() const { return {}; }
+  /// The gradient that backward left with output i; undefined if it left none.
+  Tensor kept_grad(std::uint32_t i) const;
   virtual bool is_leaf() const { return false; }
 
   /// True if a gradient can flow to input i of this call.
@@ -241,6 +246,10 @@ class OperationNode final : public Node {
     if (!output_.empty()) list.push_back(output_.unchecked());
     return list;
   }
+  Tensor saved_input(std::size_t i) const override {
+    return i < inputs_.size() ? inputs_[i].unchecked() : Tensor();
+  }
+  Tensor saved_output() const override { return output_.unchecked(); }
 
  private:
   Op op_;

@@ -261,11 +261,14 @@ std::ostream& operator<<(std::ostream& os, const Module& module) { return os << 
 
 void Module::visit_members(Visitor&) {}
 
-std::unique_ptr<Module> Module::clone_module() const { refuse_unnamed("clone"); }
+std::string repr(double value) {
+  const std::string text = fmt::format("{}", value);
+  return text.find_first_of(".en") == text.npos ? text + ".0" : text;
+}
 
-void Module::refuse_unnamed(std::string_view what) const {
+void Module::refuse_unnamed(std::string_view what, const Module& module) {
   ag::fail(what, "a class derived from a module must name its members with NN_MODULE, got {} without it",
-           type_name());
+           module.type_name());
 }
 
 }  // namespace nn

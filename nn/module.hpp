@@ -84,7 +84,8 @@ class Module {
   /// Shows every member to `visitor`. NN_MODULE writes it.
   virtual void visit_members(Visitor& visitor);
   /// A copy of the whole object, whatever its type. NN_MODULE writes it.
-  virtual std::unique_ptr<Module> clone_module() const;
+  virtual std::unique_ptr<Module> clone_module() const { refuse_unnamed("clone", *this); }
+  [[noreturn]] static void refuse_unnamed(std::string_view what, const Module& module);
 
  protected:
   Module() = default;
@@ -99,10 +100,9 @@ class Module {
   template <class M, class... A>
   static decltype(auto) call_forward(M& self, A&&... arguments) {
     // A class derived without NN_MODULE would run the forward of its base.
-    if (self.named_type() != typeid(self)) self.refuse_unnamed("forward");
+    if (self.named_type() != typeid(self)) refuse_unnamed("forward", self);
     return self.forward(std::forward<A>(arguments)...);
   }
-  [[noreturn]] void refuse_unnamed(std::string_view what) const;
 
  private:
   bool training_ = true;
@@ -120,9 +120,14 @@ auto clone(const M& model) {
 
 std::ostream& operator<<(std::ostream& os, const Module& module);
 
+/// A value as Python writes it, for `extra_repr`: True, 0.1, 1.0, 1e-05.
+std::string repr(double value);
+std::string repr(std::same_as<bool> auto value) { return value ? "True" : "False"; }
+
 namespace detail {
 template <class M>
 std::unique_ptr<Module> copy_module(const M& module) {
+  if (typeid(module) != typeid(M)) Module::refuse_unnamed("clone", module);
   if constexpr (std::copy_constructible<M>)
     return std::make_unique<M>(module);
   else
@@ -148,7 +153,6 @@ concept TensorModule = std::derived_from<M, Module> && requires(M& m, const ag::
     visitor.each(#__VA_ARGS__ __VA_OPT__(, ) __VA_ARGS__);                            \
   }                                                                                   \
   std::unique_ptr<::nn::Module> clone_module() const override {                       \
-    if (named_type() != typeid(*this)) refuse_unnamed("clone");                       \
     return ::nn::detail::copy_module(*this);                                          \
   }                                                                                   \
   const std::type_info& named_type() const override {                                 \

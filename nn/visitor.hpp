@@ -41,7 +41,7 @@ class Visitor {
 
   /// Several members, with their names separated by commas.
   template <class... T>
-  void each(std::string_view names, T&... members) {
+  void each([[maybe_unused]] std::string_view names, T&... members) {
     ((*this)(next_name(names), members), ...);
   }
 

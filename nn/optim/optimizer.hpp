@@ -2,92 +2,88 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "autograd/tensor.hpp"
-#include "nn/state_dict.hpp"
+#include "nn/state_reader.hpp"
 
 namespace nn::optim {
 
 namespace ag = autograd;
 
-/// Base of all optimizers. The defaults, names and update rules are PyTorch's. Schedulers keep a reference
-/// to their optimizer, so it is neither copied nor moved.
+/// Base of all optimizers. Names, defaults and update rules are PyTorch's. Schedulers refer to their
+/// optimizer, so it is neither copied nor moved.
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  /// Updates every parameter that has a gradient; the others are left as they are.
+  /// Updates every parameter that has a gradient; the others are left alone.
   void step();
-  /// Drops the gradients, or fills them with zeros. A dropped one skips its parameter in `step()`.
+  /// Drops the gradients, or fills those that are there with zeros.
   void zero_grad(bool set_to_none = true);
 
-  std::size_t group_count() const { return groups_.size(); }
+  std::size_t group_count() const noexcept { return groups_.size(); }
   ag::TensorList parameters(std::size_t group = 0) const;
-  /// The learning rate of one group.
-  double lr(std::size_t group = 0) const;
-  /// Sets the learning rate of one group, or of all. Throws unless it is ≥ 0.
-  void set_lr(double lr, std::size_t group);
+  virtual double lr(std::size_t group = 0) const = 0;
+  /// Throws unless `lr` ≥ 0.
+  virtual void set_lr(double lr, std::size_t group) = 0;
+  /// Sets it in all groups.
   void set_lr(double lr);
-  /// The learning rate that schedulers scale: the one at the time the first of them was made.
+  /// What schedulers scale: the learning rate at the time of the first call, unless it was set.
   double initial_lr(std::size_t group = 0);
+  void set_initial_lr(double lr, std::size_t group = 0);
 
-  /// Everything that the next step depends on but parameters and gradients: buffers, step counts and
-  /// options. Buffers share their elements with the optimizer.
+  /// All that the next step depends on besides parameters and gradients: buffers (which share their
+  /// elements with the optimizer), step counts, options. Names: "state.0.exp_avg", "param_groups.0.lr".
   StateDict state_dict() const;
-  /// Copies what `state_dict()` gave, options included. Throws, and changes nothing, if it does not fit
-  /// the parameters.
+  /// Takes copies of what `state_dict()` gave, options included. Throws, and changes nothing, if it does
+  /// not fit the parameters.
   void load_state_dict(const StateDict& state);
 
  protected:
-  /// A parameter and what the optimizer remembers of it. Buffers are undefined until first used.
+  /// A parameter and what is remembered of it.
   struct Slot {
     ag::Tensor parameter;
     std::int64_t steps = 0;
-    ag::TensorList buffers{};
+    ag::TensorList buffers{};  ///< undefined until first used
 
-    /// The elements of a buffer of the parameter's shape and dtype, filled with `fill` at first use.
+    /// The elements of a buffer, which is made like the parameter and filled with `fill` at first use.
     template <class T>
     T* buffer(std::size_t i, double fill = 0) {
-      if (!buffers[i].defined())
-        buffers[i] = ag::full(parameter.shape(), fill, parameter.dtype());
-      return buffers[i].mutable_data<T>();
+      auto& b = buffers[i];
+      if (!b.defined()) b = ag::full(parameter.shape(), fill, parameter.dtype());
+      return b.template mutable_data<T>();
     }
   };
-  /// An option by name, for state dicts: one of the two is not null.
-  struct Option {
-    std::string_view name;
-    double* number = nullptr;
-    bool* flag = nullptr;
-  };
 
-  /// `buffer_names`: what state dicts call the buffers of a slot.
-  Optimizer(std::string_view name, std::vector<std::string_view> buffer_names);
+  /// `name` and `buffers` (what state dicts call them) must be literals.
+  Optimizer(std::string_view name, std::vector<std::string_view> buffers);
+  std::string_view name() const noexcept { return name_; }
   void add_slots(const ag::TensorList& parameters);
+  void check_group(std::size_t group) const;
+  void check_not_negative(std::string_view option, double value) const;
 
-  /// Updates one parameter; `slot.steps` already counts this step.
+  /// Applies the rule to one parameter. `slot.steps` counts this step already.
   virtual void update(std::size_t group, Slot& slot, const ag::Tensor& gradient) = 0;
-  /// The options of a group, the learning rate first.
-  virtual std::vector<Option> options_of(std::size_t group) = 0;
-  /// Throws unless the options of a group are in range.
-  virtual void check_options(std::size_t group) const = 0;
+  virtual void save_options(StateDict& state) const = 0;
+  /// Reads the options, finishes the reader, and only then takes them over.
+  virtual void load_options(StateReader& reader) = 0;
+  static std::string option_prefix(std::size_t group);
 
  private:
   struct Group {
     std::vector<Slot> slots;
     std::optional<double> initial_lr{};
   };
-  const Group& group(std::size_t i) const;
-  double& lr_place(std::size_t group) const;
-  void check_slot(Slot& slot, std::size_t index) const;
-  std::vector<Group> read_groups(class OptimizerStateReader& reader) const;
+  void check_state(Slot& slot, std::size_t index) const;
 
   std::string_view name_;
-  std::vector<std::string_view> buffer_names_;
+  std::vector<std::string_view> buffers_;
   std::vector<Group> groups_;
 };
 
@@ -97,5 +93,105 @@ struct ParamGroup {
   ag::TensorList params;
   Options options{};
 };
+
+/// Shows the options of one group by name (`GroupedOptimizer::visit_options`).
+class OptionVisitor {
+ public:
+  virtual ~OptionVisitor() = default;
+  virtual void operator()(std::string_view name, double& value) = 0;
+  virtual void operator()(std::string_view name, bool& value) = 0;
+};
+
+/// An optimizer whose groups have options of one type, with a member `double lr`. To write an optimizer,
+/// derive from it, define `update`, `visit_options` and `check_options`, and call `add_param_groups` in
+/// the constructor.
+template <class Options>
+class GroupedOptimizer : public Optimizer {
+ public:
+  using Group = ParamGroup<Options>;
+
+  /// Throws if an option is out of range, or a parameter is no leaf, not floating or there already.
+  void add_param_group(const Group& group) {
+    check_options(group.options);
+    add_slots(group.params);
+    options_.push_back(group.options);
+  }
+  const Options& options(std::size_t group = 0) const {
+    check_group(group);
+    return options_[group];
+  }
+  /// Throws if an option is out of range.
+  void set_options(const Options& options, std::size_t group = 0) {
+    check_group(group);
+    check_options(options);
+    options_[group] = options;
+  }
+  double lr(std::size_t group = 0) const override { return options(group).lr; }
+  using Optimizer::set_lr;
+  void set_lr(double lr, std::size_t group) override {
+    Options changed = options(group);
+    changed.lr = lr;
+    set_options(changed, group);
+  }
+
+ protected:
+  using Optimizer::Optimizer;
+  void add_param_groups(const std::vector<Group>& groups) {
+    if (groups.empty()) add_slots({});  // refused
+    for (const auto& group : groups) add_param_group(group);
+  }
+  virtual void update(const Options& options, Slot& slot, const ag::Tensor& gradient) const = 0;
+  virtual void visit_options(Options& options, OptionVisitor& visitor) const = 0;
+  virtual void check_options(const Options& options) const = 0;
+
+ private:
+  void update(std::size_t group, Slot& slot, const ag::Tensor& gradient) final {
+    update(options_[group], slot, gradient);
+  }
+  void save_options(StateDict& state) const final;
+  void load_options(StateReader& reader) final;
+
+  std::vector<Options> options_;
+};
+
+namespace detail {
+
+struct OptionSaver final : OptionVisitor {
+  OptionSaver(StateDict& s, std::string p) : state(s), prefix(std::move(p)) {}
+  void operator()(std::string_view name, double& value) override;
+  void operator()(std::string_view name, bool& value) override;
+  StateDict& state;
+  std::string prefix;
+};
+struct OptionLoader final : OptionVisitor {
+  OptionLoader(StateReader& r, std::string p) : reader(r), prefix(std::move(p)) {}
+  void operator()(std::string_view name, double& value) override;
+  void operator()(std::string_view name, bool& value) override;
+  StateReader& reader;
+  std::string prefix;
+};
+
+}  // namespace detail
+
+template <class Options>
+void GroupedOptimizer<Options>::save_options(StateDict& state) const {
+  for (std::size_t i = 0; i < options_.size(); ++i) {
+    Options shown = options_[i];
+    detail::OptionSaver saver(state, option_prefix(i));
+    visit_options(shown, saver);
+  }
+}
+
+template <class Options>
+void GroupedOptimizer<Options>::load_options(StateReader& reader) {
+  std::vector<Options> read = options_;
+  for (std::size_t i = 0; i < read.size(); ++i) {
+    detail::OptionLoader loader(reader, option_prefix(i));
+    visit_options(read[i], loader);
+    check_options(read[i]);
+  }
+  reader.finish();
+  options_ = std::move(read);
+}
 
 }  // namespace nn::optim

@@ -50,4 +50,8 @@ namespace avx512 {
 const Table& table();
 }
 
+/// Those for this CPU; the argument only chooses the type.
+const Updates<float>& updates(float);
+const Updates<double>& updates(double);
+
 }  // namespace nn::optim::kernels

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "nn/module.hpp"
+
+namespace nn {
+
+/// A function from tensor to tensor.
+template <class F>
+concept TensorCallable = !std::derived_from<F, Module> && std::copy_constructible<F> &&
+                         requires(F& f, const ag::Tensor& x) {
+                           { f(x) } -> std::convertible_to<ag::Tensor>;
+                         };
+
+/// A function as a layer without parameters: `nn::Lambda([](const ag::Tensor& x) { return x * 2; })`.
+class Lambda : public Module {
+ public:
+  explicit Lambda(std::function<ag::Tensor(const ag::Tensor&)> function)
+      : function_(std::move(function)) {}
+  NN_MODULE()
+  ag::Tensor forward(const ag::Tensor& x) const { return function_(x); }
+
+ private:
+  std::function<ag::Tensor(const ag::Tensor&)> function_;
+};
+
+/// Holds any layer that maps a tensor to a tensor, or any such function. Copies are deep. As a member of a
+/// model it makes that layer a choice at run time: `nn::AnyModule activation = nn::GELU();`.
+class AnyModule {
+ public:
+  template <class L>
+    requires TensorModule<std::decay_t<L>>
+  AnyModule(L&& layer)  // NOLINT: conversion is the point
+      : holder_(std::make_unique<Holder<std::decay_t<L>>>(std::forward<L>(layer))) {}
+  template <class F>
+    requires TensorCallable<std::decay_t<F>> && (!std::same_as<std::decay_t<F>, AnyModule>)
+  AnyModule(F&& function) : AnyModule(Lambda(std::forward<F>(function))) {}  // NOLINT
+
+  AnyModule(const AnyModule& other) : holder_(other.holder_->copy()) {}
+  AnyModule(AnyModule&&) noexcept = default;
+  /// Assigns layer to layer where the types are equal, so that parameters stay the same tensors.
+  AnyModule& operator=(const AnyModule& other) {
+    if (this != &other && !(holder_ && holder_->assign(*other.holder_)))
+      holder_ = other.holder_->copy();
+    return *this;
+  }
+  AnyModule& operator=(AnyModule&& other) {
+    if (this != &other && !(holder_ && holder_->assign(*other.holder_)))
+      holder_ = std::move(other.holder_);
+    return *this;
+  }
+
+  ag::Tensor operator()(const ag::Tensor& x) const { return holder_->forward(x); }
+  Module& module() { return holder_->module(); }
+  const Module& module() const { return holder_->module(); }
+  /// What NN_MODULE shows of it.
+  Module& visited_module() { return module(); }
+
+ private:
+  struct Base {
+    virtual ~Base() = default;
+    virtual ag::Tensor forward(const ag::Tensor& x) = 0;
+    virtual Module& module() = 0;
+    virtual std::unique_ptr<Base> copy() = 0;
+    virtual bool assign(Base& other) = 0;
+  };
+  template <class L>
+  struct Holder final : Base {
+    template <class A>
+    explicit Holder(A&& from) : layer(std::forward<A>(from)) {}
+    ag::Tensor forward(const ag::Tensor& x) override { return layer.forward(x); }
+    Module& module() override { return layer; }
+    std::unique_ptr<Base> copy() override {
+      if constexpr (std::copy_constructible<L>)
+        return std::make_unique<Holder>(std::as_const(layer));
+      else
+        ag::fail("clone", "every member must be copyable, got a {} that is not", layer.type_name());
+    }
+    bool assign(Base& other) override {
+      auto* same = dynamic_cast<Holder*>(&other);
+      if constexpr (std::is_copy_assignable_v<L>)
+        if (same) layer = same->layer;
+      return same && std::is_copy_assignable_v<L>;
+    }
+    L layer;
+  };
+
+  std::unique_ptr<Base> holder_;
+};
+
+}  // namespace nn

@@ -1,0 +1,152 @@
+#include "nn/init.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "autograd/ops.hpp"
+
+namespace nn::init {
+namespace {
+
+void check(std::string_view op, const ag::Tensor& t) {
+  if (!ag::is_floating(t.dtype()))
+    ag::fail(op, "needs float32 or float64, got {}", ag::name(t.dtype()));
+}
+
+struct Fans {
+  double in, out;
+};
+Fans fans(std::string_view op, const ag::Tensor& t) {
+  check(op, t);
+  if (t.ndim() < 2)
+    ag::fail(op, "the fans need a tensor of at least 2 axes (out, in, …), got shape {}", t.shape());
+  double field = 1;
+  for (std::int64_t i = 2; i < t.ndim(); ++i) field *= static_cast<double>(t.size(i));
+  return {field * static_cast<double>(t.size(1)), field * static_cast<double>(t.size(0))};
+}
+
+double kaiming_deviation(std::string_view op, const ag::Tensor& t, const KaimingOptions& options) {
+  const Fans f = fans(op, t);
+  const double fan = options.mode == FanMode::fan_in ? f.in : f.out;
+  return calculate_gain(options.nonlinearity, options.a) / std::sqrt(fan);
+}
+
+// One number of the standard normal distribution within [low, high].
+double truncated(double low, double high, ag::Generator& g) {
+  if (low <= 0 && high >= 0 && high - low >= 1) {
+    for (;;) {
+      const double x = g.normal();
+      if (x >= low && x <= high) return x;
+    }
+  }
+  // Narrow or in a tail: uniform proposals (Robert 1995). A tail is cut where e⁻⁴⁰ of it is left.
+  if (high < 0) return -truncated(-high, -low, g);
+  const double peak = std::max(low, 0.0);
+  high = std::min(high, low + std::min(9.0, 40 / std::max(peak, 1.0)));
+  for (;;) {
+    const double x = low + (high - low) * g.uniform();
+    if (g.uniform() < std::exp(0.5 * (peak * peak - x * x))) return x;
+  }
+}
+
+// Makes the rows of a (rows, columns) matrix orthonormal, rows ≤ columns, by Gram-Schmidt. The second pass
+// removes what rounding left in the first (Giraud 2005). Equal to QR with a positive diagonal of R.
+void orthonormalize(std::vector<double>& a, std::int64_t rows, std::int64_t columns) {
+  for (std::int64_t i = 0; i < rows; ++i) {
+    double* row = a.data() + i * columns;
+    for (int pass = 0; pass < 2; ++pass)
+      for (std::int64_t j = 0; j < i; ++j) {
+        const double* earlier = a.data() + j * columns;
+        double dot = 0;
+        for (std::int64_t k = 0; k < columns; ++k) dot += row[k] * earlier[k];
+        for (std::int64_t k = 0; k < columns; ++k) row[k] -= dot * earlier[k];
+      }
+    double norm = 0;
+    for (std::int64_t k = 0; k < columns; ++k) norm += row[k] * row[k];
+    norm = std::sqrt(norm);
+    for (std::int64_t k = 0; k < columns; ++k) row[k] /= norm;
+  }
+}
+
+}  // namespace
+
+void zeros_(ag::Tensor t) { constant_(t, 0); }
+void ones_(ag::Tensor t) { constant_(t, 1); }
+
+void constant_(ag::Tensor t, double value) {
+  check("constant_", t);
+  t.copy_(ag::full(t.shape(), value, t.dtype()));
+}
+
+void uniform_(ag::Tensor t, double low, double high, ag::Generator& g) {
+  check("uniform_", t);
+  if (!(low <= high)) ag::fail("uniform_", "low must be at most high, got {} and {}", low, high);
+  t.copy_(ag::rand(t.shape(), t.dtype(), g) * (high - low) + low);
+}
+
+void normal_(ag::Tensor t, double mean, double std, ag::Generator& g) {
+  check("normal_", t);
+  if (!(std >= 0)) ag::fail("normal_", "std must be at least 0, got {}", std);
+  t.copy_(ag::randn(t.shape(), t.dtype(), g) * std + mean);
+}
+
+void trunc_normal_(ag::Tensor t, double mean, double std, double low, double high,
+                   ag::Generator& g) {
+  check("trunc_normal_", t);
+  if (!(std > 0)) ag::fail("trunc_normal_", "std must be above 0, got {}", std);
+  if (!(low < high))
+    ag::fail("trunc_normal_", "low must be below high, got {} and {}", low, high);
+  std::vector<double> values(static_cast<std::size_t>(t.numel()));
+  for (double& v : values)
+    v = std::clamp(mean + std * truncated((low - mean) / std, (high - mean) / std, g), low, high);
+  t.copy_(ag::from_data(values.data(), t.shape()));
+}
+
+void xavier_uniform_(ag::Tensor t, double gain, ag::Generator& g) {
+  const Fans f = fans("xavier_uniform_", t);
+  const double bound = std::abs(gain) * std::sqrt(6 / (f.in + f.out));
+  if (t.numel()) uniform_(t, -bound, bound, g);
+}
+
+void xavier_normal_(ag::Tensor t, double gain, ag::Generator& g) {
+  const Fans f = fans("xavier_normal_", t);
+  if (t.numel()) normal_(t, 0, std::abs(gain) * std::sqrt(2 / (f.in + f.out)), g);
+}
+
+double calculate_gain(Nonlinearity nonlinearity, double slope) {
+  switch (nonlinearity) {
+    case Nonlinearity::tanh: return 5.0 / 3;
+    case Nonlinearity::relu: return std::sqrt(2.0);
+    case Nonlinearity::leaky_relu: return std::sqrt(2 / (1 + slope * slope));
+    case Nonlinearity::selu: return 0.75;
+    default: return 1;
+  }
+}
+
+void kaiming_uniform_(ag::Tensor t, const KaimingOptions& options, ag::Generator& g) {
+  const double bound = std::sqrt(3.0) * kaiming_deviation("kaiming_uniform_", t, options);
+  if (t.numel()) uniform_(t, -bound, bound, g);
+}
+
+void kaiming_normal_(ag::Tensor t, const KaimingOptions& options, ag::Generator& g) {
+  const double deviation = kaiming_deviation("kaiming_normal_", t, options);
+  if (t.numel()) normal_(t, 0, deviation, g);
+}
+
+void orthogonal_(ag::Tensor t, double gain, ag::Generator& g) {
+  check("orthogonal_", t);
+  if (t.ndim() < 2)
+    ag::fail("orthogonal_", "needs a tensor of at least 2 axes, got shape {}", t.shape());
+  if (t.numel() == 0) return;
+  const std::int64_t rows = t.size(0), columns = t.numel() / rows;
+  const std::int64_t fewer = std::min(rows, columns), more = std::max(rows, columns);
+  std::vector<double> a =
+      ag::randn({fewer, more}, ag::float64, g).to_vector<double>();
+  orthonormalize(a, fewer, more);
+  const ag::Tensor q = ag::from_data(a.data(), {fewer, more}) * gain;
+  t.copy_(ag::reshape(rows <= columns ? q : ag::transpose(q), t.shape()));
+}
+
+}  // namespace nn::init

@@ -1,0 +1,80 @@
+#pragma once
+
+#include "nn/any_module.hpp"
+#include "nn/layers/activation.hpp"
+
+namespace nn {
+
+/// Axes start…end (inclusive) as one; by default everything but the batch axis.
+class Flatten : public Module {
+ public:
+  explicit Flatten(std::int64_t start = 1, std::int64_t end = -1) : start_(start), end_(end) {}
+  NN_MODULE()
+  ag::Tensor forward(const ag::Tensor& x) const;
+  std::string extra_repr() const override;
+
+ private:
+  std::int64_t start_, end_;
+};
+
+/// Layers one after the other, named "0", "1", …: any modules from one tensor to one tensor, and functions
+/// such as `ag::tanh` or a lambda. Without layers, x itself. A class may derive from it that adds no members.
+class Sequential : public Module {
+ public:
+  Sequential() = default;
+  template <class... L>
+    requires(sizeof...(L) > 0 && (std::convertible_to<L, AnyModule> && ...) &&
+             !(sizeof...(L) == 1 && (std::derived_from<std::remove_cvref_t<L>, Sequential> && ...)))
+  explicit Sequential(L&&... layers) {
+    (push_back(std::forward<L>(layers)), ...);
+  }
+  Sequential(const Sequential&) = default;
+  Sequential(Sequential&&) = default;
+  /// Layers of equal types are assigned one to one, so that their parameters stay the same tensors.
+  Sequential& operator=(const Sequential& other);
+  Sequential& operator=(Sequential&& other);
+
+  void push_back(AnyModule layer) { layers_.push_back(std::move(layer)); }
+  ag::Tensor forward(const ag::Tensor& x) const;
+  ag::Tensor operator()(const ag::Tensor& x) const { return forward(x); }
+
+  std::size_t size() const noexcept { return layers_.size(); }
+  bool empty() const noexcept { return layers_.empty(); }
+  /// Layer i. Throws if there is none.
+  Module& operator[](std::size_t i);
+  /// Layer i as what it is: `model.layer<nn::Linear>(0).weight`. Throws if it is of another type.
+  template <std::derived_from<Module> L>
+  L& layer(std::size_t i) {
+    Module& module = (*this)[i];
+    if (auto* found = dynamic_cast<L*>(&module)) return *found;
+    refuse_layer(i, typeid(L));
+  }
+
+  void visit_members(Visitor& visitor) final;
+  std::unique_ptr<Module> clone_module() const override { return detail::copy_module(*this); }
+
+ private:
+  [[noreturn]] void refuse_layer(std::size_t i, const std::type_info& wanted);
+  template <class It>
+  void assign(It layer, std::size_t n);
+  std::vector<AnyModule> layers_;
+};
+
+/// Options of `MLP`.
+struct MLPOptions {
+  AnyModule activation = ReLU();  ///< after each hidden layer
+  double dropout = 0;             ///< after each activation; 0: none
+  bool layer_norm = false;        ///< before each activation
+  bool bias = true;               ///< of the linear layers
+};
+
+/// A multilayer perceptron: for each size of `hidden` Linear, LayerNorm, activation, Dropout; then Linear.
+/// `nn::MLP(784, {256, 128}, 10, {.dropout = 0.1})`. Without hidden sizes, one Linear.
+class MLP : public Sequential {
+ public:
+  MLP(std::int64_t in, const std::vector<std::int64_t>& hidden, std::int64_t out,
+      const MLPOptions& options = {});
+  std::unique_ptr<Module> clone_module() const override { return detail::copy_module(*this); }
+};
+
+}  // namespace nn

@@ -1,0 +1,23 @@
+#include "nn/layers/dropout.hpp"
+
+#include "autograd/ops.hpp"
+#include "autograd/random.hpp"
+
+namespace nn {
+
+Dropout::Dropout(double p) : p_(p) {
+  if (!(p >= 0 && p <= 1)) ag::fail("dropout", "p must be in [0, 1], got {}", p);
+}
+
+ag::Tensor Dropout::forward(const ag::Tensor& x) const {
+  if (!ag::is_floating(x.dtype()))
+    ag::fail("dropout", "needs float32 or float64, got {}; convert with .to(float32)",
+             ag::name(x.dtype()));
+  if (!is_training() || p_ == 0) return x;
+  if (p_ == 1) return x * ag::zeros(x.shape(), x.dtype());
+  return x * (ag::bernoulli(x.shape(), 1 - p_, x.dtype()) / (1 - p_));
+}
+
+std::string Dropout::extra_repr() const { return fmt::format("p={}, inplace=False", repr(p_)); }
+
+}  // namespace nn

@@ -1,0 +1,32 @@
+#include "nn/layers/linear.hpp"
+
+#include <cmath>
+
+#include "autograd/ops.hpp"
+#include "nn/init.hpp"
+
+namespace nn {
+
+Linear::Linear(std::int64_t in_features, std::int64_t out_features, bool with_bias) {
+  if (in_features < 1 || out_features < 1)
+    ag::fail("linear", "in_features and out_features must be at least 1, got {} and {}", in_features,
+             out_features);
+  weight = Parameter(ag::empty({out_features, in_features}));
+  if (with_bias) bias = Parameter(ag::empty({out_features}));
+  reset_parameters();
+}
+
+void Linear::reset_parameters() {
+  init::kaiming_uniform_(weight, {.a = std::sqrt(5.0)});
+  const double bound = 1 / std::sqrt(static_cast<double>(in_features()));
+  if (bias.defined()) init::uniform_(bias, -bound, bound);
+}
+
+ag::Tensor Linear::forward(const ag::Tensor& x) const { return ag::linear(x, weight, bias); }
+
+std::string Linear::extra_repr() const {
+  return fmt::format("in_features={}, out_features={}, bias={}", in_features(), out_features(),
+                     repr(bias.defined()));
+}
+
+}  // namespace nn

@@ -1,0 +1,9 @@
+#pragma once
+
+/// Optimizers and schedulers in one include.
+#include "nn/optim/adagrad.hpp"
+#include "nn/optim/adam.hpp"
+#include "nn/optim/reduce_on_plateau.hpp"
+#include "nn/optim/rmsprop.hpp"
+#include "nn/optim/schedulers.hpp"
+#include "nn/optim/sgd.hpp"

@@ -1,0 +1,175 @@
+#include "nn/optim/optimizer.hpp"
+
+#include <algorithm>
+
+#include "autograd/errors.hpp"
+
+namespace nn::optim {
+
+Optimizer::Optimizer(std::string_view name, std::vector<std::string_view> buffers)
+    : name_(name), buffers_(std::move(buffers)) {}
+
+void Optimizer::check_group(std::size_t group) const {
+  if (group >= groups_.size())
+    ag::fail(name_, "the group must be one of {}, got {}", groups_.size(), group);
+}
+
+void Optimizer::check_not_negative(std::string_view option, double value) const {
+  if (!(value >= 0)) ag::fail(name_, "{} must be at least 0, got {}", option, value);
+}
+
+void Optimizer::add_slots(const ag::TensorList& parameters) {
+  if (parameters.empty())
+    ag::fail(name_, "a group needs parameters, got none; is the model's NN_MODULE line complete?");
+  Group group;
+  for (const auto& p : parameters) {
+    if (!p.defined()) ag::fail(name_, "parameters must be defined, got an undefined tensor");
+    if (!ag::is_floating(p.dtype()))
+      ag::fail(name_, "parameters must be float32 or float64, got {}", ag::name(p.dtype()));
+    if (!p.is_leaf())
+      ag::fail(name_, "parameters must be leaves, got the result of '{}'; pass what it was made from",
+               p.op_name());
+    auto same = [&](const Slot& slot) { return slot.parameter.is(p); };
+    bool twice = std::any_of(group.slots.begin(), group.slots.end(), same);
+    for (const auto& other : groups_)
+      twice = twice || std::any_of(other.slots.begin(), other.slots.end(), same);
+    if (twice)
+      ag::fail(name_, "a parameter must appear once, got one of shape {} twice", p.shape());
+    group.slots.push_back({p, 0, ag::TensorList(buffers_.size())});
+  }
+  groups_.push_back(std::move(group));
+}
+
+ag::TensorList Optimizer::parameters(std::size_t group) const {
+  check_group(group);
+  ag::TensorList list;
+  for (const auto& slot : groups_[group].slots) list.push_back(slot.parameter);
+  return list;
+}
+
+void Optimizer::set_lr(double lr) {
+  for (std::size_t i = 0; i < groups_.size(); ++i) set_lr(lr, i);
+}
+
+double Optimizer::initial_lr(std::size_t group) {
+  const double now = lr(group);
+  auto& initial = groups_[group].initial_lr;
+  if (!initial) initial = now;
+  return *initial;
+}
+
+void Optimizer::set_initial_lr(double lr, std::size_t group) {
+  check_group(group);
+  check_not_negative("initial_lr", lr);
+  groups_[group].initial_lr = lr;
+}
+
+// A model may have been moved to another dtype: what is remembered of its parameters follows.
+void Optimizer::check_state(Slot& slot, std::size_t index) const {
+  for (std::size_t i = 0; i < buffers_.size(); ++i) {
+    auto& b = slot.buffers[i];
+    if (!b.defined()) continue;
+    if (!(b.shape() == slot.parameter.shape()))
+      ag::fail(name_, "parameter {} must keep the shape {} of its {}, got {}; make a new optimizer",
+               index, b.shape(), buffers_[i], slot.parameter.shape());
+    if (b.dtype() != slot.parameter.dtype()) b = b.to(slot.parameter.dtype());
+  }
+}
+
+void Optimizer::step() {
+  std::size_t index = 0;
+  for (std::size_t g = 0; g < groups_.size(); ++g)
+    for (auto& slot : groups_[g].slots) {
+      const ag::Tensor gradient = slot.parameter.grad();
+      if (gradient.defined()) {
+        check_state(slot, index);
+        ++slot.steps;
+        update(g, slot, gradient);
+      }
+      ++index;
+    }
+}
+
+void Optimizer::zero_grad(bool set_to_none) {
+  for (auto& group : groups_)
+    for (auto& slot : group.slots) {
+      if (set_to_none)
+        slot.parameter.zero_grad();
+      else if (slot.parameter.grad().defined())
+        slot.parameter.set_grad(ag::zeros_like(slot.parameter));
+    }
+}
+
+std::string Optimizer::option_prefix(std::size_t group) {
+  return fmt::format("param_groups.{}.", group);
+}
+
+StateDict Optimizer::state_dict() const {
+  StateDict state;
+  std::size_t index = 0;
+  for (const auto& group : groups_)
+    for (const auto& slot : group.slots) {
+      const std::string prefix = fmt::format("state.{}.", index++);
+      if (slot.steps == 0) continue;
+      state.push_back(named_scalar(prefix + "step", slot.steps));
+      for (std::size_t i = 0; i < buffers_.size(); ++i)
+        if (slot.buffers[i].defined())
+          state.push_back({prefix + std::string(buffers_[i]), slot.buffers[i]});
+    }
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    const std::string prefix = option_prefix(g);
+    const auto count = static_cast<std::int64_t>(groups_[g].slots.size());
+    state.push_back(named_scalar(prefix + "params", count));
+    if (groups_[g].initial_lr)
+      state.push_back(named_scalar(prefix + "initial_lr", *groups_[g].initial_lr));
+  }
+  save_options(state);
+  return state;
+}
+
+void Optimizer::load_state_dict(const StateDict& state) {
+  StateReader reader(std::string(name_), state);
+  std::vector<Group> read;
+  std::size_t index = 0;
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    const std::string prefix = option_prefix(g);
+    const auto count = static_cast<std::int64_t>(groups_[g].slots.size());
+    if (const auto saved = reader.integer(prefix + "params"); saved != count)
+      ag::fail(name_, "group {} must have the {} parameters that were saved, got {}", g, saved, count);
+    Group& group = read.emplace_back();
+    if (reader.has(prefix + "initial_lr")) group.initial_lr = reader.number(prefix + "initial_lr");
+    for (const auto& old : groups_[g].slots) {
+      const std::string entry = fmt::format("state.{}.", index++);
+      Slot slot{old.parameter, 0, ag::TensorList(buffers_.size())};
+      if (reader.has(entry + "step")) slot.steps = reader.integer(entry + "step");
+      if (slot.steps < 0) ag::fail(name_, "'{}step' must be at least 0, got {}", entry, slot.steps);
+      for (std::size_t i = 0; i < buffers_.size(); ++i) {
+        const std::string name = entry + std::string(buffers_[i]);
+        if (reader.has(name))
+          slot.buffers[i] =
+              reader.tensor(name, old.parameter.shape(), old.parameter.dtype()).detach().clone();
+      }
+      group.slots.push_back(std::move(slot));
+    }
+  }
+  load_options(reader);  // the last that may throw
+  groups_ = std::move(read);
+}
+
+namespace detail {
+
+void OptionSaver::operator()(std::string_view name, double& value) {
+  state.push_back(named_scalar(prefix + std::string(name), value));
+}
+void OptionSaver::operator()(std::string_view name, bool& value) {
+  state.push_back(named_scalar(prefix + std::string(name), value));
+}
+void OptionLoader::operator()(std::string_view name, double& value) {
+  value = reader.number(prefix + std::string(name));
+}
+void OptionLoader::operator()(std::string_view name, bool& value) {
+  value = reader.flag(prefix + std::string(name));
+}
+
+}  // namespace detail
+}  // namespace nn::optim

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "nn/optim/optimizer.hpp"
+
+namespace nn::optim {
+
+/// Whether a smaller or a larger metric is better.
+enum class PlateauMode { min, max };
+/// Whether an improvement is measured relative to the best metric or as a difference from it.
+enum class ThresholdMode { rel, abs };
+
+struct ReduceLROnPlateauOptions {
+  PlateauMode mode = PlateauMode::min;
+  double factor = 0.1;         ///< below 1
+  std::int64_t patience = 10;  ///< steps without improvement that are tolerated
+  double threshold = 1e-4;     ///< by how much a metric must be better to count
+  ThresholdMode threshold_mode = ThresholdMode::rel;
+  std::int64_t cooldown = 0;         ///< steps after a reduction that are not counted
+  std::vector<double> min_lr = {0};  ///< one for all groups or one for each
+  double eps = 1e-8;                 ///< smaller changes of the learning rate are not made
+};
+
+/// Multiplies the learning rates by `factor` when a metric has stopped improving. It must not outlive its
+/// optimizer.
+class ReduceLROnPlateau {
+ public:
+  explicit ReduceLROnPlateau(Optimizer& optimizer, const ReduceLROnPlateauOptions& options = {});
+
+  /// Takes the metric of an epoch. NaN is no improvement.
+  void step(double metric);
+  std::int64_t last_epoch() const noexcept { return epoch_; }
+  double best() const noexcept { return best_; }
+  std::int64_t num_bad_epochs() const noexcept { return bad_; }
+
+  StateDict state_dict() const;
+  /// Continues from what `state_dict()` gave. The learning rates are the optimizer's to restore.
+  void load_state_dict(const StateDict& state);
+
+ private:
+  bool better(double metric) const;
+  void reduce();
+
+  Optimizer& optimizer_;
+  ReduceLROnPlateauOptions o_;
+  double best_;
+  std::int64_t epoch_ = 0, bad_ = 0, cooldown_ = 0;
+};
+
+}  // namespace nn::optim

@@ -1,0 +1,50 @@
+#include "nn/optim/rmsprop.hpp"
+
+#include "nn/optim/isa/updates.hpp"
+
+namespace nn::optim {
+
+RMSprop::RMSprop(const ag::TensorList& params, const RMSpropOptions& options)
+    : RMSprop(std::vector<Group>{{params, options}}) {}
+
+RMSprop::RMSprop(const std::vector<Group>& groups)
+    : GroupedOptimizer("RMSprop", {"square_avg", "grad_avg", "momentum_buffer"}) {
+  add_param_groups(groups);
+}
+
+void RMSprop::update(const RMSpropOptions& o, Slot& slot, const ag::Tensor& gradient) const {
+  ag::dispatch_floating(name(), gradient.dtype(), [&]<class T>(T) {
+    T* square = slot.buffer<T>(0);
+    T* mean = o.centered ? slot.buffer<T>(1) : nullptr;
+    T* buffer = o.momentum > 0 ? slot.buffer<T>(2) : nullptr;
+    const kernels::RmsPropStep<T> step{.lr = static_cast<T>(o.lr),
+                                       .alpha = static_cast<T>(o.alpha),
+                                       .rest = static_cast<T>(1 - o.alpha),
+                                       .eps = static_cast<T>(o.eps),
+                                       .weight_decay = static_cast<T>(o.weight_decay),
+                                       .momentum = static_cast<T>(o.momentum),
+                                       .sign = static_cast<T>(o.maximize ? -1 : 1)};
+    kernels::updates(T{}).rmsprop(slot.parameter.mutable_data<T>(), gradient.data<T>(), square, mean,
+                                  buffer, gradient.numel(), step);
+  });
+}
+
+void RMSprop::visit_options(RMSpropOptions& o, OptionVisitor& visitor) const {
+  visitor("lr", o.lr);
+  visitor("alpha", o.alpha);
+  visitor("eps", o.eps);
+  visitor("weight_decay", o.weight_decay);
+  visitor("momentum", o.momentum);
+  visitor("centered", o.centered);
+  visitor("maximize", o.maximize);
+}
+
+void RMSprop::check_options(const RMSpropOptions& o) const {
+  check_not_negative("lr", o.lr);
+  check_not_negative("alpha", o.alpha);
+  check_not_negative("eps", o.eps);
+  check_not_negative("weight_decay", o.weight_decay);
+  check_not_negative("momentum", o.momentum);
+}
+
+}  // namespace nn::optim

@@ -1,0 +1,158 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "nn/optim/optimizer.hpp"
+
+namespace nn::optim {
+
+/// Base of schedules that depend on a count of steps (epochs or batches, as the caller steps them) alone.
+/// Making one sets the learning rate of step 0. It must not outlive its optimizer. Combine schedules with
+/// `SequentialLR` or `LinearWarmup`, not by stepping two of them.
+class Scheduler {
+ public:
+  virtual ~Scheduler() = default;
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  /// Counts a step and sets the learning rates. Call it after `optimizer.step()`.
+  void step();
+  /// Steps so far.
+  std::int64_t last_epoch() const noexcept { return epoch_; }
+  /// The learning rate of a group at any step, from its rate before scheduling.
+  virtual double lr_at(std::int64_t epoch, double base_lr, std::size_t group) const = 0;
+  const Optimizer& optimizer() const noexcept { return optimizer_; }
+
+  StateDict state_dict() const;
+  /// Continues from what `state_dict()` gave and sets the learning rates.
+  void load_state_dict(const StateDict& state);
+
+ protected:
+  Scheduler(std::string_view name, Optimizer& optimizer) : name_(name), optimizer_(optimizer) {}
+  /// Sets the learning rates of this step; a derived class ends its constructor with it.
+  void apply();
+  std::string_view name() const noexcept { return name_; }
+
+ private:
+  std::string_view name_;
+  Optimizer& optimizer_;
+  std::int64_t epoch_ = 0;
+};
+
+struct StepLROptions {
+  std::int64_t step_size;
+  double gamma = 0.1;
+};
+/// base · gamma^⌊t / step_size⌋
+class StepLR : public Scheduler {
+ public:
+  StepLR(Optimizer& optimizer, const StepLROptions& options);
+  double lr_at(std::int64_t epoch, double base_lr, std::size_t group) const override;
+
+ private:
+  StepLROptions o_;
+};
+
+struct MultiStepLROptions {
+  std::vector<std::int64_t> milestones;  ///< in any order; one given twice counts twice
+  double gamma = 0.1;
+};
+/// base · gamma^(number of milestones ≤ t)
+class MultiStepLR : public Scheduler {
+ public:
+  MultiStepLR(Optimizer& optimizer, const MultiStepLROptions& options);
+  double lr_at(std::int64_t epoch, double base_lr, std::size_t group) const override;
+
+ private:
+  MultiStepLROptions o_;
+};
+
+struct ExponentialLROptions {
+  double gamma;
+};
+/// base · gamma^t
+class ExponentialLR : public Scheduler {
+ public:
+  ExponentialLR(Optimizer& optimizer, const ExponentialLROptions& options);
+  double lr_at(std::int64_t epoch, double base_lr, std::size_t group) const override;
+
+ private:
+  ExponentialLROptions o_;
+};
+
+struct CosineAnnealingLROptions {
+  std::int64_t T_max;  ///< steps from base to eta_min; after them the rate climbs again
+  double eta_min = 0;
+};
+/// eta_min + (base - eta_min)(1 + cos(π t / T_max)) / 2 (Loshchilov & Hutter 2017, without restarts)
+class CosineAnnealingLR : public Scheduler {
+ public:
+  CosineAnnealingLR(Optimizer& optimizer, const CosineAnnealingLROptions& options);
+  double lr_at(std::int64_t epoch, double base_lr, std::size_t group) const override;
+
+ private:
+  CosineAnnealingLROptions o_;
+};
+
+struct LinearLROptions {
+  double start_factor = 1.0 / 3;  ///< in (0, 1]
+  double end_factor = 1;          ///< in [0, 1]
+  std::int64_t total_iters = 5;
+};
+/// base · a factor that goes from start_factor to end_factor in total_iters steps and stays there
+class LinearLR : public Scheduler {
+ public:
+  LinearLR(Optimizer& optimizer, const LinearLROptions& options = {});
+  double lr_at(std::int64_t epoch, double base_lr, std::size_t group) const override;
+
+ private:
+  LinearLROptions o_;
+};
+
+/// base · a function of t, one for all groups or one for each. The functions are not saved.
+class LambdaLR : public Scheduler {
+ public:
+  using Factor = std::function<double(std::int64_t)>;
+  LambdaLR(Optimizer& optimizer, Factor factor);
+  LambdaLR(Optimizer& optimizer, std::vector<Factor> factors);
+  double lr_at(std::int64_t epoch, double base_lr, std::size_t group) const override;
+
+ private:
+  std::vector<Factor> factors_;
+};
+
+/// Schedules one after the other: from each milestone on the next one runs, from its own step 0. Step only
+/// this one; the others must live as long.
+class SequentialLR : public Scheduler {
+ public:
+  SequentialLR(Optimizer& optimizer, std::vector<const Scheduler*> schedulers,
+               std::vector<std::int64_t> milestones);
+  double lr_at(std::int64_t epoch, double base_lr, std::size_t group) const override;
+
+ private:
+  std::vector<const Scheduler*> schedulers_;
+  std::vector<std::int64_t> milestones_;
+};
+
+struct LinearWarmupOptions {
+  std::int64_t steps;             ///< from the first step at start_factor to the full rate
+  double start_factor = 1.0 / 3;  ///< in (0, 1]
+};
+/// The rate climbs linearly to base in `steps` steps; then `then` runs from its own step 0, or the rate
+/// stays. Step only this one; `then` must live as long.
+class LinearWarmup : public Scheduler {
+ public:
+  LinearWarmup(Optimizer& optimizer, const LinearWarmupOptions& options);
+  LinearWarmup(Optimizer& optimizer, const LinearWarmupOptions& options, const Scheduler& then);
+  double lr_at(std::int64_t epoch, double base_lr, std::size_t group) const override;
+
+ private:
+  LinearWarmup(Optimizer& optimizer, const LinearWarmupOptions& options, const Scheduler* then);
+  LinearWarmupOptions o_;
+  const Scheduler* then_;
+};
+
+}  // namespace nn::optim

@@ -1,0 +1,48 @@
+#include "nn/optim/sgd.hpp"
+
+#include "autograd/errors.hpp"
+#include "nn/optim/isa/updates.hpp"
+
+namespace nn::optim {
+
+SGD::SGD(const ag::TensorList& params, const SGDOptions& options)
+    : SGD(std::vector<Group>{{params, options}}) {}
+
+SGD::SGD(const std::vector<Group>& groups) : GroupedOptimizer("SGD", {"momentum_buffer"}) {
+  add_param_groups(groups);
+}
+
+void SGD::update(const SGDOptions& o, Slot& slot, const ag::Tensor& gradient) const {
+  ag::dispatch_floating(name(), gradient.dtype(), [&]<class T>(T) {
+    const bool first = !slot.buffers[0].defined();
+    T* buffer = o.momentum != 0 ? slot.buffer<T>(0) : nullptr;
+    const kernels::SgdStep<T> step{.lr = static_cast<T>(o.lr),
+                                   .weight_decay = static_cast<T>(o.weight_decay),
+                                   .momentum = static_cast<T>(o.momentum),
+                                   .fresh = static_cast<T>(first ? 1 : 1 - o.dampening),
+                                   .sign = static_cast<T>(o.maximize ? -1 : 1),
+                                   .nesterov = o.nesterov};
+    kernels::updates(T{}).sgd(slot.parameter.mutable_data<T>(), gradient.data<T>(), buffer,
+                              gradient.numel(), step);
+  });
+}
+
+void SGD::visit_options(SGDOptions& o, OptionVisitor& visitor) const {
+  visitor("lr", o.lr);
+  visitor("momentum", o.momentum);
+  visitor("dampening", o.dampening);
+  visitor("weight_decay", o.weight_decay);
+  visitor("nesterov", o.nesterov);
+  visitor("maximize", o.maximize);
+}
+
+void SGD::check_options(const SGDOptions& o) const {
+  check_not_negative("lr", o.lr);
+  check_not_negative("momentum", o.momentum);
+  check_not_negative("weight_decay", o.weight_decay);
+  if (o.nesterov && (!(o.momentum > 0) || o.dampening != 0))
+    ag::fail(name(), "nesterov needs momentum > 0 and dampening 0, got momentum {} and dampening {}",
+             o.momentum, o.dampening);
+}
+
+}  // namespace nn::optim

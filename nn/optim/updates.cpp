@@ -1,0 +1,27 @@
+#include "autograd/cpu.hpp"
+#include "nn/optim/isa/updates.hpp"
+
+namespace nn::optim::kernels {
+namespace {
+
+const Table& active() {
+  static const Table& table = []() -> const Table& {
+    switch (autograd::simd_level()) {
+#if defined(XGRAD_HAVE_AVX512)
+      case autograd::SimdLevel::avx512: return avx512::table();
+#endif
+#if defined(XGRAD_HAVE_AVX2)
+      case autograd::SimdLevel::avx2: return avx2::table();
+#endif
+      default: return baseline::table();
+    }
+  }();
+  return table;
+}
+
+}  // namespace
+
+const Updates<float>& updates(float) { return active().f32; }
+const Updates<double>& updates(double) { return active().f64; }
+
+}  // namespace nn::optim::kernels
