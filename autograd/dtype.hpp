@@ -20,7 +20,7 @@ inline constexpr DType boolean = DType::boolean;
 /// A C++ type that is stored as it is: float, double, std::int64_t or bool.
 template <class T>
 concept Element = std::same_as<T, float> || std::same_as<T, double> ||
-                  std::same_as<T, std::int64_t> || std::same_as<T, bool>;
+    std::same_as<T, std::int64_t> || std::same_as<T, bool>;
 
 template <Element T>
 inline constexpr DType dtype_of = std::same_as<T, float>          ? DType::float32
@@ -54,10 +54,14 @@ decltype(auto) dispatch_floating(std::string_view op, DType d, F&& f) {
 template <class F>
 decltype(auto) dispatch(DType d, F&& f) {
   switch (d) {
-    case DType::float32: return f(float{});
-    case DType::float64: return f(double{});
-    case DType::int64: return f(std::int64_t{});
-    default: return f(bool{});
+    case DType::float32:
+      return f(float{});
+    case DType::float64:
+      return f(double{});
+    case DType::int64:
+      return f(std::int64_t{});
+    default:
+      return f(bool{});
   }
 }
 

@@ -17,8 +17,8 @@ namespace detail {
 using ElementwiseRun = void (*)(const void* f, const void* const* in, const std::int64_t* step,
                                 void* out, std::int64_t n);
 
-/// What the engine knows of one elementwise operation. Kernels by dtype: float32, float64, int64; null
-/// where the operation does not take it.
+/// What the engine knows of one elementwise operation. Kernels by dtype: float32, float64, int64;
+/// null where the operation does not take it.
 struct ElementwiseInfo {
   std::string name;
   std::size_t arity = 0;
@@ -78,8 +78,8 @@ struct UserFormula {
   }
   // Dual numbers whose derivative part is 1 for input I.
   template <class T, std::size_t I>
-  static void run_gradient(const void* f, const void* const* in, const std::int64_t* step, void* out,
-                           std::int64_t n) {
+  static void run_gradient(const void* f, const void* const* in, const std::int64_t* step,
+                           void* out, std::int64_t n) {
     using V = simd::Vec<T>;
     using D = simd::Dual<V>;
     const auto& formula = *static_cast<const F*>(f);
@@ -97,9 +97,8 @@ struct UserFormula {
   static TensorList higher(const ElementwiseInfo& info, const Call& call) {
     const auto& formula = *static_cast<const F*>(info.formula);
     return reference_gradient(call, [&](const TensorList& x) {
-      return [&]<std::size_t... K>(std::index_sequence<K...>) -> Tensor {
-        return formula(x[K]...);
-      }(std::make_index_sequence<arity>{});
+      return [&]<std::size_t... K>(std::index_sequence<K...>)->Tensor { return formula(x[K]...); }
+      (std::make_index_sequence<arity>{});
     });
   }
 
@@ -109,7 +108,8 @@ struct UserFormula {
     info.value = {run_value<float>, run_value<double>, nullptr};
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       (info.gradient.push_back({run_gradient<float, I>, run_gradient<double, I>}), ...);
-    }(std::make_index_sequence<arity>{});
+    }
+    (std::make_index_sequence<arity>{});
     info.saves = (1u << arity) - 1;
     info.formula = &f;
     info.higher = higher;
@@ -123,12 +123,12 @@ template <class F>
 class ElementwiseFunction {
  public:
   ElementwiseFunction(std::string name, F formula)
-      : state_(std::make_shared<const detail::UserFormula<F>>(std::move(name), std::move(formula))) {}
+      : state_(
+            std::make_shared<const detail::UserFormula<F>>(std::move(name), std::move(formula))) {}
 
   /// The formula applied element by element to tensors of one floating dtype that broadcast.
   template <std::same_as<Tensor>... T>
-    requires(sizeof...(T) == detail::UserFormula<F>::arity)
-  Tensor operator()(const T&... x) const {
+  requires(sizeof...(T) == detail::UserFormula<F>::arity) Tensor operator()(const T&... x) const {
     return apply(detail::Elementwise{&state_->info, state_}, x...);
   }
 
@@ -137,10 +137,11 @@ class ElementwiseFunction {
 };
 
 /// Makes an operation of 1 to 8 tensors from one generic formula, such as
-/// `elementwise("mish", [](auto x) { using std::exp, std::log, std::tanh; return x * tanh(log(1 + exp(x))); })`.
-/// It runs as one pass over SIMD registers; so do its derivatives, which come from the same formula on
-/// dual numbers; higher orders run it on tensors. Usable inside: + - * /, comparisons, `where(c, a, b)`,
-/// and every elementwise operation of ops.hpp by its unqualified name. No `if` on values.
+/// `elementwise("mish", [](auto x) { using std::exp, std::log, std::tanh; return x * tanh(log(1 +
+/// exp(x))); })`. It runs as one pass over SIMD registers; so do its derivatives, which come from
+/// the same formula on dual numbers; higher orders run it on tensors. Usable inside: + - * /,
+/// comparisons, `where(c, a, b)`, and every elementwise operation of ops.hpp by its unqualified
+/// name. No `if` on values.
 template <class F>
 ElementwiseFunction<F> elementwise(std::string name, F formula) {
   return {std::move(name), std::move(formula)};

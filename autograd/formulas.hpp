@@ -25,8 +25,8 @@ struct Range {
   double low, high;
 };
 
-// One type per row: the text, and the same as code that runs on anything with arithmetic. V is Vec<T>,
-// Tensor or Dual; operands that a gradient does not mention may be anything.
+// One type per row: the text, and the same as code that runs on anything with arithmetic. V is
+// Vec<T>, Tensor or Dual; operands that a gradient does not mention may be anything.
 #define XGRAD_FORMULA(op, kind, arity_, operands, parameters, value_, texts, ranges_, gradients) \
   struct op##_formula {                                                                          \
     static constexpr std::string_view name = #op;                                                \
@@ -44,44 +44,41 @@ struct Range {
   };
 #define XGRAD_LIST(...) \
   { __VA_ARGS__ }
-#define XGRAD_GRADIENT(i, parameters, text)                 \
-  template <int I, class V>                                 \
-    requires(I == i)                                        \
-  static V gradient parameters {                            \
-    return text;                                            \
-  }
+#define XGRAD_GRADIENT(i, parameters, text) \
+  template <int I, class V>                 \
+  requires(I == i) static V gradient parameters { return text; }
 #define XGRAD_X (const V& x)
-#define XGRAD_GXY ([[maybe_unused]] const V& g, [[maybe_unused]] const V& x, [[maybe_unused]] const V& y)
+#define XGRAD_GXY \
+  ([[maybe_unused]] const V& g, [[maybe_unused]] const V& x, [[maybe_unused]] const V& y)
 #define XGRAD_AB (const V& a, const V& b)
-#define XGRAD_GABY                                                                                \
-  ([[maybe_unused]] const V& g, [[maybe_unused]] const V& a, [[maybe_unused]] const V& b,         \
+#define XGRAD_GABY                                                                        \
+  ([[maybe_unused]] const V& g, [[maybe_unused]] const V& a, [[maybe_unused]] const V& b, \
    [[maybe_unused]] const V& y)
 #define XGRAD_ABC (const V& a, const V& b, const V& c)
-#define XGRAD_GABCY                                                                               \
-  ([[maybe_unused]] const V& g, [[maybe_unused]] const V& a, [[maybe_unused]] const V& b,         \
+#define XGRAD_GABCY                                                                       \
+  ([[maybe_unused]] const V& g, [[maybe_unused]] const V& a, [[maybe_unused]] const V& b, \
    [[maybe_unused]] const V& c, [[maybe_unused]] const V& y)
 
 #define PRIMITIVE(op, kind, gx, low, high) UNARY(op, kind, op(x), gx, low, high)
-#define UNARY(op, kind, value, gx, low, high)                                             \
-  XGRAD_FORMULA(op, kind, 1, "x", XGRAD_X, value, XGRAD_LIST(#gx), \
-                XGRAD_LIST(Range{low, high}), XGRAD_GRADIENT(0, XGRAD_GXY, gx))
-#define BINARY(op, kind, value, ga, gb, alow, ahigh, blow, bhigh)                               \
+#define UNARY(op, kind, value, gx, low, high)                                                    \
+  XGRAD_FORMULA(op, kind, 1, "x", XGRAD_X, value, XGRAD_LIST(#gx), XGRAD_LIST(Range{low, high}), \
+                XGRAD_GRADIENT(0, XGRAD_GXY, gx))
+#define BINARY(op, kind, value, ga, gb, alow, ahigh, blow, bhigh)         \
   XGRAD_FORMULA(op, kind, 2, "ab", XGRAD_AB, value, XGRAD_LIST(#ga, #gb), \
-                XGRAD_LIST(Range{alow, ahigh}, Range{blow, bhigh}),                             \
+                XGRAD_LIST(Range{alow, ahigh}, Range{blow, bhigh}),       \
                 XGRAD_GRADIENT(0, XGRAD_GABY, ga) XGRAD_GRADIENT(1, XGRAD_GABY, gb))
-#define TERNARY(op, kind, value, ga, gb, gc, alow, ahigh, blow, bhigh, clow, chigh)          \
-  XGRAD_FORMULA(op, kind, 3, "abc", XGRAD_ABC, value,                                         \
-                XGRAD_LIST(#ga, #gb, #gc),                                                    \
-                XGRAD_LIST(Range{alow, ahigh}, Range{blow, bhigh}, Range{clow, chigh}),       \
-                XGRAD_GRADIENT(0, XGRAD_GABCY, ga) XGRAD_GRADIENT(1, XGRAD_GABCY, gb)         \
+#define TERNARY(op, kind, value, ga, gb, gc, alow, ahigh, blow, bhigh, clow, chigh)     \
+  XGRAD_FORMULA(op, kind, 3, "abc", XGRAD_ABC, value, XGRAD_LIST(#ga, #gb, #gc),        \
+                XGRAD_LIST(Range{alow, ahigh}, Range{blow, bhigh}, Range{clow, chigh}), \
+                XGRAD_GRADIENT(0, XGRAD_GABCY, ga) XGRAD_GRADIENT(1, XGRAD_GABCY, gb)   \
                     XGRAD_GRADIENT(2, XGRAD_GABCY, gc))
-#define COMPARE(op, value_)                         \
-  struct op##_formula {                             \
-    static constexpr std::string_view name = #op;   \
-    template <class V>                              \
-    static auto value(const V& a, const V& b) {     \
-      return value_;                                \
-    }                                               \
+#define COMPARE(op, value_)                       \
+  struct op##_formula {                           \
+    static constexpr std::string_view name = #op; \
+    template <class V>                            \
+    static auto value(const V& a, const V& b) {   \
+      return value_;                              \
+    }                                             \
   };
 #include "autograd/elementwise.def"
 
@@ -102,7 +99,8 @@ Vec<T> clamp(Vec<T> x, std::type_identity_t<Vec<T>> low, std::type_identity_t<Ve
   return minimum(maximum(x, low), high);
 }
 
-/// A value and its derivative along one direction (V is a Vec). Running a formula on duals gives both.
+/// A value and its derivative along one direction (V is a Vec). Running a formula on duals gives
+/// both.
 template <class V>
 struct Dual {
   V v, d;
@@ -141,12 +139,13 @@ struct Dual {
     return {y, pow_formula::template gradient<0>(a.d, a.v, V(b), y)};
   }
 
-// The derivative of y along a direction is its gradient formula with the direction for the cotangent.
+// The derivative of y along a direction is its gradient formula with the direction for the
+// cotangent.
 #define PRIMITIVE(op, kind, gx, low, high) UNARY(op, kind, op(x), gx, low, high)
-#define UNARY(op, kind, value_, gx, low, high)                      \
-  friend Dual op(Dual x) {                                          \
-    const V y = op##_formula::value(x.v);                           \
-    return {y, op##_formula::template gradient<0>(x.d, x.v, y)};    \
+#define UNARY(op, kind, value_, gx, low, high)                   \
+  friend Dual op(Dual x) {                                       \
+    const V y = op##_formula::value(x.v);                        \
+    return {y, op##_formula::template gradient<0>(x.d, x.v, y)}; \
   }
 #define BINARY(op, ...) XGRAD_DUAL_##op
 #define XGRAD_DUAL_add

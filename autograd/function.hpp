@@ -11,15 +11,17 @@
 
 namespace autograd {
 
-/// What a `Function` keeps from its forward for its backward. Values of any type can be kept as members of
-/// a struct derived from it: `struct MyContext : Context { double alpha; };` with `Function<F, MyContext>`.
+/// What a `Function` keeps from its forward for its backward. Values of any type can be kept as
+/// members of a struct derived from it: `struct MyContext : Context { double alpha; };` with
+/// `Function<F, MyContext>`.
 class Context {
  public:
   /// Keeps inputs, outputs or intermediate tensors. Call it once, in forward.
   void save_for_backward(TensorList tensors) { tensors_ = std::move(tensors); }
   /// What was saved. Throws if a value was changed since.
   const TensorList& saved() const { return unpacked_; }
-  /// Whether a gradient is wanted for input i; for the others backward may return an undefined tensor.
+  /// Whether a gradient is wanted for input i; for the others backward may return an undefined
+  /// tensor.
   bool needs_input_grad(std::size_t i) const { return i < needs_.size() && needs_[i]; }
 
  private:
@@ -34,10 +36,10 @@ std::string type_name(const char* mangled);
 }
 
 /// An operation with a gradient of its own. Derive `struct F : Function<F>` with
-///   `static Tensor forward(Context& ctx, const Tensor& x, …)`, which is not recorded and may return a
-///   TensorList for several outputs, and
-///   `static TensorList backward(Context& ctx, const TensorList& grad)`: from one cotangent per output to one
-///   gradient per tensor argument of forward, written in tensor operations so that it differentiates again.
+///   `static Tensor forward(Context& ctx, const Tensor& x, …)`, which is not recorded and may
+///   return a TensorList for several outputs, and `static TensorList backward(Context& ctx, const
+///   TensorList& grad)`: from one cotangent per output to one gradient per tensor argument of
+///   forward, written in tensor operations so that it differentiates again.
 /// Call it as `F::apply(x, …)`. Arguments that are not tensors are passed on and have no gradient.
 template <class F, class C = Context>
 class Function {

@@ -30,11 +30,11 @@ class GradcheckResult {
   std::string report() const;
 
   std::vector<Mismatch> mismatches;
-  /// Order of the derivatives in `mismatches`. In those of order 2, output i is the gradient of input i,
-  /// and the inputs of f are followed by the cotangents of its floating outputs.
+  /// Order of the derivatives in `mismatches`. In those of order 2, output i is the gradient of
+  /// input i, and the inputs of f are followed by the cotangents of its floating outputs.
   int order = 1;
-  std::size_t inputs = 0;             ///< how many tensors were given
-  std::string problem;                ///< something other than a wrong number, such as a wrong shape
+  std::size_t inputs = 0;  ///< how many tensors were given
+  std::string problem;     ///< something other than a wrong number, such as a wrong shape
   std::vector<std::string> warnings;  ///< such as float32 inputs, which are too coarse
   std::size_t compared = 0;           ///< derivatives compared
   double worst = 0;                   ///< largest |analytic - numeric| / max(1, |numeric|)
@@ -85,9 +85,9 @@ TensorListFunction list_function(F f) {
 }
 }  // namespace detail
 
-/// Compares the gradient of f (a function of tensors, or of one TensorList, that gives a Tensor or a
-/// TensorList) with central differences, for every element of every floating input and output. Runs f
-/// twice to see whether it is deterministic. Use float64: float32 is warned about.
+/// Compares the gradient of f (a function of tensors, or of one TensorList, that gives a Tensor or
+/// a TensorList) with central differences, for every element of every floating input and output.
+/// Runs f twice to see whether it is deterministic. Use float64: float32 is warned about.
 template <class F>
 GradcheckResult gradcheck(F f, const TensorList& inputs, const GradcheckOptions& options = {}) {
   return detail::check_gradients(detail::list_function(std::move(f)), inputs, options, 1);

@@ -30,9 +30,8 @@ class InlineVector {
   }
   /// From any other range of elements, such as a std::vector.
   template <std::ranges::input_range R>
-    requires(!std::derived_from<std::remove_cvref_t<R>, InlineVector> &&
-             std::convertible_to<std::ranges::range_reference_t<R>, T>)
-  InlineVector(const R& range) {
+  requires(!std::derived_from<std::remove_cvref_t<R>, InlineVector> &&
+           std::convertible_to<std::ranges::range_reference_t<R>, T>) InlineVector(const R& range) {
     append(range.begin(), range.end());
   }
   InlineVector(const InlineVector& o) { append(o.begin(), o.end()); }

@@ -6,10 +6,10 @@
 
 #include "autograd/tape.hpp"
 
-/// Every built-in operation. All are differentiable to any order unless they say otherwise, broadcast as
-/// NumPy does where they take several tensors, accept float32 and float64 (int64 and bool where it says
-/// so), and throw `Error` on operands of different dtypes. A C++ number takes the tensor's dtype and
-/// never changes it.
+/// Every built-in operation. All are differentiable to any order unless they say otherwise,
+/// broadcast as NumPy does where they take several tensors, accept float32 and float64 (int64 and
+/// bool where it says so), and throw `Error` on operands of different dtypes. A C++ number takes
+/// the tensor's dtype and never changes it.
 namespace autograd {
 
 // ---------------------------------------------------------------- arithmetic
@@ -119,12 +119,13 @@ Tensor operator>=(double a, const Tensor& b);
 // ---------------------------------------------------------------- reductions
 // Over the given axes, or over all. With keepdims a reduced axis stays, with size 1.
 
-/// Sum; 0 when empty. float32 is added in blocks with a double total. Also for int64 and bool, as int64.
+/// Sum; 0 when empty. float32 is added in blocks with a double total. Also for int64 and bool, as
+/// int64.
 Tensor sum(const Tensor& x, const Axes& axes = {}, bool keepdims = false);
 /// Mean; NaN when empty.
 Tensor mean(const Tensor& x, const Axes& axes = {}, bool keepdims = false);
-/// Largest value, NaN if any is NaN; equal largest values share the gradient evenly. Throws when empty.
-/// Also for int64.
+/// Largest value, NaN if any is NaN; equal largest values share the gradient evenly. Throws when
+/// empty. Also for int64.
 Tensor max(const Tensor& x, const Axes& axes = {}, bool keepdims = false);
 /// Smallest value, with the same conventions.
 Tensor min(const Tensor& x, const Axes& axes = {}, bool keepdims = false);
@@ -132,7 +133,8 @@ Tensor min(const Tensor& x, const Axes& axes = {}, bool keepdims = false);
 Tensor var(const Tensor& x, const Axes& axes = {}, bool keepdims = false, double correction = 1);
 /// log(sum(exp(x))), without overflow; -inf when empty or all -inf.
 Tensor logsumexp(const Tensor& x, const Axes& axes = {}, bool keepdims = false);
-/// Position of the first largest value (a NaN counts as largest) along one axis, as int64. No gradient.
+/// Position of the first largest value (a NaN counts as largest) along one axis, as int64. No
+/// gradient.
 Tensor argmax(const Tensor& x, std::int64_t axis = -1, bool keepdims = false);
 
 // ---------------------------------------------------------------- shape
@@ -164,16 +166,17 @@ Tensor stack(const TensorList& tensors, std::int64_t axis = 0);
 
 /// `length` entries of one axis from `start`.
 Tensor narrow(const Tensor& x, std::int64_t axis, std::int64_t start, std::int64_t length);
-/// Entries start, start + step, … before stop of one axis, with Python's rules (clipped, negative from
-/// the end); step may be negative, not 0.
+/// Entries start, start + step, … before stop of one axis, with Python's rules (clipped, negative
+/// from the end); step may be negative, not 0.
 Tensor slice(const Tensor& x, std::int64_t axis, std::int64_t start,
              std::int64_t stop = std::numeric_limits<std::int64_t>::max(), std::int64_t step = 1);
 /// One entry of one axis; the axis goes.
 Tensor select(const Tensor& x, std::int64_t axis, std::int64_t index);
-/// The entries `index` (int64, 1-d) of one axis, in that order; repeated ones add up in the gradient.
+/// The entries `index` (int64, 1-d) of one axis, in that order; repeated ones add up in the
+/// gradient.
 Tensor index_select(const Tensor& x, std::int64_t axis, const Tensor& index);
-/// out[i][j] = x[index[i][j]][j] for axis 0, and so on (as PyTorch): index is int64, of the rank of x, and
-/// no larger than x on the other axes.
+/// out[i][j] = x[index[i][j]][j] for axis 0, and so on (as PyTorch): index is int64, of the rank of
+/// x, and no larger than x on the other axes.
 Tensor gather(const Tensor& x, std::int64_t axis, const Tensor& index);
 /// Zeros of `shape` plus `source` added at `index` of one axis: the transpose of `gather`.
 Tensor scatter_add_zeros(const Shape& shape, std::int64_t axis, const Tensor& index,
@@ -181,8 +184,8 @@ Tensor scatter_add_zeros(const Shape& shape, std::int64_t axis, const Tensor& in
 
 // ---------------------------------------------------------------- products
 
-/// Matrix product as NumPy's: 2-D; batched over broadcast leading axes; a 1-D operand is a row on the left,
-/// a column on the right, and its axis goes.
+/// Matrix product as NumPy's: 2-D; batched over broadcast leading axes; a 1-D operand is a row on
+/// the left, a column on the right, and its axis goes.
 Tensor matmul(const Tensor& a, const Tensor& b);
 /// x Wᵀ + bias with x (…, in), weight (out, in), bias (out) or undefined. → (…, out).
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
@@ -199,18 +202,18 @@ enum class Reduction { mean, sum, none };
 
 /// Options of `cross_entropy`.
 struct CrossEntropyOptions {
-  Tensor weight{};                  ///< (classes): a factor per class; mean divides by their sum
+  Tensor weight{};  ///< (classes): a factor per class; mean divides by their sum
   Reduction reduction = Reduction::mean;
-  double label_smoothing = 0;       ///< in [0, 1]: that share of the target is spread evenly
-  std::int64_t ignore_index = -100; ///< targets of this value count for nothing
+  double label_smoothing = 0;        ///< in [0, 1]: that share of the target is spread evenly
+  std::int64_t ignore_index = -100;  ///< targets of this value count for nothing
 };
-/// -log softmax(logits)[target] with logits (n, classes) or (n, classes, d1, …) or (classes), and targets
-/// int64 without the class axis, or class probabilities in the shape of the logits (Szegedy 2016 for the
-/// smoothing). With every target ignored, the mean is NaN, as in PyTorch.
+/// -log softmax(logits)[target] with logits (n, classes) or (n, classes, d1, …) or (classes), and
+/// targets int64 without the class axis, or class probabilities in the shape of the logits (Szegedy
+/// 2016 for the smoothing). With every target ignored, the mean is NaN, as in PyTorch.
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets,
                      const CrossEntropyOptions& options = {});
-/// (x - mean) / √(variance + eps) over the last `normalized.ndim()` axes, then · weight + bias where
-/// defined, both of shape `normalized` (Ba, Kiros and Hinton 2016).
+/// (x - mean) / √(variance + eps) over the last `normalized.ndim()` axes, then · weight + bias
+/// where defined, both of shape `normalized` (Ba, Kiros and Hinton 2016).
 Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& weight = {},
                   const Tensor& bias = {}, double eps = 1e-5);
 

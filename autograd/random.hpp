@@ -6,8 +6,8 @@
 
 namespace autograd {
 
-/// A stream of random numbers: Philox4x32-10 (Salmon et al. 2011), a pure function of seed and position,
-/// so that numbers do not depend on platform, compiler or thread count.
+/// A stream of random numbers: Philox4x32-10 (Salmon et al. 2011), a pure function of seed and
+/// position, so that numbers do not depend on platform, compiler or thread count.
 class Generator {
  public:
   /// Seed and position; enough to continue the stream.
@@ -29,8 +29,8 @@ class Generator {
   }
   /// In [0, 1), 53 bits.
   double uniform() { return static_cast<double>(next_u64() >> 11) * 0x1p-53; }
-  /// Standard normal, by the inverse of its distribution function (Wichura's AS 241), with no library
-  /// call that could differ between platforms.
+  /// Standard normal, by the inverse of its distribution function (Wichura's AS 241), with no
+  /// library call that could differ between platforms.
   double normal();
   /// In [0, n), without bias; n > 0.
   std::uint64_t below(std::uint64_t n);

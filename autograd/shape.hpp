@@ -15,18 +15,17 @@ namespace autograd {
 template <class T>
 concept Index = std::integral<T> && !std::same_as<T, bool>;
 
-/// Sizes of a tensor's axes, outermost first; `{}` is a 0-d tensor (one element). Rank is unbounded.
+/// Sizes of a tensor's axes, outermost first; `{}` is a 0-d tensor (one element). Rank is
+/// unbounded.
 class Shape : public InlineVector<std::int64_t, 4> {
  public:
   Shape() = default;
   template <Index... I>
-    requires(sizeof...(I) > 0)
-  Shape(I... sizes) {  // NOLINT: `zeros({3, 4})`
+  requires(sizeof...(I) > 0) Shape(I... sizes) {  // NOLINT: `zeros({3, 4})`
     (push_back(static_cast<std::int64_t>(sizes)), ...);
   }
   template <class It>
-    requires(!Index<It>)
-  Shape(It first, It last) : InlineVector(first, last) {}
+  requires(!Index<It>) Shape(It first, It last) : InlineVector(first, last) {}
 
   std::int64_t ndim() const { return static_cast<std::int64_t>(size()); }
   /// Number of elements; 1 for a 0-d shape.
@@ -44,8 +43,7 @@ class Axes : public InlineVector<std::int64_t, 4> {
  public:
   Axes() = default;
   template <Index... I>
-    requires(sizeof...(I) > 0)
-  Axes(I... axes) {  // NOLINT: `sum(x, 1)`, `sum(x, {0, -1})`
+  requires(sizeof...(I) > 0) Axes(I... axes) {  // NOLINT: `sum(x, 1)`, `sum(x, {0, -1})`
     (push_back(static_cast<std::int64_t>(axes)), ...);
   }
 };
@@ -53,7 +51,8 @@ class Axes : public InlineVector<std::int64_t, 4> {
 /// Pure shape rules. Each throws an `Error` that begins with the name of `op`.
 namespace shapes {
 
-/// The number of elements. Throws unless every size is ≥ 0 and the product, in bytes, fits in 63 bits.
+/// The number of elements. Throws unless every size is ≥ 0 and the product, in bytes, fits in 63
+/// bits.
 std::int64_t check(std::string_view op, const Shape& shape);
 /// The axis as a number in [0, ndim). A 0-d shape accepts 0 and -1, as in NumPy's reductions.
 std::int64_t axis(std::string_view op, std::int64_t axis, const Shape& shape);

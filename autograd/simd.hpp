@@ -14,8 +14,8 @@
 #pragma GCC diagnostic pop
 #endif
 
-// The widest instruction set this translation unit is compiled for names the namespace, so that objects
-// compiled for different ones can be linked together without sharing a symbol.
+// The widest instruction set this translation unit is compiled for names the namespace, so that
+// objects compiled for different ones can be linked together without sharing a symbol.
 #if defined(__AVX512BW__) && defined(__AVX512DQ__)
 #define XGRAD_SIMD_NAMESPACE avx512
 #elif defined(__AVX2__) && defined(__FMA__)
@@ -31,8 +31,9 @@ inline namespace XGRAD_SIMD_NAMESPACE {
 template <class T>
 concept Scalar = std::is_arithmetic_v<T>;
 
-/// `Vec<T>::size` values of type T. Arithmetic, comparisons and the functions below work lane by lane and
-/// mix with C++ numbers, so that `0.5 * x * (1 + tanh(x))` compiles for it as it does for Tensor.
+/// `Vec<T>::size` values of type T. Arithmetic, comparisons and the functions below work lane by
+/// lane and mix with C++ numbers, so that `0.5 * x * (1 + tanh(x))` compiles for it as it does for
+/// Tensor.
 template <class T>
 struct Vec {
   using Batch = xsimd::batch<T>;
@@ -144,9 +145,10 @@ T sum_lanes(Vec<T> x) {
   return lanes[0];
 }
 
-/// The kernel of every elementwise operation: out[i] = f(in[0][i], …, in[N-1][i]) for i < n. Input k advances
-/// by step[k], 1 or 0 (one value for all); a null input is one that f does not use. The last, partial
-/// register runs through the same code, so that a value does not depend on its position.
+/// The kernel of every elementwise operation: out[i] = f(in[0][i], …, in[N-1][i]) for i < n. Input
+/// k advances by step[k], 1 or 0 (one value for all); a null input is one that f does not use. The
+/// last, partial register runs through the same code, so that a value does not depend on its
+/// position.
 template <class T, int N, class F>
 void run_elementwise(const F& f, const void* const* in, const std::int64_t* step, void* out,
                      std::int64_t n) {

@@ -9,8 +9,8 @@
 namespace autograd::detail {
 namespace {
 
-// Classes: multiples of 32 bytes up to 512, then eight steps for each doubling, so that a block is at most an
-// eighth larger than asked for.
+// Classes: multiples of 32 bytes up to 512, then eight steps for each doubling, so that a block is
+// at most an eighth larger than asked for.
 constexpr std::size_t kGrain = 32, kSmall = 16, kSteps = 8;
 constexpr std::size_t kSmallLog = 9;  // 2^9 = kGrain * kSmall
 constexpr std::size_t kClasses = kSmall + 1 + kSteps * 40;
@@ -60,7 +60,8 @@ Orphans& orphans() {
   return *instance;
 }
 
-// Trivially destructible, so that tensors that outlive it in static storage find it in a valid state.
+// Trivially destructible, so that tensors that outlive it in static storage find it in a valid
+// state.
 struct Pool {
   Block* free[kClasses];
   std::size_t kept;
@@ -95,8 +96,8 @@ void* from_system(std::size_t bytes) {
   return p;
 }
 
-// Small blocks are cut from slabs, which stay with the program: malloc would spend more on each than an
-// operation costs.
+// Small blocks are cut from slabs, which stay with the program: malloc would spend more on each
+// than an operation costs.
 [[gnu::noinline]] void* refill(SizeClass c) {
   closer.armed = true;  // the first use on a thread registers the clean-up at its end
   {
@@ -147,7 +148,8 @@ void pool_deallocate(void* block, std::size_t bytes) noexcept {
     }
     return;
   }
-  if (pool.closed || c.index >= kClasses || pool.kept + c.bytes > kKeepBytes) return std::free(block);
+  if (pool.closed || c.index >= kClasses || pool.kept + c.bytes > kKeepBytes)
+    return std::free(block);
   closer.armed = true;
   b->next = std::exchange(pool.free[c.index], b);
   pool.kept += c.bytes;

@@ -7,16 +7,17 @@
 
 namespace autograd::detail {
 
-/// A block of at least `bytes` bytes, aligned to 64 (to 32 up to 512 bytes). Freed blocks are kept per thread and per size
-/// and handed out again, so that a steady program calls malloc no more. Throws std::bad_alloc.
+/// A block of at least `bytes` bytes, aligned to 64 (to 32 up to 512 bytes). Freed blocks are kept
+/// per thread and per size and handed out again, so that a steady program calls malloc no more.
+/// Throws std::bad_alloc.
 void* pool_allocate(std::size_t bytes);
 /// Gives a block back; `bytes` as at its allocation. Any thread may do it.
 void pool_deallocate(void* block, std::size_t bytes) noexcept;
 /// Returns this thread's kept blocks of more than 512 bytes to the system.
 void pool_trim() noexcept;
 
-/// Base of what is shared by counted references; a new object has one, for `Ref::adopt`. The count is
-/// atomic: handles may cross threads.
+/// Base of what is shared by counted references; a new object has one, for `Ref::adopt`. The count
+/// is atomic: handles may cross threads.
 class Counted {
  public:
   Counted() = default;
@@ -68,8 +69,8 @@ class Ref {
   T* p_ = nullptr;
 };
 
-/// The elements of one or more tensors: a header, and behind it the data, aligned to 64 bytes unless it fits
-/// into the first 64 with the header.
+/// The elements of one or more tensors: a header, and behind it the data, aligned to 64 bytes
+/// unless it fits into the first 64 with the header.
 class Storage : public Counted {
  public:
   static Ref<Storage> create(std::size_t bytes);

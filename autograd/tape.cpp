@@ -1,9 +1,5 @@
 #include "autograd/tape.hpp"
 
-#include <fmt/format.h>
-
-#include "autograd/kernels/kernels.hpp"
-#include "autograd/ops.hpp"
 #include "autograd/ops/internal.hpp"
 
 namespace autograd {
@@ -24,22 +20,6 @@ class LeafNode final : public Node {
   TensorList backward(TensorList&) override { return {}; }
   bool is_leaf() const override { return true; }
 };
-
-// The same tensor under a name of its own.
-struct Alias {
-  std::string_view name() const { return "alias"; }
-  Tensor view(const Inputs& in) const { return in[0].detach(); }
-  TensorList backward(const Call& call) const { return {call.grad()}; }
-};
-
-void check_matches(std::string_view where, const Tensor& gradient, const Shape& shape, DType dtype) {
-  if (gradient.shape() != shape)
-    fail(where, "the gradient must have the shape of its tensor, got {} for {}", gradient.shape(),
-         shape);
-  if (gradient.dtype() != dtype)
-    fail(where, "the gradient must have the dtype of its tensor, got {} for {}",
-         name(gradient.dtype()), name(dtype));
-}
 
 }  // namespace
 
@@ -83,8 +63,8 @@ void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outp
   }
 }
 
-// A node's death may kill the nodes before it. They wait in a list instead of on the stack, so that a
-// graph of any depth dies in constant stack.
+// A node's death may kill the nodes before it. They wait in a list instead of on the stack, so that
+// a graph of any depth dies in constant stack.
 void release(Node* node) noexcept {
   if (!node->drop()) return;
   node->next_dead_ = std::exchange(state.dead, node);
@@ -112,7 +92,8 @@ void SavedTensor::refuse(const Node& owner) const {
     fail("backward", "saved values of '{}' must be there, but were not saved or were released",
          owner.name());
   fail("backward",
-       "values saved by '{}' must not change before the walk, got version {} of its {} ({}), saved at "
+       "values saved by '{}' must not change before the walk, got version {} of its {} ({}), saved "
+       "at "
        "version {}; clone() before changing it, or read it with std::as_const(t).array<T>()",
        owner.name(), value_.version(), is_output_ ? "output" : "input", value_.shape(), version_);
 }
@@ -181,10 +162,11 @@ Tensor Tensor::grad() const {
 void Tensor::set_grad(const Tensor& gradient) {
   const auto& t = checked("set_grad");
   if (!t.node) {
-    if (gradient.defined()) fail("set_grad", "the tensor must require a gradient, got one that does not");
+    if (gradient.defined())
+      fail("set_grad", "the tensor must require a gradient, got one that does not");
     return;
   }
-  if (gradient.defined()) check_matches("set_grad", gradient, t.shape, t.dtype);
+  if (gradient.defined()) internal::check_gradient("set_grad", gradient, t.shape, t.dtype);
   if (gradient.defined() || t.node->find_watch(t.index)) t.node->watch(t.index).grad = gradient;
 }
 
@@ -207,299 +189,6 @@ void Tensor::remove_hook(std::uint64_t id) {
   const auto& t = checked("remove_hook");
   if (Node::Watch* w = t.node ? t.node->find_watch(t.index) : nullptr)
     std::erase_if(w->hooks, [&](const Node::Hook& h) { return h.id == id; });
-}
-
-// ---------------------------------------------------------------- walking
-
-class Walk {
- public:
-  Walk(std::string_view name, const TensorList& outputs, const TensorList* inputs, bool retain,
-       bool create)
-      : name_(name), outputs_(outputs), inputs_(inputs), retain_(retain || create), mode_(create) {}
-
-  ~Walk() {
-    for (auto& s : slots_) {
-      s.node->wanted_ = false;
-      s.node->walk_.store(nullptr, std::memory_order_release);
-    }
-    // Inputs come before what uses them in slots_, so no node dies before its slot has been seen.
-    for (auto& s : slots_)
-      if (s.spent) s.node->edges_.clear();
-  }
-
-  TensorList run(const TensorList& cotangents) {
-    if (inputs_) found_ = TensorList(inputs_->size(), Tensor());
-    collect();
-    for (std::size_t i = 0; i < outputs_.size(); ++i)
-      if (const auto* t = outputs_[i].impl(); t->node && t->node->walk_.load() == this)
-        add(*t->node, t->index, cotangents[i]);
-    for (std::size_t i = slots_.size(); i-- > 0;) step(slots_[i]);
-    return std::move(found_);
-  }
-
- private:
-  struct Slot {
-    Node* node;
-    TensorList cotangents;  // one per output; undefined: zero
-    bool spent = false;     // its backward ran and will not run again
-  };
-
-  // Depth-first, with the stack on the heap; slots_ ends in an order in which inputs come first.
-  void collect() {
-    // Nothing older than the oldest input can lead to one.
-    std::uint64_t oldest = 0;
-    if (inputs_) {
-      oldest = ~std::uint64_t{0};
-      for (const auto& t : *inputs_)
-        if (t.impl()->node) oldest = std::min(oldest, t.impl()->node->sequence());
-    }
-    struct Frame {
-      Node* node;
-      std::size_t next;
-    };
-    std::vector<Frame> stack;
-    auto visit = [&](Node* n) {
-      if (n->sequence() < oldest) return;
-      const Walk* other = nullptr;
-      if (n->walk_.compare_exchange_strong(other, this, std::memory_order_acq_rel)) {
-        stack.push_back({n, 0});
-      } else if (other != this) {
-        throw_busy(*n);
-      }
-    };
-    for (const auto& t : outputs_) {
-      if (t.impl()->node) visit(t.impl()->node.get());
-      while (!stack.empty()) {
-        auto& [node, next] = stack.back();
-        if (next == 0 && node->released_) {
-          unwind(stack);
-          throw_released(*node);
-        }
-        if (next < node->edges_.size()) {
-          Node* input = node->edges_[next++].node.get();
-          if (!input) continue;
-          try {
-            visit(input);
-          } catch (...) {
-            unwind(stack);
-            throw;
-          }
-        } else {
-          finish(node);
-          stack.pop_back();
-        }
-      }
-    }
-  }
-
-  // The gradient along an edge is wanted in this walk. The node at its end may belong to another walk, the one
-  // that called this, and its scratch then says nothing.
-  bool leads_on(const Edge& e) const {
-    return e.node && e.node->walk_.load(std::memory_order_relaxed) == this && e.node->wanted_;
-  }
-
-  void finish(Node* node) {
-    node->slot_ = static_cast<std::uint32_t>(slots_.size());
-    slots_.push_back({node, {}});
-    node->wanted_ = !inputs_ && node->is_leaf();
-    if (inputs_)
-      for (const auto& t : *inputs_) node->wanted_ |= t.impl()->node.get() == node;
-    for (const auto& e : node->edges_) node->wanted_ |= leads_on(e);
-  }
-
-  template <class Stack>
-  static void unwind(const Stack& stack) {
-    for (const auto& frame : stack) frame.node->walk_.store(nullptr, std::memory_order_release);
-  }
-
-  void add(Node& node, std::uint32_t index, Tensor g) {
-    auto& list = slots_[node.slot_].cotangents;
-    if (list.size() <= index) list.resize(node.outputs_.size());
-    internal::accumulate(list[index], std::move(g));
-  }
-
-  void step(Slot& slot) {
-    Node& node = *slot.node;
-    TensorList cotangents = std::move(slot.cotangents);
-    if (!node.wanted_ || cotangents.empty()) return;
-    show(node, cotangents);
-    if (node.is_leaf()) return;
-    bool useful = false;
-    for (const auto& e : node.edges_) useful |= leads_on(e);
-    if (!useful) return;
-    TensorList gradients = node.backward(cotangents);
-    if (gradients.size() != node.edges_.size())
-      fail(node.name(), "backward must return one gradient per input, got {} for {} inputs",
-           gradients.size(), node.edges_.size());
-    for (std::size_t i = 0; i < gradients.size(); ++i) {
-      const Edge& e = node.edges_[i];
-      if (!gradients[i].defined() || !leads_on(e)) continue;
-      const TensorSpec& spec = e.node->outputs_[e.index];
-      if (gradients[i].shape() != spec.shape || gradients[i].dtype() != spec.dtype)
-        check_matches(fmt::format("{} backward, input {}", node.name(), i), gradients[i], spec.shape,
-                      spec.dtype);
-      add(*e.node, e.index, std::move(gradients[i]));
-    }
-    if (!retain_) {
-      node.release_saved();
-      node.released_ = slot.spent = true;
-    }
-  }
-
-  // Hooks, retained gradients, leaves and the inputs of grad() see a node's whole cotangents.
-  void show(Node& node, TensorList& cotangents) {
-    if (node.watches_)
-      for (auto& [index, w] : *node.watches_) {
-        if (index >= cotangents.size() || !cotangents[index].defined()) continue;
-        Tensor& g = cotangents[index];
-        for (const auto& hook : std::vector<Node::Hook>(w->hooks)) {
-          Tensor replaced = hook.call(g);
-          if (!replaced.defined()) continue;
-          check_matches("hook", replaced, node.outputs_[index].shape, node.outputs_[index].dtype);
-          g = std::move(replaced);
-        }
-        if (w->retain && !inputs_ && !node.is_leaf()) collect_grad(*w, g);
-      }
-    if (inputs_) {
-      for (std::size_t i = 0; i < inputs_->size(); ++i) {
-        const auto* t = (*inputs_)[i].impl();
-        if (t->node.get() == &node && t->index < cotangents.size()) found_[i] = cotangents[t->index];
-      }
-    } else if (node.is_leaf()) {
-      collect_grad(node.watch(0), std::move(cotangents[0]));
-    }
-  }
-
-  static void collect_grad(Node::Watch& w, Tensor g) {
-    // A gradient that others can see is copied: adding to it later must not change theirs.
-    if (!w.grad.defined() && !grad_enabled() && !internal::sole_owner(g)) g = g.clone();
-    internal::accumulate(w.grad, std::move(g));
-  }
-
-  [[noreturn]] void throw_released(const Node& n) const {
-    fail(name_,
-         "the graph must be whole, but an earlier walk released it (at '{}'); pass "
-         "{{.retain_graph = true}} to the earlier call",
-         n.name());
-  }
-  [[noreturn]] void throw_busy(const Node& n) const {
-    fail(name_,
-         "a graph is walked by one call at a time, got one (at '{}') in use by another thread or by the "
-         "backward that called this",
-         n.name());
-  }
-
-  std::string_view name_;
-  TensorList outputs_;
-  const TensorList* inputs_;
-  bool retain_;
-  GradMode mode_;
-  std::vector<Slot> slots_;
-  TensorList found_;
-};
-
-namespace {
-
-// Checks outputs and completes the cotangents.
-TensorList cotangents_for(std::string_view what, const TensorList& outputs, const TensorList& given) {
-  if (outputs.empty()) fail(what, "needs at least one output, got none");
-  if (!given.empty() && given.size() != outputs.size())
-    fail(what, "needs one cotangent per output, got {} for {} outputs", given.size(), outputs.size());
-  TensorList result;
-  bool recorded = false;
-  for (std::size_t i = 0; i < outputs.size(); ++i) {
-    const Tensor& t = outputs[i];
-    if (!t.defined()) fail(what, "every output must be defined, got an undefined tensor at {}", i);
-    recorded |= t.requires_grad();
-    if (!given.empty() && given[i].defined()) {
-      check_matches(what, given[i], t.shape(), t.dtype());
-      result.push_back(given[i]);
-    } else if (t.numel() == 1) {
-      result.push_back(ones_like(t));
-    } else {
-      fail(what, "without a cotangent the output must have one element, got shape {}; pass one, as in "
-                 "t.backward(gradient)", t.shape());
-    }
-  }
-  if (!recorded)
-    fail(what, "the output must require a gradient, got one that no recorded operation made; call "
-               "requires_grad_() on a leaf before computing it");
-  return result;
-}
-
-}  // namespace
-
-void internal::accumulate(Tensor& total, Tensor g) {
-  if (!total.defined()) {
-    total = std::move(g);
-    return;
-  }
-  if (grad_enabled()) {
-    total = total + g;
-    return;
-  }
-  if (!sole_owner(total)) {
-    if (!sole_owner(g)) {
-      total = total + g;
-      return;
-    }
-    std::swap(total, g);
-  }
-  dispatch_floating("backward", total.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    kernels::active().floating<T>().add(static_cast<T*>(total.raw_mutable()),
-                                        static_cast<const T*>(g.raw()), total.numel());
-  });
-}
-
-TensorList reference_gradient(const Call& call,
-                              const std::function<Tensor(const TensorList&)>& reference) {
-  const EnableGrad recording;
-  // Aliases stand for the inputs, so that the walk through the reference stops at them while what it
-  // records still leads on to the inputs' own history.
-  TensorList in, wanted, result(call.inputs(), Tensor());
-  for (std::size_t i = 0; i < call.inputs(); ++i) {
-    in.push_back(call.needs(i) ? apply(Alias{}, call.input(i)) : call.input(i).detach());
-    if (call.needs(i)) wanted.push_back(in[i]);
-  }
-  const TensorList found = grad({reference(in)}, wanted,
-                                {.grad_outputs = {call.grad()},
-                                 .create_graph = true,
-                                 .allow_unused = true});
-  for (std::size_t i = 0, k = 0; i < call.inputs(); ++i)
-    if (call.needs(i)) result[i] = found[k++];
-  return result;
-}
-
-TensorList grad(const TensorList& outputs, const TensorList& inputs, const GradOptions& options) {
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    if (!inputs[i].requires_grad())
-      fail("grad", "every input must require a gradient, got one that does not at {}", i);
-  const TensorList cotangents = cotangents_for("grad", outputs, options.grad_outputs);
-  TensorList found = Walk("grad", outputs, &inputs, options.retain_graph, options.create_graph)
-                         .run(cotangents);
-  for (std::size_t i = 0; i < found.size(); ++i)
-    if (!found[i].defined() && !options.allow_unused)
-      fail("grad",
-           "the outputs must depend on every input, got input {} ({}) unused; pass "
-           "{{.allow_unused = true}} to get an undefined tensor for it",
-           i, inputs[i].shape());
-  return found;
-}
-
-void backward(const TensorList& outputs, const TensorList& grad_outputs, BackwardOptions options) {
-  const TensorList cotangents = cotangents_for("backward", outputs, grad_outputs);
-  Walk("backward", outputs, nullptr, options.retain_graph, options.create_graph).run(cotangents);
-}
-
-void Tensor::backward(BackwardOptions options) const {
-  (void)checked("backward");
-  autograd::backward({*this}, {}, options);
-}
-
-void Tensor::backward(const Tensor& gradient, BackwardOptions options) const {
-  (void)checked("backward");
-  autograd::backward({*this}, {gradient}, options);
 }
 
 }  // namespace autograd

@@ -58,14 +58,15 @@ struct TensorSpec {
   DType dtype;
 };
 
-/// An input of a node: the node that made the value, or its leaf node. Empty if no gradient goes there.
+/// An input of a node: the node that made the value, or its leaf node. Empty if no gradient goes
+/// there.
 struct Edge {
   detail::Ref<Node> node;
   std::uint32_t index = 0;
 };
 
-/// A value kept for the backward walk, with the version it had. Knows the one case in which a handle
-/// would point back at its own node (a saved output) and keeps only the elements then.
+/// A value kept for the backward walk, with the version it had. Knows the one case in which a
+/// handle would point back at its own node (a saved output) and keeps only the elements then.
 class SavedTensor {
  public:
   SavedTensor() = default;
@@ -97,8 +98,8 @@ class Node : public detail::Counted {
  public:
   virtual ~Node() = default;
   virtual std::string_view name() const = 0;
-  /// Gradients for the inputs, one each (undefined: zero, or not needed), from the cotangents of the
-  /// outputs (undefined: zero). It may take the cotangents' buffers.
+  /// Gradients for the inputs, one each (undefined: zero, or not needed), from the cotangents of
+  /// the outputs (undefined: zero). It may take the cotangents' buffers.
   virtual TensorList backward(TensorList& cotangents) = 0;
   /// Drops the saved values.
   virtual void release_saved() {}
@@ -156,8 +157,8 @@ class Node : public detail::Counted {
   bool released_ = false;
 };
 
-/// Puts `outputs` on the tape as the results of `node` applied to `inputs`. The one way onto the tape,
-/// for built-in and user operations alike. Call it only where `should_record(inputs)`.
+/// Puts `outputs` on the tape as the results of `node` applied to `inputs`. The one way onto the
+/// tape, for built-in and user operations alike. Call it only where `should_record(inputs)`.
 void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outputs);
 
 /// Recording is on and some input requires a gradient.
@@ -207,12 +208,15 @@ class Call {
 template <class Op>
 concept Operation = requires(const Op& op, const Inputs& in) {
   { op.name() } -> std::convertible_to<std::string_view>;
-} && (requires(const Op& op, const Inputs& in, Tensor& out) {
-  { op.infer(in) } -> std::convertible_to<TensorSpec>;
-  op.forward(in, out);
-} || requires(const Op& op, const Inputs& in) {
-  { op.view(in) } -> std::convertible_to<Tensor>;
-});
+}
+&&(
+    requires(const Op& op, const Inputs& in, Tensor& out) {
+      { op.infer(in) } -> std::convertible_to<TensorSpec>;
+      op.forward(in, out);
+    } ||
+    requires(const Op& op, const Inputs& in) {
+      { op.view(in) } -> std::convertible_to<Tensor>;
+    });
 
 template <class Op>
 concept Differentiable = requires(const Op& op, const Call& call) {
@@ -260,8 +264,8 @@ class OperationNode final : public Node {
 /// Throws unless every input is defined.
 void check_defined(std::string_view op, const Inputs& inputs);
 
-/// Runs an operation and records it where it should be. Everything in ops.hpp goes through here, and so
-/// may a user's operation.
+/// Runs an operation and records it where it should be. Everything in ops.hpp goes through here,
+/// and so may a user's operation.
 template <Operation Op>
 Tensor apply(const Op& op, const Inputs& in) {
   check_defined(op.name(), in);
@@ -284,9 +288,9 @@ Tensor apply(const Op& op, const T&... in) {
   return apply(op, Inputs(pointers));
 }
 
-/// The gradient of an operation from an unfused formula for it: runs `reference` on the saved inputs of
-/// `call` in tensor operations, recorded, and differentiates that. Exact to any order. The operation must
-/// save all of its inputs.
+/// The gradient of an operation from an unfused formula for it: runs `reference` on the saved
+/// inputs of `call` in tensor operations, recorded, and differentiates that. Exact to any order.
+/// The operation must save all of its inputs.
 TensorList reference_gradient(const Call& call,
                               const std::function<Tensor(const TensorList&)>& reference);
 
@@ -294,15 +298,18 @@ TensorList reference_gradient(const Call& call,
 
 /// Options of `grad`.
 struct GradOptions {
-  TensorList grad_outputs{};   ///< cotangents, one per output; none: every output has one element, and 1
-  bool retain_graph = false;   ///< keep saved values, so that the graph can be walked again
-  bool create_graph = false;   ///< record the walk (implies retain_graph)
-  bool allow_unused = false;   ///< an input that the outputs do not depend on gets an undefined tensor
+  TensorList
+      grad_outputs{};  ///< cotangents, one per output; none: every output has one element, and 1
+  bool retain_graph = false;  ///< keep saved values, so that the graph can be walked again
+  bool create_graph = false;  ///< record the walk (implies retain_graph)
+  bool allow_unused =
+      false;  ///< an input that the outputs do not depend on gets an undefined tensor
 };
 
-/// Gradients of the sum of `outputs` (weighted by grad_outputs) with respect to `inputs`, which may be
-/// leaves or intermediate results. Nothing is accumulated into `.grad()`.
-TensorList grad(const TensorList& outputs, const TensorList& inputs, const GradOptions& options = {});
+/// Gradients of the sum of `outputs` (weighted by grad_outputs) with respect to `inputs`, which may
+/// be leaves or intermediate results. Nothing is accumulated into `.grad()`.
+TensorList grad(const TensorList& outputs, const TensorList& inputs,
+                const GradOptions& options = {});
 
 /// Accumulates the gradients of several outputs into the leaves in one walk.
 void backward(const TensorList& outputs, const TensorList& grad_outputs = {},

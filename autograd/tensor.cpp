@@ -43,9 +43,9 @@ double Tensor::item() const {
 
 Tensor empty(Shape shape, DType dtype) {
   const std::int64_t n = shapes::check("empty", shape);
-  return Tensor(detail::Ref<detail::TensorImpl>::adopt(new detail::TensorImpl(
-      detail::Storage::create(static_cast<std::size_t>(n) * size_of(dtype)), std::move(shape), n,
-      dtype)));
+  return Tensor(detail::Ref<detail::TensorImpl>::adopt(
+      new detail::TensorImpl(detail::Storage::create(static_cast<std::size_t>(n) * size_of(dtype)),
+                             std::move(shape), n, dtype)));
 }
 
 Tensor full(const Shape& shape, double value, DType dtype) {
@@ -88,13 +88,12 @@ Tensor arange(std::int64_t n, DType dtype) {
 
 // ---------------------------------------------------------------- elements
 
-Tensor Tensor::detach() const {
-  return internal::view_as(*this, shape());
-}
+Tensor Tensor::detach() const { return internal::view_as(*this, shape()); }
 
 void Tensor::copy_(const Tensor& source) {
   if (!is_leaf())
-    fail("copy_", "the target must not be the result of a recorded operation ({}); detach() it first",
+    fail("copy_",
+         "the target must not be the result of a recorded operation ({}); detach() it first",
          op_name());
   if (source.shape() != shape())
     fail("copy_", "shapes must be equal, got {} into {}", source.shape(), shape());
@@ -125,8 +124,8 @@ bool sole_owner(const Tensor& t) {
 Tensor view_as(const Tensor& t, const Shape& shape) {
   (void)t.shape();  // throws if undefined
   const auto* i = t.impl();
-  return Tensor(
-      detail::Ref<detail::TensorImpl>::adopt(new detail::TensorImpl(i->storage, shape, i->numel, i->dtype)));
+  return Tensor(detail::Ref<detail::TensorImpl>::adopt(
+      new detail::TensorImpl(i->storage, shape, i->numel, i->dtype)));
 }
 
 void fill(Tensor& t, double value) {

@@ -60,11 +60,11 @@ class Tensor {
  public:
   Tensor() noexcept = default;
 
-  /// From any xtensor container or expression, evaluated now. float, double, bool and 64-bit integers
-  /// keep their type; other integers become int64. Needs `autograd/array.hpp`.
+  /// From any xtensor container or expression, evaluated now. float, double, bool and 64-bit
+  /// integers keep their type; other integers become int64. Needs `autograd/array.hpp`.
   template <class E>
-    requires detail::XtensorExpression<E>
-  Tensor(const E& expression);  // NOLINT: conversion is the point
+  requires detail::XtensorExpression<E> Tensor(
+      const E& expression);  // NOLINT: conversion is the point
 
   bool defined() const noexcept { return static_cast<bool>(impl_); }
   explicit operator bool() const = delete;
@@ -110,8 +110,9 @@ class Tensor {
   // --- differentiation ---
 
   bool requires_grad() const { return static_cast<bool>(checked("requires_grad").node); }
-  /// Makes a leaf whose gradient backward() collects (or, with false, takes it off the tape). Returns
-  /// this tensor. Throws for int64 and bool, and for `false` on the result of a recorded operation.
+  /// Makes a leaf whose gradient backward() collects (or, with false, takes it off the tape).
+  /// Returns this tensor. Throws for int64 and bool, and for `false` on the result of a recorded
+  /// operation.
   Tensor requires_grad_(bool on = true);
   /// True unless a recorded operation made it.
   bool is_leaf() const;
@@ -125,8 +126,8 @@ class Tensor {
   void zero_grad() { set_grad(Tensor()); }
   /// Makes backward() keep the gradient of this intermediate result.
   void retain_grad();
-  /// Calls `hook` with this tensor's whole gradient during each backward; a defined result replaces the
-  /// gradient. Returns an id for `remove_hook`.
+  /// Calls `hook` with this tensor's whole gradient during each backward; a defined result replaces
+  /// the gradient. Returns an id for `remove_hook`.
   std::uint64_t register_hook(std::function<Tensor(const Tensor&)> hook);
   void remove_hook(std::uint64_t id);
 
@@ -145,8 +146,8 @@ class Tensor {
   /// Overwrites the elements with those of `source` (same shape; converted to this dtype). Not
   /// recorded: throws on a tensor that a recorded operation made.
   void copy_(const Tensor& source);
-  /// Makes this very tensor hold the elements, shape and dtype of `source`, for every handle to it. A
-  /// leaf stays a leaf and loses its gradient.
+  /// Makes this very tensor hold the elements, shape and dtype of `source`, for every handle to it.
+  /// A leaf stays a leaf and loses its gradient.
   void set_data(const Tensor& source);
 
   /// True if both handles denote the same tensor.
@@ -211,30 +212,28 @@ using StoredAs = std::conditional_t<std::integral<T> && !std::same_as<T, bool>, 
 
 /// A 0-d tensor; the dtype follows the C++ type (double → float64; any integer → int64).
 template <class T>
-  requires std::is_arithmetic_v<T>
-Tensor tensor(T value) {
+requires std::is_arithmetic_v<T> Tensor tensor(T value) {
   const auto v = static_cast<detail::StoredAs<T>>(value);
   return from_data(&v, {});
 }
 /// A 1-d tensor: `tensor({1.0, 2.0})`.
 template <class T>
-  requires std::is_arithmetic_v<T>
-Tensor tensor(std::initializer_list<T> values) {
+requires std::is_arithmetic_v<T> Tensor tensor(std::initializer_list<T> values) {
   Tensor t = empty({values.size()}, dtype_of<detail::StoredAs<T>>);
   std::copy(values.begin(), values.end(), static_cast<detail::StoredAs<T>*>(t.raw_mutable()));
   return t;
 }
 template <class T>
-  requires std::is_arithmetic_v<T> && (!std::same_as<T, bool>)
-Tensor tensor(const std::vector<T>& values) {
+requires std::is_arithmetic_v<T> &&(!std::same_as<T, bool>)Tensor
+    tensor(const std::vector<T>& values) {
   Tensor t = empty({values.size()}, dtype_of<detail::StoredAs<T>>);
   std::copy(values.begin(), values.end(), static_cast<detail::StoredAs<T>*>(t.raw_mutable()));
   return t;
 }
 /// A 2-d tensor: `tensor({{1.0, 2.0}, {3.0, 4.0}})`. Rows must have one length.
 template <class T>
-  requires std::is_arithmetic_v<T>
-Tensor tensor(std::initializer_list<std::initializer_list<T>> rows) {
+requires std::is_arithmetic_v<T> Tensor
+tensor(std::initializer_list<std::initializer_list<T>> rows) {
   const std::size_t width = rows.size() ? rows.begin()->size() : 0;
   Tensor t = empty({rows.size(), width}, dtype_of<detail::StoredAs<T>>);
   auto* p = static_cast<detail::StoredAs<T>*>(t.raw_mutable());
@@ -246,8 +245,8 @@ Tensor tensor(std::initializer_list<std::initializer_list<T>> rows) {
   return t;
 }
 
-/// The elements as NumPy prints them, with commas; `spec` is a fmt format for each ("" for NumPy's own
-/// choice, ".6f", …). More than 1000 elements are summarised.
+/// The elements as NumPy prints them, with commas; `spec` is a fmt format for each ("" for NumPy's
+/// own choice, ".6f", …). More than 1000 elements are summarised.
 std::string to_string(const Tensor& t, std::string_view spec = "");
 std::ostream& operator<<(std::ostream& os, const Tensor& t);
 

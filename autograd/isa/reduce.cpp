@@ -10,8 +10,9 @@ namespace {
 
 using simd::Vec;
 
-constexpr std::int64_t kBlock = 1024;  // elements added in their own precision before the double total
-constexpr std::int64_t kTile = 256;    // columns reduced together
+constexpr std::int64_t kBlock =
+    1024;  // elements added in their own precision before the double total
+constexpr std::int64_t kTile = 256;  // columns reduced together
 
 template <class T>
 void add(T* y, const T* x, std::int64_t n) {
@@ -77,7 +78,8 @@ void sum(const T* in, T* out, std::int64_t outer, std::int64_t n, std::int64_t i
 
 template <class T, bool Largest>
 Vec<T> pick(Vec<T> a, Vec<T> b) {
-  // The first operand is the new value: a NaN there stays, and one in the running value stays as well.
+  // The first operand is the new value: a NaN there stays, and one in the running value stays as
+  // well.
   if constexpr (Largest)
     return where(a > b || a != a, a, b);
   else

@@ -11,8 +11,8 @@ namespace {
 
 using simd::Vec;
 
-// f(i, v) for each register of the row, then for the rest one element at a time in a register of its own,
-// padded with `fill`; what f returns is stored.
+// f(i, v) for each register of the row, then for the rest one element at a time in a register of
+// its own, padded with `fill`; what f returns is stored.
 template <class T, class F>
 void map_row(const T* x, T* y, std::int64_t n, T fill, F&& f) {
   using V = Vec<T>;
@@ -41,7 +41,8 @@ T max_row(const T* x, std::int64_t n) {
   T lanes[W];
   v.store(lanes);
   T best = lowest<T>();
-  for (std::int64_t w = 0; w < W; ++w) best = lanes[w] > best || lanes[w] != lanes[w] ? lanes[w] : best;
+  for (std::int64_t w = 0; w < W; ++w)
+    best = lanes[w] > best || lanes[w] != lanes[w] ? lanes[w] : best;
   for (; i < n; ++i) best = x[i] > best || x[i] != x[i] ? x[i] : best;
   return best;
 }
@@ -104,8 +105,7 @@ void log_softmax(const T* x, T* y, std::int64_t rows, std::int64_t n) {
   using V = Vec<T>;
   for (std::int64_t r = 0; r < rows; ++r, x += n, y += n) {
     const V top(max_row(x, n));
-    const V total(
-        reduce_row(x, n, lowest<T>(), [&](std::int64_t, V v) { return exp(v - top); }));
+    const V total(reduce_row(x, n, lowest<T>(), [&](std::int64_t, V v) { return exp(v - top); }));
     const V shift = log(total);
     // Two subtractions: top + shift would round away what a large top leaves.
     map_row(x, y, n, T(0), [&](std::int64_t, V v) { return (v - top) - shift; });
@@ -153,9 +153,9 @@ void layer_norm_gradient(const T* x, const T* weight, const T* mean, const T* rs
         return weight ? v * load_part(weight, i, n) : v;
       };
       const T a = reduce_row(x, n, m, [&](std::int64_t i, V) { return scaled(i); }) / T(n);
-      const T b = reduce_row(x, n, m, [&](std::int64_t i, V v) {
-                    return scaled(i) * ((v - m) * s);
-                  }) / T(n);
+      const T b =
+          reduce_row(x, n, m, [&](std::int64_t i, V v) { return scaled(i) * ((v - m) * s); }) /
+          T(n);
       map_row(x, gx + r * n, n, m,
               [&](std::int64_t i, V v) { return s * (scaled(i) - a - (v - m) * s * b); });
     }

@@ -2,9 +2,10 @@
 
 #include <cstdint>
 
-/// Kernels: raw buffers in, raw buffers out. No tensors, no tape, no shapes beyond counts; everything was
-/// validated before. Compiled once for each instruction set; `active()` is the set for this machine.
-/// This header and the files in isa/ use nothing from the standard library that could leave a shared symbol.
+/// Kernels: raw buffers in, raw buffers out. No tensors, no tape, no shapes beyond counts;
+/// everything was validated before. Compiled once for each instruction set; `active()` is the set
+/// for this machine. This header and the files in isa/ use nothing from the standard library that
+/// could leave a shared symbol.
 namespace autograd::kernels {
 
 using ElementwiseRun = void (*)(const void* f, const void* const* in, const std::int64_t* step,
@@ -41,8 +42,8 @@ struct Floating {
   void (*softmax_gradient)(const T* y, const T* g, T* out, std::int64_t rows, std::int64_t n);
   void (*log_softmax)(const T* x, T* y, std::int64_t rows, std::int64_t n);
   void (*log_softmax_gradient)(const T* y, const T* g, T* out, std::int64_t rows, std::int64_t n);
-  /// Rows normalised to mean 0 and variance 1; keeps mean and 1/σ of each row. weight and bias (n) may be
-  /// null.
+  /// Rows normalised to mean 0 and variance 1; keeps mean and 1/σ of each row. weight and bias (n)
+  /// may be null.
   void (*layer_norm)(const T* x, const T* weight, const T* bias, T* y, T* mean, T* rstd,
                      std::int64_t rows, std::int64_t n, double eps);
   /// gx may be null; gweight and gbias are added to, and may be null.

@@ -7,8 +7,9 @@
 /// Loops over broadcast operands. Internal.
 namespace autograd::internal {
 
-/// Visits every element of `out` in order, as runs of `inner()` elements, together with the places of the
-/// operands, which are contiguous tensors that broadcast to it. Axes that behave alike are joined first.
+/// Visits every element of `out` in order, as runs of `inner()` elements, together with the places
+/// of the operands, which are contiguous tensors that broadcast to it. Axes that behave alike are
+/// joined first.
 class BroadcastLoop {
  public:
   /// A null shape is an operand without elements: its offsets stay 0.
@@ -16,7 +17,9 @@ class BroadcastLoop {
 
   /// Elements per run; in a run operand k advances by inner_step(k), 1 or 0.
   std::int64_t inner() const { return sizes_.back(); }
-  std::int64_t inner_step(std::size_t k) const { return strides_[(sizes_.size() - 1) * operands_ + k]; }
+  std::int64_t inner_step(std::size_t k) const {
+    return strides_[(sizes_.size() - 1) * operands_ + k];
+  }
 
   /// Calls f(offsets of the operands in elements, offset of out) for each run.
   template <class F>

@@ -90,7 +90,8 @@ TensorList higher(const ElementwiseInfo& info, const Call& call) {
         return F::template gradient<K, Tensor>(g, in[I]..., y);
     };
     (out.push_back(call.needs(I) ? one(std::integral_constant<int, I>{}) : Tensor()), ...);
-  }(std::make_integer_sequence<int, F::arity>{});
+  }
+  (std::make_integer_sequence<int, F::arity>{});
   return out;
 }
 
@@ -142,8 +143,7 @@ struct Where {
     if (in[0].dtype() != boolean)
       fail("where", "the condition must be bool, got {}", autograd::name(in[0].dtype()));
     internal::check_same_dtype("where", in[1], in[2]);
-    return {shapes::broadcast("where",
-                              shapes::broadcast("where", in[0].shape(), in[1].shape()),
+    return {shapes::broadcast("where", shapes::broadcast("where", in[0].shape(), in[1].shape()),
                               in[2].shape()),
             in[1].dtype()};
   }
@@ -188,7 +188,8 @@ TensorSpec Elementwise::infer(const Inputs& in) const {
   for (std::size_t i = 1; i < in.size(); ++i) internal::check_same_dtype(info->name, in[0], in[i]);
   const DType d = in[0].dtype();
   if (d == boolean || !info->value[kernel_index(d)]) {
-    if (info->value[2]) fail(info->name, "needs numbers, got {}; convert with .to(int64)", autograd::name(d));
+    if (info->value[2])
+      fail(info->name, "needs numbers, got {}; convert with .to(int64)", autograd::name(d));
     internal::check_floating(info->name, in[0]);
   }
   Shape shape = in[0].shape();
@@ -212,7 +213,8 @@ TensorList Elementwise::backward(const Call& call) const {
     Operands operands;
     operands.add(&g);
     for (std::size_t i = 0; i < info->arity; ++i)
-      operands.add(info->saves & save_input(static_cast<unsigned>(i)) ? &call.input_value(i) : nullptr);
+      operands.add(info->saves & save_input(static_cast<unsigned>(i)) ? &call.input_value(i)
+                                                                      : nullptr);
     operands.add(info->saves & kSaveOutput ? &call.output_value() : nullptr);
     std::size_t last = info->arity;
     for (std::size_t i = 0; i < info->arity; ++i)
@@ -258,13 +260,13 @@ Tensor builtin(const T&... x) {
   Tensor name(const Tensor& x) { return XGRAD_BUILTIN(name, x); }
 #define BINARY(name, ...) \
   Tensor name(const Tensor& a, const Tensor& b) { return XGRAD_BUILTIN(name, a, b); }
-#define TERNARY(name, ...)                                                \
-  Tensor name(const Tensor& a, const Tensor& b, const Tensor& c) {        \
-    return XGRAD_BUILTIN(name, a, b, c);                                  \
+#define TERNARY(name, ...)                                         \
+  Tensor name(const Tensor& a, const Tensor& b, const Tensor& c) { \
+    return XGRAD_BUILTIN(name, a, b, c);                           \
   }
-#define COMPARE(name, ...)                                                  \
-  static Tensor name(const Tensor& a, const Tensor& b) {                    \
-    return apply(Compare{#name, kernels::ElementwiseId::name}, a, b);       \
+#define COMPARE(name, ...)                                            \
+  static Tensor name(const Tensor& a, const Tensor& b) {              \
+    return apply(Compare{#name, kernels::ElementwiseId::name}, a, b); \
   }
 #include "autograd/elementwise.def"
 
@@ -287,9 +289,9 @@ Tensor clamp(const Tensor& x, double low, double high) {
   return clamp(x, scalar_like(low, x), scalar_like(high, x));
 }
 
-#define XGRAD_OPERATOR(symbol, op)                                                             \
-  Tensor operator symbol(const Tensor& a, const Tensor& b) { return op(a, b); }                \
-  Tensor operator symbol(const Tensor& a, double b) { return op(a, scalar_like(b, a)); }       \
+#define XGRAD_OPERATOR(symbol, op)                                                       \
+  Tensor operator symbol(const Tensor& a, const Tensor& b) { return op(a, b); }          \
+  Tensor operator symbol(const Tensor& a, double b) { return op(a, scalar_like(b, a)); } \
   Tensor operator symbol(double a, const Tensor& b) { return op(scalar_like(a, b), b); }
 XGRAD_OPERATOR(+, add)
 XGRAD_OPERATOR(-, sub)
@@ -302,8 +304,8 @@ XGRAD_OPERATOR(<=, less_equal)
 XGRAD_OPERATOR(>, greater)
 XGRAD_OPERATOR(>=, greater_equal)
 
-#define XGRAD_ASSIGN(symbol, op)                                                  \
-  Tensor& operator symbol(Tensor& a, const Tensor& b) { return a = a op b; }      \
+#define XGRAD_ASSIGN(symbol, op)                                             \
+  Tensor& operator symbol(Tensor& a, const Tensor& b) { return a = a op b; } \
   Tensor& operator symbol(Tensor& a, double b) { return a = a op b; }
 XGRAD_ASSIGN(+=, +)
 XGRAD_ASSIGN(-=, -)

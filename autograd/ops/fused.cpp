@@ -5,8 +5,8 @@
 #include "autograd/ops.hpp"
 #include "autograd/ops/internal.hpp"
 
-// Operations with kernels of their own for value and first derivative. Each carries its formula in plain
-// operations, which tests compare it with and higher orders differentiate.
+// Operations with kernels of their own for value and first derivative. Each carries its formula in
+// plain operations, which tests compare it with and higher orders differentiate.
 namespace autograd {
 namespace {
 
@@ -110,7 +110,8 @@ struct CrossEntropy {
   TensorList backward(const Call& call) const {
     if (grad_enabled() || call.needs(2))
       return reference_gradient(call, [this](const TensorList& in) { return reference(in); });
-    const Tensor z = call.input(0), targets = call.input(1), weights = call.input(2), g = call.grad();
+    const Tensor z = call.input(0), targets = call.input(1), weights = call.input(2),
+                 g = call.grad();
     const std::int64_t n = rows(z), classes = last(z);
     Tensor gz = empty(z.shape(), z.dtype());
     dispatch_floating(name(), z.dtype(), [&](auto zero) {
@@ -170,8 +171,8 @@ struct LayerNorm {
       using T = decltype(zero);
       active().floating<T>().layer_norm(in_ptr<T>(in[0]), weighted ? in_ptr<T>(in[1]) : nullptr,
                                         biased ? in_ptr<T>(in[in.size() - 1]) : nullptr,
-                                        out_ptr<T>(out), out_ptr<T>(mean), out_ptr<T>(rstd), n, width,
-                                        eps);
+                                        out_ptr<T>(out), out_ptr<T>(mean), out_ptr<T>(rstd), n,
+                                        width, eps);
     });
   }
   unsigned saves() const { return save_input(0) | save_input(1) | save_input(2); }
@@ -221,18 +222,19 @@ Tensor class_rows(const Tensor& t) {
 Tensor softmax(const Tensor& x, std::int64_t axis) { return softmax_along({false}, x, axis); }
 Tensor log_softmax(const Tensor& x, std::int64_t axis) { return softmax_along({true}, x, axis); }
 
-Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options) {
+Tensor cross_entropy(const Tensor& logits, const Tensor& targets,
+                     const CrossEntropyOptions& options) {
   const char* op = "cross_entropy";
   internal::check_floating(op, logits);
   if (logits.ndim() == 0) fail(op, "logits must have a class axis, got a 0-d tensor");
   if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
     fail(op, "label_smoothing must be in [0, 1], got {}", options.label_smoothing);
   const std::int64_t class_axis = logits.ndim() == 1 ? 0 : 1, classes = logits.size(class_axis);
-  const Tensor weight =
-      options.weight.defined() ? options.weight : ones({classes}, logits.dtype());
+  const Tensor weight = options.weight.defined() ? options.weight : ones({classes}, logits.dtype());
   internal::check_same_dtype(op, logits, weight);
   if (weight.shape() != Shape(classes))
-    fail(op, "weight must have one factor per class, got {} for {} classes", weight.shape(), classes);
+    fail(op, "weight must have one factor per class, got {} for {} classes", weight.shape(),
+         classes);
 
   Shape samples = logits.shape();
   samples.erase(samples.begin() + class_axis);
@@ -249,7 +251,8 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEnt
   if (targets.dtype() != int64)
     fail(op, "targets must be int64 classes or probabilities, got {}", name(targets.dtype()));
   if (targets.shape() != samples)
-    fail(op, "targets must have the shape of the logits without the class axis, got {} for logits {}",
+    fail(op,
+         "targets must have the shape of the logits without the class axis, got {} for logits {}",
          targets.shape(), logits.shape());
   const auto* t = targets.data<std::int64_t>();
   double total = 0;
@@ -268,12 +271,13 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEnt
   return reduced(reshape(loss, samples), options.reduction, full({}, total, logits.dtype()));
 }
 
-Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& weight, const Tensor& bias,
-                  double eps) {
+Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& weight,
+                  const Tensor& bias, double eps) {
   const char* op = "layer_norm";
   internal::check_floating(op, x);
   const auto k = normalized.size();
-  if (k == 0 || k > x.shape().size() || !std::equal(normalized.begin(), normalized.end(), x.shape().end() - k))
+  if (k == 0 || k > x.shape().size() ||
+      !std::equal(normalized.begin(), normalized.end(), x.shape().end() - k))
     fail(op, "the last axes must be {}, got shape {}", normalized, x.shape());
   const std::int64_t width = normalized.numel();
   std::int64_t n = 1;

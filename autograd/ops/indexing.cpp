@@ -167,8 +167,10 @@ Gather gather_op(std::string_view name, const Shape& whole, std::int64_t axis, c
   for (std::size_t i = 0; fits && i < whole.size(); ++i)
     fits = static_cast<std::int64_t>(i) == axis || index.shape()[i] <= whole[i];
   if (!fits)
-    fail(name, "the index must have the rank of the tensor and be no larger but on axis {}, got {} for {}",
-         axis, index.shape(), whole);
+    fail(
+        name,
+        "the index must have the rank of the tensor and be no larger but on axis {}, got {} for {}",
+        axis, index.shape(), whole);
   const std::int64_t n = whole.empty() ? 1 : whole[at(axis)];
   return {axis, whole, index.shape(), add,
           std::make_shared<const std::vector<std::int64_t>>(positions(name, index, n))};

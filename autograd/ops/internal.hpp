@@ -17,6 +17,9 @@ void convert(const Tensor& from, Tensor& to);
 Tensor view_as(const Tensor& t, const Shape& shape);
 /// Throws unless both tensors have one dtype.
 void check_same_dtype(std::string_view op, const Tensor& a, const Tensor& b);
+/// Throws unless a gradient has the shape and dtype of its tensor.
+void check_gradient(std::string_view where, const Tensor& gradient, const Shape& shape,
+                    DType dtype);
 /// Throws unless float32 or float64.
 void check_floating(std::string_view op, const Tensor& t);
 

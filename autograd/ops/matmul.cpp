@@ -7,8 +7,8 @@
 namespace autograd {
 namespace {
 
-// op(A) op(B) of matrices (…, r, c), batched over equal or broadcast leading axes; op transposes the last two
-// axes. The transposes are flags of the product, never copies, also in the gradient.
+// op(A) op(B) of matrices (…, r, c), batched over equal or broadcast leading axes; op transposes
+// the last two axes. The transposes are flags of the product, never copies, also in the gradient.
 struct Matmul {
   bool ta = false, tb = false;
 
@@ -45,7 +45,8 @@ struct Matmul {
       loop.run([&](const std::int64_t* at, std::int64_t out_at) {
         for (std::int64_t i = 0; i < loop.inner(); ++i)
           kernels::gemm(ta, tb, m, n, k, p + (at[0] + i * loop.inner_step(0)) * m * k,
-                        q + (at[1] + i * loop.inner_step(1)) * k * n, T(0), o + (out_at + i) * m * n);
+                        q + (at[1] + i * loop.inner_step(1)) * k * n, T(0),
+                        o + (out_at + i) * m * n);
       });
     });
   }
@@ -130,8 +131,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
 }
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  if (weight.ndim() != 2)
-    fail("linear", "weight must be (out, in), got shape {}", weight.shape());
+  if (weight.ndim() != 2) fail("linear", "weight must be (out, in), got shape {}", weight.shape());
   if (x.ndim() == 0 || x.size(-1) != weight.size(1))
     fail("linear", "the last size of x must be the in size of weight (out, in), got {} and {}",
          x.shape(), weight.shape());
@@ -145,8 +145,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   std::int64_t n = 1;
   for (std::size_t i = 0; i + 1 < out.size(); ++i) n *= out[i];
   const Tensor rows = x.ndim() == 2 ? x : reshape(x, {n, x.size(-1)});
-  const Tensor y = bias.defined() ? apply(Linear{true}, rows, weight, bias)
-                                  : apply(Linear{false}, rows, weight);
+  const Tensor y =
+      bias.defined() ? apply(Linear{true}, rows, weight, bias) : apply(Linear{false}, rows, weight);
   return x.ndim() == 2 ? y : reshape(y, out);
 }
 

@@ -14,7 +14,9 @@ struct Reshape {
   Shape to;
   std::string_view name() const { return "reshape"; }
   Tensor view(const Inputs& in) const { return internal::view_as(in[0], to); }
-  TensorList backward(const Call& call) const { return {reshape(call.grad(), call.input_shape(0))}; }
+  TensorList backward(const Call& call) const {
+    return {reshape(call.grad(), call.input_shape(0))};
+  }
 };
 
 struct Clone {
@@ -87,7 +89,8 @@ void permute_copy(const T* in, T* out, const Shape& shape, const Axes& order) {
     }
     return;
   }
-  const std::int64_t run = sizes.empty() ? 1 : sizes.back(), step = sizes.empty() ? 1 : steps.back();
+  const std::int64_t run = sizes.empty() ? 1 : sizes.back(),
+                     step = sizes.empty() ? 1 : steps.back();
   if (!sizes.empty()) sizes.pop_back(), steps.pop_back();
   InlineVector<std::int64_t, 8> at(sizes.size(), 0);
   for (std::int64_t offset = 0;; out += run) {
@@ -170,7 +173,8 @@ Tensor reshape(const Tensor& x, const Shape& shape) {
 
 Tensor flatten(const Tensor& x, std::int64_t start, std::int64_t end) {
   if (x.ndim() == 0) return reshape(x, {1});
-  const auto a = shapes::axis("flatten", start, x.shape()), b = shapes::axis("flatten", end, x.shape());
+  const auto a = shapes::axis("flatten", start, x.shape()),
+             b = shapes::axis("flatten", end, x.shape());
   if (a > b) fail("flatten", "start must not be behind end, got {} and {}", start, end);
   Shape s;
   for (std::int64_t i = 0; i < x.ndim(); ++i) {
@@ -273,7 +277,8 @@ Tensor Tensor::clone() const { return apply(Clone{}, *this); }
 
 Tensor Tensor::to(DType dtype) const {
   if (dtype == this->dtype()) return *this;
-  if (is_floating(dtype) && is_floating(this->dtype())) return apply(Cast{this->dtype(), dtype}, *this);
+  if (is_floating(dtype) && is_floating(this->dtype()))
+    return apply(Cast{this->dtype(), dtype}, *this);
   const NoGrad off;  // no gradient passes through integers
   return apply(Cast{this->dtype(), dtype}, *this);
 }

@@ -11,7 +11,8 @@ namespace {
 
 using Flags = InlineVector<bool, 8>;
 
-// A reduction as (outer, n, inner); the input is permuted first where the reduced axes are not adjacent.
+// A reduction as (outer, n, inner); the input is permuted first where the reduced axes are not
+// adjacent.
 struct Plan {
   Tensor x;
   std::int64_t outer = 1, n = 1, inner = 1;
@@ -52,8 +53,7 @@ void reduce_integers(const Plan& p, Tensor& out, std::int64_t start, F&& f) {
   std::fill_n(o, p.outer * p.inner, start);
   for (std::int64_t a = 0; a < p.outer; ++a, o += p.inner)
     for (std::int64_t k = 0; k < p.n; ++k)
-      for (std::int64_t i = 0; i < p.inner; ++i)
-        o[i] = f(o[i], static_cast<std::int64_t>(*in++));
+      for (std::int64_t i = 0; i < p.inner; ++i) o[i] = f(o[i], static_cast<std::int64_t>(*in++));
 }
 
 struct Sum {
@@ -66,18 +66,16 @@ struct Sum {
   }
   void forward(const Inputs& in, Tensor& out) const {
     const Plan p = plan(in[0], reduced);
-    if (in[0].dtype() == int64)
-      return reduce_integers<std::int64_t>(p, out, 0, std::plus<>());
+    if (in[0].dtype() == int64) return reduce_integers<std::int64_t>(p, out, 0, std::plus<>());
     if (in[0].dtype() == boolean) return reduce_integers<bool>(p, out, 0, std::plus<>());
     dispatch_floating("sum", in[0].dtype(), [&](auto zero) {
       using T = decltype(zero);
       kernels::active().floating<T>().sum(static_cast<const T*>(p.x.raw()),
-                                          static_cast<T*>(out.raw_mutable()), p.outer, p.n, p.inner);
+                                          static_cast<T*>(out.raw_mutable()), p.outer, p.n,
+                                          p.inner);
     });
   }
-  TensorList backward(const Call& call) const {
-    return {expand(call.grad(), call.input_shape(0))};
-  }
+  TensorList backward(const Call& call) const { return {expand(call.grad(), call.input_shape(0))}; }
 };
 
 struct Extreme {

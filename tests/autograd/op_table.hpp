@@ -15,7 +15,7 @@ using autograd::TensorList;
 
 /// A call of the operation on tensors drawn as it needs them; the other arguments are bound.
 struct Sample {
-  std::string text;  // arguments, for the report
+  std::string text;   // arguments, for the report
   TensorList inputs;  // float64; those that are not differentiable are not float
   std::function<Tensor(const TensorList&)> call;
   /// The value by a naive loop, in row-major order; null where the elementwise reference or another

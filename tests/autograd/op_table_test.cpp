@@ -26,7 +26,8 @@ double distance(const Tensor& a, const Tensor& b) {
   const auto x = a.to(ag::float64).to_vector<double>(), y = b.to(ag::float64).to_vector<double>();
   double worst = 0;
   for (std::size_t i = 0; i < x.size(); ++i)
-    if (differs(x[i], y[i], 0)) worst = std::max(worst, std::abs(x[i] - y[i]) / std::max(1.0, std::abs(y[i])));
+    if (differs(x[i], y[i], 0))
+      worst = std::max(worst, std::abs(x[i] - y[i]) / std::max(1.0, std::abs(y[i])));
   return worst;
 }
 
@@ -55,8 +56,9 @@ TensorList gradients(const table::Sample& s, const TensorList& in, bool create_g
   const Tensor y = s.call(in);
   ag::Generator g(1);
   const Tensor cotangent = ag::randn(y.shape(), ag::float64, g).to(y.dtype());
-  return ag::grad({y}, differentiable(in),
-                  {.grad_outputs = {cotangent}, .create_graph = create_graph, .allow_unused = true});
+  return ag::grad(
+      {y}, differentiable(in),
+      {.grad_outputs = {cotangent}, .create_graph = create_graph, .allow_unused = true});
 }
 
 template <class F>
@@ -98,7 +100,9 @@ TEST_CASE("every operation passes gradcheck to second order") {
     for (const Tensor& t : sample.inputs) elements += t.numel();
     if (elements == 0 || sample.call(sample.inputs).numel() == 0) return;  // nothing to compare
     const bool large = elements > 200;
-    const ag::TensorListFunction f = [&](const TensorList& x) { return TensorList{sample.call(x)}; };
+    const ag::TensorListFunction f = [&](const TensorList& x) {
+      return TensorList{sample.call(x)};
+    };
     const ag::GradcheckOptions tight{.atol = 1e-7, .rtol = 1e-6};
     const auto first = ag::gradcheck(f, sample.inputs, tight);
     CHECK(first.report() == "passed");
@@ -157,7 +161,9 @@ TEST_CASE("elementwise values agree with the C++ standard library over their who
   const std::vector<std::tuple<const char*, Tensor (*)(const Tensor&), Reference>> functions{
       {"neg", ag::neg, [](double x) { return -x; }},
       {"abs", ag::abs, [](double x) { return std::fabs(x); }},
-      {"sign", ag::sign, [](double x) { return x > 0 ? 1.0 : x < 0 ? -1.0 : x; }},
+      {"sign", ag::sign, [](double x) { return x > 0   ? 1.0
+                                               : x < 0 ? -1.0
+                                                       : x; }},
       {"square", ag::square, [](double x) { return x * x; }},
       {"sqrt", ag::sqrt, [](double x) { return std::sqrt(x); }},
       {"exp", ag::exp, [](double x) { return std::exp(x); }},
@@ -172,7 +178,8 @@ TEST_CASE("elementwise values agree with the C++ standard library over their who
       {"relu", ag::relu, [](double x) { return std::isnan(x) ? x : std::fmax(x, 0); }},
       {"gelu", ag::gelu, [](double x) { return 0.5 * x * (1 + std::erf(x / std::sqrt(2))); }},
       {"softplus", ag::softplus, [](double x) { return x > 30 ? x : std::log1p(std::exp(x)); }}};
-  std::vector<double> points{0.0, 1e-300, -1e-12, 1e-8, -0.5, 1, -2, 10, -30, 80, 300, INFINITY, -INFINITY, NAN};
+  std::vector<double> points{0.0, 1e-300, -1e-12, 1e-8, -0.5,     1,         -2,
+                             10,  -30,    80,     300,  INFINITY, -INFINITY, NAN};
   for (int i = 0; i < 2000; ++i) points.push_back(-20 + 0.02 * i);
   const Tensor x = ag::tensor(points);
   for (const auto& [name, f, reference] : functions) {
@@ -185,8 +192,9 @@ TEST_CASE("elementwise values agree with the C++ standard library over their who
       if (std::string(name) == "gelu" && points[i] == -INFINITY) continue;
       INFO(name << "(" << points[i] << ") = " << y[i] << ", expected " << z);
       const bool same = std::isnan(z) ? std::isnan(y[i])
-                        : std::isinf(z) ? y[i] == z
-                                        : std::abs(y[i] - z) <= (loose ? 3e-14 : 1e-15) + 4e-15 * std::abs(z);
+                        : std::isinf(z)
+                            ? y[i] == z
+                            : std::abs(y[i] - z) <= (loose ? 3e-14 : 1e-15) + 4e-15 * std::abs(z);
       CHECK(same);
     }
   }
@@ -242,6 +250,7 @@ TEST_CASE("the backward pass leaves the inputs as they were") {
     for (const Tensor& t : in) before.push_back(t.detach().clone());
     gradients(sample, in, false);
     for (std::size_t i = 0; i < in.size(); ++i)
-      CHECK(in[i].to(ag::float64).to_vector<double>() == before[i].to(ag::float64).to_vector<double>());
+      CHECK(in[i].to(ag::float64).to_vector<double>() ==
+            before[i].to(ag::float64).to_vector<double>());
   });
 }

@@ -105,7 +105,8 @@ TEST_CASE("grad gives gradients of intermediate results and accumulates nothing"
 TEST_CASE("a walk with create_graph can be differentiated again and again") {
   const Tensor x = leaf(1.5);
   Tensor y = ag::pow(x, 5);
-  const double expected[] = {5 * std::pow(1.5, 4), 20 * std::pow(1.5, 3), 60 * std::pow(1.5, 2), 120 * 1.5};
+  const double expected[] = {5 * std::pow(1.5, 4), 20 * std::pow(1.5, 3), 60 * std::pow(1.5, 2),
+                             120 * 1.5};
   for (const double e : expected) {
     y = ag::grad({y}, {x}, {.create_graph = true})[0];
     CHECK(y.item() == Catch::Approx(e));
@@ -119,7 +120,8 @@ TEST_CASE("a walk over a fixed graph can be repeated with retain_graph and not w
   y.backward();
   CHECK(x.grad().item() == Catch::Approx(2 * std::exp(2)));
   CHECK_THROWS_WITH(y.backward(), ContainsSubstring("backward: the graph must be whole") &&
-                                      ContainsSubstring("'exp'") && ContainsSubstring(".retain_graph = true"));
+                                      ContainsSubstring("'exp'") &&
+                                      ContainsSubstring(".retain_graph = true"));
 }
 
 TEST_CASE("a failed walk leaves the graph usable") {
@@ -135,20 +137,26 @@ TEST_CASE("outputs of any shape take a cotangent of theirs") {
   Tensor x = ag::tensor({1.0, 2.0, 3.0}).requires_grad_();
   (x * x).backward(ag::tensor({1.0, 0.0, -1.0}));
   CHECK(x.grad().to_vector<double>() == std::vector<double>{2, 0, -6});
-  CHECK_THROWS_WITH((x * x).backward(),
-                    ContainsSubstring("backward: without a cotangent the output must have one element, got shape (3,)"));
-  CHECK_THROWS_WITH((x * x).backward(ag::tensor({1.0})),
-                    ContainsSubstring("the gradient must have the shape of its tensor, got (1,) for (3,)"));
-  CHECK_THROWS_WITH((x * x).backward(ag::ones({3})),
-                    ContainsSubstring("the gradient must have the dtype of its tensor, got float32 for float64"));
+  CHECK_THROWS_WITH(
+      (x * x).backward(),
+      ContainsSubstring(
+          "backward: without a cotangent the output must have one element, got shape (3,)"));
+  CHECK_THROWS_WITH(
+      (x * x).backward(ag::tensor({1.0})),
+      ContainsSubstring("the gradient must have the shape of its tensor, got (1,) for (3,)"));
+  CHECK_THROWS_WITH(
+      (x * x).backward(ag::ones({3})),
+      ContainsSubstring("the gradient must have the dtype of its tensor, got float32 for float64"));
 }
 
 TEST_CASE("a tensor off the tape has no backward") {
-  CHECK_THROWS_WITH(ag::ones({}).backward(), ContainsSubstring("backward: the output must require a gradient"));
+  CHECK_THROWS_WITH(ag::ones({}).backward(),
+                    ContainsSubstring("backward: the output must require a gradient"));
   CHECK_THROWS_WITH(ag::grad({leaf(1) * 2.0}, {ag::ones({})}),
                     ContainsSubstring("grad: every input must require a gradient"));
-  CHECK_THROWS_WITH(ag::ones({2}, ag::int64).requires_grad_(),
-                    ContainsSubstring("only float32 and float64 tensors have gradients, got int64"));
+  CHECK_THROWS_WITH(
+      ag::ones({2}, ag::int64).requires_grad_(),
+      ContainsSubstring("only float32 and float64 tensors have gradients, got int64"));
   CHECK_THROWS_WITH(Tensor().backward(), ContainsSubstring("backward: the tensor must be defined"));
 }
 
@@ -276,7 +284,8 @@ TEST_CASE("a chain of a million operations is built, walked and destroyed on the
 TEST_CASE("saved values of a million operations die without recursion") {
   const Tensor x = leaf(0.5);
   Tensor y = x;
-  for (int i = 0; i < 1000000; ++i) y = ag::sin(y);  // each node holds the one before through its input
+  for (int i = 0; i < 1000000; ++i)
+    y = ag::sin(y);  // each node holds the one before through its input
   CHECK(y.requires_grad());
 }
 
@@ -342,11 +351,13 @@ TEST_CASE("functions of the user may have several outputs, and unused ones count
 
 TEST_CASE("a wrong backward of the user's is named") {
   const Tensor x = ag::ones({3}).requires_grad_();
-  CHECK_THROWS_WITH(ag::sum(BadShape::apply(x)).backward(),
-                    ContainsSubstring("BadShape backward, input 0: the gradient must have the shape of its "
-                                      "tensor, got (1,) for (3,)"));
-  CHECK_THROWS_WITH(ag::sum(BadCount::apply(x, x)).backward(),
-                    ContainsSubstring("BadCount: backward must return one gradient per input, got 1 for 2"));
+  CHECK_THROWS_WITH(
+      ag::sum(BadShape::apply(x)).backward(),
+      ContainsSubstring("BadShape backward, input 0: the gradient must have the shape of its "
+                        "tensor, got (1,) for (3,)"));
+  CHECK_THROWS_WITH(
+      ag::sum(BadCount::apply(x, x)).backward(),
+      ContainsSubstring("BadCount: backward must return one gradient per input, got 1 for 2"));
   CHECK_THROWS_WITH(Cube::apply(Tensor()), ContainsSubstring("Cube: every input must be defined"));
 }
 
