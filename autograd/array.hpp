@@ -16,10 +16,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
 #include "autograd/tensor.hpp"
+
+namespace xt {
+template <class F, class CT, class X, class O>
+class xreducer;
+}
 
 namespace autograd {
 
@@ -39,6 +45,25 @@ inline std::int64_t to_int64(std::uint64_t value) {
   return static_cast<std::int64_t>(value);
 }
 
+// xtensor evaluates a lazy reduction with keep_dims wrongly where it is broadcast.
+template <class E>
+void check_broadcast(const E&, const Shape&) {}
+template <class F, class CT, class X, class O>
+void check_broadcast(const xt::xreducer<F, CT, X, O>& e, const Shape& whole) {
+  const Shape own(e.shape().begin(), e.shape().end());
+  if (typename O::keep_dims() && own != whole)
+    fail("Tensor",
+         "xtensor cannot broadcast a lazy reduction with keep_dims, got {} in {}; evaluate it "
+         "first, "
+         "as in xt::eval(xt::sum(x, {{1}}, xt::keep_dims))",
+         own, whole);
+}
+template <class F, class... CT>
+void check_broadcast(const xt::xfunction<F, CT...>& e, const Shape& whole) {
+  std::apply([&](const auto&... argument) { (check_broadcast(argument, whole), ...); },
+             e.arguments());
+}
+
 }  // namespace detail
 
 template <class E>
@@ -48,7 +73,9 @@ requires detail::XtensorExpression<E> Tensor::Tensor(const E& e) {
                 "tensors hold float, double, bool and integers: cast the expression first with "
                 "xt::cast<double>");
   using T = detail::StoredAs<Value>;
-  *this = empty(Shape(e.shape().begin(), e.shape().end()), dtype_of<T>);
+  const Shape whole(e.shape().begin(), e.shape().end());
+  detail::check_broadcast(e, whole);
+  *this = empty(whole, dtype_of<T>);
   if (numel() == 0) return;
   auto out = detail::adapt(static_cast<T*>(raw_mutable()), *this);
   if constexpr (std::is_unsigned_v<Value> && sizeof(Value) == 8) {

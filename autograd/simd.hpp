@@ -88,7 +88,8 @@ struct Vec {
   friend Vec cos(Vec x) { return xsimd::cos(x.b); }
   friend Vec tanh(Vec x) { return xsimd::tanh(x.b); }
   friend Vec erf(Vec x) { return xsimd::erf(x.b); }
-  friend Vec pow(Vec x, Vec y) { return xsimd::pow(x.b, y.b); }
+  // xsimd's 0 to the power 0 is 0.
+  friend Vec pow(Vec x, Vec y) { return where(y == Vec(0), Vec(1), Vec(xsimd::pow(x.b, y.b))); }
   friend Vec fma(Vec x, Vec y, Vec z) { return xsimd::fma(x.b, y.b, z.b); }
 
   Batch b;

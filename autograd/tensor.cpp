@@ -66,7 +66,8 @@ Tensor ones_like(const Tensor& x) { return ones(x.shape(), x.dtype()); }
 
 Tensor scalar_like(double value, const Tensor& x) {
   const DType d = x.dtype();
-  if ((d == int64 && value != std::trunc(value)) || (d == boolean && value != 0 && value != 1))
+  if ((d == int64 && !(value == std::trunc(value) && std::abs(value) < 0x1p63)) ||
+      (d == boolean && value != 0 && value != 1))
     fail("scalar", "the value must be representable in the tensor's dtype, got {} for {}", value,
          name(d));
   Tensor t = empty({}, d);

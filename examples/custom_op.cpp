@@ -1,4 +1,5 @@
-// Four ways to add an operation of your own, each checked to second order against finite differences.
+// Four ways to add an operation of your own, each checked to second order against finite
+// differences.
 #include <autograd/autograd.hpp>
 
 #include <fmt/core.h>
@@ -11,13 +12,15 @@
 
 namespace ag = autograd;
 
-// 1. One formula for one element, as a generic lambda. It runs as a single pass; its derivatives follow from it.
+// 1. One formula for one element, as a generic lambda. It runs as a single pass; its derivatives
+// follow from it.
 const auto snake = ag::elementwise("snake", [](auto x, auto a) {
   using std::sin;
   return x + sin(a * x) * sin(a * x) / a;
 });
 
-// 2. A function with a gradient of its own, and with an argument that is a plain number. A context of
+// 2. A function with a gradient of its own, and with an argument that is a plain number. A context
+// of
 //    your own keeps such numbers for the way back.
 struct ScaleContext : ag::Context {
   double factor = 1;
@@ -32,7 +35,8 @@ struct ReverseGradient : ag::Function<ReverseGradient, ScaleContext> {
   }
 };
 
-// 3. A forward in xtensor, for code that is there already. The backward uses the function itself, so it
+// 3. A forward in xtensor, for code that is there already. The backward uses the function itself,
+// so it
 //    can be differentiated again.
 struct CumulativeSum : ag::Function<CumulativeSum> {
   static ag::Tensor forward(ag::Context&, const ag::Tensor& x) {
@@ -46,7 +50,8 @@ struct CumulativeSum : ag::Function<CumulativeSum> {
   }
 };
 
-// 4. An operation as the library's own are written: it says what it saves, and applies itself in its
+// 4. An operation as the library's own are written: it says what it saves, and applies itself in
+// its
 //    gradient. Solves a x = b.
 struct Solve {
   std::string_view name() const { return "solve"; }
@@ -85,7 +90,8 @@ int main() {
   report("cumulative sum", ag::gradgradcheck(CumulativeSum::apply<ag::Tensor>, {x}));
   report("solve", ag::gradgradcheck(solve, {matrix, right}));
 
-  // A reversed gradient is a lie on purpose (Ganin and Lempitsky 2015), so it is shown, not checked.
+  // A reversed gradient is a lie on purpose (Ganin and Lempitsky 2015), so it is shown, not
+  // checked.
   const auto [value, gradient] = ag::value_and_grad(
       [](const ag::Tensor& t) { return ag::sum(ReverseGradient::apply(t, 2.0)); })(ag::ones({3}));
   fmt::print("reversed         {:.1f}\n", gradient);

@@ -1,4 +1,5 @@
-// Checking gradients: what passes, how a wrong gradient is reported, and two mistakes that are easily made.
+// Checking gradients: what passes, how a wrong gradient is reported, and two mistakes that are
+// easily made.
 #include <autograd/autograd.hpp>
 
 #include <fmt/core.h>
@@ -38,7 +39,8 @@ int main() {
   show("wrong by 1 %", ag::gradcheck(SignedSquare<Backward::wrong>::apply<ag::Tensor>, {x}), false);
 
   // A backward that leaves the tape has a right first derivative and no second one.
-  show("cut, first order", ag::gradcheck(SignedSquare<Backward::cut>::apply<ag::Tensor>, {x}), true);
+  show("cut, first order", ag::gradcheck(SignedSquare<Backward::cut>::apply<ag::Tensor>, {x}),
+       true);
   show("cut, second order", ag::gradgradcheck(SignedSquare<Backward::cut>::apply<ag::Tensor>, {x}),
        false);
 
@@ -48,7 +50,8 @@ int main() {
   show("relu beside it", ag::gradcheck(ag::relu, {kink + 0.5}), true);
 
   // A function that gives another result each time cannot be checked: dropout in training, for one.
-  show("noise", ag::gradcheck([](const ag::Tensor& t) { return t * ag::rand({4}, ag::float64); }, {x}),
+  show("noise",
+       ag::gradcheck([](const ag::Tensor& t) { return t * ag::rand({4}, ag::float64); }, {x}),
        false);
 
   // Several inputs and outputs are checked pair by pair; integers are passed along.

@@ -1,5 +1,5 @@
-// One neuron, one step of learning, every number twice: by the formulas of the chain rule and by the tape.
-// With the argument --dot it prints the recorded graph for Graphviz instead.
+// One neuron, one step of learning, every number twice: by the formulas of the chain rule and by
+// the tape. With the argument --dot it prints the recorded graph for Graphviz instead.
 #include <autograd/autograd.hpp>
 
 #include <fmt/core.h>

@@ -1,5 +1,5 @@
-// XOR with a 2-4-1 network of sigmoid units, trained sample by sample with plain tensors: forward, loss,
-// backward, update. No layer, no optimizer: everything that learning needs is on this page.
+// XOR with a 2-4-1 network of sigmoid units, trained sample by sample with plain tensors: forward,
+// loss, backward, update. No layer, no optimizer: everything that learning needs is on this page.
 #include <autograd/autograd.hpp>
 
 #include <fmt/core.h>
@@ -30,9 +30,9 @@ int main() {
     for (int i = 0; i < 4; ++i) {
       const ag::Tensor x = ag::select(samples, 0, i), y = ag::select(targets, 0, i);
 
-      const ag::Tensor a = net.forward(x);                     // forward
+      const ag::Tensor a = net.forward(x);                       // forward
       const ag::Tensor loss = ag::sum(0.5 * ag::square(y - a));  // loss
-      loss.backward();                                         // backward
+      loss.backward();                                           // backward
 
       for (ag::Tensor p : {net.w1, net.b1, net.w2, net.b2}) {  // update
         const ag::NoGrad no_grad;

@@ -11,11 +11,12 @@ namespace nn {
 /// A function from tensor to tensor.
 template <class F>
 concept TensorCallable = !std::derived_from<F, Module> && std::copy_constructible<F> &&
-                         requires(F& f, const ag::Tensor& x) {
-                           { f(x) } -> std::convertible_to<ag::Tensor>;
-                         };
+                         requires(F & f, const ag::Tensor& x) {
+  { f(x) } -> std::convertible_to<ag::Tensor>;
+};
 
-/// A function as a layer without parameters: `nn::Lambda([](const ag::Tensor& x) { return x * 2; })`.
+/// A function as a layer without parameters: `nn::Lambda([](const ag::Tensor& x) { return x * 2;
+/// })`.
 class Lambda : public Module {
  public:
   explicit Lambda(std::function<ag::Tensor(const ag::Tensor&)> function)
@@ -27,17 +28,18 @@ class Lambda : public Module {
   std::function<ag::Tensor(const ag::Tensor&)> function_;
 };
 
-/// Holds any layer that maps a tensor to a tensor, or any such function. Copies are deep. As a member of a
-/// model it makes that layer a choice at run time: `nn::AnyModule activation = nn::GELU();`.
+/// Holds any layer that maps a tensor to a tensor, or any such function. Copies are deep. As a
+/// member of a model it makes that layer a choice at run time: `nn::AnyModule activation =
+/// nn::GELU();`.
 class AnyModule {
  public:
   template <class L>
-    requires TensorModule<std::decay_t<L>>
-  AnyModule(L&& layer)  // NOLINT: conversion is the point
+  requires TensorModule<std::decay_t<L>> AnyModule(L&& layer)  // NOLINT: conversion is the point
       : holder_(std::make_unique<Holder<std::decay_t<L>>>(std::forward<L>(layer))) {}
   template <class F>
-    requires TensorCallable<std::decay_t<F>> && (!std::same_as<std::decay_t<F>, AnyModule>)
-  AnyModule(F&& function) : AnyModule(Lambda(std::forward<F>(function))) {}  // NOLINT
+  requires TensorCallable<std::decay_t<F>> &&
+      (!std::same_as<std::decay_t<F>, AnyModule>)AnyModule(F&& function)
+      : AnyModule(Lambda(std::forward<F>(function))) {}  // NOLINT
 
   AnyModule(const AnyModule& other) : holder_(other.holder_->copy()) {}
   AnyModule(AnyModule&&) noexcept = default;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <numeric>
 #include <vector>
 
 #include "autograd/ops.hpp"
@@ -51,21 +51,28 @@ double truncated(double low, double high, ag::Generator& g) {
   }
 }
 
-// Makes the rows of a (rows, columns) matrix orthonormal, rows ≤ columns, by Gram-Schmidt. The second pass
-// removes what rounding left in the first (Giraud 2005). Equal to QR with a positive diagonal of R.
+double dot(const double* a, const double* b, std::int64_t n) {
+  double sums[8] = {};
+  std::int64_t i = 0;
+  for (; i + 8 <= n; i += 8)
+    for (int k = 0; k < 8; ++k) sums[k] += a[i + k] * b[i + k];
+  for (; i < n; ++i) sums[0] += a[i] * b[i];
+  return std::accumulate(sums, sums + 8, 0.0);
+}
+
+// Makes the rows of a (rows, columns) matrix orthonormal, rows ≤ columns, by Gram-Schmidt. The
+// second pass removes what rounding left in the first (Giraud 2005). Equal to QR with a positive
+// diagonal of R.
 void orthonormalize(std::vector<double>& a, std::int64_t rows, std::int64_t columns) {
   for (std::int64_t i = 0; i < rows; ++i) {
     double* row = a.data() + i * columns;
     for (int pass = 0; pass < 2; ++pass)
       for (std::int64_t j = 0; j < i; ++j) {
         const double* earlier = a.data() + j * columns;
-        double dot = 0;
-        for (std::int64_t k = 0; k < columns; ++k) dot += row[k] * earlier[k];
-        for (std::int64_t k = 0; k < columns; ++k) row[k] -= dot * earlier[k];
+        const double along = dot(row, earlier, columns);
+        for (std::int64_t k = 0; k < columns; ++k) row[k] -= along * earlier[k];
       }
-    double norm = 0;
-    for (std::int64_t k = 0; k < columns; ++k) norm += row[k] * row[k];
-    norm = std::sqrt(norm);
+    const double norm = std::sqrt(dot(row, row, columns));
     for (std::int64_t k = 0; k < columns; ++k) row[k] /= norm;
   }
 }
@@ -96,8 +103,7 @@ void trunc_normal_(ag::Tensor t, double mean, double std, double low, double hig
                    ag::Generator& g) {
   check("trunc_normal_", t);
   if (!(std > 0)) ag::fail("trunc_normal_", "std must be above 0, got {}", std);
-  if (!(low < high))
-    ag::fail("trunc_normal_", "low must be below high, got {} and {}", low, high);
+  if (!(low < high)) ag::fail("trunc_normal_", "low must be below high, got {} and {}", low, high);
   std::vector<double> values(static_cast<std::size_t>(t.numel()));
   for (double& v : values)
     v = std::clamp(mean + std * truncated((low - mean) / std, (high - mean) / std, g), low, high);
@@ -117,11 +123,16 @@ void xavier_normal_(ag::Tensor t, double gain, ag::Generator& g) {
 
 double calculate_gain(Nonlinearity nonlinearity, double slope) {
   switch (nonlinearity) {
-    case Nonlinearity::tanh: return 5.0 / 3;
-    case Nonlinearity::relu: return std::sqrt(2.0);
-    case Nonlinearity::leaky_relu: return std::sqrt(2 / (1 + slope * slope));
-    case Nonlinearity::selu: return 0.75;
-    default: return 1;
+    case Nonlinearity::tanh:
+      return 5.0 / 3;
+    case Nonlinearity::relu:
+      return std::sqrt(2.0);
+    case Nonlinearity::leaky_relu:
+      return std::sqrt(2 / (1 + slope * slope));
+    case Nonlinearity::selu:
+      return 0.75;
+    default:
+      return 1;
   }
 }
 
@@ -142,8 +153,7 @@ void orthogonal_(ag::Tensor t, double gain, ag::Generator& g) {
   if (t.numel() == 0) return;
   const std::int64_t rows = t.size(0), columns = t.numel() / rows;
   const std::int64_t fewer = std::min(rows, columns), more = std::max(rows, columns);
-  std::vector<double> a =
-      ag::randn({fewer, more}, ag::float64, g).to_vector<double>();
+  std::vector<double> a = ag::randn({fewer, more}, ag::float64, g).to_vector<double>();
   orthonormalize(a, fewer, more);
   const ag::Tensor q = ag::from_data(a.data(), {fewer, more}) * gain;
   t.copy_(ag::reshape(rows <= columns ? q : ag::transpose(q), t.shape()));

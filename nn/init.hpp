@@ -2,9 +2,10 @@
 
 #include "autograd/random.hpp"
 
-/// Initial values. Each function overwrites the tensor it is given (a leaf of any floating dtype), without
-/// recording, with numbers from `g`. fan_in and fan_out of a weight (out, in, …) are the number of inputs
-/// that one output sees and of outputs that one input reaches; they need at least 2 axes.
+/// Initial values. Each function overwrites the tensor it is given (a leaf of any floating dtype),
+/// without recording, with numbers from `g`. fan_in and fan_out of a weight (out, in, …) are the
+/// number of inputs that one output sees and of outputs that one input reaches; they need at least
+/// 2 axes.
 namespace nn::init {
 
 namespace ag = autograd;
@@ -30,14 +31,15 @@ void xavier_normal_(ag::Tensor t, double gain = 1, ag::Generator& g = ag::defaul
 enum class FanMode { fan_in, fan_out };
 enum class Nonlinearity { linear, sigmoid, tanh, relu, leaky_relu, selu };
 
-/// The factor by which a nonlinearity asks for larger weights: 1 for linear and sigmoid, 5/3 for tanh, √2 for
-/// relu, √(2 / (1 + slope²)) for leaky_relu, 3/4 for selu. `slope` is used by leaky_relu alone.
+/// The factor by which a nonlinearity asks for larger weights: 1 for linear and sigmoid, 5/3 for
+/// tanh, √2 for relu, √(2 / (1 + slope²)) for leaky_relu, 3/4 for selu. `slope` is used by
+/// leaky_relu alone.
 double calculate_gain(Nonlinearity nonlinearity, double slope = 0.01);
 
 /// Options of `kaiming_uniform_` and `kaiming_normal_`.
 struct KaimingOptions {
-  double a = 0;                     ///< negative slope of leaky_relu
-  FanMode mode = FanMode::fan_in;   ///< keep the variance of the forward or of the backward pass
+  double a = 0;                    ///< negative slope of leaky_relu
+  FanMode mode = FanMode::fan_in;  ///< keep the variance of the forward or of the backward pass
   Nonlinearity nonlinearity = Nonlinearity::leaky_relu;
 };
 /// Uniform in ±gain √(3 / fan) (He 2015).
@@ -47,8 +49,8 @@ void kaiming_uniform_(ag::Tensor t, const KaimingOptions& options = {},
 void kaiming_normal_(ag::Tensor t, const KaimingOptions& options = {},
                      ag::Generator& g = ag::default_generator());
 
-/// gain times a random matrix with orthonormal rows or columns, whichever are fewer, of the tensor seen as
-/// (first size, the rest); at least 2 axes (Saxe 2014).
+/// gain times a random matrix with orthonormal rows or columns, whichever are fewer, of the tensor
+/// seen as (first size, the rest); at least 2 axes (Saxe 2014).
 void orthogonal_(ag::Tensor t, double gain = 1, ag::Generator& g = ag::default_generator());
 
 }  // namespace nn::init

@@ -96,8 +96,8 @@ std::string block(const std::string& head, const std::vector<std::string>& lines
 
 using Children = std::vector<std::pair<std::string, Module*>>;
 
-// One entry "(name): …" per child. Children "blocks.0", "blocks.1" are one entry "(blocks): ModuleList(…)",
-// in which equal neighbours share a line, as PyTorch prints them.
+// One entry "(name): …" per child. Children "blocks.0", "blocks.1" are one entry "(blocks):
+// ModuleList(…)", in which equal neighbours share a line, as PyTorch prints them.
 std::vector<std::string> child_lines(const Children& children, bool in_list) {
   struct Entry {
     std::string first, last, text;
@@ -125,9 +125,9 @@ std::vector<std::string> child_lines(const Children& children, bool in_list) {
   }
   std::vector<std::string> lines;
   for (const auto& e : entries)
-    lines.push_back(e.count == 1 ? fmt::format("({}): {}", e.first, indented(e.text))
-                                 : fmt::format("({}-{}): {} x {}", e.first, e.last, e.count,
-                                               indented(e.text)));
+    lines.push_back(
+        e.count == 1 ? fmt::format("({}): {}", e.first, indented(e.text))
+                     : fmt::format("({}-{}): {} x {}", e.first, e.last, e.count, indented(e.text)));
   return lines;
 }
 
@@ -267,7 +267,8 @@ std::string repr(double value) {
 }
 
 void Module::refuse_unnamed(std::string_view what, const Module& module) {
-  ag::fail(what, "a class derived from a module must name its members with NN_MODULE, got {} without it",
+  ag::fail(what,
+           "a class derived from a module must name its members with NN_MODULE, got {} without it",
            module.type_name());
 }
 

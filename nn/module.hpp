@@ -25,8 +25,8 @@ struct NamedModule {
   Module& module;
 };
 
-/// Base of layers and models. A model is a struct with its layers and parameters as members, one line
-/// that names them, and a forward():
+/// Base of layers and models. A model is a struct with its layers and parameters as members, one
+/// line that names them, and a forward():
 ///
 ///     struct Net : nn::Module {
 ///       nn::Linear hidden{2, 32}, output{32, 1};
@@ -34,13 +34,14 @@ struct NamedModule {
 ///       ag::Tensor forward(const ag::Tensor& x) const { return output(ag::tanh(hidden(x))); }
 ///     };
 ///
-/// Copies are deep: a copied model has weights of its own, without gradients. Assigning a model to another
-/// writes into the parameters that are there.
+/// Copies are deep: a copied model has weights of its own, without gradients. Assigning a model to
+/// another writes into the parameters that are there.
 class Module {
  public:
   virtual ~Module() = default;
 
-  /// Every parameter, own ones before those of the children, each once even if it has several names.
+  /// Every parameter, own ones before those of the children, each once even if it has several
+  /// names.
   ag::TensorList parameters() const;
   /// The same with dotted names such as "hidden.weight".
   std::vector<NamedTensor> named_parameters() const;
@@ -54,8 +55,8 @@ class Module {
   /// All parameters and buffers by name, sharing their elements, off the tape. Order and names are
   /// PyTorch's: parameters, buffers, then the children.
   StateDict state_dict() const;
-  /// Copies the tensors of `state` into those of the same name, converted to their dtype. Throws, and
-  /// changes nothing, if a shape differs or, when strict, if names are missing or unexpected.
+  /// Copies the tensors of `state` into those of the same name, converted to their dtype. Throws,
+  /// and changes nothing, if a shape differs or, when strict, if names are missing or unexpected.
   LoadResult load_state_dict(const StateDict& state, bool strict = true);
 
   /// Switches this module and its children between training and evaluation (dropout and the like).
@@ -63,7 +64,8 @@ class Module {
   void eval() { train(false); }
   bool is_training() const noexcept { return training_; }
 
-  /// Converts floating parameters, their gradients and floating buffers in place; optimizers keep working.
+  /// Converts floating parameters, their gradients and floating buffers in place; optimizers keep
+  /// working.
   void to(ag::DType dtype);
   /// Drops every gradient.
   void zero_grad();
@@ -108,8 +110,8 @@ class Module {
   bool training_ = true;
 };
 
-/// A deep copy of a model: weights and mode of its own, no gradients. Of a model known only as `Module`, a
-/// std::unique_ptr<Module>.
+/// A deep copy of a model: weights and mode of its own, no gradients. Of a model known only as
+/// `Module`, a std::unique_ptr<Module>.
 template <std::derived_from<Module> M>
 auto clone(const M& model) {
   if constexpr (std::same_as<M, Module>)
@@ -144,27 +146,27 @@ concept TensorModule = std::derived_from<M, Module> && requires(M& m, const ag::
 }  // namespace nn
 
 /// Names the members of a module, in the order of its parameters: parameters, buffers, modules, and
-/// std::vector, std::array, std::optional of them (entries are named "blocks.0", "blocks.1", …). A class
-/// derived from another model names the members of its base as well. What is not named is not trained or
-/// saved. Also gives `model(x…)`, which calls forward(x…).
-#define NN_MODULE(...)                                                                \
- public:                                                                              \
-  void visit_members([[maybe_unused]] ::nn::Visitor& visitor) override {              \
-    visitor.each(#__VA_ARGS__ __VA_OPT__(, ) __VA_ARGS__);                            \
-  }                                                                                   \
-  std::unique_ptr<::nn::Module> clone_module() const override {                       \
-    return ::nn::detail::copy_module(*this);                                          \
-  }                                                                                   \
-  const std::type_info& named_type() const override {                                 \
-    return typeid(std::remove_cvref_t<decltype(*this)>);                              \
-  }                                                                                   \
-  template <class... ForwardArguments>                                                \
-  decltype(auto) operator()(ForwardArguments&&... arguments) {                        \
-    return call_forward(*this, std::forward<ForwardArguments>(arguments)...);         \
-  }                                                                                   \
-  template <class... ForwardArguments>                                                \
-  decltype(auto) operator()(ForwardArguments&&... arguments) const {                  \
-    return call_forward(*this, std::forward<ForwardArguments>(arguments)...);         \
+/// std::vector, std::array, std::optional of them (entries are named "blocks.0", "blocks.1", …). A
+/// class derived from another model names the members of its base as well. What is not named is not
+/// trained or saved. Also gives `model(x…)`, which calls forward(x…).
+#define NN_MODULE(...)                                                        \
+ public:                                                                      \
+  void visit_members([[maybe_unused]] ::nn::Visitor& visitor) override {      \
+    visitor.each(#__VA_ARGS__ __VA_OPT__(, ) __VA_ARGS__);                    \
+  }                                                                           \
+  std::unique_ptr<::nn::Module> clone_module() const override {               \
+    return ::nn::detail::copy_module(*this);                                  \
+  }                                                                           \
+  const std::type_info& named_type() const override {                         \
+    return typeid(std::remove_cvref_t<decltype(*this)>);                      \
+  }                                                                           \
+  template <class... ForwardArguments>                                        \
+  decltype(auto) operator()(ForwardArguments&&... arguments) {                \
+    return call_forward(*this, std::forward<ForwardArguments>(arguments)...); \
+  }                                                                           \
+  template <class... ForwardArguments>                                        \
+  decltype(auto) operator()(ForwardArguments&&... arguments) const {          \
+    return call_forward(*this, std::forward<ForwardArguments>(arguments)...); \
   }
 
 /// A module prints as `str()`.

@@ -6,9 +6,10 @@ namespace nn {
 
 namespace ag = autograd;
 
-/// A tensor that owns its elements: copying it copies them, and assigning to it writes into the tensor that
-/// is there, so that handles held elsewhere (by an optimizer) stay right. As an `ag::Tensor` it is a handle
-/// that shares. Undefined unless given values. Base of `Parameter` and `Buffer`.
+/// A tensor that owns its elements: copying it copies them, and assigning to it writes into the
+/// tensor that is there, so that handles held elsewhere (by an optimizer) stay right. As an
+/// `ag::Tensor` it is a handle that shares. Undefined unless given values. Base of `Parameter` and
+/// `Buffer`.
 class OwnedTensor : public ag::Tensor {
  public:
   OwnedTensor() noexcept = default;
@@ -25,8 +26,9 @@ class OwnedTensor : public ag::Tensor {
   void assign_values(const ag::Tensor& values, bool requires_grad);
 };
 
-/// A member of a module that is trained: a leaf that requires a gradient. `requires_grad_(false)` freezes
-/// it, also in copies. Default-constructed it is undefined (no bias, say) and skipped everywhere.
+/// A member of a module that is trained: a leaf that requires a gradient. `requires_grad_(false)`
+/// freezes it, also in copies. Default-constructed it is undefined (no bias, say) and skipped
+/// everywhere.
 class Parameter : public OwnedTensor {
  public:
   Parameter() noexcept = default;

@@ -8,7 +8,8 @@
 
 namespace nn {
 
-/// A tensor with its dotted name, as in `for (const auto& [name, tensor] : model.named_parameters())`.
+/// A tensor with its dotted name, as in `for (const auto& [name, tensor] :
+/// model.named_parameters())`.
 struct NamedTensor {
   std::string name;
   autograd::Tensor tensor;

@@ -11,7 +11,8 @@ namespace nn {
 
 class Module;
 
-/// Sees the members of one module (`Module::visit_members`); those of its children are theirs to show.
+/// Sees the members of one module (`Module::visit_members`); those of its children are theirs to
+/// show.
 class Visitor {
  public:
   virtual ~Visitor() = default;
@@ -28,12 +29,19 @@ class Visitor {
       module(name, member);
     } else if constexpr (requires { member.visited_module(); }) {
       module(name, member.visited_module());
-    } else if constexpr (requires { member.has_value(); *member; }) {
+    } else if constexpr (requires {
+                           member.has_value();
+                           *member;
+                         }) {
       if (member.has_value()) (*this)(name, *member);
     } else {
-      static_assert(requires { member.begin(); member[0]; },
-                    "NN_MODULE takes modules, nn::Parameter, nn::Buffer, and std::vector, std::array or "
-                    "std::optional of them");
+      static_assert(
+          requires {
+            member.begin();
+            member[0];
+          },
+          "NN_MODULE takes modules, nn::Parameter, nn::Buffer, and std::vector, std::array or "
+          "std::optional of them");
       std::size_t i = 0;
       for (auto& entry : member) (*this)(std::string(name) + '.' + std::to_string(i++), entry);
     }

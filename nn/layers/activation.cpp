@@ -35,9 +35,7 @@ std::string Softplus::extra_repr() const {
 Tensor LeakyReLU::forward(const Tensor& x) const {
   return ag::where(x > 0, x, x * negative_slope_);
 }
-std::string LeakyReLU::extra_repr() const {
-  return "negative_slope=" + repr(negative_slope_);
-}
+std::string LeakyReLU::extra_repr() const { return "negative_slope=" + repr(negative_slope_); }
 
 Tensor ELU::forward(const Tensor& x) const {
   const Tensor positive = x > 0;

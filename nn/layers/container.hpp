@@ -17,15 +17,16 @@ class Flatten : public Module {
   std::int64_t start_, end_;
 };
 
-/// Layers one after the other, named "0", "1", …: any modules from one tensor to one tensor, and functions
-/// such as `ag::tanh` or a lambda. Without layers, x itself. A class may derive from it that adds no members.
+/// Layers one after the other, named "0", "1", …: any modules from one tensor to one tensor, and
+/// functions such as `ag::tanh` or a lambda. Without layers, x itself. A class may derive from it
+/// that adds no members.
 class Sequential : public Module {
  public:
   Sequential() = default;
   template <class... L>
-    requires(sizeof...(L) > 0 && (std::convertible_to<L, AnyModule> && ...) &&
-             !(sizeof...(L) == 1 && (std::derived_from<std::remove_cvref_t<L>, Sequential> && ...)))
-  explicit Sequential(L&&... layers) {
+  requires(sizeof...(L) > 0 && (std::convertible_to<L, AnyModule> && ...) &&
+           !(sizeof...(L) == 1 && (std::derived_from<std::remove_cvref_t<L>, Sequential> &&
+                                   ...))) explicit Sequential(L&&... layers) {
     (push_back(std::forward<L>(layers)), ...);
   }
   Sequential(const Sequential&) = default;
@@ -68,8 +69,8 @@ struct MLPOptions {
   bool bias = true;               ///< of the linear layers
 };
 
-/// A multilayer perceptron: for each size of `hidden` Linear, LayerNorm, activation, Dropout; then Linear.
-/// `nn::MLP(784, {256, 128}, 10, {.dropout = 0.1})`. Without hidden sizes, one Linear.
+/// A multilayer perceptron: for each size of `hidden` Linear, LayerNorm, activation, Dropout; then
+/// Linear. `nn::MLP(784, {256, 128}, 10, {.dropout = 0.1})`. Without hidden sizes, one Linear.
 class MLP : public Sequential {
  public:
   MLP(std::int64_t in, const std::vector<std::int64_t>& hidden, std::int64_t out,

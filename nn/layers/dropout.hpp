@@ -4,8 +4,8 @@
 
 namespace nn {
 
-/// In training, zeroes each element with probability p and scales the others by 1 / (1 - p), with numbers
-/// from this thread's default generator; in evaluation x itself (Srivastava 2014).
+/// In training, zeroes each element with probability p and scales the others by 1 / (1 - p), with
+/// numbers from this thread's default generator; in evaluation x itself (Srivastava 2014).
 class Dropout : public Module {
  public:
   /// p in [0, 1]; 1 gives zeros.

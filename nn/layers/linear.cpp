@@ -9,8 +9,8 @@ namespace nn {
 
 Linear::Linear(std::int64_t in_features, std::int64_t out_features, bool with_bias) {
   if (in_features < 1 || out_features < 1)
-    ag::fail("linear", "in_features and out_features must be at least 1, got {} and {}", in_features,
-             out_features);
+    ag::fail("linear", "in_features and out_features must be at least 1, got {} and {}",
+             in_features, out_features);
   weight = Parameter(ag::empty({out_features, in_features}));
   if (with_bias) bias = Parameter(ag::empty({out_features}));
   reset_parameters();

@@ -4,7 +4,8 @@
 
 namespace nn {
 
-/// y = x Wᵀ + b on the last axis: (…, in) → (…, out). Weight and bias start uniform in ±1/√in, as in PyTorch.
+/// y = x Wᵀ + b on the last axis: (…, in) → (…, out). Weight and bias start uniform in ±1/√in, as
+/// in PyTorch.
 class Linear : public Module {
  public:
   /// Sizes of at least 1. Without bias, `bias` is undefined.

@@ -11,8 +11,8 @@ struct LayerNormOptions {
   bool bias = true;                ///< false: with weight only
 };
 
-/// (x - mean) / √(variance + eps) · weight + bias over the last axes, which must be `normalized_shape`
-/// (Ba, Kiros and Hinton 2016). Weight starts at 1, bias at 0.
+/// (x - mean) / √(variance + eps) · weight + bias over the last axes, which must be
+/// `normalized_shape` (Ba, Kiros and Hinton 2016). Weight starts at 1, bias at 0.
 class LayerNorm : public Module {
  public:
   /// One size or several, each at least 1.

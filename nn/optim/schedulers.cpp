@@ -1,6 +1,6 @@
 #include "nn/optim/schedulers.hpp"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,0 +1,112 @@
+#include "nn/data/dataset.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "autograd/random.hpp"
+#include "nn/data/rows.hpp"
+
+namespace nn::data {
+namespace {
+
+TensorDataset rows(const TensorDataset& data, std::span<const std::int64_t> indices) {
+  TensorDataset out;
+  const auto n = static_cast<std::int64_t>(indices.size());
+  out.x = empty_rows(data.x, n);
+  copy_rows(data.x, indices, out.x);
+  if (data.y.defined()) {
+    out.y = empty_rows(data.y, n);
+    copy_rows(data.y, indices, out.y);
+  }
+  return out;
+}
+
+}  // namespace
+
+TensorDataset::TensorDataset(ag::Tensor inputs, ag::Tensor targets)
+    : x(std::move(inputs)), y(std::move(targets)) {
+  if (!x.defined()) ag::fail("TensorDataset", "x must be defined, got an empty handle");
+  if (x.ndim() == 0 || (y.defined() && y.ndim() == 0))
+    ag::fail("TensorDataset", "tensors must have an axis of rows, got a 0-d {}",
+             x.ndim() == 0 ? "x" : "y");
+  if (y.defined() && x.size(0) != y.size(0))
+    ag::fail("TensorDataset", "x and y must have the same number of rows, got {} and {}: {} != {}",
+             x.shape(), y.shape(), x.size(0), y.size(0));
+}
+
+ag::Tensor empty_rows(const ag::Tensor& source, std::int64_t n) {
+  ag::Shape shape = source.shape();
+  shape[0] = n;
+  return ag::empty(shape, source.dtype());
+}
+
+void copy_rows(const ag::Tensor& source, std::span<const std::int64_t> indices, ag::Tensor& out) {
+  if (out.numel() == 0) return;
+  const auto width = static_cast<std::size_t>(out.numel()) / indices.size() * size_of(out.dtype());
+  const auto* from = static_cast<const char*>(source.raw());
+  auto* to = static_cast<char*>(out.raw_mutable());
+  for (const std::int64_t i : indices) {
+    std::memcpy(to, from + static_cast<std::size_t>(i) * width, width);
+    to += width;
+  }
+}
+
+TensorDataset subset(const TensorDataset& data, std::span<const std::int64_t> indices) {
+  const std::int64_t n = data.size();
+  for (const std::int64_t i : indices)
+    if (i < 0 || i >= n) ag::fail("subset", "indices must be in [0, {}), got {}", n, i);
+  return rows(data, indices);
+}
+
+TensorDataset subset(const TensorDataset& data, const std::vector<std::int64_t>& indices) {
+  return subset(data, std::span(indices));
+}
+
+std::vector<TensorDataset> split(const TensorDataset& data, std::span<const std::int64_t> lengths,
+                                 std::uint64_t seed) {
+  const std::int64_t n = data.size();
+  std::int64_t left = n;
+  for (const std::int64_t length : lengths) {
+    if (length < 0) ag::fail("split", "lengths must be at least 0, got {}", length);
+    if (length > left)
+      ag::fail("split", "lengths must add up to the {} rows of the data set, got more", n);
+    left -= length;
+  }
+  if (left > 0)
+    ag::fail("split", "lengths must add up to the {} rows of the data set, got {}", n, n - left);
+  ag::Generator generator(seed);
+  const ag::Tensor order = ag::randperm(n, generator);
+  const std::int64_t* next = order.data<std::int64_t>();
+  std::vector<TensorDataset> parts;
+  for (const std::int64_t length : lengths) {
+    parts.push_back(rows(data, {next, static_cast<std::size_t>(length)}));
+    next += length;
+  }
+  return parts;
+}
+
+std::vector<TensorDataset> split(const TensorDataset& data, std::span<const double> fractions,
+                                 std::uint64_t seed) {
+  double total = 0;
+  for (const double f : fractions) {
+    if (!(f >= 0 && f <= 1)) ag::fail("split", "fractions must be in [0, 1], got {}", f);
+    total += f;
+  }
+  if (std::abs(total - 1) > 1e-9)
+    ag::fail("split", "fractions must add up to 1, got {}; pass whole numbers for lengths", total);
+  const std::int64_t n = data.size();
+  std::vector<std::int64_t> lengths;
+  std::int64_t left = n;
+  for (const double f : fractions) {
+    // 0.29 * 100 is 28.999999999999996: a product just below a whole number counts as that number.
+    const double share = f * static_cast<double>(n);
+    lengths.push_back(std::min(left, static_cast<std::int64_t>(std::floor(share * (1 + 1e-15)))));
+    left -= lengths.back();
+  }
+  for (std::size_t i = 0; left > 0; i = (i + 1) % lengths.size(), --left) ++lengths[i];
+  return split(data, std::span<const std::int64_t>(lengths), seed);
+}
+
+}  // namespace nn::data

@@ -1,0 +1,198 @@
+#include "nn/losses.hpp"
+
+#include <vector>
+
+#include "autograd/function.hpp"
+
+namespace nn {
+namespace {
+
+using ag::Tensor;
+
+void check_pair(std::string_view op, const Tensor& input, const Tensor& target) {
+  if (!ag::is_floating(input.dtype()))
+    ag::fail(op, "the input must be float32 or float64, got {}", ag::name(input.dtype()));
+  if (input.dtype() != target.dtype())
+    ag::fail(op,
+             "input and target must have one dtype, got {} and {}; convert the target with .to({})",
+             ag::name(input.dtype()), ag::name(target.dtype()), ag::name(input.dtype()));
+  if (input.shape() != target.shape())
+    ag::fail(op, "input and target must have one shape, got {} and {}{}", input.shape(),
+             target.shape(), input.numel() == target.numel() ? "; reshape one of them" : "");
+}
+
+// A factor for each element of the input, where given.
+void check_factor(std::string_view op, std::string_view what, const Tensor& factor,
+                  const Tensor& input) {
+  if (!factor.defined()) return;
+  if (factor.dtype() != input.dtype())
+    ag::fail(op, "{} must have the dtype of the input, got {} for {}", what,
+             ag::name(factor.dtype()), ag::name(input.dtype()));
+  ag::shapes::check_expand(op, factor.shape(), input.shape());
+}
+
+Tensor reduced(const Tensor& loss, Reduction reduction) {
+  switch (reduction) {
+    case Reduction::mean:
+      return ag::mean(loss);
+    case Reduction::sum:
+      return ag::sum(loss);
+    default:
+      return loss;
+  }
+}
+
+// ½ d² up to `bound`, bound (d - ½ bound) beyond. Stays finite where d² would overflow.
+Tensor huber(const Tensor& input, const Tensor& target, double bound) {
+  const Tensor d = ag::abs(input - target), inner = ag::minimum(d, bound);
+  return 0.5 * ag::square(inner) + bound * (d - inner);
+}
+
+// A function of its own because its gradient stays finite at 0 and 1, where the logarithm's does
+// not.
+struct BinaryCrossEntropy : ag::Function<BinaryCrossEntropy> {
+  static Tensor forward(ag::Context& ctx, const Tensor& x, const Tensor& t) {
+    ctx.save_for_backward({x, t});
+    return -(t * logarithm(x) + (1 - t) * log_complement(x));
+  }
+  static ag::TensorList backward(ag::Context& ctx, const ag::TensorList& grad) {
+    const Tensor &x = ctx.saved()[0], &t = ctx.saved()[1];
+    ag::TensorList result{Tensor(), Tensor()};
+    if (ctx.needs_input_grad(0)) result[0] = grad[0] * (x - t) / ag::clamp(x * (1 - x), 1e-12);
+    if (ctx.needs_input_grad(1)) result[1] = grad[0] * (log_complement(x) - logarithm(x));
+    return result;
+  }
+  static Tensor logarithm(const Tensor& x) { return ag::clamp(ag::log(x), -100); }
+  static Tensor log_complement(const Tensor& x) { return ag::clamp(ag::log1p(-x), -100); }
+};
+
+template <class T>
+void check_probabilities(std::string_view op, const Tensor& x) {
+  const T* p = x.data<T>();
+  for (std::int64_t i = 0; i < x.numel(); ++i)
+    if (!(p[i] >= 0 && p[i] <= 1))
+      ag::fail(op,
+               "the input must be in [0, 1], got {} at element {}; for logits use "
+               "binary_cross_entropy_with_logits",
+               p[i], i);
+}
+
+// What nll_loss takes from its targets, each in their shape.
+struct Targets {
+  Tensor index;    // the class; 0 where ignored
+  Tensor ignored;  // bool
+  Tensor factor;   // the weight of the class; 0 where ignored
+};
+
+Targets read_targets(std::string_view op, const Tensor& target, std::int64_t classes,
+                     ag::DType dtype, const NLLLossOptions& options) {
+  const std::vector<double> weight = options.weight.defined()
+                                         ? options.weight.to(ag::float64).to_vector<double>()
+                                         : std::vector<double>();
+  Targets out{ag::empty(target.shape(), ag::int64), ag::empty(target.shape(), ag::boolean),
+              ag::empty(target.shape(), ag::float64)};
+  const auto* t = target.data<std::int64_t>();
+  auto* index = out.index.mutable_data<std::int64_t>();
+  auto* ignored = out.ignored.mutable_data<bool>();
+  auto* factor = out.factor.mutable_data<double>();
+  for (std::int64_t i = 0; i < target.numel(); ++i) {
+    ignored[i] = t[i] == options.ignore_index;
+    if (!ignored[i] && (t[i] < 0 || t[i] >= classes))
+      ag::fail(op, "targets must be in [0, {}] (or ignore_index {}), got {} at sample {}",
+               classes - 1, options.ignore_index, t[i], i);
+    index[i] = ignored[i] ? 0 : t[i];
+    factor[i] = ignored[i] ? 0 : weight.empty() ? 1 : weight[static_cast<std::size_t>(t[i])];
+  }
+  out.factor = out.factor.to(dtype);
+  return out;
+}
+
+}  // namespace
+
+Tensor mse_loss(const Tensor& input, const Tensor& target, const LossOptions& options) {
+  check_pair("mse_loss", input, target);
+  return reduced(ag::square(input - target), options.reduction);
+}
+
+Tensor l1_loss(const Tensor& input, const Tensor& target, const LossOptions& options) {
+  check_pair("l1_loss", input, target);
+  return reduced(ag::abs(input - target), options.reduction);
+}
+
+Tensor huber_loss(const Tensor& input, const Tensor& target, const HuberLossOptions& options) {
+  check_pair("huber_loss", input, target);
+  if (!(options.delta > 0)) ag::fail("huber_loss", "delta must be above 0, got {}", options.delta);
+  return reduced(huber(input, target, options.delta), options.reduction);
+}
+
+Tensor smooth_l1_loss(const Tensor& input, const Tensor& target,
+                      const SmoothL1LossOptions& options) {
+  check_pair("smooth_l1_loss", input, target);
+  if (!(options.beta >= 0))
+    ag::fail("smooth_l1_loss", "beta must be at least 0, got {}", options.beta);
+  if (options.beta == 0) return l1_loss(input, target, {options.reduction});
+  return reduced(huber(input, target, options.beta) / options.beta, options.reduction);
+}
+
+Tensor binary_cross_entropy(const Tensor& input, const Tensor& target,
+                            const BinaryCrossEntropyOptions& options) {
+  const char* op = "binary_cross_entropy";
+  check_pair(op, input, target);
+  check_factor(op, "weight", options.weight, input);
+  if (input.dtype() == ag::float32)
+    check_probabilities<float>(op, input);
+  else
+    check_probabilities<double>(op, input);
+  const Tensor loss = BinaryCrossEntropy::apply(input, target);
+  return reduced(options.weight.defined() ? loss * options.weight : loss, options.reduction);
+}
+
+Tensor binary_cross_entropy_with_logits(const Tensor& input, const Tensor& target,
+                                        const BinaryCrossEntropyWithLogitsOptions& options) {
+  const char* op = "binary_cross_entropy_with_logits";
+  check_pair(op, input, target);
+  check_factor(op, "weight", options.weight, input);
+  check_factor(op, "pos_weight", options.pos_weight, input);
+  // With p = sigmoid(x): -log p = softplus(-x) and -log(1 - p) = x + softplus(-x).
+  Tensor positive = ag::softplus(-input);
+  if (options.pos_weight.defined()) positive = (1 + (options.pos_weight - 1) * target) * positive;
+  const Tensor loss = (1 - target) * input + positive;
+  return reduced(options.weight.defined() ? loss * options.weight : loss, options.reduction);
+}
+
+Tensor nll_loss(const Tensor& input, const Tensor& target, const NLLLossOptions& options) {
+  const char* op = "nll_loss";
+  if (!ag::is_floating(input.dtype()))
+    ag::fail(op, "the input must be float32 or float64, got {}", ag::name(input.dtype()));
+  if (input.ndim() == 0) ag::fail(op, "the input must have a class axis, got a 0-d tensor");
+  const std::int64_t axis = input.ndim() == 1 ? 0 : 1, classes = input.size(axis);
+  ag::Shape samples = input.shape();
+  samples.erase(samples.begin() + axis);
+  if (target.dtype() != ag::int64)
+    ag::fail(op, "targets must be int64 classes, got {}", ag::name(target.dtype()));
+  if (target.shape() != samples)
+    ag::fail(op,
+             "targets must have the shape of the input without the class axis, got {} for input {}",
+             target.shape(), input.shape());
+  if (options.weight.defined() && options.weight.shape() != ag::Shape(classes))
+    ag::fail(op, "weight must have one factor per class, got {} for {} classes",
+             options.weight.shape(), classes);
+
+  const Targets t = read_targets(op, target, classes, input.dtype(), options);
+  const Tensor picked =
+      ag::squeeze(ag::gather(input, axis, ag::unsqueeze(t.index, axis)), ag::Axes(axis));
+  const Tensor loss = ag::where(t.ignored, 0, -picked * t.factor);
+  if (options.reduction != Reduction::mean) return reduced(loss, options.reduction);
+  return ag::sum(loss) / ag::sum(t.factor);
+}
+
+Tensor kl_div(const Tensor& input, const Tensor& target, const KLDivOptions& options) {
+  check_pair("kl_div", input, target);
+  if (options.log_target) return reduced(ag::exp(target) * (target - input), options.reduction);
+  // The logarithm of 0 is never taken: its gradient would be 0 · inf.
+  const Tensor zero = target == 0;
+  const Tensor entropy = target * ag::log(ag::where(zero, 1, target));
+  return reduced(entropy - target * input, options.reduction);
+}
+
+}  // namespace nn

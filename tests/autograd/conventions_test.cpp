@@ -1,0 +1,152 @@
+#include <cmath>
+#include <limits>
+
+#include "autograd/ops.hpp"
+#include "tests/catch.hpp"
+
+// What docs/numerics.md promises at ties, kinks and boundaries.
+namespace ag = autograd;
+using ag::Tensor;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+constexpr double kInf = std::numeric_limits<double>::infinity();
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+std::vector<double> values(const Tensor& t) { return t.to(ag::float64).to_vector<double>(); }
+
+template <class F>
+std::vector<double> slope(F f, std::initializer_list<double> at) {
+  const Tensor x = ag::tensor(at).requires_grad_();
+  return values(ag::grad({ag::sum(f(x))}, {x})[0]);
+}
+
+using V = std::vector<double>;
+
+}  // namespace
+
+TEST_CASE("kinks have the documented gradient") {
+  CHECK(slope([](auto& x) { return ag::abs(x); }, {-1, 0, 2}) == V{-1, 0, 1});
+  CHECK(slope([](auto& x) { return ag::relu(x); }, {-1, 0, 2}) == V{0, 0, 1});
+  CHECK(slope([](auto& x) { return ag::sign(x); }, {-1, 0, 2}) == V{0, 0, 0});
+  CHECK(slope([](auto& x) { return ag::clamp(x, -1, 1); }, {-2, -1, 0, 1, 2}) == V{0, 1, 1, 1, 0});
+  CHECK(slope([](auto& x) { return ag::sqrt(x); }, {0, 4}) == V{kInf, 0.25});
+}
+
+TEST_CASE("ties share the gradient") {
+  const Tensor a = ag::tensor({1.0, 2.0, 3.0}).requires_grad_();
+  const Tensor b = ag::tensor({1.0, 3.0, 2.0}).requires_grad_();
+  const auto most = ag::grad({ag::sum(ag::maximum(a, b))}, {a, b});
+  CHECK(values(most[0]) == V{0.5, 0, 1});
+  CHECK(values(most[1]) == V{0.5, 1, 0});
+  const auto least = ag::grad({ag::sum(ag::minimum(a, b))}, {a, b});
+  CHECK(values(least[0]) == V{0.5, 1, 0});
+  CHECK(slope([](auto& x) { return ag::max(x); }, {2, 5, 5, 1}) == V{0, 0.5, 0.5, 0});
+  CHECK(slope([](auto& x) { return ag::min(x); }, {1, 5, 1, 1}) == V{1.0 / 3, 0, 1.0 / 3, 1.0 / 3});
+}
+
+TEST_CASE("NaN is kept") {
+  const Tensor x = ag::tensor({kNan, 1.0}), y = ag::tensor({2.0, kNan});
+  for (const Tensor& t :
+       {ag::maximum(x, y), ag::maximum(y, x), ag::minimum(x, y), ag::minimum(y, x)})
+    for (const double v : values(t)) CHECK(std::isnan(v));
+  for (const double n : {3, 40})
+    for (std::int64_t at = 0; at < n; ++at) {
+      Tensor row = ag::ones({static_cast<std::int64_t>(n)}, ag::float64);
+      row.mutable_data<double>()[at] = kNan;
+      CHECK(std::isnan(ag::max(row).item()));
+      CHECK(std::isnan(ag::min(row).item()));
+      CHECK(ag::argmax(row).item() == static_cast<double>(at));
+    }
+  CHECK(std::isnan(ag::relu(x).to_vector<double>()[0]));
+  CHECK(std::isnan(values(ag::clamp(x, -1, 1))[0]));
+  CHECK(values(x != x) == V{1, 0});
+  CHECK(values(x == x) == V{0, 1});
+  CHECK(values(x < 5.0) == V{0, 1});
+}
+
+TEST_CASE("powers at zero and of negative bases") {
+  CHECK(values(ag::pow(ag::tensor({-2.0, 0.0, 3.0}), 3)) == V{-8, 0, 27});
+  CHECK(values(ag::pow(ag::tensor({-2.0, 0.0}), 2)) == V{4, 0});
+  CHECK(values(ag::pow(ag::tensor({0.0}), 0)) == V{1});
+  CHECK(std::isnan(ag::pow(ag::tensor(-2.0), 0.5).item()));
+  CHECK(slope([](auto& x) { return ag::pow(x, 3); }, {-2, 0}) == V{12, 0});
+  CHECK(slope([](auto& x) { return ag::pow(x, 1); }, {-2, 0}) == V{1, 1});
+  CHECK(slope([](auto& x) { return ag::pow(x, 0); }, {-2, 0}) == V{0, 0});
+  CHECK(slope([](auto& x) { return ag::pow(0, x); }, {2}) == V{0});
+}
+
+TEST_CASE("infinities pass through the stable formulas") {
+  const Tensor x = ag::tensor({-kInf, -1000.0, 1000.0, kInf});
+  CHECK(values(ag::sigmoid(x)) == V{0, 0, 1, 1});
+  CHECK(values(ag::softplus(x)) == V{0, 0, 1000, kInf});
+  CHECK(values(ag::tanh(x)) == V{-1, -1, 1, 1});
+  CHECK(ag::logsumexp(ag::tensor({1000.0, 1000.0})).item() == Catch::Approx(1000 + std::log(2)));
+  CHECK(ag::logsumexp(ag::tensor({-kInf, -kInf})).item() == -kInf);
+  CHECK(ag::logsumexp(ag::tensor({kInf, 1.0})).item() == kInf);
+  CHECK(ag::logsumexp(ag::zeros({0}, ag::float64)).item() == -kInf);
+  const Tensor p = ag::softmax(ag::tensor({1000.0, 0.0, -kInf}));
+  CHECK(values(p) == V{1, 0, 0});
+  CHECK(values(ag::log_softmax(ag::tensor({1000.0, 0.0}))) == V{0, -1000});
+}
+
+TEST_CASE("reductions of nothing") {
+  const Tensor none = ag::zeros({0, 3}, ag::float64);
+  CHECK(ag::sum(none).item() == 0);
+  CHECK(values(ag::sum(none, 0)) == V{0, 0, 0});
+  CHECK(ag::sum(none, 1).shape() == ag::Shape(0));
+  CHECK(std::isnan(ag::mean(none).item()));
+  CHECK(std::isnan(ag::var(ag::tensor({1.0})).item()));
+  CHECK_THROWS_WITH(ag::max(none),
+                    ContainsSubstring("max: the reduced axes must not be empty, got shape (0, 3)"));
+}
+
+TEST_CASE("a float32 sum of many ones is exact, along any axis") {
+  CHECK(ag::sum(ag::ones({40000000})).item() == 40000000);
+  CHECK(values(ag::sum(ag::ones({20000000, 2}), 0)) == V{20000000, 20000000});
+}
+
+TEST_CASE("a number never changes the dtype of a tensor") {
+  CHECK((ag::ones({2}) * 2.5).dtype() == ag::float32);
+  CHECK((2.5 / ag::ones({2})).dtype() == ag::float32);
+  CHECK((ag::arange(3) + 1).dtype() == ag::int64);
+  CHECK(ag::pow(ag::ones({2}), 0.5).dtype() == ag::float32);
+  CHECK(ag::where(ag::ones({2}) > 0.5, ag::ones({2}), 2.0).dtype() == ag::float32);
+  CHECK_THROWS_WITH(
+      ag::arange(3) * 0.5,
+      ContainsSubstring(
+          "the value must be representable in the tensor's dtype, got 0.5 for int64"));
+}
+
+TEST_CASE("integers add, compare and reduce exactly and refuse what needs floats") {
+  const Tensor i = ag::tensor({3, -1, 2});
+  CHECK(values(i * i - 1) == V{8, 0, 3});
+  CHECK(values(ag::abs(i)) == V{3, 1, 2});
+  CHECK(values(ag::clamp(i, 0)) == V{3, 0, 2});
+  CHECK(values(i >= 2) == V{1, 0, 1});
+  CHECK(ag::max(i).item() == 3);
+  CHECK(ag::sum(i > 0).item() == 2);
+  CHECK(ag::sum(i > 0).dtype() == ag::int64);
+  CHECK(values(ag::maximum(i, 0)) == V{3, 0, 2});
+  CHECK_THROWS_WITH(
+      ag::exp(i),
+      ContainsSubstring("exp: needs float32 or float64, got int64; convert with .to(float32)"));
+  CHECK_THROWS_WITH(i / i, ContainsSubstring("div: needs float32 or float64, got int64"));
+  CHECK_THROWS_WITH(ag::mean(i), ContainsSubstring("mean: needs float32 or float64, got int64"));
+}
+
+TEST_CASE("cross-entropy ignores, weighs and smooths as its formula says") {
+  const Tensor z = ag::tensor({{1.0, 2.0, 0.5}, {0.1, -1.0, 3.0}});
+  const auto logp = values(ag::log_softmax(z, 1));
+  CHECK(ag::cross_entropy(z, ag::tensor({1, 2})).item() == Catch::Approx(-(logp[1] + logp[5]) / 2));
+  CHECK(ag::cross_entropy(z, ag::tensor({-100, 2})).item() == Catch::Approx(-logp[5]));
+  CHECK(std::isnan(ag::cross_entropy(z, ag::tensor({-100, -100})).item()));
+  CHECK(ag::cross_entropy(z, ag::tensor({1, 2}), {.weight = ag::tensor({1.0, 2.0, 4.0})}).item() ==
+        Catch::Approx(-(2 * logp[1] + 4 * logp[5]) / 6));
+  const double smooth = -0.9 * logp[1] - 0.1 / 3 * (logp[0] + logp[1] + logp[2]);
+  CHECK(ag::cross_entropy(ag::select(z, 0, 0), ag::tensor(1), {.label_smoothing = 0.1}).item() ==
+        Catch::Approx(smooth));
+  CHECK(ag::cross_entropy(z, ag::tensor({1, 2}), {.reduction = ag::Reduction::none}).shape() ==
+        ag::Shape(2));
+}

@@ -1,0 +1,48 @@
+#include "autograd/storage.hpp"
+
+#include <cstdint>
+#include <set>
+#include <thread>
+
+#include "autograd/ops.hpp"
+#include "tests/catch.hpp"
+
+namespace ag = autograd;
+
+TEST_CASE("blocks are aligned, distinct and large enough at every size") {
+  for (std::size_t bytes = 1; bytes < 100000; bytes += bytes < 2000 ? 7 : 997) {
+    auto* a = static_cast<unsigned char*>(ag::detail::pool_allocate(bytes));
+    auto* b = static_cast<unsigned char*>(ag::detail::pool_allocate(bytes));
+    CHECK(reinterpret_cast<std::uintptr_t>(a) % 32 == 0);
+    a[0] = a[bytes - 1] = 1;
+    b[0] = b[bytes - 1] = 2;
+    CHECK((a[0] == 1 && a[bytes - 1] == 1));
+    ag::detail::pool_deallocate(a, bytes);
+    ag::detail::pool_deallocate(b, bytes);
+  }
+}
+
+TEST_CASE("elements beyond the first cache line are aligned to 64 bytes") {
+  for (const std::int64_t n : {13, 16, 100, 5000, 1000000})
+    CHECK(reinterpret_cast<std::uintptr_t>(ag::empty({n}).raw()) % 64 == 0);
+}
+
+TEST_CASE("views share storage and its version") {
+  ag::Tensor x = ag::ones({4});
+  const ag::Tensor y = ag::reshape(x, {2, 2});
+  CHECK(x.raw() == y.raw());
+  x.mutable_data<float>()[0] = 7;
+  CHECK(y.data<float>()[0] == 7);
+  CHECK(y.version() == x.version());
+}
+
+TEST_CASE("blocks may be given back by another thread, many times", "[threads]") {
+  for (int round = 0; round < 50; ++round) {
+    std::vector<ag::Tensor> made;
+    std::thread([&] {
+      for (int i = 0; i < 100; ++i) made.push_back(ag::full({1 + i * 10}, i));
+    }).join();
+    for (int i = 0; i < 100; ++i)
+      CHECK(made[static_cast<std::size_t>(i)].data<float>()[i * 10] == static_cast<float>(i));
+  }
+}
