@@ -69,8 +69,8 @@ class Ref {
   T* p_ = nullptr;
 };
 
-/// The elements of one or more tensors: a header, and behind it the data, aligned to 64 bytes
-/// unless it fits into the first 64 with the header.
+/// The elements of one or more tensors: a header, and behind it the data, aligned to 64 bytes where
+/// there are more than 448 bytes of it.
 class Storage : public Counted {
  public:
   static Ref<Storage> create(std::size_t bytes);

@@ -273,8 +273,8 @@ Tensor apply(const Op& op, const Inputs& in) {
   if constexpr (requires { op.view(in); }) {
     out = op.view(in);
   } else {
-    TensorSpec spec = op.infer(in);
-    out = empty(std::move(spec.shape), spec.dtype);
+    const TensorSpec spec = op.infer(in);
+    out = empty(spec.shape, spec.dtype);
     op.forward(in, out);
   }
   if constexpr (Differentiable<Op>)

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <new>
 
 #include "autograd/ops/internal.hpp"
 #include "autograd/tape.hpp"
@@ -41,11 +42,16 @@ double Tensor::item() const {
 
 // ---------------------------------------------------------------- creation
 
-Tensor empty(Shape shape, DType dtype) {
+Tensor empty(const Shape& shape, DType dtype) {
   const std::int64_t n = shapes::check("empty", shape);
-  return Tensor(detail::Ref<detail::TensorImpl>::adopt(
-      new detail::TensorImpl(detail::Storage::create(static_cast<std::size_t>(n) * size_of(dtype)),
-                             std::move(shape), n, dtype)));
+  const std::size_t bytes = static_cast<std::size_t>(n) * size_of(dtype);
+  try {
+    return Tensor(detail::Ref<detail::TensorImpl>::adopt(
+        new detail::TensorImpl(detail::Storage::create(bytes), shape, n, dtype)));
+  } catch (const std::bad_alloc&) {
+    fail("empty", "memory for the elements must be there, got none for shape {} of {} ({} bytes)",
+         shape, name(dtype), bytes);
+  }
 }
 
 Tensor full(const Shape& shape, double value, DType dtype) {

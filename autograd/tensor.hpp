@@ -186,7 +186,7 @@ T Tensor::item() const {
 }
 
 /// Uninitialised elements.
-Tensor empty(Shape shape, DType dtype = float32);
+Tensor empty(const Shape& shape, DType dtype = float32);
 /// `value`, converted to `dtype`.
 Tensor full(const Shape& shape, double value, DType dtype = float32);
 Tensor zeros(const Shape& shape, DType dtype = float32);

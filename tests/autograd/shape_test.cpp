@@ -22,7 +22,10 @@ TEST_CASE("shapes of impossible sizes are refused") {
   const std::int64_t huge = std::int64_t{1} << 40;
   CHECK_THROWS_WITH(ag::zeros({huge, huge}), ContainsSubstring("must fit in 63 bits"));
   CHECK_THROWS_WITH(ag::zeros({huge, 0, huge}), ContainsSubstring("must fit in 63 bits"));
-  CHECK_THROWS_AS(ag::zeros({huge, 1 << 20}), std::bad_alloc);
+  CHECK_THROWS_WITH(
+      ag::zeros({huge, 1 << 10}),
+      ContainsSubstring(
+          "memory for the elements must be there, got none for shape (1099511627776, 1024)"));
 }
 
 TEST_CASE("tensors of many axes work like those of few") {
