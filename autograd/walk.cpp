@@ -34,33 +34,28 @@ class Walk {
       : name_(name), outputs_(outputs), inputs_(inputs), retain_(retain || create), mode_(create) {}
 
   ~Walk() {
-    for (auto& s : slots_) {
-      s.node->wanted_ = false;
-      s.node->walk_.store(nullptr, std::memory_order_release);
+    for (Node* n : order_) {
+      n->wanted_ = false;
+      n->walk_.store(nullptr, std::memory_order_release);
     }
-    // Inputs come before what uses them in slots_, so no node dies before its slot has been seen.
-    for (auto& s : slots_)
-      if (s.spent) s.node->edges_.clear();
+    // Inputs come before what uses them, so no node dies before its turn.
+    for (Node* n : order_)
+      if (n->released_) n->edges_.clear();
   }
 
   TensorList run(const TensorList& cotangents) {
     if (inputs_) found_ = TensorList(inputs_->size(), Tensor());
     collect();
+    cotangents_ = std::vector<TensorList>(order_.size());
     for (std::size_t i = 0; i < outputs_.size(); ++i)
       if (const auto* t = outputs_[i].impl(); t->node && t->node->walk_.load() == this)
         add(*t->node, t->index, cotangents[i]);
-    for (std::size_t i = slots_.size(); i-- > 0;) step(slots_[i]);
+    for (std::size_t i = order_.size(); i-- > 0;) step(*order_[i], cotangents_[i]);
     return std::move(found_);
   }
 
  private:
-  struct Slot {
-    Node* node;
-    TensorList cotangents;  // one per output; undefined: zero
-    bool spent = false;     // its backward ran and will not run again
-  };
-
-  // Depth-first, with the stack on the heap; slots_ ends in an order in which inputs come first.
+  // Depth-first, with the stack on the heap; order_ ends with inputs first.
   void collect() {
     // Nothing older than the oldest input can lead to one.
     std::uint64_t oldest = 0;
@@ -115,8 +110,8 @@ class Walk {
   }
 
   void finish(Node* node) {
-    node->slot_ = static_cast<std::uint32_t>(slots_.size());
-    slots_.push_back({node, {}});
+    node->slot_ = static_cast<std::uint32_t>(order_.size());
+    order_.push_back(node);
     node->wanted_ = !inputs_ && node->is_leaf();
     if (inputs_)
       for (const auto& t : *inputs_) node->wanted_ |= t.impl()->node.get() == node;
@@ -129,14 +124,13 @@ class Walk {
   }
 
   void add(Node& node, std::uint32_t index, Tensor g) {
-    auto& list = slots_[node.slot_].cotangents;
+    auto& list = cotangents_[node.slot_];
     if (list.size() <= index) list.resize(node.outputs_.size());
     internal::accumulate(list[index], std::move(g));
   }
 
-  void step(Slot& slot) {
-    Node& node = *slot.node;
-    TensorList cotangents = std::move(slot.cotangents);
+  void step(Node& node, TensorList& slot) {
+    TensorList cotangents = std::move(slot);
     if (!node.wanted_ || cotangents.empty()) return;
     show(node, cotangents);
     if (node.is_leaf()) return;
@@ -158,7 +152,7 @@ class Walk {
     }
     if (!retain_) {
       node.release_saved();
-      node.released_ = slot.spent = true;
+      node.released_ = true;
     }
   }
 
@@ -213,7 +207,8 @@ class Walk {
   const TensorList* inputs_;
   bool retain_;
   GradMode mode_;
-  std::vector<Slot> slots_;
+  std::vector<Node*> order_;            // what is walked, inputs before what uses them
+  std::vector<TensorList> cotangents_;  // of each, one per output; undefined: zero
   TensorList found_;
 };
 

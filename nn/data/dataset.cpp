@@ -6,24 +6,8 @@
 #include <utility>
 
 #include "autograd/random.hpp"
-#include "nn/data/rows.hpp"
 
 namespace nn::data {
-namespace {
-
-TensorDataset rows(const TensorDataset& data, std::span<const std::int64_t> indices) {
-  TensorDataset out;
-  const auto n = static_cast<std::int64_t>(indices.size());
-  out.x = empty_rows(data.x, n);
-  copy_rows(data.x, indices, out.x);
-  if (data.y.defined()) {
-    out.y = empty_rows(data.y, n);
-    copy_rows(data.y, indices, out.y);
-  }
-  return out;
-}
-
-}  // namespace
 
 TensorDataset::TensorDataset(ag::Tensor inputs, ag::Tensor targets)
     : x(std::move(inputs)), y(std::move(targets)) {
@@ -36,14 +20,16 @@ TensorDataset::TensorDataset(ag::Tensor inputs, ag::Tensor targets)
              x.shape(), y.shape(), x.size(0), y.size(0));
 }
 
-ag::Tensor empty_rows(const ag::Tensor& source, std::int64_t n) {
+ag::Tensor detail::empty_rows(const ag::Tensor& source, std::int64_t n) {
+  if (!source.defined()) return {};
   ag::Shape shape = source.shape();
   shape[0] = n;
   return ag::empty(shape, source.dtype());
 }
 
-void copy_rows(const ag::Tensor& source, std::span<const std::int64_t> indices, ag::Tensor& out) {
-  if (out.numel() == 0) return;
+void detail::copy_rows(const ag::Tensor& source, std::span<const std::int64_t> indices,
+                       ag::Tensor& out) {
+  if (!out.defined() || out.numel() == 0) return;
   const auto width = static_cast<std::size_t>(out.numel()) / indices.size() * size_of(out.dtype());
   const auto* from = static_cast<const char*>(source.raw());
   auto* to = static_cast<char*>(out.raw_mutable());
@@ -51,6 +37,16 @@ void copy_rows(const ag::Tensor& source, std::span<const std::int64_t> indices, 
     std::memcpy(to, from + static_cast<std::size_t>(i) * width, width);
     to += width;
   }
+}
+
+static TensorDataset rows(const TensorDataset& data, std::span<const std::int64_t> indices) {
+  const auto n = static_cast<std::int64_t>(indices.size());
+  TensorDataset out;
+  out.x = detail::empty_rows(data.x, n);
+  out.y = detail::empty_rows(data.y, n);
+  detail::copy_rows(data.x, indices, out.x);
+  detail::copy_rows(data.y, indices, out.y);
+  return out;
 }
 
 TensorDataset subset(const TensorDataset& data, std::span<const std::int64_t> indices) {
@@ -94,15 +90,14 @@ std::vector<TensorDataset> split(const TensorDataset& data, std::span<const doub
     if (!(f >= 0 && f <= 1)) ag::fail("split", "fractions must be in [0, 1], got {}", f);
     total += f;
   }
-  if (std::abs(total - 1) > 1e-9)
+  if (fractions.empty() || std::abs(total - 1) > 1e-9)
     ag::fail("split", "fractions must add up to 1, got {}; pass whole numbers for lengths", total);
   const std::int64_t n = data.size();
   std::vector<std::int64_t> lengths;
   std::int64_t left = n;
   for (const double f : fractions) {
-    // 0.29 * 100 is 28.999999999999996: a product just below a whole number counts as that number.
-    const double share = f * static_cast<double>(n);
-    lengths.push_back(std::min(left, static_cast<std::int64_t>(std::floor(share * (1 + 1e-15)))));
+    const auto share = static_cast<std::int64_t>(f * static_cast<double>(n));
+    lengths.push_back(std::min(left, share));
     left -= lengths.back();
   }
   for (std::size_t i = 0; left > 0; i = (i + 1) % lengths.size(), --left) ++lengths[i];

@@ -67,7 +67,7 @@ TEST_CASE("expressions convert by being evaluated") {
   CHECK(part.to_vector<double>() == std::vector<double>{2, 3, 5, 6});
   const ag::Tensor row = a + xt::xarray<double>{10, 20, 30};
   CHECK(row.to_vector<double>() == std::vector<double>{11, 22, 33, 14, 25, 36});
-  const ag::Tensor column = a + xt::xarray<double>{{10}, {20}};
+  const ag::Tensor column = a + xt::view(xt::xarray<double>{10, 20}, xt::all(), xt::newaxis());
   CHECK(column.to_vector<double>() == std::vector<double>{11, 12, 13, 24, 25, 26});
   CHECK(ag::Tensor(xt::sum(a)).item<double>() == 21);
   CHECK(ag::Tensor(a > 3.0).to_vector<bool>() ==

@@ -1,0 +1,9 @@
+#pragma once
+
+/// Data sets, loaders and readers of files.
+#include "nn/data/csv.hpp"
+#include "nn/data/dataloader.hpp"
+#include "nn/data/dataset.hpp"
+#include "nn/data/idx.hpp"
+#include "nn/data/input_file.hpp"
+#include "nn/data/standardizer.hpp"
