@@ -89,18 +89,20 @@ class Drawing {
       values_.emplace(Key{t.impl()->node.get(), t.impl()->index}, t);
   }
 
+  std::string title(const Node& node, std::uint32_t output) const {
+    const auto known = names_.find({&node, output});
+    const std::string name = known != names_.end() ? known->second : "";
+    if (node.is_leaf()) return name.empty() ? "leaf" : name;
+    return fmt::format("{}{}{}", name, name.empty() ? "" : " = ", node.name());
+  }
+
   void draw(const Node& node) {
     const std::size_t id = ids_.size();
     ids_[&node] = id;
     std::string label;
     for (std::uint32_t i = 0; i < node.outputs().size(); ++i) {
-      const auto name = names_.find({&node, i});
       const auto value = values_.find({&node, i});
-      if (i > 0) label += '\n';
-      if (name != names_.end()) label += name->second;
-      if (!node.is_leaf() && i == 0)
-        label += fmt::format("{}{}", label.empty() ? "" : " = ", node.name());
-      label += fmt::format("{}{}", label.empty() ? "" : "  ", node.outputs()[i].shape);
+      label += fmt::format("{}{}  {}", i > 0 ? "\n" : "", title(node, i), node.outputs()[i].shape);
       if (value != values_.end()) label += line("value", value->second);
       label += line("grad", node.kept_grad(i));
     }

@@ -1,5 +1,6 @@
 #include "autograd/random.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -14,61 +15,52 @@ namespace {
 
 constexpr std::uint64_t kBlock = 4;  // 32-bit numbers of one block
 
-// Blocks first … first + kLanes - 1 of the stream of `seed`, in the order in which they are handed
-// out. Several are computed side by side because the loops over them become vector instructions.
-template <int kLanes>
-void philox(std::uint64_t seed, std::uint64_t first, std::uint32_t* out) {
-  std::uint32_t c0[kLanes], c1[kLanes], c2[kLanes], c3[kLanes];
-  for (int i = 0; i < kLanes; ++i) {
-    const std::uint64_t block = first + static_cast<std::uint64_t>(i);
-    c0[i] = static_cast<std::uint32_t>(block);
-    c1[i] = static_cast<std::uint32_t>(block >> 32);
-    c2[i] = c3[i] = 0;
-  }
+// The four numbers of one block of the stream of `seed`.
+inline void philox(std::uint64_t seed, std::uint64_t block, std::uint32_t* out) {
+  auto c0 = static_cast<std::uint32_t>(block), c1 = static_cast<std::uint32_t>(block >> 32);
+  std::uint32_t c2 = 0, c3 = 0;
   auto k0 = static_cast<std::uint32_t>(seed), k1 = static_cast<std::uint32_t>(seed >> 32);
   for (int round = 0; round < 10; ++round) {
-    for (int i = 0; i < kLanes; ++i) {
-      const std::uint64_t a = std::uint64_t{0xD2511F53} * c0[i];
-      const std::uint64_t b = std::uint64_t{0xCD9E8D57} * c2[i];
-      c0[i] = static_cast<std::uint32_t>(b >> 32) ^ c1[i] ^ k0;
-      c2[i] = static_cast<std::uint32_t>(a >> 32) ^ c3[i] ^ k1;
-      c1[i] = static_cast<std::uint32_t>(b);
-      c3[i] = static_cast<std::uint32_t>(a);
-    }
+    const std::uint64_t a = std::uint64_t{0xD2511F53} * c0;
+    const std::uint64_t b = std::uint64_t{0xCD9E8D57} * c2;
+    c0 = static_cast<std::uint32_t>(b >> 32) ^ c1 ^ k0;
+    c2 = static_cast<std::uint32_t>(a >> 32) ^ c3 ^ k1;
+    c1 = static_cast<std::uint32_t>(b);
+    c3 = static_cast<std::uint32_t>(a);
     k0 += 0x9E3779B9;
     k1 += 0xBB67AE85;
   }
-  for (int i = 0; i < kLanes; ++i) {
-    out[4 * i] = c0[i];
-    out[4 * i + 1] = c1[i];
-    out[4 * i + 2] = c2[i];
-    out[4 * i + 3] = c3[i];
-  }
+  out[0] = c0;
+  out[1] = c1;
+  out[2] = c2;
+  out[3] = c3;
 }
 
-// Calls `use(i, a 32-bit number)` for i = 0 … n - 1 with the next n numbers of the stream of g.
+// Calls `use(numbers, n)` with the next n numbers of the stream of g, in runs of at most kRun.
+constexpr std::int64_t kRun = 1024;
 template <class Use>
 void draw(Generator& g, std::int64_t n, Use use) {
   auto [seed, position] = g.state();
-  constexpr int kLanes = 16;
-  std::uint32_t numbers[kLanes * kBlock];
-  for (std::int64_t i = 0; i < n;) {
-    philox<kLanes>(seed, position / kBlock, numbers);
-    for (std::size_t k = position % kBlock; k < std::size(numbers) && i < n; ++k, ++i, ++position)
-      use(i, numbers[k]);
+  std::uint32_t numbers[kRun + kBlock];
+  while (n > 0) {
+    const std::uint64_t skip = position % kBlock;
+    const std::int64_t count = std::min(n, kRun);
+    for (std::uint64_t i = 0; i < skip + static_cast<std::uint64_t>(count); i += kBlock)
+      philox(seed, (position + i) / kBlock, numbers + i);
+    use(numbers + skip, count);
+    position += static_cast<std::uint64_t>(count);
+    n -= count;
   }
   g.set_state({seed, position});
 }
 
-// The same with 64-bit numbers, each of two 32-bit ones.
-template <class Use>
-void draw_pairs(Generator& g, std::int64_t n, Use use) {
-  std::uint64_t high = 0;
-  draw(g, 2 * n, [&](std::int64_t i, std::uint32_t number) {
-    if (i % 2 == 0)
-      high = std::uint64_t{number} << 32;
-    else
-      use(i / 2, high | number);
+// Sets out[i] = f(number) with 64-bit numbers, each of two 32-bit ones.
+template <class T, class F>
+void fill_from_pairs(Generator& g, Tensor& t, F f) {
+  auto* out = static_cast<T*>(t.raw_mutable());
+  draw(g, 2 * t.numel(), [&](const std::uint32_t* numbers, std::int64_t n) {
+    for (std::int64_t i = 0; i < n; i += 2)
+      *out++ = f(std::uint64_t{numbers[i]} << 32 | numbers[i + 1]);
   });
 }
 
@@ -159,7 +151,7 @@ double to_normal(std::uint64_t number) {
 std::uint32_t Generator::next_u32() {
   const auto lane = state_.position % kBlock;
   if (lane == 0 || buffered_ == 0) {
-    philox<1>(state_.seed, state_.position / kBlock, buffer_);
+    philox(state_.seed, state_.position / kBlock, buffer_);
     buffered_ = 1;
   }
   ++state_.position;
@@ -193,13 +185,12 @@ Tensor rand(const Shape& shape, DType dtype, Generator& g) {
   return dispatch_floating("rand", dtype, [&](auto zero) {
     using T = decltype(zero);
     Tensor t = empty(shape, dtype);
-    auto* p = static_cast<T*>(t.raw_mutable());
-    draw_pairs(g, t.numel(), [p](std::int64_t i, std::uint64_t number) {
+    fill_from_pairs<T>(g, t, [](std::uint64_t number) {
       // Rounding 53 bits to float32 could give 1.
       if constexpr (std::same_as<T, float>)
-        p[i] = static_cast<float>(number >> 40) * 0x1p-24f;
+        return static_cast<float>(number >> 40) * 0x1p-24f;
       else
-        p[i] = to_uniform(number);
+        return to_uniform(number);
     });
     return t;
   });
@@ -210,10 +201,8 @@ Tensor randn(const Shape& shape, DType dtype, Generator& g) {
   return dispatch_floating("randn", dtype, [&](auto zero) {
     using T = decltype(zero);
     Tensor t = empty(shape, dtype);
-    auto* p = static_cast<T*>(t.raw_mutable());
-    draw_pairs(g, t.numel(), [p](std::int64_t i, std::uint64_t number) {
-      p[i] = static_cast<T>(to_normal(number));
-    });
+    fill_from_pairs<T>(g, t,
+                       [](std::uint64_t number) { return static_cast<T>(to_normal(number)); });
     return t;
   });
 }
@@ -233,11 +222,17 @@ Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape, Generato
 Tensor bernoulli(const Shape& shape, double p, DType dtype, Generator& g) {
   shapes::check("bernoulli", shape);
   if (!(p >= 0 && p <= 1)) fail("bernoulli", "the probability must be in [0, 1], got {}", p);
-  const auto threshold = static_cast<std::uint64_t>(p * 0x1p32);
+  // 1 where the number is below p 2^32, in 32 bits.
+  const bool possible = p * 0x1p32 >= 1;
+  const auto last = static_cast<std::uint32_t>(std::max(p * 0x1p32, 1.0) - 1);
   Tensor t = empty(shape, dtype);
   dispatch(dtype, [&](auto zero) {
-    auto* out = static_cast<decltype(zero)*>(t.raw_mutable());
-    draw(g, t.numel(), [=](std::int64_t i, std::uint32_t number) { out[i] = number < threshold; });
+    using T = decltype(zero);
+    auto* out = static_cast<T*>(t.raw_mutable());
+    draw(g, t.numel(), [&](const std::uint32_t* numbers, std::int64_t n) {
+      for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<T>(possible & (numbers[i] <= last));
+      out += n;
+    });
   });
   return t;
 }

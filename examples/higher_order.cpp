@@ -89,7 +89,7 @@ bool differential_equation() {
 
 int main() {
   ag::manual_seed(5);
-  const bool all = newton() & hessian_free() & differential_equation();
+  const bool all = newton() && hessian_free() && differential_equation();
   fmt::print("{}\n", all ? "all solved" : "FAILED");
   return all ? 0 : 1;
 }

@@ -61,7 +61,8 @@ Checkpoint::Checkpoint(std::initializer_list<Part> parts) : parts_(parts) {
     if (part.name_.empty() || part.name_.find_first_of(".,") != std::string::npos ||
         !taken.insert(part.name_).second)
       ag::fail("Checkpoint",
-               "names must be unique, without dots and commas, and not epoch, step, number or {}, got '{}'",
+               "names must be unique, without dots and commas, and not epoch, step, number or {}, "
+               "got '{}'",
                kDefaultGenerator, part.name_);
 }
 
@@ -117,7 +118,7 @@ void Checkpoint::load(const std::string& path) {
     epoch = saved_epoch;
     step = saved_step;
     numbers = std::move(saved_numbers);
-  } catch (const ag::Error& e) {
+  } catch (const std::exception& e) {
     while (touched-- > 0) all[touched].load_(before[touched]);
     throw ag::Error(path + ": " + e.what());
   }

@@ -13,19 +13,20 @@
 
 namespace nn {
 
-/// Something with a state to save: an optimizer, a scheduler, a data loader, or a class of the user's.
+/// Something with a state to save: an optimizer, a scheduler, a data loader, or a class of the
+/// user's.
 template <class T>
 concept Stateful = requires(T& t, const StateDict& state) {
   { t.state_dict() } -> std::convertible_to<StateDict>;
   t.load_state_dict(state);
 };
 
-/// All that a training run is, in one file, so that a resumed run ends with the same bits as one that was
-/// never interrupted:
+/// All that a training run is, in one file, so that a resumed run ends with the same bits as one
+/// that was never interrupted:
 ///
-///     nn::Checkpoint checkpoint{{"model", model}, {"optimizer", optimizer}, {"scheduler", scheduler}};
-///     if (resume) checkpoint.load("run.safetensors");
-///     for (; checkpoint.epoch < epochs; checkpoint.save("run.safetensors")) {
+///     nn::Checkpoint checkpoint{{"model", model}, {"optimizer", optimizer}, {"scheduler",
+///     scheduler}}; if (resume) checkpoint.load("run.safetensors"); for (; checkpoint.epoch <
+///     epochs; checkpoint.save("run.safetensors")) {
 ///       …
 ///       ++checkpoint.epoch;
 ///     }
@@ -39,8 +40,7 @@ class Checkpoint {
     Part(std::string name, Module& model);
     Part(std::string name, ag::Generator& generator);
     template <Stateful T>
-      requires(!std::derived_from<T, Module>)
-    Part(std::string name, T& object)
+    requires(!std::derived_from<T, Module>) Part(std::string name, T& object)
         : name_(std::move(name)),
           save_([&object] { return StateDict(object.state_dict()); }),
           load_([&object](const StateDict& state) { object.load_state_dict(state); }) {}
@@ -52,18 +52,19 @@ class Checkpoint {
     std::function<void(const StateDict&)> load_;
   };
 
-  /// Throws if a name appears twice, is empty or contains a dot. The parts must outlive the checkpoint.
+  /// Throws if a name appears twice, is empty or contains a dot. The parts must outlive the
+  /// checkpoint.
   Checkpoint(std::initializer_list<Part> parts);
 
   std::int64_t epoch = 0, step = 0;            ///< the position, counted by the caller
   std::map<std::string, double> numbers;       ///< anything else to keep, such as the best accuracy
   std::map<std::string, std::string> strings;  ///< the same for text
 
-  /// Writes one safetensors file; an older one stays whole until it is complete. Tensors are named by part,
-  /// such as "model.fc1.weight". Throws as `write_safetensors`.
+  /// Writes one safetensors file; an older one stays whole until it is complete. Tensors are named
+  /// by part, such as "model.fc1.weight". Throws as `write_safetensors`.
   void save(const std::string& path) const;
-  /// Restores the parts, the default generator, the position and the extra values. Throws, and changes
-  /// nothing, if the file is damaged, no checkpoint, or not of these very parts.
+  /// Restores the parts, the default generator, the position and the extra values. Throws, and
+  /// changes nothing, if the file is damaged, no checkpoint, or not of these very parts.
   void load(const std::string& path);
 
  private:

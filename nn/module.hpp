@@ -148,7 +148,8 @@ concept TensorModule = std::derived_from<M, Module> && requires(M& m, const ag::
 /// Names the members of a module, in the order of its parameters: parameters, buffers, modules, and
 /// std::vector, std::array, std::optional of them (entries are named "blocks.0", "blocks.1", …). A
 /// class derived from another model names the members of its base as well. What is not named is not
-/// trained or saved. Also gives `model(x…)`, which calls forward(x…).
+/// trained or saved. Also gives `model(x…)`, which calls forward(x…); a class local to
+/// a function cannot have that.
 #define NN_MODULE(...)                                                        \
  public:                                                                      \
   void visit_members([[maybe_unused]] ::nn::Visitor& visitor) override {      \

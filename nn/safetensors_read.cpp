@@ -27,7 +27,8 @@ constexpr std::uint64_t kMaxHeader = 100'000'000;
 // ---- elements
 
 float half_to_float(std::uint16_t h) {
-  const std::uint32_t sign = std::uint32_t{h} >> 15 << 31, exponent = h >> 10 & 31, fraction = h & 1023;
+  const std::uint32_t sign = std::uint32_t{h} >> 15 << 31, exponent = h >> 10 & 31,
+                      fraction = h & 1023;
   if (exponent == 0) {  // zero or subnormal: fraction * 2^-24
     const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
     return sign ? -magnitude : magnitude;
@@ -127,8 +128,8 @@ class HeaderParser : public nlohmann::json_sax<nlohmann::json> {
     key_ = value;
     const bool known = value == "dtype" || value == "shape" || value == "data_offsets";
     if (place_ == Place::tensor && !known)
-      fail(path_, "'{}' must have only dtype, shape and data_offsets, got '{}'", entries.back().name,
-           value);
+      fail(path_, "'{}' must have only dtype, shape and data_offsets, got '{}'",
+           entries.back().name, value);
     auto& seen = place_ == Place::file ? names_ : keys_;
     if (!seen.insert(value).second)
       fail(path_, "names must be unique in the header, got '{}' twice", value);
@@ -138,9 +139,9 @@ class HeaderParser : public nlohmann::json_sax<nlohmann::json> {
     keys_.clear();
     if (place_ == Place::tensor) {
       const Entry& e = entries.back();
-      for (auto [there, field] : {std::pair(e.dtype.has_value(), "dtype"),
-                                  std::pair(e.shape.has_value(), "shape"),
-                                  std::pair(e.offsets.has_value(), "data_offsets")})
+      for (auto [there, field] :
+           {std::pair(e.dtype.has_value(), "dtype"), std::pair(e.shape.has_value(), "shape"),
+            std::pair(e.offsets.has_value(), "data_offsets")})
         if (!there)
           fail(path_, "'{}' must have dtype, shape and data_offsets, got no {}", e.name, field);
     }
@@ -180,7 +181,7 @@ class HeaderParser : public nlohmann::json_sax<nlohmann::json> {
 
   const std::string& path_;
   Place place_ = Place::start;
-  std::string key_;                // the last one read
+  std::string key_;                     // the last one read
   std::set<std::string> names_, keys_;  // of the file; of the object within it
 };
 
@@ -202,11 +203,13 @@ Range check_entry(const std::string& path, const Entry& e) {
     fail(path, "'{}': dtype must be one of {}, got '{}'", e.name, fmt::join(names, ", "), *e.dtype);
   }
   if (e.offsets->size() != 2)
-    fail(path, "'{}': data_offsets must be begin and end, got {} numbers", e.name, e.offsets->size());
+    fail(path, "'{}': data_offsets must be begin and end, got {} numbers", e.name,
+         e.offsets->size());
   range.begin = (*e.offsets)[0];
   range.end = (*e.offsets)[1];
   if (range.begin > range.end)
-    fail(path, "'{}': data_offsets must not decrease, got {} and {}", e.name, range.begin, range.end);
+    fail(path, "'{}': data_offsets must not decrease, got {} and {}", e.name, range.begin,
+         range.end);
   std::uint64_t bytes = range.format->size;
   for (const auto size : *e.shape) {
     if (size > INT64_MAX || __builtin_mul_overflow(bytes, size, &bytes))
@@ -239,16 +242,17 @@ std::vector<Range> check_layout(const std::string& path, const std::vector<Entry
   std::string_view previous;
   for (const Range* r : order) {
     if (r->begin > covered)
-      fail(path, "tensors must follow one another, got a hole at bytes {} to {} before '{}'", covered,
-           r->begin, r->entry->name);
+      fail(path, "tensors must follow one another, got a hole at bytes {} to {} before '{}'",
+           covered, r->begin, r->entry->name);
     if (r->begin < covered)
-      fail(path, "tensors must not overlap, got '{}' until byte {} and '{}' from {}", previous, covered,
-           r->entry->name, r->begin);
+      fail(path, "tensors must not overlap, got '{}' until byte {} and '{}' from {}", previous,
+           covered, r->entry->name, r->begin);
     covered = r->end;
     previous = r->entry->name;
   }
   if (covered != data_bytes)
-    fail(path, "the data must end with its last tensor at byte {}, got {} bytes", covered, data_bytes);
+    fail(path, "the data must end with its last tensor at byte {}, got {} bytes", covered,
+         data_bytes);
   return ranges;
 }
 
@@ -303,7 +307,8 @@ std::string read_header(const std::string& path, const File& file) {
     fail(path, "the header must have at most {} bytes, got {}; is this a safetensors file?",
          kMaxHeader, length);
   if (length > file.size() - 8)
-    fail(path, "the header must end within the file, got {} bytes in a file of {}; the file is cut off",
+    fail(path,
+         "the header must end within the file, got {} bytes in a file of {}; the file is cut off",
          length, file.size());
   std::string header(length, '\0');
   file.read(header.data(), length, 8);

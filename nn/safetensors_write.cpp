@@ -30,7 +30,8 @@ class Replacement {
       target_ = fs::canonical(target_, ignored);
     struct stat old {};
     const bool exists = stat(target_.c_str(), &old) == 0;
-    if (exists && !S_ISREG(old.st_mode)) ag::fail(path, "must be a regular file, got something else");
+    if (exists && !S_ISREG(old.st_mode))
+      ag::fail(path, "must be a regular file, got something else");
     static std::atomic<unsigned> count{0};
     do {
       temporary_ = target_.parent_path() / fmt::format(".xgrad-{}-{}.tmp", getpid(), count++);
@@ -76,7 +77,8 @@ class Replacement {
   [[noreturn]] void failed(std::string_view what) {
     const std::string reason = std::strerror(errno);
     discard();
-    ag::fail(path_, "the file must be writable, got '{}' on trying to {}; an older one is unchanged",
+    ag::fail(path_,
+             "the file must be writable, got '{}' on trying to {}; an older one is unchanged",
              reason, what);
   }
 
@@ -124,7 +126,8 @@ std::string header_text(const StateDict& tensors, const Metadata& metadata) {
   if (!metadata.empty()) items.push_back("\"__metadata__\":" + nlohmann::json(metadata).dump());
   for (const auto& entry : tensors)
     items.push_back(fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})",
-                                nlohmann::json(entry.name).dump(), format_name(entry.tensor.dtype()),
+                                nlohmann::json(entry.name).dump(),
+                                format_name(entry.tensor.dtype()),
                                 fmt::join(entry.tensor.shape(), ","), begins[&entry],
                                 begins[&entry] + byte_count(entry.tensor)));
   std::string text = fmt::format("{{{}}}", fmt::join(items, ","));

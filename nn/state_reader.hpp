@@ -14,8 +14,8 @@ NamedTensor named_scalar(std::string name, double value);
 NamedTensor named_scalar(std::string name, std::int64_t value);
 NamedTensor named_scalar(std::string name, bool value);
 
-/// Reads the entries of a state dict by name, for `load_state_dict` of anything that is no module. Its
-/// errors begin with `owner`.
+/// Reads the entries of a state dict by name, for `load_state_dict` of anything that is no module.
+/// Its errors begin with `owner`.
 class StateReader {
  public:
   StateReader(std::string owner, const StateDict& state);

@@ -17,9 +17,10 @@ struct AdamWOptions {
   double lr = 1e-3;
   std::pair<double, double> betas = {0.9, 0.999};  ///< decay of the means of g and g², in [0, 1)
   double eps = 1e-8;
-  double weight_decay = 1e-2;  ///< shrinks the parameter by lr * weight_decay, apart from the gradient
-  bool amsgrad = false;        ///< divide by the largest mean of g² so far (Reddi et al. 2018)
-  bool maximize = false;       ///< ascend instead
+  double weight_decay =
+      1e-2;               ///< shrinks the parameter by lr * weight_decay, apart from the gradient
+  bool amsgrad = false;   ///< divide by the largest mean of g² so far (Reddi et al. 2018)
+  bool maximize = false;  ///< ascend instead
 };
 
 /// What `Adam` and `AdamW` share.
@@ -40,13 +41,14 @@ class AdamRule : public GroupedOptimizer<Options> {
 extern template class AdamRule<AdamOptions>;
 extern template class AdamRule<AdamWOptions>;
 
-/// Adam (Kingma & Ba 2015): p ← p - lr m̂ / (√v̂ + eps), with bias-corrected means m̂ and v̂ of g and g².
+/// Adam (Kingma & Ba 2015): p ← p - lr m̂ / (√v̂ + eps), with bias-corrected means m̂ and v̂ of g and
+/// g².
 class Adam : public AdamRule<AdamOptions> {
   using AdamRule::AdamRule;
 };
 
-/// Adam with decoupled weight decay (Loshchilov & Hutter 2019): p ← (1 - lr weight_decay) p, then Adam's
-/// step.
+/// Adam with decoupled weight decay (Loshchilov & Hutter 2019): p ← (1 - lr weight_decay) p, then
+/// Adam's step.
 class AdamW : public AdamRule<AdamWOptions> {
   using AdamRule::AdamRule;
 };

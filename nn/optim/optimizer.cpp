@@ -27,7 +27,8 @@ void Optimizer::add_slots(const ag::TensorList& parameters) {
     if (!ag::is_floating(p.dtype()))
       ag::fail(name_, "parameters must be float32 or float64, got {}", ag::name(p.dtype()));
     if (!p.is_leaf())
-      ag::fail(name_, "parameters must be leaves, got the result of '{}'; pass what it was made from",
+      ag::fail(name_,
+               "parameters must be leaves, got the result of '{}'; pass what it was made from",
                p.op_name());
     auto same = [&](const Slot& slot) { return slot.parameter.is(p); };
     bool twice = std::any_of(group.slots.begin(), group.slots.end(), same);
@@ -135,7 +136,8 @@ void Optimizer::load_state_dict(const StateDict& state) {
     const std::string prefix = option_prefix(g);
     const auto count = static_cast<std::int64_t>(groups_[g].slots.size());
     if (const auto saved = reader.integer(prefix + "params"); saved != count)
-      ag::fail(name_, "group {} must have the {} parameters that were saved, got {}", g, saved, count);
+      ag::fail(name_, "group {} must have the {} parameters that were saved, got {}", g, saved,
+               count);
     Group& group = read.emplace_back();
     if (reader.has(prefix + "initial_lr")) group.initial_lr = reader.number(prefix + "initial_lr");
     for (const auto& old : groups_[g].slots) {

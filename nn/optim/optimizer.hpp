@@ -14,8 +14,8 @@ namespace nn::optim {
 
 namespace ag = autograd;
 
-/// Base of all optimizers. Names, defaults and update rules are PyTorch's. Schedulers refer to their
-/// optimizer, so it is neither copied nor moved.
+/// Base of all optimizers. Names, defaults and update rules are PyTorch's. Schedulers refer to
+/// their optimizer, so it is neither copied nor moved.
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
@@ -39,10 +39,11 @@ class Optimizer {
   void set_initial_lr(double lr, std::size_t group = 0);
 
   /// All that the next step depends on besides parameters and gradients: buffers (which share their
-  /// elements with the optimizer), step counts, options. Names: "state.0.exp_avg", "param_groups.0.lr".
+  /// elements with the optimizer), step counts, options. Names: "state.0.exp_avg",
+  /// "param_groups.0.lr".
   StateDict state_dict() const;
-  /// Takes copies of what `state_dict()` gave, options included. Throws, and changes nothing, if it does
-  /// not fit the parameters.
+  /// Takes copies of what `state_dict()` gave, options included. Throws, and changes nothing, if it
+  /// does not fit the parameters.
   void load_state_dict(const StateDict& state);
 
  protected:
@@ -52,7 +53,8 @@ class Optimizer {
     std::int64_t steps = 0;
     ag::TensorList buffers{};  ///< undefined until first used
 
-    /// The elements of a buffer, which is made like the parameter and filled with `fill` at first use.
+    /// The elements of a buffer, which is made like the parameter and filled with `fill` at first
+    /// use.
     template <class T>
     T* buffer(std::size_t i, double fill = 0) {
       auto& b = buffers[i];
@@ -102,9 +104,9 @@ class OptionVisitor {
   virtual void operator()(std::string_view name, bool& value) = 0;
 };
 
-/// An optimizer whose groups have options of one type, with a member `double lr`. To write an optimizer,
-/// derive from it, define `update`, `visit_options` and `check_options`, and call `add_param_groups` in
-/// the constructor.
+/// An optimizer whose groups have options of one type, with a member `double lr`. To write an
+/// optimizer, derive from it, define `update`, `visit_options` and `check_options`, and call
+/// `add_param_groups` in the constructor.
 template <class Options>
 class GroupedOptimizer : public Optimizer {
  public:

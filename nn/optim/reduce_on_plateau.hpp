@@ -24,8 +24,8 @@ struct ReduceLROnPlateauOptions {
   double eps = 1e-8;                 ///< smaller changes of the learning rate are not made
 };
 
-/// Multiplies the learning rates by `factor` when a metric has stopped improving. It must not outlive its
-/// optimizer.
+/// Multiplies the learning rates by `factor` when a metric has stopped improving. It must not
+/// outlive its optimizer.
 class ReduceLROnPlateau {
  public:
   explicit ReduceLROnPlateau(Optimizer& optimizer, const ReduceLROnPlateauOptions& options = {});

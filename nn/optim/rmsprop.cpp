@@ -24,8 +24,8 @@ void RMSprop::update(const RMSpropOptions& o, Slot& slot, const ag::Tensor& grad
                                        .weight_decay = static_cast<T>(o.weight_decay),
                                        .momentum = static_cast<T>(o.momentum),
                                        .sign = static_cast<T>(o.maximize ? -1 : 1)};
-    kernels::updates(T{}).rmsprop(slot.parameter.mutable_data<T>(), gradient.data<T>(), square, mean,
-                                  buffer, gradient.numel(), step);
+    kernels::updates(T{}).rmsprop(slot.parameter.mutable_data<T>(), gradient.data<T>(), square,
+                                  mean, buffer, gradient.numel(), step);
   });
 }
 

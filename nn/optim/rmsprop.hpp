@@ -14,7 +14,8 @@ struct RMSpropOptions {
   bool maximize = false;  ///< ascend instead
 };
 
-/// RMSprop (Hinton's lectures; centered: Graves 2013): p ← p - lr g / (√v + eps), v the running mean of g².
+/// RMSprop (Hinton's lectures; centered: Graves 2013): p ← p - lr g / (√v + eps), v the running
+/// mean of g².
 class RMSprop : public GroupedOptimizer<RMSpropOptions> {
  public:
   explicit RMSprop(const ag::TensorList& params, const RMSpropOptions& options = {});

@@ -22,7 +22,8 @@ void check_start_factor(std::string_view name, double value) {
     ag::fail(name, "start_factor must be above 0 and at most 1, got {}", value);
 }
 
-void check_same_optimizer(std::string_view name, const Optimizer& optimizer, const Scheduler& other) {
+void check_same_optimizer(std::string_view name, const Optimizer& optimizer,
+                          const Scheduler& other) {
   if (&other.optimizer() != &optimizer)
     ag::fail(name, "all schedulers must have the same optimizer, got one of another");
 }
@@ -56,7 +57,6 @@ void Scheduler::load_state_dict(const StateDict& state) {
   reader.finish();
   epoch_ = epoch;
   for (std::size_t i = 0; i < base_lrs.size(); ++i) optimizer_.set_initial_lr(base_lrs[i], i);
-  apply();
 }
 
 StepLR::StepLR(Optimizer& optimizer, const StepLROptions& options)
@@ -106,7 +106,8 @@ LinearLR::LinearLR(Optimizer& optimizer, const LinearLROptions& options)
   check_start_factor(name(), o_.start_factor);
   if (!(o_.end_factor >= 0 && o_.end_factor <= 1))
     ag::fail(name(), "end_factor must be at least 0 and at most 1, got {}", o_.end_factor);
-  if (o_.total_iters < 1) ag::fail(name(), "total_iters must be at least 1, got {}", o_.total_iters);
+  if (o_.total_iters < 1)
+    ag::fail(name(), "total_iters must be at least 1, got {}", o_.total_iters);
   apply();
 }
 
@@ -120,8 +121,8 @@ LambdaLR::LambdaLR(Optimizer& optimizer, Factor factor)
 LambdaLR::LambdaLR(Optimizer& optimizer, std::vector<Factor> factors)
     : Scheduler("LambdaLR", optimizer), factors_(std::move(factors)) {
   if (factors_.size() != optimizer.group_count())
-    ag::fail(name(), "needs one function for each of the {} groups, got {}", optimizer.group_count(),
-             factors_.size());
+    ag::fail(name(), "needs one function for each of the {} groups, got {}",
+             optimizer.group_count(), factors_.size());
   for (const auto& f : factors_)
     if (!f) ag::fail(name(), "needs functions to call, got an empty one");
   apply();

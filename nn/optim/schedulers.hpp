@@ -9,9 +9,9 @@
 
 namespace nn::optim {
 
-/// Base of schedules that depend on a count of steps (epochs or batches, as the caller steps them) alone.
-/// Making one sets the learning rate of step 0. It must not outlive its optimizer. Combine schedules with
-/// `SequentialLR` or `LinearWarmup`, not by stepping two of them.
+/// Base of schedules that depend on a count of steps (epochs or batches, as the caller steps them)
+/// alone. Making one sets the learning rate of step 0. It must not outlive its optimizer. Combine
+/// schedules with `SequentialLR` or `LinearWarmup`, not by stepping two of them.
 class Scheduler {
  public:
   virtual ~Scheduler() = default;
@@ -27,7 +27,8 @@ class Scheduler {
   const Optimizer& optimizer() const noexcept { return optimizer_; }
 
   StateDict state_dict() const;
-  /// Continues from what `state_dict()` gave and sets the learning rates.
+  /// Continues from what `state_dict()` gave. The present learning rates are the optimizer's to
+  /// restore.
   void load_state_dict(const StateDict& state);
 
  protected:
@@ -87,7 +88,8 @@ struct CosineAnnealingLROptions {
   std::int64_t T_max;  ///< steps from base to eta_min; after them the rate climbs again
   double eta_min = 0;
 };
-/// eta_min + (base - eta_min)(1 + cos(π t / T_max)) / 2 (Loshchilov & Hutter 2017, without restarts)
+/// eta_min + (base - eta_min)(1 + cos(π t / T_max)) / 2 (Loshchilov & Hutter 2017, without
+/// restarts)
 class CosineAnnealingLR : public Scheduler {
  public:
   CosineAnnealingLR(Optimizer& optimizer, const CosineAnnealingLROptions& options);
@@ -124,8 +126,8 @@ class LambdaLR : public Scheduler {
   std::vector<Factor> factors_;
 };
 
-/// Schedules one after the other: from each milestone on the next one runs, from its own step 0. Step only
-/// this one; the others must live as long.
+/// Schedules one after the other: from each milestone on the next one runs, from its own step 0.
+/// Step only this one; the others must live as long.
 class SequentialLR : public Scheduler {
  public:
   SequentialLR(Optimizer& optimizer, std::vector<const Scheduler*> schedulers,
@@ -141,8 +143,8 @@ struct LinearWarmupOptions {
   std::int64_t steps;             ///< from the first step at start_factor to the full rate
   double start_factor = 1.0 / 3;  ///< in (0, 1]
 };
-/// The rate climbs linearly to base in `steps` steps; then `then` runs from its own step 0, or the rate
-/// stays. Step only this one; `then` must live as long.
+/// The rate climbs linearly to base in `steps` steps; then `then` runs from its own step 0, or the
+/// rate stays. Step only this one; `then` must live as long.
 class LinearWarmup : public Scheduler {
  public:
   LinearWarmup(Optimizer& optimizer, const LinearWarmupOptions& options);

@@ -41,7 +41,8 @@ void SGD::check_options(const SGDOptions& o) const {
   check_not_negative("momentum", o.momentum);
   check_not_negative("weight_decay", o.weight_decay);
   if (o.nesterov && (!(o.momentum > 0) || o.dampening != 0))
-    ag::fail(name(), "nesterov needs momentum > 0 and dampening 0, got momentum {} and dampening {}",
+    ag::fail(name(),
+             "nesterov needs momentum > 0 and dampening 0, got momentum {} and dampening {}",
              o.momentum, o.dampening);
 }
 

@@ -1,5 +1,5 @@
-#include "autograd/cpu.hpp"
 #include "nn/optim/isa/updates.hpp"
+#include "autograd/cpu.hpp"
 
 namespace nn::optim::kernels {
 namespace {
@@ -8,12 +8,15 @@ const Table& active() {
   static const Table& table = []() -> const Table& {
     switch (autograd::simd_level()) {
 #if defined(XGRAD_HAVE_AVX512)
-      case autograd::SimdLevel::avx512: return avx512::table();
+      case autograd::SimdLevel::avx512:
+        return avx512::table();
 #endif
 #if defined(XGRAD_HAVE_AVX2)
-      case autograd::SimdLevel::avx2: return avx2::table();
+      case autograd::SimdLevel::avx2:
+        return avx2::table();
 #endif
-      default: return baseline::table();
+      default:
+        return baseline::table();
     }
   }();
   return table;

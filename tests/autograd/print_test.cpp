@@ -13,8 +13,8 @@
 namespace ag = autograd;
 
 namespace {
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr double inf = std::numeric_limits<double>::infinity();
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInf = std::numeric_limits<double>::infinity();
 }  // namespace
 
 TEST_CASE("numbers print with NumPy's choice of digits") {
@@ -22,14 +22,14 @@ TEST_CASE("numbers print with NumPy's choice of digits") {
   CHECK(ag::to_string(ag::tensor({0.5, 1.0, -2.25})) == "[ 0.5 ,  1.  , -2.25]");
   CHECK(ag::to_string(ag::tensor({0.1 + 0.2, 1.0 / 3})) == "[0.3       , 0.33333333]");
   CHECK(ag::to_string(ag::tensor({1e-10, 1.0})) == "[1.e-10, 1.e+00]");
-  CHECK(ag::to_string(ag::tensor({1e100, 1.0, nan})) == "[1.e+100, 1.e+000,     nan]");
+  CHECK(ag::to_string(ag::tensor({1e100, 1.0, kNaN})) == "[1.e+100, 1.e+000,     nan]");
   CHECK(ag::to_string(ag::tensor({1e-5, 2.5, 3.0})) == "[1.0e-05, 2.5e+00, 3.0e+00]");
   CHECK(ag::to_string(ag::tensor({0.1 + 0.2, 1e9})) == "[3.e-01, 1.e+09]");
   CHECK(ag::to_string(ag::tensor({1.0 / 3, 1e9})) == "[3.33333333e-01, 1.00000000e+09]");
-  CHECK(ag::to_string(ag::tensor({nan, 1.0, -inf})) == "[ nan,   1., -inf]");
-  CHECK(ag::to_string(ag::tensor({nan, -nan})) == "[nan, nan]");
-  CHECK(ag::to_string(ag::tensor({1.5, -2.25, inf})) == "[ 1.5 , -2.25,   inf]");
-  CHECK(ag::to_string(ag::tensor({-1.23456789e-7, inf})) == "[-1.23456789e-07,             inf]");
+  CHECK(ag::to_string(ag::tensor({kNaN, 1.0, -kInf})) == "[ nan,   1., -inf]");
+  CHECK(ag::to_string(ag::tensor({kNaN, -kNaN})) == "[nan, nan]");
+  CHECK(ag::to_string(ag::tensor({1.5, -2.25, kInf})) == "[ 1.5 , -2.25,   inf]");
+  CHECK(ag::to_string(ag::tensor({-1.23456789e-7, kInf})) == "[-1.23456789e-07,             inf]");
   CHECK(ag::to_string(ag::tensor({1e-300, 5e-324})) == "[1.e-300, 5.e-324]");
   CHECK(ag::to_string(ag::tensor({0.0, -0.0})) == "[ 0., -0.]");
   CHECK(ag::to_string(ag::tensor({1e5, 0.001})) == "[1.e+05, 1.e-03]");
@@ -48,7 +48,7 @@ TEST_CASE("a 0-d tensor prints as the bare number") {
   CHECK(ag::to_string(ag::tensor(1e16)) == "1.e+16");
   CHECK(ag::to_string(ag::tensor(-7)) == "-7");
   CHECK(ag::to_string(ag::tensor(true)) == "True");
-  CHECK(ag::to_string(ag::tensor(nan)) == "nan");
+  CHECK(ag::to_string(ag::tensor(kNaN)) == "nan");
 }
 
 TEST_CASE("tensors print as nested rows that wrap at the width of a line") {
@@ -133,7 +133,7 @@ TEST_CASE("a format applies to every element and columns stay aligned") {
   CHECK(fmt::format("{:.1f}", ag::tensor({-1.0, 10.25})) == "[-1.0, 10.2]");
   CHECK(fmt::format("{:.2e}", ag::tensor(12345.0f)) == "1.23e+04");
   CHECK(fmt::format("{:d}", ag::tensor({5, 10})) == "[ 5, 10]");
-  CHECK(fmt::format("{:.1f}", ag::tensor({-nan, 0.5})) == "[nan, 0.5]");
+  CHECK(fmt::format("{:.1f}", ag::tensor({-kNaN, 0.5})) == "[nan, 0.5]");
   CHECK(fmt::format("{}", ag::tensor({0.5})) == "[0.5]");
   CHECK_THROWS_WITH(
       ag::to_string(ag::tensor({1}), ".3f"),

@@ -4,8 +4,8 @@
 #define XGRAD_ISA baseline
 #endif
 
-// The loops are plain, so that the compiler vectorises them, and it hoists the tests that do not depend
-// on the element.
+// The loops are plain, so that the compiler vectorises them, and it hoists the tests that do not
+// depend on the element.
 namespace nn::optim::kernels::XGRAD_ISA {
 namespace {
 

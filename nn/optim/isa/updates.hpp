@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-/// One step of each update rule over the elements of a parameter, in one pass. Included by code that is
-/// compiled for several instruction sets: plain data only, no inline functions.
+/// One step of each update rule over the elements of a parameter, in one pass. Included by code
+/// that is compiled for several instruction sets: plain data only, no inline functions.
 namespace nn::optim::kernels {
 
 // `sign` is -1 to maximise. Buffers that a rule does not use are null.

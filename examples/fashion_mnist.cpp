@@ -1,0 +1,107 @@
+// Trains a classifier of images in IDX files (Fashion-MNIST, MNIST, your own), tests and saves it.
+// Ctrl-C stops it after the step at hand; with --resume it goes on and ends with the same bits.
+#include <CLI/CLI.hpp>
+#include <autograd/autograd.hpp>
+#include <nn/nn.hpp>
+
+#include <cmath>
+#include <csignal>
+
+namespace ag = autograd;
+
+struct Settings {
+  std::string data = "/usr/share/datasets/fashion-mnist", save = "fashion_mnist.safetensors";
+  std::string schedule = "cosine", resume;
+  std::int64_t epochs = 10, batch = 64, patience = 0;
+  std::uint64_t seed = 1;
+  double lr = 1e-3;
+  int threads = 1;
+};
+
+volatile std::sig_atomic_t interrupted = 0;
+
+int train(const Settings& s) {
+  ag::manual_seed(s.seed);
+  ag::set_num_threads(s.threads);
+  const auto [images, test] = nn::data::load_mnist(s.data);
+  const auto [training, validation] = nn::data::split(images, {0.9, 0.1}, s.seed);
+  nn::data::DataLoader loader(training, {.batch_size = s.batch, .shuffle = true, .seed = s.seed});
+  const std::int64_t steps = loader.size();
+  const std::int64_t pixels = test.images.numel() / test.images.size(0);
+  const std::int64_t classes = ag::max(images.labels).item<std::int64_t>() + 1;
+  nn::Sequential model{nn::Flatten(), nn::MLP(pixels, {256, 128}, classes)};
+  fmt::print("{} images to train, {} to validate, {} to test\n{}\n", training.size(),
+             validation.size(), test.images.size(0), model);
+  nn::optim::AdamW optimizer(model.parameters(), {.lr = s.lr});
+  nn::optim::CosineAnnealingLR cosine(optimizer, {.T_max = s.epochs * steps});
+  nn::optim::StepLR step(optimizer, {.step_size = (s.epochs * steps + 2) / 3});
+  auto& scheduler = s.schedule == "cosine" ? static_cast<nn::optim::Scheduler&>(cosine) : step;
+
+  const std::string file = s.save + ".checkpoint";
+  nn::Checkpoint run{{"model", model}, {"optimizer", optimizer}, {"scheduler", scheduler}};
+  run.numbers = {{"best", INFINITY}, {"waited", 0}};
+  if (!s.resume.empty()) run.load(s.resume);
+  double &best = run.numbers["best"], &waited = run.numbers["waited"];
+
+  while (run.epoch < s.epochs && (s.patience == 0 || waited < double(s.patience))) {
+    nn::Progress bar(fmt::format("epoch {}/{}", run.epoch + 1, s.epochs), steps, run.step);
+    loader.set_epoch(run.epoch, run.step);
+    model.train();
+    for (const auto& [x, y] : loader) {
+      optimizer.zero_grad();
+      const ag::Tensor loss = nn::cross_entropy(model(x), y);
+      loss.backward();
+      optimizer.step();
+      scheduler.step();
+      bar.step(y.numel(), loss.item());
+      ++run.step;
+      if (!interrupted) continue;
+      run.save(file);
+      fmt::print("\nstopped; to go on, run it with the same options and --resume {}\n", file);
+      return 130;
+    }
+    model.eval();
+    const ag::NoGrad no_grad;
+    const ag::Tensor logits = model(validation.x);
+    const double loss = nn::cross_entropy(logits, validation.y).item();
+    fmt::print("  validated: {:.4f}, accuracy {:.4f}\n", loss, nn::accuracy(logits, validation.y));
+    waited = loss < best ? 0 : waited + 1;
+    best = std::min(best, loss);
+    run.step = 0, ++run.epoch;
+    run.save(file);
+  }
+
+  model.eval();
+  const ag::NoGrad no_grad;
+  const ag::Tensor confusion = nn::confusion_matrix(model(test.images), test.labels);
+  const auto report = nn::classification_report(confusion);
+  std::vector<std::string> names;
+  if (s.data.find("fashion") != s.data.npos)
+    names = {"top",    "trouser", "pullover", "dress", "coat",
+             "sandal", "shirt",   "sneaker",  "bag",   "boot"};
+  fmt::print("\n{}\nconfusion (row: label, column: prediction)\n{}\ntest accuracy {:.4f}\n",
+             report.str(names), confusion, report.accuracy);
+  nn::save(model, s.save);
+  return fmt::print("saved {}\n", s.save), 0;
+}
+
+int main(int argc, char** argv) try {
+  Settings s;
+  CLI::App app("Trains an MLP on images in IDX files.");
+  app.option_defaults()->always_capture_default();
+  app.add_option("--data", s.data, "directory of {train,t10k}-{images,labels}-…-ubyte[.gz]");
+  app.add_option("--epochs", s.epochs, "passes over the images")->check(CLI::PositiveNumber);
+  app.add_option("--batch-size", s.batch, "images per step")->check(CLI::PositiveNumber);
+  app.add_option("--lr", s.lr, "first learning rate")->check(CLI::PositiveNumber);
+  app.add_option("--schedule", s.schedule, "of the rate")->check(CLI::IsMember({"cosine", "step"}));
+  app.add_option("--patience", s.patience, "epochs to wait for a better validation loss; 0: all");
+  app.add_option("--seed", s.seed, "of weights, split and order");
+  app.add_option("--threads", s.threads, "for matrix products")->check(CLI::PositiveNumber);
+  app.add_option("--save", s.save, "file for the model; a checkpoint is kept beside it");
+  app.add_option("--resume", s.resume, "checkpoint of an interrupted run with the same options");
+  CLI11_PARSE(app, argc, argv);
+  std::signal(SIGINT, [](int) { interrupted = 1; });
+  return train(s);
+} catch (const std::exception& e) {
+  return fmt::print(stderr, "{}\n", e.what()), 1;
+}

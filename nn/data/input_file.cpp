@@ -1,0 +1,138 @@
+#include "nn/data/input_file.hpp"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "autograd/errors.hpp"
+
+namespace nn::data {
+
+using autograd::fail;
+
+class InputFile::Source {
+ public:
+  explicit Source(const std::string& path) : path_(path), buffer_(std::size_t{64} << 10) {
+    std::error_code ignored;
+    if (std::filesystem::is_directory(path, ignored)) fail(path, "must be a file, got a directory");
+    file_.reset(std::fopen(path.c_str(), "rb"));
+    if (!file_) fail(path, "must be a readable file, got: {}", std::strerror(errno));
+    refill();
+    packed_ = size_ >= 2 && buffer_[0] == 0x1f && buffer_[1] == 0x8b;
+    // 16 + 15: a gzip wrapper, the largest window.
+    if (packed_ && inflateInit2(&stream_, 16 + MAX_WBITS) != Z_OK) throw std::bad_alloc();
+  }
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+  ~Source() {
+    if (packed_) inflateEnd(&stream_);
+  }
+
+  std::size_t read(std::uint8_t* out, std::size_t n) {
+    std::size_t got = 0;
+    while (got < n) {
+      const std::size_t more = packed_ ? unpack(out + got, n - got) : copy(out + got, n - got);
+      if (more == 0) break;
+      got += more;
+    }
+    return got;
+  }
+
+ private:
+  struct Close {
+    void operator()(std::FILE* f) const { std::fclose(f); }
+  };
+
+  // False at the end of the file.
+  bool refill() {
+    size_ = std::fread(buffer_.data(), 1, buffer_.size(), file_.get());
+    if (std::ferror(file_.get())) fail(path_, "must be readable, got: {}", std::strerror(errno));
+    at_ = 0;
+    consumed_ += size_;
+    return size_ > 0;
+  }
+
+  std::size_t copy(std::uint8_t* out, std::size_t n) {
+    if (at_ == size_ && !refill()) return 0;
+    n = std::min(n, size_ - at_);
+    std::memcpy(out, buffer_.data() + at_, n);
+    at_ += n;
+    return n;
+  }
+
+  // Some bytes, or 0 at the end of the last member.
+  std::size_t unpack(std::uint8_t* out, std::size_t n) {
+    n = std::min<std::size_t>(n, std::size_t{1} << 30);  // zlib counts in 32 bits
+    stream_.next_out = out;
+    stream_.avail_out = static_cast<uInt>(n);
+    while (stream_.avail_out == n) {
+      if (at_ == size_ && !refill()) {
+        if (!member_ended_)
+          fail(path_, "gzip data must be complete, got the end of the file after {} bytes",
+               consumed_);
+        return 0;
+      }
+      if (member_ended_) next_member();
+      stream_.next_in = buffer_.data() + at_;
+      stream_.avail_in = static_cast<uInt>(size_ - at_);
+      const int status = inflate(&stream_, Z_NO_FLUSH);
+      at_ = size_ - stream_.avail_in;
+      member_ended_ = status == Z_STREAM_END;
+      if (status == Z_MEM_ERROR) throw std::bad_alloc();
+      if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR)
+        fail(path_, "gzip data must be intact, got \"{}\" at byte {}",
+             stream_.msg ? stream_.msg : "a preset dictionary", offset());
+    }
+    return n - stream_.avail_out;
+  }
+
+  // RFC 1952 allows several members, one after the other.
+  void next_member() {
+    if (buffer_[at_] != 0x1f)
+      fail(path_, "gzip data must be followed by the end of the file, got more bytes at byte {}",
+           offset());
+    inflateReset(&stream_);
+    member_ended_ = false;
+  }
+
+  std::size_t offset() const { return consumed_ - size_ + at_; }
+
+  std::string path_;
+  std::unique_ptr<std::FILE, Close> file_;
+  std::vector<std::uint8_t> buffer_;
+  std::size_t at_ = 0, size_ = 0;  // what is left of the buffer
+  std::size_t consumed_ = 0;       // bytes read from the file
+  bool packed_ = false, member_ended_ = false;
+  z_stream stream_{};
+};
+
+InputFile::InputFile(std::string path)
+    : path_(std::move(path)), source_(std::make_unique<Source>(path_)) {}
+InputFile::InputFile(InputFile&&) noexcept = default;
+InputFile& InputFile::operator=(InputFile&&) noexcept = default;
+InputFile::~InputFile() = default;
+
+std::size_t InputFile::read(void* out, std::size_t n) {
+  return source_->read(static_cast<std::uint8_t*>(out), n);
+}
+
+std::string InputFile::read_all() {
+  std::string text;
+  std::size_t size = 0;
+  do {
+    text.resize(std::max<std::size_t>(std::size_t{64} << 10, 2 * size));
+    size += read(text.data() + size, text.size() - size);
+  } while (size == text.size());
+  text.resize(size);
+  return text;
+}
+
+}  // namespace nn::data
