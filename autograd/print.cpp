@@ -85,8 +85,12 @@ std::vector<std::string> float_words(const std::vector<T>& values) {
       words.push_back(fmt::format("{}", unsigned_nan(values[i])));
       continue;
     }
-    f.resize(fraction, scientific ? '0' : ' ');
-    if (scientific) e.insert(2, exponent - e.size(), '0');
+    if (scientific) {
+      // True digits, not zeros, up to the length of the longest.
+      parts[i] = split(digits(values[i], format, static_cast<int>(fraction)));
+      e.insert(2, exponent - e.size(), '0');
+    }
+    f.resize(fraction, ' ');
     words.push_back(w + '.' + f + e);
   }
   return words;

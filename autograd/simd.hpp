@@ -88,8 +88,18 @@ struct Vec {
   friend Vec cos(Vec x) { return xsimd::cos(x.b); }
   friend Vec tanh(Vec x) { return xsimd::tanh(x.b); }
   friend Vec erf(Vec x) { return xsimd::erf(x.b); }
-  // xsimd's 0 to the power 0 is 0.
-  friend Vec pow(Vec x, Vec y) { return where(y == Vec(0), Vec(1), Vec(xsimd::pow(x.b, y.b))); }
+  // xsimd's is right for positive finite bases and finite powers. The rest is as in IEEE 754.
+  friend Vec pow(Vec x, Vec y) {
+    const Vec base = abs(x), half = Vec(0.5) * y, infinity(__builtin_inf());
+    const Mask whole = y == trunc(y), odd = whole && half != trunc(half);
+    Vec r = xsimd::pow(base.b, y.b);
+    r = where(base == Vec(0), where(y < Vec(0), infinity, where(y > Vec(0), Vec(0), y)), r);
+    r = where(base == Vec(1) && y == y, Vec(1), r);
+    r = where(odd, Vec(r.b ^ xsimd::bitofsign(x.b)), r);
+    r = where(x < Vec(0) && !whole && base != infinity, Vec(__builtin_nan("")), r);
+    return where(y == Vec(0) || x == Vec(1), Vec(1), r);
+  }
+  friend Vec trunc(Vec x) { return xsimd::trunc(x.b); }
   friend Vec fma(Vec x, Vec y, Vec z) { return xsimd::fma(x.b, y.b, z.b); }
 
   Batch b;

@@ -2,22 +2,19 @@
 // Ctrl-C stops it after the step at hand; with --resume it goes on and ends with the same bits.
 #include <CLI/CLI.hpp>
 #include <autograd/autograd.hpp>
-#include <nn/nn.hpp>
-
 #include <cmath>
 #include <csignal>
+#include <nn/nn.hpp>
 
 namespace ag = autograd;
 
 struct Settings {
   std::string data = "/usr/share/datasets/fashion-mnist", save = "fashion_mnist.safetensors";
   std::string schedule = "cosine", resume;
-  std::int64_t epochs = 10, batch = 64, patience = 0;
+  std::int64_t epochs = 10, batch = 64, patience = 0, threads = 1;
   std::uint64_t seed = 1;
   double lr = 1e-3;
-  int threads = 1;
 };
-
 volatile std::sig_atomic_t interrupted = 0;
 
 int train(const Settings& s) {
@@ -30,8 +27,7 @@ int train(const Settings& s) {
   const std::int64_t pixels = test.images.numel() / test.images.size(0);
   const std::int64_t classes = ag::max(images.labels).item<std::int64_t>() + 1;
   nn::Sequential model{nn::Flatten(), nn::MLP(pixels, {256, 128}, classes)};
-  fmt::print("{} images to train, {} to validate, {} to test\n{}\n", training.size(),
-             validation.size(), test.images.size(0), model);
+  fmt::print("{} images to train, {} to validate\n{}\n", training.size(), validation.size(), model);
   nn::optim::AdamW optimizer(model.parameters(), {.lr = s.lr});
   nn::optim::CosineAnnealingLR cosine(optimizer, {.T_max = s.epochs * steps});
   nn::optim::StepLR step(optimizer, {.step_size = (s.epochs * steps + 2) / 3});
@@ -42,7 +38,6 @@ int train(const Settings& s) {
   run.numbers = {{"best", INFINITY}, {"waited", 0}};
   if (!s.resume.empty()) run.load(s.resume);
   double &best = run.numbers["best"], &waited = run.numbers["waited"];
-
   while (run.epoch < s.epochs && (s.patience == 0 || waited < double(s.patience))) {
     nn::Progress bar(fmt::format("epoch {}/{}", run.epoch + 1, s.epochs), steps, run.step);
     loader.set_epoch(run.epoch, run.step);
@@ -57,8 +52,7 @@ int train(const Settings& s) {
       ++run.step;
       if (!interrupted) continue;
       run.save(file);
-      fmt::print("\nstopped; to go on, run it with the same options and --resume {}\n", file);
-      return 130;
+      return fmt::print("\nstopped; go on with the same options and --resume {}\n", file), 130;
     }
     model.eval();
     const ag::NoGrad no_grad;
@@ -77,8 +71,7 @@ int train(const Settings& s) {
   const auto report = nn::classification_report(confusion);
   std::vector<std::string> names;
   if (s.data.find("fashion") != s.data.npos)
-    names = {"top",    "trouser", "pullover", "dress", "coat",
-             "sandal", "shirt",   "sneaker",  "bag",   "boot"};
+    names = {"top", "trouser", "jumper", "dress", "coat", "sandal", "shirt", "shoe", "bag", "boot"};
   fmt::print("\n{}\nconfusion (row: label, column: prediction)\n{}\ntest accuracy {:.4f}\n",
              report.str(names), confusion, report.accuracy);
   nn::save(model, s.save);
@@ -89,14 +82,14 @@ int main(int argc, char** argv) try {
   Settings s;
   CLI::App app("Trains an MLP on images in IDX files.");
   app.option_defaults()->always_capture_default();
-  app.add_option("--data", s.data, "directory of {train,t10k}-{images,labels}-…-ubyte[.gz]");
-  app.add_option("--epochs", s.epochs, "passes over the images")->check(CLI::PositiveNumber);
-  app.add_option("--batch-size", s.batch, "images per step")->check(CLI::PositiveNumber);
-  app.add_option("--lr", s.lr, "first learning rate")->check(CLI::PositiveNumber);
+  app.add_option("--data", s.data, "directory of {train,t10k}-{images,labels}-..-ubyte[.gz]");
+  app.add_option("--epochs", s.epochs, "passes over the images")->check(CLI::Range(1, 1 << 30));
+  app.add_option("--batch-size", s.batch, "images per step")->check(CLI::Range(1, 1 << 30));
+  app.add_option("--lr", s.lr, "first learning rate")->check(CLI::Range(1e-9, 1e3));
   app.add_option("--schedule", s.schedule, "of the rate")->check(CLI::IsMember({"cosine", "step"}));
-  app.add_option("--patience", s.patience, "epochs to wait for a better validation loss; 0: all");
+  app.add_option("--patience", s.patience, "epochs without a better loss that end it; 0: none");
   app.add_option("--seed", s.seed, "of weights, split and order");
-  app.add_option("--threads", s.threads, "for matrix products")->check(CLI::PositiveNumber);
+  app.add_option("--threads", s.threads, "for matrix products")->check(CLI::Range(1, 1 << 30));
   app.add_option("--save", s.save, "file for the model; a checkpoint is kept beside it");
   app.add_option("--resume", s.resume, "checkpoint of an interrupted run with the same options");
   CLI11_PARSE(app, argc, argv);

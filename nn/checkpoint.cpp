@@ -105,7 +105,7 @@ void Checkpoint::load(const std::string& path) {
   std::vector<StateDict> before;
   std::size_t touched = 0;
   try {
-    StateReader reader("position", tensors);
+    StateReader reader("Checkpoint", tensors);
     const auto saved_epoch = reader.integer("epoch"), saved_step = reader.integer("step");
     std::map<std::string, double> saved_numbers;
     for (const auto& [name, tensor] : entries_of(kNumber, tensors))

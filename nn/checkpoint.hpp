@@ -25,10 +25,13 @@ concept Stateful = requires(T& t, const StateDict& state) {
 /// that was never interrupted:
 ///
 ///     nn::Checkpoint checkpoint{{"model", model}, {"optimizer", optimizer}, {"scheduler",
-///     scheduler}}; if (resume) checkpoint.load("run.safetensors"); for (; checkpoint.epoch <
-///     epochs; checkpoint.save("run.safetensors")) {
-///       …
+///     scheduler}}; if (resume) checkpoint.load("run.safetensors"); while (checkpoint.epoch <
+///     epochs) {
+///       loader.set_epoch(checkpoint.epoch);
+///       for (const auto& [x, y] : loader) ...
+///       scheduler.step();
 ///       ++checkpoint.epoch;
+///       checkpoint.save("run.safetensors");
 ///     }
 ///
 /// The default generator of the calling thread is always part of it.

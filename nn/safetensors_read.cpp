@@ -315,6 +315,9 @@ std::string read_header(const std::string& path, const File& file) {
   if (header.empty() || header[0] != '{')
     fail(path, "the header must begin with '{{', got {}; is this a safetensors file?",
          header.empty() ? "nothing" : "another byte");
+  // The parser would take a zero byte for the end of the text.
+  if (const auto zero = header.find('\0'); zero != header.npos)
+    fail(path, "the header must be valid JSON, got an error at its byte {}", zero + 1);
   try {
     (void)nlohmann::json(header).dump();  // the check of UTF-8
   } catch (const nlohmann::json::type_error&) {

@@ -7,3 +7,4 @@
 #include "nn/data/idx.hpp"
 #include "nn/data/input_file.hpp"
 #include "nn/data/standardizer.hpp"
+#include "nn/data/table.hpp"

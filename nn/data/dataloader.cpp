@@ -1,6 +1,7 @@
 #include "nn/data/dataloader.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "autograd/tape.hpp"
+#include "nn/state_reader.hpp"
 
 namespace nn::data {
 namespace {
@@ -172,12 +174,36 @@ void DataLoader::set_epoch(std::int64_t epoch, std::int64_t first) {
     ag::fail("set_epoch", "the first batch must be in [0, {}], got {}", size(), first);
   epoch_ = epoch;
   batch_ = first;
-  fresh_ = true;
+  begun_ = false;
+}
+
+StateDict DataLoader::state_dict() const {
+  return {named_scalar("epoch", epoch_),
+          named_scalar("batch", batch_),
+          named_scalar("rows", data_.size()),
+          named_scalar("batch_size", options_.batch_size),
+          named_scalar("shuffle", options_.shuffle),
+          named_scalar("seed", std::bit_cast<std::int64_t>(options_.seed))};
+}
+
+void DataLoader::load_state_dict(const StateDict& state) {
+  StateReader reader("DataLoader", state);
+  const auto check = [](const char* what, auto saved, auto own) {
+    if (saved != own)
+      ag::fail("DataLoader", "{} must be {} as in the saved run, got {}", what, saved, own);
+  };
+  check("the number of rows", reader.integer("rows"), data_.size());
+  check("batch_size", reader.integer("batch_size"), options_.batch_size);
+  check("shuffle", reader.flag("shuffle"), options_.shuffle);
+  check("seed", std::bit_cast<std::uint64_t>(reader.integer("seed")), options_.seed);
+  const std::int64_t epoch = reader.integer("epoch"), first = reader.integer("batch");
+  reader.finish();
+  set_epoch(epoch, first);
 }
 
 DataLoader::Iterator DataLoader::begin() {
-  if (!fresh_) set_epoch(epoch_ + 1);
-  fresh_ = false;
+  if (begun_) set_epoch(epoch_ + 1);
+  begun_ = true;
   return Iterator(*this);
 }
 
@@ -198,6 +224,8 @@ DataLoader::Iterator& DataLoader::Iterator::operator++() {
   if (batch) {
     ++loader_->batch_;
     epoch_ = std::move(epoch);
+  } else {
+    loader_->set_epoch(loader_->epoch_ + 1);
   }
   return *this;
 }

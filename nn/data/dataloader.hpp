@@ -8,6 +8,7 @@
 
 #include "autograd/random.hpp"
 #include "nn/data/dataset.hpp"
+#include "nn/state_dict.hpp"
 
 namespace nn::data {
 
@@ -44,13 +45,18 @@ class DataLoader {
   const TensorDataset& dataset() const { return data_; }
   const DataLoaderOptions& options() const { return options_; }
 
-  /// The epoch of the latest loop, or, before it, of the first one. Counted from 0.
+  /// The epoch, counted from 0, of the loop that runs or was left early; otherwise of the next
+  /// loop.
   std::int64_t epoch() const { return epoch_; }
-  /// The number of batches of that epoch handed out so far. `set_epoch(epoch(), batch())` in a
-  /// later run goes on after them.
+  /// The number of batches of that epoch handed out so far.
   std::int64_t batch() const { return batch_; }
-  /// Makes the next loop the rest of `epoch` from batch `first`, in [0, size()], on.
+  /// Makes the next loop the rest of `epoch` from batch `first` on, in [0, size()]. A run resumed
+  /// with `set_epoch(epoch, batch)` sees the batches that the first one would have seen.
   void set_epoch(std::int64_t epoch, std::int64_t first = 0);
+  /// The position, for a checkpoint; loading it does `set_epoch`, and throws unless rows, batch
+  /// size, shuffling and seed are those of the saved run.
+  StateDict state_dict() const;
+  void load_state_dict(const StateDict& state);
 
   /// Starts an epoch. The loader must outlive its loop and stay where it is.
   Iterator begin();
@@ -60,7 +66,7 @@ class DataLoader {
   TensorDataset data_;
   DataLoaderOptions options_;
   std::int64_t epoch_ = 0, batch_ = 0;
-  bool fresh_ = true;  // the epoch has not been looped over
+  bool begun_ = false;  // a loop over this epoch has begun
 };
 
 /// Where a loop over a loader stands. Destroying it ends the background thread.

@@ -78,6 +78,26 @@ TEST_CASE("powers at zero and of negative bases") {
   CHECK(slope([](auto& x) { return ag::pow(0, x); }, {2}) == V{0});
 }
 
+TEST_CASE("special values of powers are those of IEEE 754") {
+  const V special{0.0, -0.0, 1, -1, 0.5, -0.5, 2, -2, 3, -3, 1e10, -1e10, kInf, -kInf, kNan};
+  for (const ag::DType dtype : {ag::float32, ag::float64})
+    for (const double a : special)
+      for (const double b : special) {
+        const double got = ag::pow(ag::full({}, a, dtype), ag::full({}, b, dtype)).item();
+        const double want = std::pow(a, b);
+        INFO(name(dtype) << " pow(" << a << ", " << b << ") = " << got << ", not " << want);
+        if (std::isnan(want)) {
+          CHECK(std::isnan(got));
+        } else if (std::isinf(want) || want == 0 || std::abs(want) > 1e38) {
+          CHECK(std::signbit(got) == std::signbit(want));
+          CHECK((want == 0 ? got == 0 : std::isinf(got) || got == Catch::Approx(want)));
+        } else {
+          CHECK(got == Catch::Approx(want));
+        }
+      }
+  CHECK(slope([](auto& x) { return ag::pow(x, -1); }, {0}) == V{-kInf});
+}
+
 TEST_CASE("infinities pass through the stable formulas") {
   const Tensor x = ag::tensor({-kInf, -1000.0, 1000.0, kInf});
   CHECK(values(ag::sigmoid(x)) == V{0, 0, 1, 1});

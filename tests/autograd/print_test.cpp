@@ -38,6 +38,7 @@ TEST_CASE("numbers print with NumPy's choice of digits") {
   CHECK(ag::to_string(ag::tensor({0.00012345678912, 0.05})) == "[0.00012346, 0.05      ]");
   CHECK(ag::to_string(ag::tensor({0.123456785, 0.5})) == "[0.12345678, 0.5       ]");
   CHECK(ag::to_string(ag::tensor({0.1f, 16777216.0f})) == "[1.0000000e-01, 1.6777216e+07]");
+  CHECK(ag::to_string(ag::tensor({-1331157.1f, -966140.9f})) == "[-1.3311571e+06, -9.6614088e+05]");
   CHECK(ag::to_string(ag::tensor({0.1f, 3.3f})) == "[0.1, 3.3]");
   CHECK(ag::to_string(ag::tensor({999999.0f, 1000.5f})) == "[999999. ,   1000.5]");
 }

@@ -1,0 +1,65 @@
+#include "nn/data/standardizer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "autograd/ops.hpp"
+
+namespace nn::data {
+
+using autograd::fail;
+
+Standardizer::Standardizer(const ag::Shape& row)
+    : mean(ag::zeros(row, ag::float64)), scale(ag::ones(row, ag::float64)) {}
+
+Standardizer& Standardizer::fit(const ag::Tensor& data) {
+  const ag::Tensor x = data.detach();
+  if (!is_floating(x.dtype()) || x.ndim() == 0 || x.size(0) == 0)
+    fail("fit", "needs at least one row of float32 or float64, got {} {}", name(x.dtype()),
+         x.shape());
+  const ag::Shape row(x.shape().begin() + 1, x.shape().end());
+  const ag::Tensor values = x.to(ag::float64);
+  const double* begin = values.data<double>();
+  const std::int64_t rows = x.size(0), columns = row.numel();
+  ag::Tensor means = ag::zeros(row, ag::float64), scales = ag::ones(row, ag::float64);
+  for (std::int64_t c = 0; c < columns; ++c) {
+    const auto at = [&](std::int64_t r) { return begin[r * columns + c]; };
+    double sum = 0, squares = 0, low = at(0), high = at(0);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      if (!std::isfinite(at(r)))
+        fail("fit", "values must be finite, got {} in row {}, column {}", at(r), r, c);
+      sum += at(r);
+      low = std::min(low, at(r));
+      high = std::max(high, at(r));
+    }
+    // The mean of equal values may be off by a rounding, which is no deviation.
+    const double m = low == high ? low : sum / static_cast<double>(rows);
+    for (std::int64_t r = 0; r < rows; ++r) squares += (at(r) - m) * (at(r) - m);
+    means.mutable_data<double>()[c] = m;
+    if (low != high)
+      scales.mutable_data<double>()[c] = std::sqrt(squares / static_cast<double>(rows));
+  }
+  mean = means;
+  scale = scales;
+  return *this;
+}
+
+void Standardizer::check(const char* op, const ag::Tensor& x) const {
+  if (!mean.defined()) fail(op, "the standardizer must be fitted, got none; call fit first");
+  if (x.ndim() == 0 || ag::Shape(x.shape().begin() + 1, x.shape().end()) != mean.shape())
+    fail(op, "rows must have the shape {} of those fitted, got {}", mean.shape(), x.shape());
+}
+
+ag::Tensor Standardizer::transform(const ag::Tensor& x) const {
+  check("transform", x);
+  return (x - mean.to(x.dtype())) / scale.to(x.dtype());
+}
+
+ag::Tensor Standardizer::inverse_transform(const ag::Tensor& x) const {
+  check("inverse_transform", x);
+  return x * scale.to(x.dtype()) + mean.to(x.dtype());
+}
+
+}  // namespace nn::data
