@@ -13,16 +13,19 @@ int main(int argc, char** argv) {
   const double x = 0.5, y = 1.0, learning_rate = 0.1;
 
   // By the tape: write the forward pass, then ask for the gradients.
+  const ag::Tensor input = ag::tensor(x);
   ag::Tensor w = ag::tensor(0.4).requires_grad_();
   ag::Tensor b = ag::tensor(0.1).requires_grad_();
-  const ag::Tensor z = w * ag::tensor(x) + b;
+  const ag::Tensor z = w * input + b;
   const ag::Tensor a = ag::sigmoid(z);
   const ag::Tensor loss = 0.5 * ag::square(y - a);
   for (ag::Tensor t : {z, a, loss}) t.retain_grad();
   loss.backward({.retain_graph = true});
 
   if (argc > 1 && argv[1] == std::string_view("--dot")) {
-    fmt::print("{}", ag::to_dot(loss));
+    fmt::print(
+        "{}",
+        ag::to_dot(loss, {{"x", input}, {"w", w}, {"b", b}, {"z", z}, {"a", a}, {"L", loss}}));
     return 0;
   }
 
@@ -54,7 +57,7 @@ int main(int argc, char** argv) {
   line("w' = w - 0.1 dL/dw", w_new, w);
   line("b' = b - 0.1 dL/db", b_new, b);
 
-  const ag::Tensor better = 0.5 * ag::square(y - ag::sigmoid(w * x + b));
+  const ag::Tensor better = 0.5 * ag::square(y - ag::sigmoid(w * input + b));
   fmt::print("the loss falls from {:.4f} to {:.4f}\n", loss.item(), better.item());
   return better.item() < loss.item() ? 0 : 1;
 }

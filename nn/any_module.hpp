@@ -37,8 +37,8 @@ class AnyModule {
   requires TensorModule<std::decay_t<L>> AnyModule(L&& layer)  // NOLINT: conversion is the point
       : holder_(std::make_unique<Holder<std::decay_t<L>>>(std::forward<L>(layer))) {}
   template <class F>
-  requires(!std::same_as<std::decay_t<F>, AnyModule>) && TensorCallable<std::decay_t<F>>
-  AnyModule(F&& function)
+  requires(!std::same_as<std::decay_t<F>, AnyModule>) &&
+      TensorCallable<std::decay_t<F>> AnyModule(F&& function)
       : AnyModule(Lambda(std::forward<F>(function))) {}  // NOLINT
 
   AnyModule(const AnyModule& other) : holder_(other.holder_->copy()) {}

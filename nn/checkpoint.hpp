@@ -24,9 +24,9 @@ concept Stateful = requires(T& t, const StateDict& state) {
 /// All that a training run is, in one file, so that a resumed run ends with the same bits as one
 /// that was never interrupted:
 ///
-///     nn::Checkpoint checkpoint{{"model", model}, {"optimizer", optimizer}, {"scheduler",
-///     scheduler}}; if (resume) checkpoint.load("run.safetensors"); while (checkpoint.epoch <
-///     epochs) {
+///     nn::Checkpoint checkpoint{{"model", model}, {"optimizer", optimizer}, {"lr", scheduler}};
+///     if (resume) checkpoint.load("run.safetensors");
+///     while (checkpoint.epoch < epochs) {
 ///       loader.set_epoch(checkpoint.epoch);
 ///       for (const auto& [x, y] : loader) ...
 ///       scheduler.step();

@@ -173,8 +173,8 @@ LabelledImages read_labelled_images(const std::string& images_path,
 
 Mnist load_mnist(const std::string& directory) {
   const auto read = [&](const std::string& part) {
-    return read_labelled_images(find(directory, part + "-images-idx3-ubyte"),
-                                find(directory, part + "-labels-idx1-ubyte"));
+    const std::string images = find(directory, part + "-images-idx3-ubyte");
+    return read_labelled_images(images, find(directory, part + "-labels-idx1-ubyte"));
   };
   LabelledImages train = read("train");
   return {std::move(train), read("t10k")};
