@@ -39,6 +39,20 @@ struct Row {
 
 const std::vector<Row>& rows();
 
+// Each family adds its rows; they stand in op_table/.
+void add_pointwise(std::vector<Row>& rows);
+void add_reductions(std::vector<Row>& rows);
+void add_movement(std::vector<Row>& rows);
+void add_indexing(std::vector<Row>& rows);
+void add_linalg(std::vector<Row>& rows);
+void add_fused(std::vector<Row>& rows);
+
+/// Shapes for an operation on one tensor: 0-d, empty, size 1, no multiple of a SIMD register.
+const std::vector<Shape>& awkward();
+/// Pairs of shapes that broadcast.
+const std::vector<std::pair<Shape, Shape>>& broadcasts();
+/// A sample with one input.
+Sample one(std::string text, Tensor x, std::function<Tensor(const Tensor&)> f);
 /// Uniform values in [low, high], the same at every run.
 Tensor draw(const Shape& shape, double low, double high);
 /// Values at least 0.1 apart from one another, in random order: no ties for max and the like.
