@@ -39,6 +39,8 @@ inside {
 
 END {
   flush_section()
+  print "#pragma GCC diagnostic ignored \"-Wreturn-type\""
+  print "#pragma GCC diagnostic ignored \"-Wunused\""
   print "#include <autograd/autograd.hpp>\n#include <nn/nn.hpp>\n#include <fmt/core.h>"
   print includes "namespace ag = autograd;\n" body
 }
