@@ -91,6 +91,11 @@ class SavedTensor {
   bool is_output_ = false;
 };
 
+template <>
+inline constexpr bool kRelocatable<Edge> = true;
+template <>
+inline constexpr bool kRelocatable<SavedTensor> = true;
+
 class Walk;
 
 /// One recorded operation. Counted, so that a graph lives as long as something can still walk it.

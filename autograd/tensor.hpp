@@ -178,6 +178,8 @@ class Tensor {
   detail::Ref<detail::TensorImpl> impl_;
 };
 
+template <>
+inline constexpr bool kRelocatable<Tensor> = true;
 using TensorList = InlineVector<Tensor, 3>;
 
 template <Element T>
