@@ -71,10 +71,11 @@ class Walk {
     std::vector<Frame> stack;
     auto visit = [&](Node* n) {
       if (n->sequence() < oldest) return;
+      if (n->walk_.load(std::memory_order_relaxed) == this) return;
       const Walk* other = nullptr;
       if (n->walk_.compare_exchange_strong(other, this, std::memory_order_acq_rel)) {
         stack.push_back({n, 0});
-      } else if (other != this) {
+      } else {
         throw_busy(*n);
       }
     };
