@@ -1,0 +1,186 @@
+#include <chrono>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <sstream>
+
+#include "autograd/function.hpp"
+#include "autograd/gradcheck.hpp"
+#include "tests/autograd/programs/programs.hpp"
+#include "tests/catch.hpp"
+
+namespace ag = autograd;
+using ag::Context;
+using ag::Tensor;
+using ag::TensorList;
+using programs::Op;
+using programs::Program;
+
+namespace {
+
+#ifdef __SANITIZE_ADDRESS__
+constexpr std::uint64_t kPrograms = 200;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+constexpr std::uint64_t kPrograms = 200;
+#else
+constexpr std::uint64_t kPrograms = 3000;
+#endif
+#else
+constexpr std::uint64_t kPrograms = 3000;
+#endif
+
+bool fails(const std::vector<Op>& ops, const Program& p) {
+  const auto verdict = programs::check(ops, p);
+  return verdict.valid && verdict.failure;
+}
+
+std::size_t steps_for(std::uint64_t seed) { return 5 + seed % 46; }
+
+Program shrunk(const std::vector<Op>& ops, const Program& p) {
+  return programs::shrink(ops, p, [&](const Program& q) { return fails(ops, q); });
+}
+
+// The first failing program over the registry and one wrong operation, made small.
+struct Found {
+  Program program;
+  std::string failure, text;
+};
+Found find(const Op& wrong) {
+  auto ops = programs::registry();
+  // Several times, so that it is drawn soon.
+  for (int i = 0; i < 3; ++i) ops.push_back(wrong);
+  for (std::uint64_t seed = 0; seed < 500; ++seed) {
+    const Program p = programs::generate(ops, seed, steps_for(seed));
+    if (!fails(ops, p)) continue;
+    const Program small = shrunk(ops, p);
+    return {small, programs::check(ops, small).failure->text, programs::print(ops, small)};
+  }
+  FAIL("the wrong operation was not found: " << wrong.text);
+  return {};
+}
+
+// tanh with a gradient that is too large by one part in a hundred.
+struct WrongTanh : ag::Function<WrongTanh> {
+  static Tensor forward(Context& ctx, const Tensor& x) {
+    const Tensor y = ag::tanh(x);
+    ctx.save_for_backward({y});
+    return y;
+  }
+  static TensorList backward(Context& ctx, const TensorList& grad) {
+    const Tensor& y = ctx.saved()[0];
+    return {1.01 * grad[0] * (1 - y * y)};
+  }
+};
+
+// x² with a gradient that leaves the tape.
+struct FlatSquare : ag::Function<FlatSquare> {
+  static Tensor forward(Context& ctx, const Tensor& x) {
+    ctx.save_for_backward({x});
+    return x * x;
+  }
+  static TensorList backward(Context& ctx, const TensorList& grad) {
+    return {2 * ctx.saved()[0].detach() * grad[0]};
+  }
+};
+
+// a · b that takes both operands to be of one shape and, if they are not, adds up the wrong way.
+struct SwappedMul : ag::Function<SwappedMul> {
+  static Tensor forward(Context& ctx, const Tensor& a, const Tensor& b) {
+    ctx.save_for_backward({a, b});
+    return a * b;
+  }
+  static TensorList backward(Context& ctx, const TensorList& grad) {
+    const Tensor &a = ctx.saved()[0], &b = ctx.saved()[1];
+    return {ag::sum_to(grad[0] * a, a.shape()), ag::sum_to(grad[0] * b, b.shape())};
+  }
+};
+
+// a + b without the sum over the axes that were broadcast.
+struct NoUnbroadcast : ag::Function<NoUnbroadcast> {
+  static Tensor forward(Context&, const Tensor& a, const Tensor& b) { return a + b; }
+  static TensorList backward(Context&, const TensorList& grad) { return {grad[0], grad[0]}; }
+};
+
+// Wrong for two equal operands only: the gradient of the second is lost.
+struct SharedMul : ag::Function<SharedMul> {
+  static Tensor forward(Context& ctx, const Tensor& a, const Tensor& b) {
+    ctx.save_for_backward({a, b});
+    return a * b;
+  }
+  static TensorList backward(Context& ctx, const TensorList& grad) {
+    const Tensor &a = ctx.saved()[0], &b = ctx.saved()[1];
+    const bool same = a.to_vector<double>() == b.to_vector<double>();
+    return {grad[0] * b, same ? Tensor() : grad[0] * a};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("random programs have right first and second derivatives and repeat bit for bit") {
+  const auto& ops = programs::registry();
+  std::size_t valid = 0, steps = 0, shared = 0;
+  std::map<std::size_t, std::size_t> used;
+  for (std::uint64_t seed = 0; seed < kPrograms; ++seed) {
+    const Program p = programs::generate(ops, seed, steps_for(seed));
+    const auto verdict = programs::check(ops, p);
+    if (!verdict.valid) continue;
+    ++valid;
+    steps += p.steps.size();
+    for (const auto& step : p.steps) {
+      ++used[step.op];
+      for (const std::size_t i : step.operands) shared += i < p.inputs.size();
+    }
+    if (!verdict.failure) continue;
+    const Program small = shrunk(ops, p);
+    const auto again = programs::check(ops, small);
+    FAIL_CHECK("seed " << seed << ": " << verdict.failure->text << "\nsmallest of "
+                       << p.steps.size()
+                       << " steps: " << (again.failure ? again.failure->text : "none") << "\n"
+                       << programs::print(ops, small));
+  }
+  CHECK(valid > kPrograms * 9 / 10);
+  CHECK(steps > 20 * valid);
+  CHECK(shared > valid);
+  // Every operation takes part.
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    INFO(ops[i].text);
+    CHECK(used[i] >= kPrograms / 200);
+  }
+}
+
+TEST_CASE("a program is a function of its seed") {
+  const auto& ops = programs::registry();
+  const auto text = [&](std::uint64_t seed) {
+    return programs::print(ops, programs::generate(ops, seed, 20));
+  };
+  CHECK(text(3) == text(3));
+  CHECK(text(3) != text(4));
+}
+
+TEST_CASE("a wrong operation is found by random programs and shrunk to itself") {
+  const auto tanh = find(PROGRAM_OP(1, true, WrongTanh::apply(a)));
+  INFO(tanh.text);
+  CHECK(tanh.program.steps.size() == 1);
+  CHECK(tanh.program.inputs[0].numel() == 1);
+  CHECK_THAT(tanh.failure, Catch::Matchers::ContainsSubstring("the gradient along a direction"));
+  CHECK_THAT(tanh.text, Catch::Matchers::ContainsSubstring("WrongTanh::apply(v0)"));
+
+  const auto flat = find(PROGRAM_OP(1, true, FlatSquare::apply(a)));
+  INFO(flat.text);
+  CHECK(flat.program.steps.size() == 1);
+  CHECK_THAT(flat.failure, Catch::Matchers::ContainsSubstring("gradient of the gradient"));
+
+  const auto swapped = find(PROGRAM_OP(2, programs::broadcast(a, b), SwappedMul::apply(a, b)));
+  INFO(swapped.text);
+  CHECK(swapped.program.steps.size() == 1);
+
+  const auto shape = find(PROGRAM_OP(2, programs::broadcast(a, b), NoUnbroadcast::apply(a, b)));
+  INFO(shape.text);
+  CHECK(shape.program.steps.size() == 1);
+  CHECK_THAT(shape.failure, Catch::Matchers::ContainsSubstring("threw: "));
+
+  const auto shared = find(PROGRAM_OP(2, a.shape() == b.shape(), SharedMul::apply(a, b)));
+  INFO(shared.text);
+  CHECK(shared.program.steps.size() <= 2);
+}
