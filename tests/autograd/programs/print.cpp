@@ -97,7 +97,7 @@ std::string print(const std::vector<Op>& ops, const Program& program) {
   for (const Tensor& x : program.inputs) inputs.push_back(literal(x));
   return text +
          fmt::format("const ag::TensorList inputs{{\n    {}}};\n", fmt::join(inputs, ",\n    ")) +
-         "fmt::print(\"{}\\n\", ag::gradgradcheck(program, inputs).report());\n";
+         "const std::string report = ag::gradgradcheck(program, inputs).report();\n";
 }
 
 }  // namespace programs
