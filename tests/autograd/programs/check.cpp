@@ -94,7 +94,7 @@ class Checker {
                     {.retain_graph = true, .create_graph = create_graph, .allow_unused = true});
   }
 
-  // Two runs, and two walks over one graph, agree bit for bit.
+  // Two runs, two walks over one graph, and backward() agree bit for bit.
   void repeat(const Tensor& value, const TensorList& first) {
     const TensorList in = leaves(TensorList(program_.inputs));
     const Tensor twin = again(in);
@@ -104,6 +104,9 @@ class Checker {
       if (!same_bits(first[i], other[i])) return fail("two runs differ in the gradient");
       if (!same_bits(third[i], other[i])) return fail("two walks differ in the gradient");
     }
+    twin.backward();
+    for (std::size_t i = 0; i < first.size(); ++i)
+      if (!same_bits(in[i].grad(), first[i])) return fail("backward() and grad() differ");
   }
 
   void second_order(const TensorList& in, const Tensor& value, const TensorList& first) {
