@@ -244,7 +244,8 @@ TEST_CASE("a saved value that was changed is found") {
     y.mutable_data<double>()[0] = 7;
     return z;
   };
-  CHECK_THROWS_WITH(ag::gradcheck(written, {sample({3})}), ContainsSubstring("values saved by 'mul' must not change before the walk"));
+  CHECK_THROWS_WITH(ag::gradcheck(written, {sample({3})}),
+                    ContainsSubstring("values saved by 'mul' must not change before the walk"));
 }
 
 TEST_CASE("a wrong gradient of one of several outputs is found") {
