@@ -1,6 +1,7 @@
 #include <cmath>
 #include <limits>
 
+#include "autograd/gradcheck.hpp"
 #include "autograd/ops.hpp"
 #include "tests/catch.hpp"
 
@@ -76,6 +77,13 @@ TEST_CASE("powers at zero and of negative bases") {
   CHECK(slope([](auto& x) { return ag::pow(x, 1); }, {-2, 0}) == V{1, 1});
   CHECK(slope([](auto& x) { return ag::pow(x, 0); }, {-2, 0}) == V{0, 0});
   CHECK(slope([](auto& x) { return ag::pow(0, x); }, {2}) == V{0});
+}
+
+TEST_CASE("powers with exponent zero have right mixed derivatives") {
+  const auto f = [](const Tensor& a, const Tensor& b) { return ag::pow(a, b); };
+  const Tensor zero = ag::zeros({2}, ag::float64);
+  const ag::GradcheckOptions tight{.atol = 1e-7, .rtol = 1e-6};
+  CHECK(ag::gradgradcheck(f, {ag::tensor({1.5, 0.5}), zero}, tight).report() == "passed");
 }
 
 TEST_CASE("special values of powers are those of IEEE 754") {

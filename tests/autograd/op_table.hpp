@@ -34,7 +34,8 @@ struct Row {
   std::vector<Sample> samples;
   std::vector<Mistake> mistakes{};
   bool differentiable = true;
-  std::string exempt{};  // why second derivatives are not checked; empty: they are
+  std::string exempt{};  // why second derivatives are not checked, or why there is no first
+  std::string nan{};     // why a NaN may change other elements than into NaN; empty: it may not
 };
 
 const std::vector<Row>& rows();

@@ -1,76 +1,21 @@
+#include <fmt/format.h>
+
 #include <cmath>
-#include <fstream>
-#include <regex>
 #include <set>
 
 #include "autograd/gradcheck.hpp"
 #include "autograd/ops.hpp"
-#include "autograd/random.hpp"
-#include "tests/autograd/op_table.hpp"
-#include "tests/catch.hpp"
+#include "tests/autograd/op_table_tools.hpp"
 
 namespace ag = autograd;
 using ag::Tensor;
 using ag::TensorList;
-
-namespace {
-
-bool differs(double a, double b, double tolerance) {
-  if (std::isnan(a) || std::isnan(b)) return std::isnan(a) != std::isnan(b);
-  return std::abs(a - b) > tolerance * std::max(1.0, std::abs(b));
-}
-
-// The largest difference relative to max(1, |b|); infinite where the shapes differ.
-double distance(const Tensor& a, const Tensor& b) {
-  if (a.shape() != b.shape()) return INFINITY;
-  const auto x = a.to(ag::float64).to_vector<double>(), y = b.to(ag::float64).to_vector<double>();
-  double worst = 0;
-  for (std::size_t i = 0; i < x.size(); ++i)
-    if (differs(x[i], y[i], 0))
-      worst = std::max(worst, std::abs(x[i] - y[i]) / std::max(1.0, std::abs(y[i])));
-  return worst;
-}
-
-TensorList as(const TensorList& in, ag::DType dtype) {
-  TensorList out;
-  for (const Tensor& t : in) out.push_back(ag::is_floating(t.dtype()) ? t.to(dtype) : t);
-  return out;
-}
-
-// Fresh leaves with the same values.
-TensorList leaves(const TensorList& in) {
-  TensorList out;
-  for (const Tensor& t : in)
-    out.push_back(ag::is_floating(t.dtype()) ? t.detach().clone().requires_grad_() : t);
-  return out;
-}
-
-TensorList differentiable(const TensorList& in) {
-  TensorList out;
-  for (const Tensor& t : in)
-    if (t.requires_grad()) out.push_back(t);
-  return out;
-}
-
-TensorList gradients(const table::Sample& s, const TensorList& in, bool create_graph) {
-  const Tensor y = s.call(in);
-  ag::Generator g(1);
-  const Tensor cotangent = ag::randn(y.shape(), ag::float64, g).to(y.dtype());
-  return ag::grad(
-      {y}, differentiable(in),
-      {.grad_outputs = {cotangent}, .create_graph = create_graph, .allow_unused = true});
-}
-
-template <class F>
-void for_each_sample(F&& f) {
-  for (const auto& row : table::rows())
-    for (const auto& sample : row.samples) {
-      INFO(row.name << " with " << sample.text);
-      f(row, sample);
-    }
-}
-
-}  // namespace
+using table::as;
+using table::differs;
+using table::distance;
+using table::for_each_sample;
+using table::gradients;
+using table::leaves;
 
 TEST_CASE("every public operation has a row in the table") {
   std::set<std::string> rows;
@@ -78,26 +23,26 @@ TEST_CASE("every public operation has a row in the table") {
     rows.insert(row.name);
     CHECK_FALSE(row.samples.empty());
   }
-  const std::regex declaration(R"(^Tensor(?:List)? (\w+)\(.*)");
-  std::size_t found = 0;
-  for (const std::string family :
-       {"pointwise", "reductions", "movement", "indexing", "linalg", "fused"}) {
-    std::ifstream header(XGRAD_SOURCE_DIR "/autograd/" + family + ".hpp");
-    REQUIRE(header);
-    for (std::string line; std::getline(header, line);) {
-      std::smatch m;
-      if (!std::regex_search(line, m, declaration) || m[1] == "operator") continue;
-      ++found;
-      INFO("operation " << m[1]);
-      CHECK(rows.count(m[1]) == 1);
-    }
+  const auto operations = table::families();
+  for (const auto& [name, family] : operations) {
+    INFO("operation " << name << " of " << family);
+    CHECK(rows.count(name) == 1);
   }
-  CHECK(found > 50);
+  CHECK(operations.size() > 50);
 }
 
 TEST_CASE("every operation passes gradcheck to second order") {
-  std::size_t compared = 0;
+  // What was checked, by family.
+  struct Summary {
+    std::set<std::string> operations{};
+    std::size_t compared = 0;
+    double first = 0, second = 0;  // largest errors relative to max(1, |derivative|)
+  };
+  std::map<std::string, Summary> summaries;
+  auto families = table::families();
   for_each_sample([&](const table::Row& row, const table::Sample& sample) {
+    Summary& summary = summaries[families.count(row.name) ? families[row.name] : "other"];
+    summary.operations.insert(row.name);
     if (!row.differentiable) return;
     std::int64_t elements = 0;
     for (const Tensor& t : sample.inputs) elements += t.numel();
@@ -109,12 +54,22 @@ TEST_CASE("every operation passes gradcheck to second order") {
     const ag::GradcheckOptions tight{.atol = 1e-7, .rtol = 1e-6};
     const auto first = ag::gradcheck(f, sample.inputs, tight);
     CHECK(first.report() == "passed");
-    compared += first.compared;
+    summary.compared += first.compared;
+    summary.first = std::max(summary.first, first.worst);
     if (large || !row.exempt.empty()) return;
     const auto second = ag::gradgradcheck(f, sample.inputs, {.atol = 1e-6, .rtol = 1e-5});
     CHECK(second.report() == "passed");
-    compared += second.compared;
+    summary.compared += second.compared;
+    summary.second = std::max(summary.second, second.worst);
   });
+  std::size_t compared = 0;
+  fmt::print("{:12} {:>10} {:>12} {:>13} {:>13}\n", "family", "operations", "derivatives",
+             "worst first", "worst second");
+  for (const auto& [family, s] : summaries) {
+    fmt::print("{:12} {:10} {:12} {:13.2g} {:13.2g}\n", family, s.operations.size(), s.compared,
+               s.first, s.second);
+    compared += s.compared;
+  }
   CHECK(compared > 10000);
 }
 

@@ -1,0 +1,148 @@
+#include <algorithm>
+#include <cmath>
+
+#include "tests/autograd/programs/programs.hpp"
+
+namespace ag = autograd;
+
+namespace programs {
+namespace {
+
+constexpr double kMargin = 1e-2;
+
+bool has_axes(const Tensor& x) { return x.ndim() > 0; }
+bool filled(const Tensor& x) { return x.numel() > 0; }
+bool same_shape(const Tensor& x, const Tensor& y) { return x.shape() == y.shape(); }
+
+}  // namespace
+
+bool above(const Tensor& x, double low) {
+  const auto v = x.to_vector<double>();
+  return std::all_of(v.begin(), v.end(), [=](double e) { return e > low; });
+}
+
+bool away(const Tensor& x, double point) {
+  const auto v = x.to_vector<double>();
+  return std::all_of(v.begin(), v.end(), [=](double e) { return std::abs(e - point) > kMargin; });
+}
+
+bool distinct(const Tensor& x) {
+  auto v = x.to_vector<double>();
+  std::sort(v.begin(), v.end());
+  for (std::size_t i = 1; i < v.size(); ++i)
+    if (v[i] - v[i - 1] < kMargin) return false;
+  return !v.empty();
+}
+
+bool broadcast(const Tensor& x, const Tensor& y) {
+  const Shape &s = x.shape(), &t = y.shape();
+  for (std::size_t i = 1; i <= std::min(s.size(), t.size()); ++i) {
+    const auto m = s[s.size() - i], n = t[t.size() - i];
+    if (m != n && m != 1 && n != 1) return false;
+  }
+  return true;
+}
+
+bool apart(const Tensor& x, const Tensor& y) {
+  const ag::NoGrad off;
+  return broadcast(x, y) && away(x - y, 0);
+}
+
+bool multiply(const Tensor& x, const Tensor& y) {
+  if (x.ndim() == 0 || y.ndim() == 0) return false;
+  if (x.size(-1) != y.size(y.ndim() > 1 ? -2 : 0)) return false;
+  if (x.ndim() < 3 || y.ndim() < 3) return true;
+  Shape s = x.shape(), t = y.shape();
+  for (Shape* batch : {&s, &t}) batch->resize(batch->size() - 2);
+  return broadcast(ag::zeros(s), ag::zeros(t));
+}
+
+// One line for each operation. Keep values in range inside the call or say when it may be called.
+const std::vector<Op>& registry() {
+  static std::vector<Op> ops{
+      // Smooth functions of one element.
+      PROGRAM_OP(1, true, ag::neg(a)),
+      PROGRAM_OP(1, true, ag::square(a)),
+      PROGRAM_OP(1, above(a, 0.2), ag::sqrt(a)),
+      PROGRAM_OP(1, true, ag::sqrt(ag::square(a) + 1)),
+      PROGRAM_OP(1, true, ag::exp(-ag::square(a))),
+      PROGRAM_OP(1, true, ag::exp(a)),
+      PROGRAM_OP(1, true, ag::expm1(0.5 * a)),
+      PROGRAM_OP(1, above(a, 0.2), ag::log(a)),
+      PROGRAM_OP(1, true, ag::log1p(ag::square(a))),
+      PROGRAM_OP(1, true, ag::sin(a)),
+      PROGRAM_OP(1, true, ag::cos(a)),
+      PROGRAM_OP(1, true, ag::tanh(a)),
+      PROGRAM_OP(1, true, ag::erf(a)),
+      PROGRAM_OP(1, true, ag::sigmoid(a)),
+      PROGRAM_OP(1, true, ag::gelu(a)),
+      PROGRAM_OP(1, true, ag::softplus(a)),
+      PROGRAM_OP(1, above(a, 0.2), ag::pow(a, number)),
+      PROGRAM_OP(1, true, ag::pow(1.5, a)),
+      PROGRAM_OP(1, true, number * a + 0.25),
+      PROGRAM_OP(1, true, a.clone()),
+      // With kinks: only away from them.
+      PROGRAM_OP(1, away(a, 0), ag::abs(a)),
+      PROGRAM_OP(1, away(a, 0), ag::sign(a) * a),
+      PROGRAM_OP(1, away(a, 0), ag::relu(a)),
+      PROGRAM_OP(1, away(a, -0.5) && away(a, 1), ag::clamp(a, -0.5, 1)),
+      PROGRAM_OP(1, away(a, number), ag::maximum(a, number)),
+      // Two and three operands that broadcast.
+      PROGRAM_OP(2, broadcast(a, b), a + b),
+      PROGRAM_OP(2, broadcast(a, b), a - b),
+      PROGRAM_OP(2, broadcast(a, b), a * b),
+      PROGRAM_OP(2, broadcast(a, b), a / (ag::square(b) + 0.5)),
+      PROGRAM_OP(2, broadcast(a, b) && above(b, 0.2), a / b),
+      PROGRAM_OP(2, broadcast(a, b) && above(a, 0.2), ag::pow(a, b)),
+      PROGRAM_OP(2, apart(a, b), ag::maximum(a, b)),
+      PROGRAM_OP(2, apart(a, b), ag::minimum(a, b)),
+      PROGRAM_OP(2, broadcast(a, b) && away(a, 0), ag::where(a > 0, a, b)),
+      PROGRAM_OP(3, apart(a, b) && apart(a, c) && apart(b, c), ag::clamp(a, b, c)),
+      PROGRAM_OP(1, true, a * a),
+      // Reductions.
+      PROGRAM_OP(1, true, ag::sum(a)),
+      PROGRAM_OP(1, has_axes(a), ag::sum(a, axis, flag)),
+      PROGRAM_OP(1, filled(a), ag::mean(a, axis, flag)),
+      PROGRAM_OP(1, filled(a), ag::mean(a, {}, flag)),
+      PROGRAM_OP(1, distinct(a), ag::max(a, axis, flag)),
+      PROGRAM_OP(1, distinct(a), ag::min(a, {}, flag)),
+      PROGRAM_OP(1, has_axes(a) && a.size(axis) > 1, ag::var(a, axis, flag)),
+      PROGRAM_OP(1, filled(a), ag::var(a, axis, flag, 0)),
+      PROGRAM_OP(1, filled(a), ag::logsumexp(a, axis, flag)),
+      // Movement, views among it.
+      PROGRAM_OP(1, true, ag::reshape(a, shape)),
+      PROGRAM_OP(1, true, ag::flatten(a)),
+      PROGRAM_OP(1, true, ag::squeeze(a)),
+      PROGRAM_OP(1, true, ag::unsqueeze(a, axis)),
+      PROGRAM_OP(1, true, ag::permute(a, order)),
+      PROGRAM_OP(1, has_axes(a), ag::transpose(a, axis, other)),
+      PROGRAM_OP(2, broadcast(a, b), ag::expand(a, (a + b).shape())),
+      PROGRAM_OP(2, broadcast(a, b) && (a + b).shape() == a.shape(), ag::sum_to(a, b.shape())),
+      PROGRAM_OP(2, has_axes(a) && same_shape(a, b), ag::concat({a, b}, axis)),
+      PROGRAM_OP(3, same_shape(a, b) && same_shape(a, c), ag::stack({a, b, c}, axis)),
+      // Indexing.
+      PROGRAM_OP(1, has_axes(a), ag::narrow(a, axis, start, length)),
+      PROGRAM_OP(1, has_axes(a), ag::slice(a, axis, start, start + length, step)),
+      PROGRAM_OP(1, has_axes(a) && filled(a), ag::slice(a, axis, -1, -8, -1)),
+      PROGRAM_OP(1, has_axes(a) && filled(a), ag::select(a, axis, entry)),
+      PROGRAM_OP(1, has_axes(a) && filled(a), ag::index_select(a, axis, index)),
+      PROGRAM_OP(1, has_axes(a) && filled(a), ag::gather(a, axis, grid)),
+      PROGRAM_OP(2, has_axes(a) && filled(a) && b.shape() == grid.shape(),
+                 ag::scatter_add_zeros(a.shape(), axis, grid, b)),
+      // Products and fused operations.
+      PROGRAM_OP(2, multiply(a, b), ag::matmul(a, b)),
+      PROGRAM_OP(1, a.ndim() > 1, ag::matmul(a, ag::transpose(a))),
+      PROGRAM_OP(2, has_axes(a) && b.ndim() == 2 && a.size(-1) == b.size(1), ag::linear(a, b)),
+      PROGRAM_OP(1, filled(a), ag::softmax(a, axis)),
+      PROGRAM_OP(1, filled(a), ag::log_softmax(a, axis)),
+      PROGRAM_OP(1, has_axes(a) && a.size(-1) > 1, ag::layer_norm(a, {a.size(-1)}, {}, {}, 0.1)),
+      PROGRAM_OP(2, a.ndim() == 2 && filled(a) && same_shape(a, b),
+                 ag::cross_entropy(a, ag::softmax(b, 1))),
+      // Off the tape.
+      PROGRAM_OP(1, true, a.detach()),
+  };
+  ops.back().constant = true;
+  return ops;
+}
+
+}  // namespace programs
