@@ -22,14 +22,14 @@ T* elements(Tensor& t) {
   return static_cast<T*>(t.raw_mutable());
 }
 
+// True on the diagonal of (n, n).
+Tensor on_diagonal(const Tensor& v) { return internal::eye(v.size(-1), v.dtype()) == 1.0; }
+
 Tensor row(const Tensor& v) { return unsqueeze(v, -2); }
 Tensor column(const Tensor& v) { return unsqueeze(v, -1); }
 
 // differences[i][j] = v[j] - v[i], with 1 on the diagonal, to divide by.
-Tensor differences(const Tensor& v) {
-  const Tensor diagonal = internal::eye(v.size(-1), v.dtype()) == 1.0;
-  return where(diagonal, 1.0, row(v) - column(v));
-}
+Tensor differences(const Tensor& v) { return where(on_diagonal(v), 1.0, row(v) - column(v)); }
 
 // Whether a gradient reaches entries start… of an axis. Those that complete an orthonormal basis
 // are not functions of the matrix.
@@ -151,8 +151,8 @@ Tensor skew(const Tensor& x) { return x - transpose(x); }
 // Seeger et al. (2017); Townsend, Differentiating the singular value decomposition (2016).
 struct Svd : Function<Svd> {
   static constexpr std::string_view kName = "svd";
-  static TensorList forward(Context& ctx, const Tensor& a, bool full) {
-    TensorList usv = svd_of("svd", a, full, true);
+  static TensorList forward(Context& ctx, std::string_view op, const Tensor& a, bool full) {
+    TensorList usv = svd_of(op, a, full, true);
     ctx.save_for_backward(usv);
     return usv;
   }
@@ -170,7 +170,7 @@ struct Svd : Function<Svd> {
     if (!with_u && !with_v) return {matmul(u * row(grad[1]), vh)};
     const Tensor e = differences(square(s));
     // In the bases U and V: A's gradient is U inner Vh, and what leaves the spans of U and V.
-    Tensor inner = where(internal::eye(k, s.dtype()) == 1.0, row(grad[1]), zeros_like(e));
+    Tensor inner = where(on_diagonal(s), row(grad[1]), zeros_like(e));
     Tensor whole;
     if (with_u) {
       const Tensor gu = narrow(grad[0], -1, 0, k);
@@ -209,17 +209,16 @@ TensorList eigh_of(std::string_view op, const Tensor& a, bool with_vectors) {
 // Giles, An extended collection of matrix derivative results (2008), section 3.1.
 struct Eigh : Function<Eigh> {
   static constexpr std::string_view kName = "eigh";
-  static TensorList forward(Context& ctx, const Tensor& a) {
-    TensorList wv = eigh_of("eigh", a, true);
+  static TensorList forward(Context& ctx, std::string_view op, const Tensor& a) {
+    TensorList wv = eigh_of(op, a, true);
     ctx.save_for_backward(wv);
     return wv;
   }
   static TensorList backward(Context& ctx, const TensorList& grad) {
     const Tensor &w = ctx.saved()[0], &v = ctx.saved()[1];
     if (!ctx.has_output_grad(1)) return {product(v * row(grad[0]), false, v, true)};
-    const Tensor diagonal = internal::eye(w.size(-1), w.dtype()) == 1.0;
     const Tensor inner =
-        where(diagonal, row(grad[0]), product(v, true, grad[1], false) / differences(w));
+        where(on_diagonal(w), row(grad[0]), product(v, true, grad[1], false) / differences(w));
     return {internal::symmetric(product(matmul(v, inner), false, v, true))};
   }
 };
@@ -240,16 +239,17 @@ Tensor threshold(const Tensor& a, const Tensor& s, double rtol) {
 
 // Golub and Pereyra, The differentiation of pseudo-inverses (1973): the gradient at constant rank.
 struct Pinv {
+  std::string_view op;
   double rtol;
 
-  std::string_view name() const { return "pinv"; }
+  std::string_view name() const { return op; }
   TensorSpec infer(const Inputs& in) const {
-    internal::check_matrix("pinv", in[0]);
+    internal::check_matrix(op, in[0]);
     return {matrices(batch_of(in[0].shape()), in[0].size(-1), in[0].size(-2)), in[0].dtype()};
   }
   void forward(const Inputs& in, Tensor& out) const {
     const NoGrad off;
-    const TensorList usv = svd_of("pinv", in[0], false, true);
+    const TensorList usv = svd_of(op, in[0], false, true);
     const Tensor& s = usv[1];
     const Tensor keep = s > threshold(in[0], s, rtol);
     const Tensor inverse = where(keep, 1.0 / s, 0.0);
@@ -283,28 +283,35 @@ QrResult qr(const Tensor& a, std::string_view mode) {
 
 SvdResult svd(const Tensor& a, bool full_matrices) {
   internal::check_matrix("svd", a);
-  const TensorList f = Svd::apply(a, full_matrices);
+  const TensorList f = Svd::apply(std::string_view("svd"), a, full_matrices);
   return {f[0], f[1], f[2]};
 }
 
-Tensor svdvals(const Tensor& a) {
-  internal::check_matrix("svdvals", a);
-  return should_record(Inputs(std::array{&a})) ? svd(a).S : svd_of("svdvals", a, false, false)[1];
+Tensor internal::singular_values(std::string_view op, const Tensor& a) {
+  internal::check_matrix(op, a);
+  return should_record(Inputs(std::array{&a})) ? Svd::apply(op, a, false)[1]
+                                               : svd_of(op, a, false, false)[1];
 }
+
+Tensor svdvals(const Tensor& a) { return internal::singular_values("svdvals", a); }
 
 EighResult eigh(const Tensor& a) {
   internal::check_square("eigh", a);
-  const TensorList f = Eigh::apply(a);
+  const TensorList f = Eigh::apply(std::string_view("eigh"), a);
   return {f[0], f[1]};
 }
 
 Tensor eigvalsh(const Tensor& a) {
   internal::check_square("eigvalsh", a);
-  return should_record(Inputs(std::array{&a})) ? eigh(a).eigenvalues
-                                               : eigh_of("eigvalsh", a, false)[0];
+  const std::string_view op = "eigvalsh";
+  return should_record(Inputs(std::array{&a})) ? Eigh::apply(op, a)[0] : eigh_of(op, a, false)[0];
 }
 
-Tensor pinv(const Tensor& a, double rtol) { return apply(Pinv{rtol}, a); }
+Tensor internal::pseudo_inverse(std::string_view op, const Tensor& a, double rtol) {
+  return apply(Pinv{op, rtol}, a);
+}
+
+Tensor pinv(const Tensor& a, double rtol) { return internal::pseudo_inverse("pinv", a, rtol); }
 
 Tensor matrix_rank(const Tensor& a, double rtol) {
   internal::check_matrix("matrix_rank", a);

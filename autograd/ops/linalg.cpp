@@ -146,7 +146,7 @@ Tensor matrix_power(const Tensor& a, std::int64_t n) {
     const Tensor none = zeros({}, boolean);
     return where(none, a, internal::eye(a.size(-1), a.dtype()));
   }
-  Tensor power = n < 0 ? inv(a) : a, result;
+  Tensor power = n < 0 ? internal::inverse("matrix_power", a) : a, result;
   // The magnitude as unsigned: that of the least integer does not fit otherwise.
   const auto bits = static_cast<std::uint64_t>(n);
   for (std::uint64_t rest = n < 0 ? 0 - bits : bits;;) {
@@ -159,7 +159,8 @@ Tensor matrix_power(const Tensor& a, std::int64_t n) {
 Tensor matrix_norm(const Tensor& a, std::string_view ord, bool keepdims) {
   internal::check_matrix("matrix_norm", a);
   if (ord == "fro") return with_matrix_axes(frobenius(a), keepdims);
-  if (ord == "nuc") return with_matrix_axes(sum(svdvals(a), -1), keepdims);
+  if (ord == "nuc")
+    return with_matrix_axes(sum(internal::singular_values("matrix_norm", a), -1), keepdims);
   fail("matrix_norm", "ord must be \"fro\", \"nuc\", 1, -1, 2, -2, inf or -inf, got \"{}\"", ord);
 }
 
@@ -171,7 +172,8 @@ Tensor matrix_norm(const Tensor& a, double ord, bool keepdims) {
   const std::int64_t m = a.size(-2), n = a.size(-1);
   if ((p == 1 ? n : p == 2 ? std::min(m, n) : m) == 0)
     fail("matrix_norm", "the matrices must not be empty for ord {}, got shape {}", ord, a.shape());
-  const Tensor candidates = p == 2 ? svdvals(a) : sum(abs(a), p == 1 ? -2 : -1);
+  const Tensor candidates =
+      p == 2 ? internal::singular_values("matrix_norm", a) : sum(abs(a), p == 1 ? -2 : -1);
   return with_matrix_axes(ord > 0 ? max(candidates, -1) : min(candidates, -1), keepdims);
 }
 
@@ -179,7 +181,7 @@ Tensor cond(const Tensor& a) {
   internal::check_matrix("cond", a);
   if (std::min(a.size(-1), a.size(-2)) == 0)
     fail("cond", "the matrices must not be empty, got shape {}", a.shape());
-  const Tensor s = svdvals(a);
+  const Tensor s = internal::singular_values("cond", a);
   return max(s, -1) / min(s, -1);
 }
 

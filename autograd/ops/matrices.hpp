@@ -15,6 +15,11 @@ Tensor product(const Tensor& a, bool transpose_a, const Tensor& b, bool transpos
 Tensor solve_triangular(std::string_view op, const Tensor& a, const Tensor& b, bool left,
                         bool upper, bool transpose);
 
+/// `inv`, `pinv` and `svdvals` whose errors begin with `op`.
+Tensor inverse(std::string_view op, const Tensor& a);
+Tensor pseudo_inverse(std::string_view op, const Tensor& a, double rtol);
+Tensor singular_values(std::string_view op, const Tensor& a);
+
 /// Throws unless floating and (…, m, n), or (…, n, n).
 void check_matrix(std::string_view op, const Tensor& x);
 void check_square(std::string_view op, const Tensor& x);

@@ -327,11 +327,13 @@ Tensor solve(const Tensor& a, const Tensor& b) {
   return vector ? squeeze(x, -1) : x;
 }
 
-Tensor inv(const Tensor& a) {
-  const LuFactors lu = factors_of("inv", a);
-  check_invertible("inv", *lu);
+Tensor internal::inverse(std::string_view op, const Tensor& a) {
+  const LuFactors lu = factors_of(op, a);
+  check_invertible(op, *lu);
   return apply(Inverse{lu}, a);
 }
+
+Tensor inv(const Tensor& a) { return internal::inverse("inv", a); }
 
 Tensor det(const Tensor& a) {
   const LuFactors lu = factors_of("det", a);
@@ -366,7 +368,8 @@ Tensor lstsq(const Tensor& a, const Tensor& b, double rtol) {
   if (b.ndim() == 0 || b.size(vector ? -1 : -2) != a.size(-2))
     fail("lstsq", "B must be (…, m) or (…, m, k) for A (…, m, n), got A {} and B {}", a.shape(),
          b.shape());
-  const Tensor x = matmul(pinv(a, rtol), vector ? unsqueeze(b, -1) : b);
+  const Tensor x =
+      matmul(internal::pseudo_inverse("lstsq", a, rtol), vector ? unsqueeze(b, -1) : b);
   return vector ? squeeze(x, -1) : x;
 }
 

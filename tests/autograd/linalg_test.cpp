@@ -239,6 +239,18 @@ TEST_CASE("least squares leaves a residual orthogonal to the columns, and is of 
   CHECK(distance(ag::matmul(a, ag::lstsq(a, x)), x) < 1e-13);  // x is in the span of the rows
 }
 
+TEST_CASE("an error names the operation that was called") {
+  const Tensor nan = ag::full({2, 2}, NAN).requires_grad_();
+  const std::vector<std::pair<std::string, std::function<Tensor()>>> calls{
+      {"svdvals", [&] { return ag::svdvals(nan); }},
+      {"eigvalsh", [&] { return ag::eigvalsh(nan); }},
+      {"matrix_norm", [&] { return ag::matrix_norm(nan, "nuc"); }},
+      {"cond", [&] { return ag::cond(nan); }},
+      {"lstsq", [&] { return ag::lstsq(nan, ag::ones({2})); }}};
+  for (const auto& [name, call] : calls)
+    CHECK_THROWS_WITH(call(), ContainsSubstring(name + ": the matrix must be finite, got nan"));
+}
+
 TEST_CASE("a factorisation keeps its name on the tape, and watches its inputs") {
   Tensor a = gram(noise({3, 3})).requires_grad_();
   CHECK(ag::svd(a).U.op_name() == "svd");

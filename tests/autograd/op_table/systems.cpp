@@ -337,7 +337,7 @@ void add_functions(std::vector<Row>& rows) {
   power.mistakes.push_back({[] {
                               return ag::matrix_power(ag::ones({2, 2}), -1);
                             },
-                            "inv: the matrix must be invertible, got a singular one"});
+                            "matrix_power: the matrix must be invertible, got a singular one"});
   rows.push_back(exponential);
   rows.push_back(power);
 }
