@@ -89,8 +89,11 @@ Tensor cross(const Tensor& a, const Tensor& b, std::int64_t axis) {
   check_pair("cross", a, b);
   const Shape both = shapes::broadcast("cross", a.shape(), b.shape());
   axis = shapes::axis("cross", axis, both);
-  if (both.empty() || both[static_cast<std::size_t>(axis)] != 3)
-    fail("cross", "axis {} must have size 3, got {} and {}", axis, a.shape(), b.shape());
+  for (const Tensor* t : {&a, &b}) {
+    const std::int64_t own = axis - both.ndim() + t->ndim();  // shapes are aligned at the end
+    if (t->ndim() == 0 || own < 0 || t->size(own) != 3)
+      fail("cross", "axis {} must have size 3, got {} and {}", axis, a.shape(), b.shape());
+  }
   const Tensor x = expand(a, both), y = expand(b, both);
   const Tensor next = tensor({1, 2, 0}), after = tensor({2, 0, 1});
   const auto turn = [&](const Tensor& t, const Tensor& i) { return index_select(t, axis, i); };

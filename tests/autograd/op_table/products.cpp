@@ -127,6 +127,14 @@ void add_cross_and_trace(std::vector<Row>& rows) {
                       return ag::cross(ag::ones({2, 4}), ag::ones({2, 4}));
                     },
                     "cross: axis 1 must have size 3, got (2, 4) and (2, 4)"},
+                   {[] {
+                      return ag::cross(ag::ones({2, 3}), ag::ones({2, 1}));
+                    },
+                    "cross: axis 1 must have size 3, got (2, 3) and (2, 1)"},
+                   {[] {
+                      return ag::cross(ag::ones({3, 2}), ag::ones({2}), 0);
+                    },
+                    "cross: axis 0 must have size 3, got (3, 2) and (2,)"},
                    {[] { return ag::cross(ag::ones({}), ag::ones({})); },
                     "must have size 3, got () and ()"}}});
   Row trace{"trace", {}};
@@ -237,6 +245,7 @@ void add_einsum(std::vector<Row>& rows) {
   add("i...->...", {{2, 3, 2}}, "iab->ab");
   add("...i->", {{2, 3}}, "ai->");
   add("a...b->b...a", {{2, 3, 2}}, "acb->bca");
+  add("i...i->...", {{2, 3, 2}}, "iai->a");
   add("...,...", {{2, 3}, {3}}, "ab,b->ab");
   add("...ij,...jk->...ik", {{3, 1, 2, 2}, {2, 2, 2}}, "acij,bjk->abik");
   add("ij,ij->i", {{2, 3}, {1, 3}}, "");
