@@ -23,12 +23,14 @@ class Context {
   /// Whether a gradient is wanted for input i; for the others backward may return an undefined
   /// tensor.
   bool needs_input_grad(std::size_t i) const { return i < needs_.size() && needs_[i]; }
+  /// Whether a gradient came to output i; for the others backward gets zeros.
+  bool has_output_grad(std::size_t i) const { return i < given_.size() && given_[i]; }
 
  private:
   template <class, class>
   friend class Function;
   TensorList tensors_, unpacked_;
-  InlineVector<bool, 8> needs_;
+  InlineVector<bool, 8> needs_, given_;
 };
 
 namespace detail {
@@ -40,6 +42,7 @@ std::string type_name(const char* mangled);
 ///   return a TensorList for several outputs, and `static TensorList backward(Context& ctx, const
 ///   TensorList& grad)`: from one cotangent per output to one gradient per tensor argument of
 ///   forward, written in tensor operations so that it differentiates again.
+/// It is called as the type, or as `static constexpr std::string_view kName`.
 /// Call it as `F::apply(x, …)`. Arguments that are not tensors are passed on and have no gradient.
 template <class F, class C = Context>
 class Function {
@@ -71,6 +74,7 @@ class Function {
 
  private:
   static std::string_view name() {
+    if constexpr (requires { F::kName; }) return F::kName;
     static const std::string text = detail::type_name(typeid(F).name());
     return text;
   }
@@ -83,6 +87,8 @@ class Function {
     std::string_view name() const override { return Function::name(); }
     TensorList backward(TensorList& cotangents) override {
       cotangents.resize(outputs().size());
+      ctx.given_.clear();
+      for (const Tensor& g : cotangents) ctx.given_.push_back(g.defined());
       for (std::size_t i = 0; i < cotangents.size(); ++i)
         if (!cotangents[i].defined()) cotangents[i] = zeros(outputs()[i].shape, outputs()[i].dtype);
       ctx.unpacked_.clear();

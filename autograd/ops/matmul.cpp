@@ -3,6 +3,7 @@
 #include "autograd/ops.hpp"
 #include "autograd/ops/broadcast.hpp"
 #include "autograd/ops/internal.hpp"
+#include "autograd/ops/matrices.hpp"
 
 namespace autograd {
 namespace {
@@ -106,6 +107,10 @@ struct Linear {
 };
 
 }  // namespace
+
+Tensor internal::product(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b) {
+  return apply(Matmul{transpose_a, transpose_b}, a, b);
+}
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
   if (a.ndim() == 0 || b.ndim() == 0)

@@ -56,6 +56,9 @@ const std::vector<Row>& rows() {
     add_indexing(r);
     add_linalg(r);
     add_fused(r);
+    add_products(r);
+    add_systems(r);
+    add_decompositions(r);
     return r;
   }();
   return all;

@@ -47,6 +47,9 @@ void add_movement(std::vector<Row>& rows);
 void add_indexing(std::vector<Row>& rows);
 void add_linalg(std::vector<Row>& rows);
 void add_fused(std::vector<Row>& rows);
+void add_products(std::vector<Row>& rows);
+void add_systems(std::vector<Row>& rows);
+void add_decompositions(std::vector<Row>& rows);
 
 /// Shapes for an operation on one tensor: 0-d, empty, size 1, no multiple of a SIMD register.
 const std::vector<Shape>& awkward();
