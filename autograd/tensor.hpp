@@ -48,6 +48,10 @@ concept XtensorExpression = requires(const E& e) {
 
 }  // namespace detail
 
+namespace indexing {
+class Item;
+}
+
 /// Options of `Tensor::backward`.
 struct BackwardOptions {
   bool retain_graph = false;  ///< keep saved values, so that the graph can be walked again
@@ -106,6 +110,11 @@ class Tensor {
     const T* p = data<T>();
     return std::vector<T>(p, p + numel());
   }
+
+  /// Part of the tensor, as in NumPy: `x[{slice(0, 5), all, -1}]`, `x[0]`, `x[mask]`. A copy;
+  /// differentiable. See `namespace indexing` in `autograd/indexing.hpp`, which this needs.
+  Tensor operator[](std::initializer_list<indexing::Item> items) const;
+  Tensor operator[](const indexing::Item& item) const;
 
   // --- differentiation ---
 
