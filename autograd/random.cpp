@@ -207,6 +207,9 @@ Tensor randn(const Shape& shape, DType dtype, Generator& g) {
   });
 }
 
+Tensor rand_like(const Tensor& x, Generator& g) { return rand(x.shape(), x.dtype(), g); }
+Tensor randn_like(const Tensor& x, Generator& g) { return randn(x.shape(), x.dtype(), g); }
+
 Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape, Generator& g) {
   shapes::check("randint", shape);
   if (low >= high) fail("randint", "low must be less than high, got {} and {}", low, high);

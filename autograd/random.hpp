@@ -50,6 +50,9 @@ void manual_seed(std::uint64_t seed);
 Tensor rand(const Shape& shape, DType dtype = float32, Generator& g = default_generator());
 /// Standard normal.
 Tensor randn(const Shape& shape, DType dtype = float32, Generator& g = default_generator());
+/// The same with the shape and dtype of x.
+Tensor rand_like(const Tensor& x, Generator& g = default_generator());
+Tensor randn_like(const Tensor& x, Generator& g = default_generator());
 /// Integers in [low, high), as int64.
 Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape,
                Generator& g = default_generator());

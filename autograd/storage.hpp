@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <utility>
 
 namespace autograd::detail {
@@ -70,24 +71,44 @@ class Ref {
 };
 
 /// The elements of one or more tensors: a header, and behind it the data, aligned to 64 bytes where
-/// there are more than 448 bytes of it.
+/// there are more than 448 bytes of it; or, for memory of the user, where it is and how to give it
+/// back.
 class Storage : public Counted {
  public:
   static Ref<Storage> create(std::size_t bytes);
-  void* data() noexcept { return reinterpret_cast<char*>(this) + header(bytes_); }
+  /// Shares `bytes` bytes at `data`, aligned for their type; calls `release`, if any, in the end.
+  static Ref<Storage> wrap(void* data, std::size_t bytes, std::function<void(void*)> release);
+  void* data() noexcept {
+    if (foreign_) [[unlikely]]
+      return foreign()->data;
+    return reinterpret_cast<char*>(this) + header(bytes_);
+  }
+  /// The memory is the user's.
+  bool is_foreign() const noexcept { return foreign_; }
   std::size_t bytes() const noexcept { return bytes_; }
   /// Counts the writes after creation; saved values compare it.
   std::uint32_t version() const noexcept { return version_.load(std::memory_order_relaxed); }
   void bump_version() noexcept { version_.fetch_add(1, std::memory_order_relaxed); }
   friend void release(Storage* s) noexcept {
-    if (s->drop()) pool_deallocate(s, header(s->bytes_) + s->bytes_);
+    if (!s->drop()) return;
+    if (s->foreign_) [[unlikely]]
+      s->give_back();
+    else
+      pool_deallocate(s, header(s->bytes_) + s->bytes_);
   }
 
  private:
+  struct Foreign {
+    void* data;
+    std::function<void(void*)> release;
+  };
+  Foreign* foreign() noexcept { return reinterpret_cast<Foreign*>(this + 1); }
+  void give_back() noexcept;
   static constexpr std::size_t header(std::size_t bytes) { return bytes <= 48 ? 16 : 64; }
-  explicit Storage(std::size_t bytes) : bytes_(bytes) {}
+  explicit Storage(std::size_t bytes, bool foreign = false) : bytes_(bytes), foreign_(foreign) {}
   std::atomic<std::uint32_t> version_{0};
-  std::size_t bytes_;
+  std::size_t bytes_ : 63;  // two members in one word: the header of a small block is 16 bytes
+  std::size_t foreign_ : 1;
 };
 
 }  // namespace autograd::detail

@@ -55,6 +55,8 @@ Tensor empty(const Shape& shape, DType dtype) {
 }
 
 Tensor full(const Shape& shape, double value, DType dtype) {
+  if (dtype == int64 && !(std::abs(value) < 0x1p63))
+    fail("full", "the value must fit in int64, got {}", value);
   Tensor t = empty(shape, dtype);
   internal::fill(t, value);
   return t;
@@ -67,6 +69,8 @@ Tensor zeros(const Shape& shape, DType dtype) {
 }
 
 Tensor ones(const Shape& shape, DType dtype) { return full(shape, 1, dtype); }
+Tensor empty_like(const Tensor& x) { return empty(x.shape(), x.dtype()); }
+Tensor full_like(const Tensor& x, double value) { return full(x.shape(), value, x.dtype()); }
 Tensor zeros_like(const Tensor& x) { return zeros(x.shape(), x.dtype()); }
 Tensor ones_like(const Tensor& x) { return ones(x.shape(), x.dtype()); }
 
@@ -81,16 +85,114 @@ Tensor scalar_like(double value, const Tensor& x) {
   return t;
 }
 
-Tensor arange(std::int64_t n, DType dtype) {
-  if (n < 0) fail("arange", "the length must be at least 0, got {}", n);
-  if (dtype == boolean) fail("arange", "needs a number dtype, got bool");
+Tensor eye(std::int64_t n, DType dtype) { return eye(n, n, dtype); }
+
+Tensor eye(std::int64_t n, std::int64_t m, DType dtype) {
+  shapes::check("eye", {n, m});
+  Tensor t = zeros({n, m}, dtype);
+  dispatch(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    auto* p = static_cast<T*>(t.raw_mutable());
+    for (std::int64_t i = 0; i < std::min(n, m); ++i) p[i * (m + 1)] = static_cast<T>(1);
+  });
+  return t;
+}
+
+namespace {
+
+// value(i) for i < n.
+template <class F>
+Tensor generate(std::int64_t n, DType dtype, F&& value) {
   Tensor t = empty({n}, dtype);
   dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
     auto* p = static_cast<T*>(t.raw_mutable());
-    for (std::int64_t i = 0; i < n; ++i) p[i] = static_cast<T>(i);
+    for (std::int64_t i = 0; i < n; ++i) p[i] = static_cast<T>(value(i));
   });
   return t;
+}
+
+void check_number(std::string_view op, DType dtype) {
+  if (dtype == boolean) fail(op, "needs a number dtype, got bool");
+}
+
+}  // namespace
+
+Tensor arange(std::int64_t n, DType dtype) {
+  if (n < 0) fail("arange", "the length must be at least 0, got {}", n);
+  check_number("arange", dtype);
+  return generate(n, dtype, [](std::int64_t i) { return i; });
+}
+
+Tensor detail::arange_of(std::int64_t start, std::int64_t stop, std::int64_t step, DType dtype) {
+  check_number("arange", dtype);
+  if (step == 0 || (start != stop && (start < stop) != (step > 0)))
+    fail("arange", "the step must lead from start to stop, got {} from {} to {}", step, start,
+         stop);
+  // In unsigned arithmetic: the distance may be more than an int64 holds.
+  const auto distance = static_cast<std::uint64_t>(start < stop ? stop : start) -
+                        static_cast<std::uint64_t>(start < stop ? start : stop);
+  const auto stride =
+      step > 0 ? static_cast<std::uint64_t>(step) : -static_cast<std::uint64_t>(step);
+  const std::uint64_t n = distance == 0 ? 0 : (distance - 1) / stride + 1;
+  return generate(static_cast<std::int64_t>(std::min<std::uint64_t>(n, INT64_MAX)), dtype,
+                  [=](std::int64_t i) {
+                    return static_cast<std::int64_t>(static_cast<std::uint64_t>(start) +
+                                                     static_cast<std::uint64_t>(i) *
+                                                         static_cast<std::uint64_t>(step));
+                  });
+}
+
+Tensor detail::arange_of(double start, double stop, double step, DType dtype) {
+  check_number("arange", dtype);
+  if (!std::isfinite(start) || !std::isfinite(stop) || !std::isfinite(step) || step == 0 ||
+      (stop - start) / step < 0)
+    fail("arange", "the step must lead from start to stop, got {} from {} to {}", step, start,
+         stop);
+  const double n = std::ceil((stop - start) / step);
+  if (!(n < 0x1p60)) fail("arange", "the length must fit in memory, got {}", n);
+  if (dtype == int64 && (start != std::trunc(start) || step != std::trunc(step) ||
+                         !(std::abs(start) + std::abs(stop) < 0x1p53)))
+    fail("arange", "start and step must be whole for int64, got {} and {}", start, step);
+  return generate(static_cast<std::int64_t>(n), dtype,
+                  [=](std::int64_t i) { return start + static_cast<double>(i) * step; });
+}
+
+Tensor linspace(double start, double stop, std::int64_t n, DType dtype) {
+  if (n < 0) fail("linspace", "the length must be at least 0, got {}", n);
+  dispatch_floating("linspace", dtype, [](auto) {});
+  // From both ends, so that both are exact.
+  const double step = n > 1 ? (stop - start) / static_cast<double>(n - 1) : 0;
+  return generate(n, dtype, [=](std::int64_t i) {
+    return i < n - n / 2 ? start + static_cast<double>(i) * step
+                         : stop - static_cast<double>(n - 1 - i) * step;
+  });
+}
+
+Tensor logspace(double start, double stop, std::int64_t n, double base, DType dtype) {
+  if (n < 0) fail("logspace", "the length must be at least 0, got {}", n);
+  dispatch_floating("logspace", dtype, [](auto) {});
+  const Tensor exponents = linspace(start, stop, n, float64);
+  const auto* e = exponents.data<double>();
+  return generate(n, dtype, [=](std::int64_t i) { return std::pow(base, e[i]); });
+}
+
+// ---------------------------------------------------------------- memory of the user
+
+void detail::check_memory(std::string_view op, const void* data, const Shape& shape,
+                          std::size_t alignment) {
+  if (shapes::check(op, shape) == 0) return;
+  if (!data) fail(op, "the memory must be there, got a null pointer for shape {}", shape);
+  if (reinterpret_cast<std::uintptr_t>(data) % alignment)
+    fail(op, "the memory must be aligned to {} bytes, got {}", alignment, data);
+}
+
+Tensor detail::wrap(void* data, const Shape& shape, DType dtype,
+                    std::function<void(void*)> release) {
+  const std::int64_t n = shape.numel();
+  return Tensor(Ref<TensorImpl>::adopt(new TensorImpl(
+      Storage::wrap(data, static_cast<std::size_t>(n) * size_of(dtype), std::move(release)), shape,
+      n, dtype)));
 }
 
 // ---------------------------------------------------------------- elements
@@ -125,7 +227,8 @@ void Tensor::set_data(const Tensor& source) {
 namespace internal {
 
 bool sole_owner(const Tensor& t) {
-  return t.impl()->use_count() == 1 && t.impl()->storage->use_count() == 1;
+  const auto& storage = *t.impl()->storage;
+  return t.impl()->use_count() == 1 && storage.use_count() == 1 && !storage.is_foreign();
 }
 
 Tensor view_as(const Tensor& t, const Shape& shape) {

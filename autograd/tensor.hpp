@@ -48,6 +48,10 @@ concept XtensorExpression = requires(const E& e) {
 
 }  // namespace detail
 
+namespace indexing {
+class Item;
+}
+
 /// Options of `Tensor::backward`.
 struct BackwardOptions {
   bool retain_graph = false;  ///< keep saved values, so that the graph can be walked again
@@ -106,6 +110,11 @@ class Tensor {
     const T* p = data<T>();
     return std::vector<T>(p, p + numel());
   }
+
+  /// Part of the tensor, as in NumPy: `x[{slice(0, 5), all, -1}]`, `x[0]`, `x[mask]`. A copy;
+  /// differentiable. See `namespace indexing` in `autograd/indexing.hpp`, which this needs.
+  Tensor operator[](std::initializer_list<indexing::Item> items) const;
+  Tensor operator[](const indexing::Item& item) const;
 
   // --- differentiation ---
 
@@ -187,29 +196,75 @@ T Tensor::item() const {
   return *static_cast<const T*>(single(dtype_of<T>));
 }
 
+namespace detail {
+template <class T>
+using StoredAs = std::conditional_t<std::integral<T> && !std::same_as<T, bool>, std::int64_t, T>;
+}
+
 /// Uninitialised elements.
 Tensor empty(const Shape& shape, DType dtype = float32);
-/// `value`, converted to `dtype`.
+/// `value`, converted to `dtype`; int64 truncates, and throws on what it cannot hold.
 Tensor full(const Shape& shape, double value, DType dtype = float32);
 Tensor zeros(const Shape& shape, DType dtype = float32);
 Tensor ones(const Shape& shape, DType dtype = float32);
+/// The same with the shape and dtype of x.
+Tensor empty_like(const Tensor& x);
+Tensor full_like(const Tensor& x, double value);
 Tensor zeros_like(const Tensor& x);
 Tensor ones_like(const Tensor& x);
 /// A 0-d tensor of the dtype of `x`; for int64 and bool, `value` must be representable.
 Tensor scalar_like(double value, const Tensor& x);
+/// 1 on the main diagonal of an (n, n) or (n, m) matrix, 0 elsewhere.
+Tensor eye(std::int64_t n, DType dtype = float32);
+Tensor eye(std::int64_t n, std::int64_t m, DType dtype = float32);
+
+namespace detail {
+Tensor arange_of(std::int64_t start, std::int64_t stop, std::int64_t step, DType dtype);
+Tensor arange_of(double start, double stop, double step, DType dtype);
+Tensor wrap(void* data, const Shape& shape, DType dtype, std::function<void(void*)> release);
+void check_memory(std::string_view op, const void* data, const Shape& shape, std::size_t alignment);
+}
+
 /// 0, 1, …, n - 1.
 Tensor arange(std::int64_t n, DType dtype = int64);
+/// start, start + step, … before stop. As int64 for integers, else as float32, unless told
+/// otherwise. Throws if the step leads away from stop. Floats are computed as start + i · step in
+/// double; rounding may let stop in or out, as in NumPy: prefer `linspace`.
+template <class A, class B, class S = int>
+requires(std::is_arithmetic_v<A>&& std::is_arithmetic_v<B>&& std::is_arithmetic_v<S>) Tensor
+    arange(A start, B stop, S step = 1,
+           DType dtype = std::integral<A> && std::integral<B> && std::integral<S> ? int64
+                                                                                  : float32) {
+  using T = std::conditional_t<std::integral<A> && std::integral<B> && std::integral<S>,
+                               std::int64_t, double>;
+  return detail::arange_of(static_cast<T>(start), static_cast<T>(stop), static_cast<T>(step),
+                           dtype);
+}
+/// n numbers from start to stop, both included, at even distances; one: start. For float32 and
+/// float64.
+Tensor linspace(double start, double stop, std::int64_t n, DType dtype = float32);
+/// base to the powers linspace(start, stop, n).
+Tensor logspace(double start, double stop, std::int64_t n, double base = 10, DType dtype = float32);
+
 /// A copy of `shape.numel()` elements at `data`.
 template <Element T>
 Tensor from_data(const T* data, const Shape& shape) {
+  detail::check_memory("from_data", data, shape, alignof(T));
   Tensor t = empty(shape, dtype_of<T>);
   std::copy(data, data + t.numel(), static_cast<T*>(t.raw_mutable()));
   return t;
 }
-
-namespace detail {
-template <class T>
-using StoredAs = std::conditional_t<std::integral<T> && !std::same_as<T, bool>, std::int64_t, T>;
+/// The `shape.numel()` elements at `data` themselves, without a copy. `release(data)` is called
+/// once, by whichever thread lets go of the last tensor that shares them, gradients and the tape
+/// included; without it the memory must outlive them all. Writes through the pointer are not
+/// counted: do none between a forward and its backward.
+template <Element T>
+Tensor from_blob(T* data, const Shape& shape,
+                 std::function<void(std::type_identity_t<T>*)> release = {}) {
+  detail::check_memory("from_blob", data, shape, alignof(T));
+  std::function<void(void*)> erased;
+  if (release) erased = [release = std::move(release)](void* p) { release(static_cast<T*>(p)); };
+  return detail::wrap(data, shape, dtype_of<T>, std::move(erased));
 }
 
 /// A 0-d tensor; the dtype follows the C++ type (double → float64; any integer → int64).

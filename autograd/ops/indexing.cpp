@@ -1,183 +1,164 @@
 #include <algorithm>
-#include <cstring>
+#include <span>
 
 #include "autograd/ops.hpp"
-#include "autograd/ops/internal.hpp"
+#include "autograd/ops/picks.hpp"
+#include "autograd/ops/strided.hpp"
 
 namespace autograd {
 namespace {
 
+using internal::View;
+
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-// A shape seen from one axis: (outer, n, inner).
-struct Split {
-  std::int64_t outer = 1, n = 1, inner = 1;
-  Split(const Shape& s, std::int64_t axis) {
-    for (std::size_t i = 0; i < s.size(); ++i) {
-      if (static_cast<std::int64_t>(i) == axis)
-        n = s[i];
-      else
-        (static_cast<std::int64_t>(i) < axis ? outer : inner) *= s[i];
-    }
-  }
-};
-
-Shape with_size(Shape s, std::int64_t axis, std::int64_t n) {
-  s[at(axis)] = n;
-  return s;
-}
-
-// Entries start + i * step of an axis, and the transpose: zeros with the entries put back.
-struct Slice {
-  std::int64_t axis, start, step, length;
-  Shape whole;
-  bool put;
-
-  std::string_view name() const { return put ? "slice_transpose" : "slice"; }
-  TensorSpec infer(const Inputs& in) const {
-    return {put ? whole : with_size(whole, axis, length), in[0].dtype()};
-  }
-  void forward(const Inputs& in, Tensor& out) const {
-    const Split s(whole, axis);
-    const auto bytes = at(s.inner) * size_of(out.dtype());
-    const auto* from = static_cast<const char*>(in[0].raw());
-    auto* to = static_cast<char*>(out.raw_mutable());
-    if (put) std::memset(to, 0, at(out.numel()) * size_of(out.dtype()));
-    if (step == 1) {
-      const auto part = at(length) * bytes;
-      for (std::int64_t o = 0; o < s.outer; ++o) {
-        const auto big = at(o * s.n + start) * bytes, small = at(o) * part;
-        std::memcpy(to + (put ? big : small), from + (put ? small : big), part);
-      }
-      return;
-    }
-    for (std::int64_t o = 0; o < s.outer; ++o)
-      for (std::int64_t i = 0; i < length; ++i) {
-        const auto big = at(o * s.n + start + i * step) * bytes, small = at(o * length + i) * bytes;
-        std::memcpy(to + (put ? big : small), from + (put ? small : big), bytes);
-      }
-  }
-  TensorList backward(const Call& call) const {
-    Slice transposed = *this;
-    transposed.put = !put;
-    return {apply(transposed, call.grad())};
-  }
-};
-
-// The indices as positions in [0, n), checked.
-std::vector<std::int64_t> positions(std::string_view op, const Tensor& index, std::int64_t n) {
-  std::vector<std::int64_t> p = index.to_vector<std::int64_t>();
-  for (auto& i : p) {
-    if (i < -n || i >= n)
-      fail(op, "indices must be in [{}, {}] for an axis of size {}, got {}", -n, n - 1, n, i);
-    if (i < 0) i += n;
-  }
-  return p;
-}
-
-void check_index(std::string_view op, const Tensor& index) {
-  if (index.dtype() != int64) fail(op, "the index must be int64, got {}", name(index.dtype()));
-}
-
-// Rows `index` of an axis, and the transpose: zeros with the rows added.
-struct IndexSelect {
-  std::int64_t axis;
-  Shape whole;
-  bool add;
-  std::shared_ptr<const std::vector<std::int64_t>> index;
-
-  std::string_view name() const { return add ? "index_add_zeros" : "index_select"; }
-  TensorSpec infer(const Inputs& in) const {
-    return {add ? whole : with_size(whole, axis, static_cast<std::int64_t>(index->size())),
-            in[0].dtype()};
-  }
-  void forward(const Inputs& in, Tensor& out) const {
-    const Split s(whole, axis);
-    const auto count = static_cast<std::int64_t>(index->size());
-    if (add) std::memset(out.raw_mutable(), 0, at(out.numel()) * size_of(out.dtype()));
-    dispatch(out.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      const auto* from = static_cast<const T*>(in[0].raw());
-      auto* to = static_cast<T*>(out.raw_mutable());
-      for (std::int64_t o = 0; o < s.outer; ++o)
-        for (std::int64_t k = 0; k < count; ++k) {
-          const std::int64_t big = (o * s.n + (*index)[at(k)]) * s.inner;
-          const std::int64_t small = (o * count + k) * s.inner;
-          if (add)
-            for (std::int64_t i = 0; i < s.inner; ++i)
-              to[big + i] = static_cast<T>(to[big + i] + from[small + i]);
-          else
-            std::copy_n(from + big, s.inner, to + small);
-        }
-    });
-  }
-  TensorList backward(const Call& call) const {
-    IndexSelect transposed = *this;
-    transposed.add = !add;
-    return {apply(transposed, call.grad())};
-  }
-};
-
-// Element-wise indices along an axis, and the transpose.
-struct Gather {
-  std::int64_t axis;
-  Shape whole, part;
-  bool add;
-  std::shared_ptr<const std::vector<std::int64_t>> index;
-
-  std::string_view name() const { return add ? "scatter_add_zeros" : "gather"; }
-  TensorSpec infer(const Inputs& in) const { return {add ? whole : part, in[0].dtype()}; }
-  void forward(const Inputs& in, Tensor& out) const {
-    if (add) std::memset(out.raw_mutable(), 0, at(out.numel()) * size_of(out.dtype()));
-    InlineVector<std::int64_t, 8> strides(whole.size(), 1), place(whole.size(), 0);
-    for (std::size_t i = whole.size(); i-- > 1;) strides[i - 1] = strides[i] * whole[i];
-    dispatch(out.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      const auto* from = static_cast<const T*>(in[0].raw());
-      auto* to = static_cast<T*>(out.raw_mutable());
-      std::int64_t base = 0;  // offset in `whole`, without the indexed axis
-      for (std::size_t small = 0; small < index->size(); ++small) {
-        const std::int64_t big = whole.empty() ? 0 : base + (*index)[small] * strides[at(axis)];
-        if (add)
-          to[big] = static_cast<T>(to[big] + from[small]);
-        else
-          to[small] = from[big];
-        for (std::size_t d = whole.size(); d-- > 0;) {
-          const std::int64_t stride = static_cast<std::int64_t>(d) == axis ? 0 : strides[d];
-          base += stride;
-          if (++place[d] < part[d]) break;
-          base -= stride * part[d];
-          place[d] = 0;
-        }
-      }
-    });
-  }
-  TensorList backward(const Call& call) const {
-    Gather transposed = *this;
-    transposed.add = !add;
-    return {apply(transposed, call.grad())};
-  }
-};
-
-Gather gather_op(std::string_view name, const Shape& whole, std::int64_t axis, const Tensor& index,
-                 bool add) {
-  check_index(name, index);
-  axis = shapes::axis(name, axis, whole);
-  bool fits = index.shape().size() == whole.size();
-  for (std::size_t i = 0; fits && i < whole.size(); ++i)
-    fits = static_cast<std::int64_t>(i) == axis || index.shape()[i] <= whole[i];
-  if (!fits)
-    fail(
-        name,
-        "the index must have the rank of the tensor and be no larger but on axis {}, got {} for {}",
-        axis, index.shape(), whole);
-  const std::int64_t n = whole.empty() ? 1 : whole[at(axis)];
-  return {axis, whole, index.shape(), add,
-          std::make_shared<const std::vector<std::int64_t>>(positions(name, index, n))};
+Tensor sliced(std::string_view op, const Tensor& x, std::int64_t axis, std::int64_t start,
+              std::int64_t step, std::int64_t length) {
+  View view(x.shape());
+  view.slice(at(axis), start, step, length);
+  return internal::gather_view(op, x, view);
 }
 
 void check_has_axis(std::string_view op, const Tensor& x) {
   if (x.ndim() == 0) fail(op, "the tensor must have an axis, got a 0-d tensor");
+}
+
+// The entries of a range on an axis of size n: first, first + step, ….
+struct Span {
+  std::int64_t first, step, length;
+};
+
+// Python's rules: bounds are clipped to [0, n], or to [-1, n - 1] where the step is negative.
+Span span(std::string_view op, const indexing::Range& r, std::int64_t n) {
+  if (r.step == 0) fail(op, "the step must not be 0, got 0");
+  const bool forwards = r.step > 0;
+  const std::int64_t low = forwards ? 0 : -1, high = forwards ? n : n - 1;
+  auto clip = [&](std::int64_t i) { return std::clamp(i < 0 ? i + n : i, low, high); };
+  const std::int64_t first = r.start    ? clip(*r.start)
+                             : forwards ? low
+                                        : high,
+                     stop = r.stop     ? clip(*r.stop)
+                            : forwards ? high
+                                       : low;
+  const std::int64_t distance = forwards ? stop - first : first - stop;
+  if (distance <= 0) return {0, 1, 0};
+  if (r.step >= distance || r.step <= -distance) return {first, 1, 1};
+  return {first, r.step, (distance - 1) / std::abs(r.step) + 1};
+}
+
+// How many axes of a tensor an item stands for; an ellipsis: those that are left.
+std::int64_t axes_of(const indexing::Item& item) {
+  if (const auto* t = item.get<Tensor>()) {
+    if (t->dtype() == boolean && t->ndim() > 0) return t->ndim();
+    if (t->dtype() == boolean) fail("index", "a mask must have an axis, got a 0-d tensor");
+    if (t->dtype() != int64)
+      fail("index", "an index must be int64 or bool, got {}", name(t->dtype()));
+    return 1;
+  }
+  return item.get<std::int64_t>() || item.get<indexing::Range>() ? 1 : 0;
+}
+
+// An int64 index of one axis of a tensor.
+struct AxisIndex {
+  std::size_t axis;
+  Tensor index;
+};
+
+void add_indices(std::vector<AxisIndex>& out, const Tensor& t, std::size_t axis, const View& view) {
+  if (t.dtype() == int64) return out.push_back({axis, t});
+  for (std::size_t d = 0; d < t.shape().size(); ++d)
+    if (t.shape()[d] != view.sizes[axis + d])
+      fail("index", "a mask must have the sizes of its axes, got {} from axis {} on of {}",
+           t.shape(), axis, view.sizes);
+  const TensorList places = unbind(nonzero(t), 1);
+  for (std::size_t d = 0; d < places.size(); ++d) out.push_back({axis + d, places[d]});
+}
+
+// The part that integers, slices and new axes choose, one copy at most. Tensors are put aside.
+Tensor basic_part(const Tensor& x, std::span<const indexing::Item> items,
+                  std::vector<AxisIndex>& indices) {
+  std::int64_t left = x.ndim(), ellipses = 0;
+  for (const auto& item : items) {
+    left -= axes_of(item);
+    ellipses += item.get<indexing::Ellipsis>() != nullptr;
+  }
+  if (left < 0 || ellipses > 1)
+    fail("index", "needs at most {} entries and one ellipsis for {}, got {} and {}", x.ndim(),
+         x.shape(), x.ndim() - left, ellipses);
+  View view(x.shape());
+  std::vector<std::pair<std::size_t, Tensor>> tensors;
+  std::size_t axis = 0;        // of the view
+  std::int64_t of_tensor = 0;  // the same axis of x
+  bool in_order = true;
+  for (const auto& item : items) {
+    if (const auto* i = item.get<std::int64_t>()) {
+      const std::int64_t n = view.sizes[axis];
+      if (*i < -n || *i >= n)
+        fail("index", "the index must be in [{}, {}] for axis {} of {}, got {}", -n, n - 1,
+             of_tensor, x.shape(), *i);
+      view.slice(axis, *i < 0 ? *i + n : *i, 1, 1);
+      view.sizes.erase(view.sizes.begin() + axis);
+      view.strides.erase(view.strides.begin() + axis);
+    } else if (const auto* r = item.get<indexing::Range>()) {
+      const Span s = span("index", *r, view.sizes[axis]);
+      view.slice(axis++, s.first, s.step, s.length);
+      in_order &= s.step > 0 || s.length <= 1;
+    } else if (item.get<indexing::NewAxis>()) {
+      view.sizes.insert(view.sizes.begin() + axis, 1);
+      view.strides.insert(view.strides.begin() + axis++, 0);
+    } else if (item.get<indexing::Ellipsis>()) {
+      axis += at(left);
+      of_tensor += left;
+    } else {
+      tensors.emplace_back(axis, *item.get<Tensor>());
+      axis += at(axes_of(item));
+    }
+    of_tensor += axes_of(item);
+  }
+  for (const auto& [first, t] : tensors) add_indices(indices, t, first, view);
+  // All elements in their order need no copy.
+  const Shape& sizes = view.sizes;
+  return in_order && sizes.numel() == x.numel() ? reshape(x, sizes)
+                                                : internal::gather_view("index", x, view);
+}
+
+// The entries that several indices, which broadcast, choose together.
+Tensor picked(Tensor x, std::vector<AxisIndex> indices) {
+  Shape common;
+  bool adjacent = true;
+  for (std::size_t k = 0; k < indices.size(); ++k) {
+    common = shapes::broadcast("index", common, indices[k].index.shape());
+    adjacent &= k == 0 || indices[k].axis == indices[k - 1].axis + 1;
+  }
+  std::vector<std::int64_t> places(at(common.numel()), 0);
+  Axes order;
+  for (const auto& [axis, index] : indices) {
+    const auto a = static_cast<std::int64_t>(axis);
+    const auto p = internal::positions("index", expand(index, common), x.shape(), a);
+    for (std::size_t i = 0; i < p.size(); ++i) places[i] = places[i] * x.size(a) + p[i];
+    order.push_back(a);
+  }
+  std::size_t first = indices[0].axis;
+  if (!adjacent) {
+    for (std::int64_t a = 0; a < x.ndim(); ++a)
+      if (std::find(order.begin(), order.end(), a) == order.end()) order.push_back(a);
+    x = permute(x, order);
+    first = 0;
+  }
+  const auto* s = x.shape().begin();
+  Shape merged(s, s + first), result = merged;
+  merged.push_back(Shape(s + first, s + first + indices.size()).numel());
+  result.append(common.begin(), common.end());
+  merged.append(s + first + indices.size(), x.shape().end());
+  result.append(s + first + indices.size(), x.shape().end());
+  return reshape(internal::pick(reshape(x, merged), static_cast<std::int64_t>(first), places),
+                 result);
+}
+
+Tensor subscript(const Tensor& x, std::span<const indexing::Item> items) {
+  std::vector<AxisIndex> indices;
+  const Tensor part = basic_part(x, items, indices);
+  return indices.empty() ? part : picked(part, std::move(indices));
 }
 
 }  // namespace
@@ -190,25 +171,18 @@ Tensor narrow(const Tensor& x, std::int64_t axis, std::int64_t start, std::int64
   if (from < 0 || length < 0 || from > n || length > n - from)
     fail("narrow", "start and length must lie in axis {} of {}, got start {} and length {}", axis,
          x.shape(), start, length);
-  return apply(Slice{axis, from, 1, length, x.shape(), false}, x);
+  return sliced("narrow", x, axis, from, 1, length);
 }
 
 Tensor slice(const Tensor& x, std::int64_t axis, std::int64_t start, std::int64_t stop,
              std::int64_t step) {
   check_has_axis("slice", x);
-  if (step == 0) fail("slice", "the step must not be 0, got 0");
   axis = shapes::axis("slice", axis, x.shape());
-  const std::int64_t n = x.shape()[at(axis)];
-  // Python's rules: with a negative step the bounds are clipped to [-1, n - 1].
-  const std::int64_t low = step > 0 ? 0 : -1, high = step > 0 ? n : n - 1;
-  auto clip = [&](std::int64_t i) { return std::clamp(i < 0 ? i + n : i, low, high); };
-  const std::int64_t first = clip(start);
-  std::int64_t end = clip(stop);
+  indexing::Range range{start, stop, step};
   // The default stop means the end of the axis in the direction of the step.
-  if (stop == std::numeric_limits<std::int64_t>::max() && step < 0) end = -1;
-  const std::int64_t span = step > 0 ? end - first : first - end, stride = step > 0 ? step : -step;
-  const std::int64_t length = span <= 0 ? 0 : (span - 1) / stride + 1;
-  return apply(Slice{axis, first, step, length, x.shape(), false}, x);
+  if (stop == std::numeric_limits<std::int64_t>::max()) range.stop.reset();
+  const Span s = span("slice", range, x.shape()[at(axis)]);
+  return sliced("slice", x, axis, s.first, s.step, s.length);
 }
 
 Tensor select(const Tensor& x, std::int64_t axis, std::int64_t index) {
@@ -221,29 +195,9 @@ Tensor select(const Tensor& x, std::int64_t axis, std::int64_t index) {
   return squeeze(narrow(x, axis, index, 1), axis);
 }
 
-Tensor index_select(const Tensor& x, std::int64_t axis, const Tensor& index) {
-  check_has_axis("index_select", x);
-  check_index("index_select", index);
-  if (index.ndim() != 1)
-    fail("index_select", "the index must have one axis, got shape {}", index.shape());
-  axis = shapes::axis("index_select", axis, x.shape());
-  auto p = positions("index_select", index, x.shape()[at(axis)]);
-  return apply(IndexSelect{axis, x.shape(), false,
-                           std::make_shared<const std::vector<std::int64_t>>(std::move(p))},
-               x);
+Tensor Tensor::operator[](std::initializer_list<indexing::Item> items) const {
+  return subscript(*this, {items.begin(), items.size()});
 }
-
-Tensor gather(const Tensor& x, std::int64_t axis, const Tensor& index) {
-  return apply(gather_op("gather", x.shape(), axis, index, false), x);
-}
-
-Tensor scatter_add_zeros(const Shape& shape, std::int64_t axis, const Tensor& index,
-                         const Tensor& source) {
-  const Gather op = gather_op("scatter_add_zeros", shape, axis, index, true);
-  if (source.shape() != index.shape())
-    fail("scatter_add_zeros", "source and index must have one shape, got {} and {}", source.shape(),
-         index.shape());
-  return apply(op, source);
-}
+Tensor Tensor::operator[](const indexing::Item& item) const { return subscript(*this, {&item, 1}); }
 
 }  // namespace autograd

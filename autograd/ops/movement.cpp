@@ -4,6 +4,7 @@
 #include "autograd/ops.hpp"
 #include "autograd/ops/broadcast.hpp"
 #include "autograd/ops/internal.hpp"
+#include "autograd/ops/strided.hpp"
 
 namespace autograd {
 namespace {
@@ -43,99 +44,6 @@ struct Expand {
   TensorList backward(const Call& call) const { return {sum_to(call.grad(), call.input_shape(0))}; }
 };
 
-// Copies (n, m) to (m, n), a tile at a time so that both sides stay in cache.
-template <class T>
-void transpose_copy(const T* in, T* out, std::int64_t n, std::int64_t m) {
-  constexpr std::int64_t tile = 32;
-  for (std::int64_t i = 0; i < n; i += tile)
-    for (std::int64_t j = 0; j < m; j += tile)
-      for (std::int64_t a = i; a < std::min(i + tile, n); ++a)
-        for (std::int64_t b = j; b < std::min(j + tile, m); ++b) out[b * n + a] = in[a * m + b];
-}
-
-template <class T>
-void permute_copy(const T* in, T* out, const Shape& shape, const Axes& order) {
-  // Axes that stay together move as one.
-  InlineVector<std::int64_t, 8> strides(shape.size(), 1), sizes, steps;
-  for (std::size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];
-  for (const auto axis : order) {
-    const std::int64_t n = shape[index(axis)], s = strides[index(axis)];
-    if (n == 1) continue;
-    if (!sizes.empty() && steps.back() == s * n) {
-      sizes.back() *= n;
-      steps.back() = s;
-    } else {
-      sizes.push_back(n);
-      steps.push_back(s);
-    }
-  }
-  if (sizes.size() >= 2 && steps.back() != 1 && steps[sizes.size() - 2] == 1 &&
-      steps.back() == sizes[sizes.size() - 2]) {
-    // The last two axes of the result are a transposed matrix.
-    const std::int64_t m = sizes[sizes.size() - 2], n = sizes.back();
-    sizes.pop_back(), sizes.pop_back(), steps.pop_back(), steps.pop_back();
-    std::int64_t blocks = 1;
-    for (const auto s : sizes) blocks *= s;
-    InlineVector<std::int64_t, 8> at(sizes.size(), 0);
-    std::int64_t offset = 0;
-    for (std::int64_t b = 0; b < blocks; ++b, out += n * m) {
-      transpose_copy(in + offset, out, n, m);
-      for (std::size_t d = sizes.size(); d-- > 0;) {
-        offset += steps[d];
-        if (++at[d] < sizes[d]) break;
-        offset -= steps[d] * sizes[d];
-        at[d] = 0;
-      }
-    }
-    return;
-  }
-  const std::int64_t run = sizes.empty() ? 1 : sizes.back(),
-                     step = sizes.empty() ? 1 : steps.back();
-  if (!sizes.empty()) sizes.pop_back(), steps.pop_back();
-  InlineVector<std::int64_t, 8> at(sizes.size(), 0);
-  for (std::int64_t offset = 0;; out += run) {
-    const T* p = in + offset;
-    if (step == 1)
-      std::copy_n(p, run, out);
-    else
-      for (std::int64_t i = 0; i < run; ++i) out[i] = p[i * step];
-    std::size_t d = sizes.size();
-    for (;;) {
-      if (d == 0) return;
-      --d;
-      offset += steps[d];
-      if (++at[d] < sizes[d]) break;
-      offset -= steps[d] * sizes[d];
-      at[d] = 0;
-    }
-  }
-}
-
-struct Permute {
-  Axes order;
-  std::string_view name() const { return "permute"; }
-  TensorSpec infer(const Inputs& in) const {
-    Shape s;
-    for (const auto a : order) s.push_back(in[0].shape()[index(a)]);
-    return {s, in[0].dtype()};
-  }
-  void forward(const Inputs& in, Tensor& out) const {
-    if (out.numel() == 0) return;
-    dispatch(out.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      permute_copy(static_cast<const T*>(in[0].raw()), static_cast<T*>(out.raw_mutable()),
-                   in[0].shape(), order);
-    });
-  }
-  TensorList backward(const Call& call) const {
-    Axes inverse;
-    inverse.resize(order.size());
-    for (std::size_t i = 0; i < order.size(); ++i)
-      inverse[index(order[i])] = static_cast<std::int64_t>(i);
-    return {permute(call.grad(), inverse)};
-  }
-};
-
 struct Concat {
   std::int64_t axis;
   InlineVector<std::int64_t, 4> sizes;
@@ -164,6 +72,63 @@ struct Concat {
     return g;
   }
 };
+
+// The pieces of a split as outputs of one node.
+class SplitNode final : public Node {
+ public:
+  explicit SplitNode(std::int64_t axis) : axis_(axis) {}
+  std::string_view name() const override { return "split"; }
+  TensorList backward(TensorList& cotangents) override {
+    for (std::size_t k = 0; k < cotangents.size(); ++k)
+      if (!cotangents[k].defined()) cotangents[k] = zeros(outputs()[k].shape, outputs()[k].dtype);
+    return {concat(cotangents, axis_)};
+  }
+
+ private:
+  std::int64_t axis_;
+};
+
+TensorList split_as(std::string_view op, const Tensor& x, const Shape& sizes, std::int64_t axis) {
+  if (x.ndim() == 0) fail(op, "the tensor must have an axis, got a 0-d tensor");
+  axis = shapes::axis(op, axis, x.shape());
+  std::int64_t left = x.size(axis);
+  bool fits = true;
+  for (const auto n : sizes) {
+    fits &= n >= 0 && n <= left;
+    if (fits) left -= n;
+  }
+  if (!fits || left != 0)
+    fail(op, "sizes must be at least 0 and add up to axis {} of {}, got {}", axis, x.shape(),
+         sizes);
+  TensorList pieces;
+  std::int64_t start = 0;
+  {
+    const NoGrad off;
+    for (const auto n : sizes) {
+      pieces.push_back(narrow(x, axis, start, n));
+      start += n;
+    }
+  }
+  const std::array pointers{&x};
+  const Inputs in(pointers);
+  if (!pieces.empty() && should_record(in))
+    record(detail::Ref<Node>::adopt(new SplitNode(axis)), in, {pieces.data(), pieces.size()});
+  return pieces;
+}
+
+std::int64_t axis_size(std::string_view op, const Tensor& x, std::int64_t axis) {
+  if (x.ndim() == 0) fail(op, "the tensor must have an axis, got a 0-d tensor");
+  return x.shape()[index(shapes::axis(op, axis, x.shape()))];
+}
+
+// Pieces of one size; the last may be smaller. At least one piece.
+TensorList split_by(std::string_view op, const Tensor& x, std::int64_t size, std::int64_t axis) {
+  const std::int64_t n = axis_size(op, x, axis);
+  Shape sizes;
+  for (std::int64_t left = n; left > 0; left -= size) sizes.push_back(std::min(left, size));
+  if (sizes.empty()) sizes.push_back(0);
+  return split_as(op, x, sizes, axis);
+}
 
 }  // namespace
 
@@ -203,12 +168,33 @@ Tensor unsqueeze(const Tensor& x, std::int64_t axis) {
   return reshape(x, s);
 }
 
+Tensor unflatten(const Tensor& x, std::int64_t axis, const Shape& sizes) {
+  const std::int64_t n = axis_size("unflatten", x, axis);
+  axis = shapes::axis("unflatten", axis, x.shape());
+  std::int64_t known = 1, unknown = 0;
+  for (const auto size : sizes) {
+    if (size < -1 || (size > 0 && __builtin_mul_overflow(known, size, &known))) unknown = 2;
+    if (size == 0) known = 0;
+    unknown += size == -1;
+  }
+  if (sizes.empty() || unknown > 1 || (unknown ? known == 0 || n % known != 0 : known != n))
+    fail("unflatten", "sizes must multiply to axis {} of {}, with at most one -1, got {}", axis,
+         x.shape(), sizes);
+  Shape s(x.shape().begin(), x.shape().begin() + axis);
+  for (const auto size : sizes) s.push_back(size == -1 ? n / known : size);
+  s.append(x.shape().begin() + axis + 1, x.shape().end());
+  return reshape(x, s);
+}
+
+Tensor ravel(const Tensor& x) { return flatten(x); }
+
 Tensor permute(const Tensor& x, const Axes& order) {
   if (static_cast<std::int64_t>(order.size()) != x.ndim())
     fail("permute", "needs one axis for each of the {} axes of {}, got {}", x.ndim(), x.shape(),
          order.size());
   Axes full;
   InlineVector<bool, 8> seen(order.size(), false);
+  const auto contiguous = internal::contiguous(x.shape());
   bool identity = true;
   for (const auto a : order) {
     const auto i = shapes::axis("permute", a, x.shape());
@@ -217,7 +203,13 @@ Tensor permute(const Tensor& x, const Axes& order) {
     identity &= i == static_cast<std::int64_t>(full.size());
     full.push_back(i);
   }
-  return identity ? reshape(x, x.shape()) : apply(Permute{full}, x);
+  if (identity) return reshape(x, x.shape());
+  internal::View view(x.shape());
+  for (std::size_t i = 0; i < full.size(); ++i) {
+    view.sizes[i] = x.shape()[index(full[i])];
+    view.strides[i] = contiguous[index(full[i])];
+  }
+  return internal::gather_view("permute", x, view);
 }
 
 Tensor transpose(const Tensor& x, std::int64_t axis0, std::int64_t axis1) {
@@ -229,6 +221,35 @@ Tensor transpose(const Tensor& x, std::int64_t axis0, std::int64_t axis1) {
   return permute(x, order);
 }
 
+Tensor swapaxes(const Tensor& x, std::int64_t axis0, std::int64_t axis1) {
+  return transpose(x, axis0, axis1);
+}
+
+Tensor movedim(const Tensor& x, const Axes& source, const Axes& destination) {
+  if (source.size() != destination.size())
+    fail("movedim", "needs as many sources as destinations, got {} and {}", source.size(),
+         destination.size());
+  if (x.ndim() == 0) return reshape(x, {});
+  InlineVector<std::int64_t, 8> from(x.shape().size(), -1);  // for each axis of the result
+  InlineVector<bool, 8> moved(x.shape().size(), false);
+  for (std::size_t i = 0; i < source.size(); ++i) {
+    const auto s = shapes::axis("movedim", source[i], x.shape());
+    auto& place = from[index(shapes::axis("movedim", destination[i], x.shape()))];
+    if (moved[index(s)] || place >= 0)
+      fail("movedim", "sources and destinations must be distinct, got {} to {} twice", source[i],
+           destination[i]);
+    moved[index(s)] = true;
+    place = s;
+  }
+  Axes order;
+  std::int64_t next = 0;
+  for (const auto s : from) {
+    while (s < 0 && moved[index(next)]) ++next;
+    order.push_back(s < 0 ? next++ : s);
+  }
+  return permute(x, order);
+}
+
 Tensor expand(const Tensor& x, const Shape& shape) {
   Shape to = shape;
   const std::size_t extra = to.size() - std::min(to.size(), x.shape().size());
@@ -237,6 +258,16 @@ Tensor expand(const Tensor& x, const Shape& shape) {
   shapes::check("expand", to);
   shapes::check_expand("expand", x.shape(), to);
   return to == x.shape() ? x : apply(Expand{to}, x);
+}
+
+Tensor broadcast_to(const Tensor& x, const Shape& shape) { return expand(x, shape); }
+
+TensorList broadcast_tensors(const TensorList& tensors) {
+  Shape whole;
+  for (const auto& t : tensors) whole = shapes::broadcast("broadcast_tensors", whole, t.shape());
+  TensorList out;
+  for (const auto& t : tensors) out.push_back(expand(t, whole));
+  return out;
 }
 
 Tensor concat(const TensorList& tensors, std::int64_t axis) {
@@ -271,6 +302,50 @@ Tensor stack(const TensorList& tensors, std::int64_t axis) {
     rows.push_back(unsqueeze(t, axis));
   }
   return concat(rows, axis);
+}
+
+Tensor vstack(const TensorList& tensors) {
+  TensorList rows;
+  for (const auto& t : tensors) rows.push_back(t.ndim() < 2 ? reshape(t, {1, t.numel()}) : t);
+  return concat(rows, 0);
+}
+
+Tensor hstack(const TensorList& tensors) {
+  TensorList columns;
+  for (const auto& t : tensors) columns.push_back(t.ndim() == 0 ? reshape(t, {1}) : t);
+  return concat(columns, columns.empty() || columns[0].ndim() == 1 ? 0 : 1);
+}
+
+TensorList split(const Tensor& x, const Shape& sizes, std::int64_t axis) {
+  return split_as("split", x, sizes, axis);
+}
+
+TensorList split(const Tensor& x, std::int64_t size, std::int64_t axis) {
+  if (size < 1) fail("split", "the size must be at least 1, got {}", size);
+  return split_by("split", x, size, axis);
+}
+
+TensorList chunk(const Tensor& x, std::int64_t chunks, std::int64_t axis) {
+  if (chunks < 1) fail("chunk", "needs at least one chunk, got {}", chunks);
+  const std::int64_t n = axis_size("chunk", x, axis);
+  // An empty axis gives as many empty pieces.
+  if (n == 0) {
+    Shape none;
+    none.resize(index(chunks), 0);
+    return split_as("chunk", x, none, axis);
+  }
+  return split_by("chunk", x, (n - 1) / chunks + 1, axis);
+}
+
+TensorList unbind(const Tensor& x, std::int64_t axis) {
+  const std::int64_t n = axis_size("unbind", x, axis);
+  if (n == 0) return {};
+  Shape ones, entry = x.shape();
+  ones.resize(index(n), 1);
+  entry.erase(entry.begin() + shapes::axis("unbind", axis, x.shape()));
+  TensorList pieces = split_as("unbind", x, ones, axis);
+  for (auto& p : pieces) p = reshape(p, entry);
+  return pieces;
 }
 
 Tensor Tensor::clone() const { return apply(Clone{}, *this); }

@@ -15,6 +15,26 @@ std::mt19937_64& engine() {
 
 }  // namespace
 
+std::function<std::vector<double>(const TensorList&)> loop(
+    const Shape& shape, std::function<double(const Place&, const TensorList&)> f) {
+  return [=](const TensorList& in) {
+    std::vector<double> out;
+    Place place(shape.size(), 0);
+    for (std::int64_t k = 0; k < shape.numel(); ++k) {
+      std::int64_t rest = k;
+      for (std::size_t d = shape.size(); d-- > 0; rest /= shape[d]) place[d] = rest % shape[d];
+      out.push_back(f(place, in));
+    }
+    return out;
+  };
+}
+
+double element(const Tensor& x, const Place& place) {
+  std::int64_t at = 0;
+  for (std::size_t d = 0; d < place.size(); ++d) at = at * x.shape()[d] + place[d];
+  return x.data<double>()[at];
+}
+
 const std::vector<Shape>& awkward() {
   static const std::vector<Shape> shapes{{}, {1}, {5}, {2, 3}, {0, 3}, {2, 1, 3}, {1, 0}, {3, 17}};
   return shapes;
@@ -53,7 +73,10 @@ const std::vector<Row>& rows() {
     add_pointwise(r);
     add_reductions(r);
     add_movement(r);
+    add_rearrange(r);
     add_indexing(r);
+    add_picks(r);
+    add_subscripts(r);
     add_linalg(r);
     add_fused(r);
     add_products(r);

@@ -44,12 +44,22 @@ const std::vector<Row>& rows();
 void add_pointwise(std::vector<Row>& rows);
 void add_reductions(std::vector<Row>& rows);
 void add_movement(std::vector<Row>& rows);
+void add_rearrange(std::vector<Row>& rows);
 void add_indexing(std::vector<Row>& rows);
+void add_picks(std::vector<Row>& rows);
+void add_subscripts(std::vector<Row>& rows);
 void add_linalg(std::vector<Row>& rows);
 void add_fused(std::vector<Row>& rows);
 void add_products(std::vector<Row>& rows);
 void add_systems(std::vector<Row>& rows);
 void add_decompositions(std::vector<Row>& rows);
+
+/// A naive loop: f(index of an element of the result, inputs) for every index within `shape`.
+using Place = std::vector<std::int64_t>;
+std::function<std::vector<double>(const TensorList&)> loop(
+    const Shape& shape, std::function<double(const Place&, const TensorList&)> f);
+/// One element of a float64 tensor.
+double element(const Tensor& x, const Place& place);
 
 /// Shapes for an operation on one tensor: 0-d, empty, size 1, no multiple of a SIMD register.
 const std::vector<Shape>& awkward();

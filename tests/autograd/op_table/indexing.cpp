@@ -43,7 +43,7 @@ void add_indexing(std::vector<Row>& rows) {
                    one("(3), none", draw({3}, -1, 1),
                        [](auto& x) { return ag::index_select(x, 0, ag::zeros({0}, ag::int64)); })},
                   {{[] { return ag::index_select(ag::ones({3}), 0, ag::tensor({3})); },
-                    "indices must be in [-3, 2] for an axis of size 3, got 3"},
+                    "indices must be in [-3, 2] for axis 0 of (3,), got 3"},
                    {[] { return ag::index_select(ag::ones({3}), 0, ag::ones({1})); },
                     "the index must be int64, got float32"}}});
   const Tensor grid = ag::tensor({{0, 2, 1}, {2, -1, 0}});

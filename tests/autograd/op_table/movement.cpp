@@ -142,6 +142,83 @@ void add_movement(std::vector<Row>& rows) {
            return ag::stack({ag::ones({2}), ag::ones({3})});
          },
          "shapes must be equal, got (2,) and (3,)"}}});
+  rows.push_back({"unflatten",
+                  {one("(2, 6), 1, 3 2", draw({2, 6}, -1, 1),
+                       [](auto& x) {
+                         return ag::unflatten(x, 1, {3, 2});
+                       }),
+                   one("(6, 2), -2, 2 -1", draw({6, 2}, -1, 1),
+                       [](auto& x) {
+                         return ag::unflatten(x, -2, {2, -1});
+                       }),
+                   one("(0), 0, 0 3", draw({0}, -1, 1),
+                       [](auto& x) {
+                         return ag::unflatten(x, 0, {0, 3});
+                       })},
+                  {{[] {
+                      return ag::unflatten(ag::ones({6}), 0, {4, -1});
+                    },
+                    "sizes must multiply to axis 0 of (6,), with at most one -1, got (4, -1)"},
+                   {[] {
+                      return ag::unflatten(ag::ones({6}), 0, {-1, -1});
+                    },
+                    "with at most one -1"},
+                   {[] {
+                      return ag::unflatten(ag::ones({6}), 0, {-2, -3});
+                    },
+                    "sizes must multiply"},
+                   {[] { return ag::unflatten(ag::ones({}), 0, {1}); }, "got a 0-d tensor"}}});
+  rows.push_back({"ravel",
+                  {one("(2, 3)", draw({2, 3}, -1, 1), [](auto& x) { return ag::ravel(x); }),
+                   one("()", draw({}, -1, 1), [](auto& x) { return ag::ravel(x); })}});
+  rows.push_back({"swapaxes", {one("(2, 3, 4), 0, -1", draw({2, 3, 4}, -1, 1), [](auto& x) {
+                    return ag::swapaxes(x, 0, -1);
+                  })}});
+  rows.push_back({"movedim",
+                  {{"(2, 3, 4), 0 to 2",
+                    {draw({2, 3, 4}, -1, 1)},
+                    [](auto& in) { return ag::movedim(in[0], 0, 2); },
+                    loop({3, 4, 2},
+                         [](auto& p, auto& in) {
+                           return element(in[0], {p[2], p[0], p[1]});
+                         })},
+                   {"(2, 3, 4), -1 0 to 0 1",
+                    {draw({2, 3, 4}, -1, 1)},
+                    [](auto& in) {
+                      return ag::movedim(in[0], {-1, 0}, {0, 1});
+                    },
+                    loop({4, 2, 3},
+                         [](auto& p, auto& in) {
+                           return element(in[0], {p[1], p[2], p[0]});
+                         })},
+                   one("()", draw({}, -1, 1), [](auto& x) { return ag::movedim(x, {}, {}); })},
+                  {{[] {
+                      return ag::movedim(ag::ones({2, 3}), {0, 1}, {1});
+                    },
+                    "needs as many sources as destinations, got 2 and 1"},
+                   {[] {
+                      return ag::movedim(ag::ones({2, 3}), {0, 0}, {0, 1});
+                    },
+                    "must be distinct"}}});
+  rows.push_back({"broadcast_to", {one("(3) to (2, 3)", draw({3}, -1, 1), [](auto& x) {
+                    return ag::broadcast_to(x, {2, 3});
+                  })}});
+  rows.push_back({"broadcast_tensors",
+                  {{"(2, 1), (3), ()",
+                    {draw({2, 1}, -1, 1), draw({3}, -1, 1), draw({}, -1, 1)},
+                    [](auto& x) { return ag::stack(ag::broadcast_tensors(x)); }}},
+                  {{[] {
+                      return ag::broadcast_tensors({ag::ones({2}), ag::ones({3})})[0];
+                    },
+                    "broadcast_tensors: shapes must broadcast"}}});
+  rows.push_back({"vstack",
+                  {{"(), (1)", {draw({}, -1, 1), draw({1}, -1, 1)}, ag::vstack},
+                   {"(3), (2, 3)", {draw({3}, -1, 1), draw({2, 3}, -1, 1)}, ag::vstack}},
+                  {{[] { return ag::vstack({}); }, "needs at least one tensor"}}});
+  rows.push_back({"hstack",
+                  {{"(), (2)", {draw({}, -1, 1), draw({2}, -1, 1)}, ag::hstack},
+                   {"(2, 1), (2, 3)", {draw({2, 1}, -1, 1), draw({2, 3}, -1, 1)}, ag::hstack}},
+                  {{[] { return ag::hstack({}); }, "needs at least one tensor"}}});
 }
 
 }  // namespace table

@@ -1,0 +1,193 @@
+#include "tests/autograd/op_table.hpp"
+
+namespace ag = autograd;
+using namespace ag::indexing;
+
+namespace table {
+namespace {
+
+// x[{…}] with the loop for its value: which element of x each place shows.
+Sample part(std::string text, const Shape& from, const Shape& to,
+            std::function<Tensor(const Tensor&)> f, std::function<Place(const Place&)> source) {
+  Sample s = one(std::move(text), draw(from, -1, 1), std::move(f));
+  s.naive =
+      loop(to, [=](const Place& p, const TensorList& in) { return element(in[0], source(p)); });
+  return s;
+}
+
+std::vector<Sample> basic() {
+  return {part(
+              "0:5:2, :, None, -1", {6, 2, 3}, {3, 2, 1},
+              [](auto& x) {
+                return x[{slice(0, 5, 2), all, newaxis, -1}];
+              },
+              [](auto& p) {
+                return Place{2 * p[0], p[1], 2};
+              }),
+          part(
+              "..., ::-1", {2, 3, 4}, {2, 3, 4},
+              [](auto& x) {
+                return x[{ellipsis, slice(none, none, -1)}];
+              },
+              [](auto& p) {
+                return Place{p[0], p[1], 3 - p[2]};
+              }),
+          part(
+              "-1", {3, 2}, {2}, [](auto& x) { return x[{-1}]; },
+              [](auto& p) {
+                return Place{2, p[0]};
+              }),
+          part(
+              "0 without braces", {3, 2}, {2}, [](auto& x) { return x[0]; },
+              [](auto& p) {
+                return Place{0, p[0]};
+              }),
+          part(
+              "-2:, 1:-1", {4, 5}, {2, 3},
+              [](auto& x) {
+                return x[{slice(-2, none), slice(1, -1)}];
+              },
+              [](auto& p) {
+                return Place{p[0] + 2, p[1] + 1};
+              }),
+          part(
+              "4:0:-3, 9::-2", {6, 4}, {2, 2},
+              [](auto& x) {
+                return x[{slice(4, 0, -3), slice(9, none, -2)}];
+              },
+              [](auto& p) {
+                return Place{4 - 3 * p[0], 3 - 2 * p[1]};
+              }),
+          part(
+              "None, ..., None, 1", {2, 3}, {1, 2, 1},
+              [](auto& x) {
+                return x[{newaxis, ellipsis, newaxis, 1}];
+              },
+              [](auto& p) {
+                return Place{p[1], 1};
+              }),
+          one("1, 2", draw({2, 3}, -1, 1),
+              [](auto& x) {
+                return x[{1, 2}];
+              }),
+          one("5:2, of nothing", draw({6, 2}, -1, 1), [](auto& x) { return x[{slice(5, 2)}]; }),
+          one("... of ()", draw({}, -1, 1), [](auto& x) { return x[{ellipsis}]; }),
+          one("None of ()", draw({}, -1, 1), [](auto& x) { return x[{newaxis}]; }),
+          one("huge bounds", draw({3}, -1, 1), [](auto& x) {
+            return x[{slice(INT64_MIN, INT64_MAX, INT64_MAX)}] + x[{slice(none, none, INT64_MIN)}];
+          })};
+}
+
+std::vector<Sample> advanced() {
+  const Tensor rows = ag::tensor({2, 0, 2}), grid = ag::tensor({{0, 1}, {-1, 0}});
+  const Tensor chosen = ag::tensor({1, 0, 1, 1}).to(ag::boolean);
+  const Tensor square = ag::tensor({{1, 0, 1}, {0, 1, 0}}).to(ag::boolean);
+  auto row = [](std::int64_t i) { return std::int64_t{i == 1 ? 0 : 2}; };
+  auto cell = [](std::int64_t i, std::int64_t j) { return std::int64_t{i == j ? 0 : 1}; };
+  return {part(
+              "index", {3, 2}, {3, 2}, [=](auto& x) { return x[{rows}]; },
+              [=](auto& p) {
+                return Place{row(p[0]), p[1]};
+              }),
+          part(
+              "-1, :, index of two axes", {2, 3, 2}, {3, 2, 2},
+              [=](auto& x) {
+                return x[{-1, all, grid}];
+              },
+              [=](auto& p) {
+                return Place{1, p[0], cell(p[1], p[2])};
+              }),
+          part(
+              ":, index, index", {2, 3, 2}, {2, 2, 3},
+              [=](auto& x) {
+                return x[{all, rows, ag::unsqueeze(ag::tensor({0, 1}), 1)}];
+              },
+              [=](auto& p) {
+                return Place{p[0], row(p[2]), p[1]};
+              }),
+          part(
+              "index, :, index", {2, 3, 2}, {2, 2, 3},
+              [=](auto& x) {
+                return x[{grid, all, ag::tensor(1)}];
+              },
+              [=](auto& p) {
+                return Place{cell(p[0], p[1]), p[2], 1};
+              }),
+          part(
+              "mask without braces", {4, 2}, {3, 2}, [=](auto& x) { return x[chosen]; },
+              [](auto& p) {
+                return Place{p[0] == 0 ? 0 : p[0] + 1, p[1]};
+              }),
+          part(
+              "mask of two axes, ::-1", {2, 3, 2}, {3, 2},
+              [=](auto& x) {
+                return x[{square, slice(none, none, -1)}];
+              },
+              [](auto& p) {
+                return Place{p[0] == 2 ? 1 : 0, p[0] == 2 ? 1 : 2 * p[0], 1 - p[1]};
+              }),
+          part(
+              "None, ..., mask", {2, 4}, {1, 2, 3},
+              [=](auto& x) {
+                return x[{newaxis, ellipsis, chosen}];
+              },
+              [](auto& p) {
+                return Place{p[1], p[2] == 0 ? 0 : p[2] + 1};
+              }),
+          part(
+              "mask, index", {4, 3}, {3},
+              [=](auto& x) {
+                return x[{chosen, rows}];
+              },
+              [=](auto& p) {
+                return Place{p[0] == 0 ? 0 : p[0] + 1, row(p[0])};
+              }),
+          one("empty index", draw({3, 2}, -1, 1),
+              [](auto& x) {
+                return x[{all, ag::zeros({0}, ag::int64)}];
+              }),
+          one("0-d index", draw({3, 2}, -1, 1), [](auto& x) { return x[ag::tensor(1)]; })};
+}
+
+}  // namespace
+
+void add_subscripts(std::vector<Row>& rows) {
+  const Tensor x = ag::ones({2, 3});
+  rows.push_back({"x[{slices}]",
+                  basic(),
+                  {{[=] {
+                      return x[{1, 3}];
+                    },
+                    "index: the index must be in [-3, 2] for axis 1 of (2, 3), got 3"},
+                   {[=] {
+                      return x[{newaxis, ellipsis, -4}];
+                    },
+                    "the index must be in [-3, 2] for axis 1 of (2, 3), got -4"},
+                   {[=] {
+                      return x[{0, all, 0}];
+                    },
+                    "needs at most 2 entries and one ellipsis for (2, 3), got 3 and 0"},
+                   {[=] {
+                      return x[{ellipsis, ellipsis}];
+                    },
+                    "got 0 and 2"},
+                   {[=] { return x[{slice(0, 1, 0)}]; }, "index: the step must not be 0"},
+                   {[=] { return ag::ones({})[0]; }, "needs at most 0 entries"}}});
+  rows.push_back({"x[{tensors}]",
+                  advanced(),
+                  {{[=] {
+                      return x[{all, ag::tensor({0, 3})}];
+                    },
+                    "index: indices must be in [-3, 2] for axis 1 of (2, 3), got 3"},
+                   {[=] { return x[x]; }, "an index must be int64 or bool, got float32"},
+                   {[=] { return x[x[0] > 0]; },
+                    "a mask must have the sizes of its axes, got (3,) from axis 0 on of (2, 3)"},
+                   {[=] { return x[ag::tensor(true)]; }, "a mask must have an axis"},
+                   {[=] {
+                      return x[{ag::tensor({0, 1}), ag::tensor({0, 1, 2})}];
+                    },
+                    "index: shapes must broadcast"},
+                   {[=] { return x[Tensor()]; }, "the tensor must be defined"}}});
+}
+
+}  // namespace table
