@@ -75,9 +75,11 @@ struct Row {
   Call call;
 };
 
-void add_pointwise(std::vector<Row>& rows);
-void add_shaping(std::vector<Row>& rows);
-void add_fused(std::vector<Row>& rows);
+void add_elementwise(std::vector<Row>& rows);
+void add_reductions(std::vector<Row>& rows);
+void add_movement(std::vector<Row>& rows);
+void add_linalg(std::vector<Row>& rows);
+void add_losses(std::vector<Row>& rows);
 void add_modules(std::vector<Row>& rows);
 void add_optimizers(std::vector<Row>& rows);
 

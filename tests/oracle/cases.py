@@ -8,7 +8,6 @@ derivatives that are compared.
 import zlib
 
 import numpy as np
-import torch
 
 VARIABLE, CONSTANT, INT, BOOL = range(4)
 
@@ -16,14 +15,16 @@ cases = {}
 
 
 class Case:
-    def __init__(self, f, samples, tolerance, names):
-        self.f, self.samples, self.tolerance, self.names = f, samples, tolerance, names
+    def __init__(self, f, samples, orders, tolerance, names):
+        self.f, self.samples, self.orders = f, samples, orders
+        self.tolerance, self.names = tolerance, names
 
 
-def case(name, f, *samples, tolerance=0.0, names=""):
-    """`tolerance`: for results that cannot agree to 1e-10. `names`: of the inputs after the first."""
+def case(name, f, *samples, orders=2, tolerance=0.0, names=""):
+    """`orders`: of derivatives that PyTorch has. `tolerance`: for results that cannot agree to
+    1e-10. `names`: of the inputs after the first."""
     assert name not in cases, name
-    cases[name] = Case(f, samples, tolerance, names)
+    cases[name] = Case(f, samples, orders, tolerance, names)
 
 
 def generator(name):
@@ -107,14 +108,15 @@ def well(n, *batch):
 # --- the usual samples
 
 
-def unary(name, f, lo=-3.0, hi=3.0, kinks=(-1.0, 0.0, 1.0), far=(-np.inf, -30.0, 30.0, np.inf, np.nan)):
+def unary(name, f, lo=-3.0, hi=3.0, kinks=(-1.0, 0.0, 1.0),
+          far=(-np.inf, -30.0, 30.0, np.inf, np.nan), orders=2):
     """Usual shapes, first derivatives at `kinks`, values at `far`."""
     samples = [[r(19, lo=lo, hi=hi)], [r(lo=lo, hi=hi)], [r(2, 0, 3)]]
     if kinks:
         samples.append([at(*kinks), 1])
     if far:
         samples.append([const(at(*far))])
-    case(name, f, *samples)
+    case(name, f, *samples, orders=orders)
 
 
 def binary(name, f, a=(-2.0, 2.0), b=(-2.0, 2.0), kinks=()):

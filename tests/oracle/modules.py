@@ -1,6 +1,5 @@
 """Layers: their inputs are x and every entry of the state dict, by PyTorch's names."""
 
-import torch
 from torch import nn
 from torch.func import functional_call
 

@@ -8,7 +8,8 @@ To add a case: a line here in the file of its kind, and a line with the same nam
 tests/nn/oracle_*.cpp.
 
 A case is written when a line of tests/nn/oracle_*.cpp calls it; the others are listed (with --all
-they are computed too, and nothing is written). Each case is one list of float64 numbers: for each of its samples
+they are computed too, and nothing is written). Each case is one list of float64 numbers: for each
+of its samples
     the tolerance in float64 and in float32, relative to the largest number of a tensor, or to 1;
     the inputs; the outputs;
     the number of orders of derivatives (0, 1, 2), and for each order one tensor for each input that
@@ -31,9 +32,13 @@ sys.dont_write_bytecode = True
 here = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(here))
 import cases  # noqa: E402
+import elementwise  # noqa: E402,F401
+import linalg  # noqa: E402,F401
+import losses  # noqa: E402,F401
 import modules  # noqa: E402,F401
-import operations  # noqa: E402,F401
+import movement  # noqa: E402,F401
 import optimizers  # noqa: E402,F401
+import reductions  # noqa: E402,F401
 
 COMMAND = "python3 tests/oracle/pytorch.py"
 DOUBLE, FLOAT = 1e-10, 1e-5
@@ -118,7 +123,7 @@ def pack_list(tensors):
 
 
 def pack_sample(case, sample, g):
-    orders = sample[-1] if sample and isinstance(sample[-1], int) else 2
+    orders = sample[-1] if sample and isinstance(sample[-1], int) else case.orders
     inputs = [draw(g) for draw in sample if not isinstance(draw, int)]
     found = run(case, inputs, orders, torch.float64)
     loss = 4 * error(run(case, inputs, orders, torch.float32), found)
@@ -158,9 +163,10 @@ def main():
         sys.exit("called in C++, but not a case here: " + ", ".join(sorted(unknown)))
     entries = {"cotangents": cotangents.astype(np.float32)}
     metadata = {"torch": torch.__version__.split("+")[0], "made by": COMMAND}
+    waiting = []
     for name, case in cases.cases.items():
         if name not in called:
-            print("no call in C++:", name)
+            waiting.append(name)
             continue
         g = cases.generator(name)
         numbers = []
@@ -168,13 +174,15 @@ def main():
             try:
                 more, loss = pack_sample(case, sample, g)
             except Exception as reason:
-                raise RuntimeError(f"{name}, sample {i}") from reason
+                sys.exit(f"{name}, sample {i}: {reason}")
             if loss > FLOAT:
                 print(f"float32 tolerance {loss:.1g}: {name}, sample {i}")
             numbers += more
         entries[name] = np.array(numbers, dtype=np.float64)
         if case.names:
             metadata[name] = case.names
+    if waiting:
+        print("without a call in C++:", ", ".join(waiting))
     if "--all" in sys.argv:
         print(sum(x.nbytes for x in entries.values()), "bytes", len(entries), "cases")
         return

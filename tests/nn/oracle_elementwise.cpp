@@ -1,7 +1,7 @@
 #include "tests/nn/oracle.hpp"
 
 // The operations on each element by itself.
-void oracle::add_pointwise(std::vector<Row>& rows) {
+void oracle::add_elementwise(std::vector<Row>& rows) {
   const std::vector<Row> table{
       {"neg", ag::neg},
       {"abs", ag::abs},

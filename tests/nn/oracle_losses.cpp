@@ -5,7 +5,7 @@
 using nn::Reduction;
 
 // Fused operations and losses.
-void oracle::add_fused(std::vector<Row>& rows) {
+void oracle::add_losses(std::vector<Row>& rows) {
   const std::vector<Row> table{
       {"softmax", [](T x) { return ag::softmax(x); }},
       {"softmax axis=0", [](T x) { return ag::softmax(x, 0); }},
