@@ -109,14 +109,14 @@ def well(n, *batch):
 
 
 def unary(name, f, lo=-3.0, hi=3.0, kinks=(-1.0, 0.0, 1.0),
-          far=(-np.inf, -30.0, 30.0, np.inf, np.nan), orders=2):
+          far=(-np.inf, -30.0, 30.0, np.inf, np.nan), **options):
     """Usual shapes, first derivatives at `kinks`, values at `far`."""
     samples = [[r(19, lo=lo, hi=hi)], [r(lo=lo, hi=hi)], [r(2, 0, 3)]]
     if kinks:
         samples.append([at(*kinks), 1])
     if far:
         samples.append([const(at(*far))])
-    case(name, f, *samples, orders=orders)
+    case(name, f, *samples, **options)
 
 
 def binary(name, f, a=(-2.0, 2.0), b=(-2.0, 2.0), kinks=()):

@@ -48,7 +48,8 @@ case("solve_triangular upper", lambda a, b: L.solve_triangular(a, b, upper=True)
 case("solve_triangular right unitriangular",
      lambda a, b: L.solve_triangular(a, b, upper=False, left=False, unitriangular=True),
      [triangle(lambda x: np.tril(x, -1) + np.eye(3)), r(2, 3)])
-case("cholesky_solve", torch.cholesky_solve, [r(3, 2), triangle(np.tril)])
+# PyTorch gives the other triangle of the factor a gradient, though it is not read.
+case("cholesky_solve", lambda b, a: torch.cholesky_solve(b, a.tril()), [r(3, 2), triangle(np.tril)])
 case("cholesky", L.cholesky, [spd(3)], [spd(2, 3)])
 case("cholesky upper", lambda a: L.cholesky(a, upper=True), [spd(3)])
 case("qr", lambda a: tuple(L.qr(a)), [r(3, 3)], [r(4, 2)], [r(2, 3, 2)])
