@@ -1,0 +1,60 @@
+"""Layers: their inputs are x and every entry of the state dict, by PyTorch's names."""
+
+from torch import nn
+from torch.func import functional_call
+
+from cases import at, case, const, r
+
+
+def module(name, model, *inputs, train=False):
+    """An input may be a list with the order of derivatives. Random parameters; positive ones where
+    the layer starts at 1."""
+    model = model.train(train).double()
+    state = model.state_dict()
+    learned = dict(model.named_parameters())
+    draws = []
+    for key, value in state.items():
+        draw = r(*value.shape, lo=0.2) if (value == 1).all() else r(*value.shape)
+        draws.append(draw if key in learned else const(draw))
+
+    def f(x, *values):
+        values = [v if v.dtype == x.dtype else v.to(x.dtype) for v in values]
+        return functional_call(model, dict(zip(state, values)), (x,))
+
+    inputs = [x if isinstance(x, list) else [x] for x in inputs]
+    case(name, f, *[[x, *draws, *order] for x, *order in inputs], names=" ".join(state))
+
+
+module("Linear", nn.Linear(4, 3), r(5, 4), r(4), r(2, 3, 4))
+module("Linear without bias", nn.Linear(4, 3, bias=False), r(5, 4))
+module("Identity", nn.Identity(), r(3))
+module("LayerNorm", nn.LayerNorm(5), r(3, 5))
+module("LayerNorm two axes", nn.LayerNorm((3, 5)), r(2, 3, 5))
+module("LayerNorm eps=0.1 without bias", nn.LayerNorm(5, eps=0.1, bias=False), r(3, 5))
+module("LayerNorm without affine", nn.LayerNorm(5, elementwise_affine=False), r(3, 5))
+module("ReLU", nn.ReLU(), r(19), at(-1, 0, 1))
+module("Tanh", nn.Tanh(), r(19))
+module("Sigmoid", nn.Sigmoid(), r(19))
+module("SiLU", nn.SiLU(), r(19), at(-30, 0, 30))
+module("GELU", nn.GELU(), r(19))
+module("GELU approximate=tanh", nn.GELU(approximate="tanh"), r(19))
+module("Softplus", nn.Softplus(), r(19), at(-30, 0, 30))
+module("Softplus beta=2 threshold=3", nn.Softplus(2, 3), r(19, lo=-3, hi=3))
+module("LeakyReLU", nn.LeakyReLU(), r(19), at(-1, 0, 1))
+module("LeakyReLU negative_slope=0.2", nn.LeakyReLU(0.2), r(19))
+module("ELU", nn.ELU(), r(19), [at(-30, 0, 30), 1])
+module("ELU alpha=1.5", nn.ELU(1.5), r(19))
+module("Softmax axis=0", nn.Softmax(0), r(3, 5))
+module("LogSoftmax", nn.LogSoftmax(-1), r(3, 5))
+module("Dropout evaluation", nn.Dropout(0.5), r(3, 5))
+module("Dropout p=0 training", nn.Dropout(0.0), r(3, 5), train=True)
+module("Flatten", nn.Flatten(), r(2, 3, 2))
+module("Flatten start=0 end=1", nn.Flatten(0, 1), r(2, 3, 2))
+small = lambda: nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+module("Sequential", small(), r(5, 3))
+module("Sequential nested", nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(6, 3), nn.GELU()),
+                                          nn.LayerNorm(3), nn.Linear(3, 2)), r(4, 2, 3))
+module("MLP", nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 5), nn.ReLU(),
+                            nn.Linear(5, 3)), r(7, 4))
+module("MLP tanh layer_norm dropout", nn.Sequential(
+    nn.Linear(4, 6), nn.LayerNorm(6), nn.Tanh(), nn.Dropout(0.3), nn.Linear(6, 3)), r(7, 4))
