@@ -1,5 +1,6 @@
 #include "autograd/tape.hpp"
 
+#include "autograd/ops/anomaly.hpp"
 #include "autograd/ops/internal.hpp"
 
 namespace autograd {
@@ -8,6 +9,7 @@ namespace {
 struct ThreadState {
   bool grad_enabled = true;
   bool burying = false;
+  bool anomaly = false;
   Node* dead = nullptr;
   std::uint64_t sequence = 0;
 };
@@ -29,6 +31,9 @@ GradMode::GradMode(bool enabled) noexcept : previous_(state.grad_enabled) {
 }
 GradMode::~GradMode() { state.grad_enabled = previous_; }
 
+bool anomaly_mode() noexcept { return state.anomaly; }
+void set_anomaly_mode(bool on) noexcept { state.anomaly = on; }
+
 // ---------------------------------------------------------------- recording
 
 bool should_record(const Inputs& inputs) noexcept {
@@ -38,13 +43,16 @@ bool should_record(const Inputs& inputs) noexcept {
   return false;
 }
 
-void check_defined(std::string_view op, const Inputs& inputs) {
+bool check_defined(std::string_view op, const Inputs& inputs) {
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (!inputs[i].defined())
       fail(op, "every input must be defined, got an undefined tensor as input {}", i);
+  return state.anomaly;
 }
 
 void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outputs) {
+  if (state.anomaly) [[unlikely]]
+    node->call_.reset(internal::record_call(inputs));
   std::uint64_t latest = state.sequence;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const auto* t = inputs[i].impl();

@@ -2,6 +2,7 @@
 
 #include "autograd/kernels/kernels.hpp"
 #include "autograd/ops.hpp"
+#include "autograd/ops/anomaly.hpp"
 #include "autograd/ops/internal.hpp"
 #include "autograd/tape.hpp"
 
@@ -137,7 +138,7 @@ class Walk {
     bool useful = false;
     for (const auto& e : node.edges_) useful |= leads_on(e);
     if (!useful) return;
-    TensorList gradients = node.backward(cotangents);
+    TensorList gradients = gradients_of(node, cotangents);
     if (gradients.size() != node.edges_.size())
       fail(node.name(), "backward must return one gradient per input, got {} for {} inputs",
            gradients.size(), node.edges_.size());
@@ -154,6 +155,19 @@ class Walk {
       node.release_saved();
       node.released_ = true;
     }
+  }
+
+  TensorList gradients_of(Node& node, TensorList& cotangents) const {
+    if (!anomaly_mode()) return node.backward(cotangents);
+    // Before the call, for it may take the buffers. What its operations make on the way may be
+    // masked out later: the results count.
+    const auto before = internal::ranges(cotangents);
+    const TensorList result = [&] {
+      const AnomalyMode off(false);
+      return node.backward(cotangents);
+    }();
+    internal::check_gradients_anomaly(node.name(), node.call_.get(), before, result);
+    return result;
   }
 
   // Hooks, retained gradients, leaves and the inputs of grad() see a node's whole cotangents.
