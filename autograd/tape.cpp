@@ -10,6 +10,7 @@ struct ThreadState {
   bool grad_enabled = true;
   bool burying = false;
   bool anomaly = false;
+  internal::Capture* capture = nullptr;
   Node* dead = nullptr;
   std::uint64_t sequence = 0;
 };
@@ -56,9 +57,15 @@ void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outp
   std::uint64_t latest = state.sequence;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const auto* t = inputs[i].impl();
-    node->edges_.push_back({t->node, t->index});
-    if (t->node) latest = std::max(latest, t->node->sequence_);
+    if (state.capture && t->node) [[unlikely]]
+      node->edges_.push_back(state.capture->edge(inputs[i]));
+    else
+      node->edges_.push_back({t->node, t->index});
+    if (const Node* from = node->edges_.back().node.get())
+      latest = std::max(latest, from->sequence_);
   }
+  if (state.capture) [[unlikely]]
+    state.capture->add(node.get());
   node->sequence_ = state.sequence = latest + 1;
   for (std::uint32_t i = 0; i < outputs.size(); ++i) {
     auto* t = outputs[i].impl();
@@ -69,6 +76,43 @@ void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outp
     else
       t->node = std::move(node);
   }
+}
+
+void internal::continue_after(std::uint64_t sequence) noexcept {
+  state.sequence = std::max(state.sequence, sequence);
+}
+
+Tensor internal::Capture::alias(const Tensor& original) {
+  for (std::size_t i = 0; i < originals_.size(); ++i)
+    if (originals_[i].impl()->node == original.impl()->node &&
+        originals_[i].impl()->index == original.impl()->index)
+      return aliases_[i];
+  originals_.push_back(original);
+  aliases_.push_back(internal::alias(original));
+  return aliases_.back();
+}
+
+internal::Capture::Scope::Scope(Capture& capture) : previous_(state.capture) {
+  capture.outer_ = previous_;
+  state.capture = &capture;
+}
+internal::Capture::Scope::~Scope() { state.capture = previous_; }
+
+Edge internal::Capture::edge(const Tensor& input) {
+  const auto* t = input.impl();
+  if (own_.contains(t->node.get())) return {t->node, t->index};
+  for (const Tensor& a : aliases_)
+    if (a.impl()->node == t->node) return {t->node, t->index};
+  // The alias itself belongs to the scope around this one.
+  state.capture = outer_;
+  const Tensor a = alias(input);
+  state.capture = this;
+  return {a.impl()->node, a.impl()->index};
+}
+
+void internal::Capture::add(const Node* node) {
+  own_.insert(node);
+  if (outer_) outer_->add(node);
 }
 
 // A node's death may kill the nodes before it. They wait in a list instead of on the stack, so that

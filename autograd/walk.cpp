@@ -18,6 +18,8 @@ struct Alias {
 
 }  // namespace
 
+Tensor internal::alias(const Tensor& t) { return apply(Alias{}, t); }
+
 void internal::check_gradient(std::string_view where, const Tensor& gradient, const Shape& shape,
                               DType dtype) {
   if (gradient.shape() != shape)
@@ -46,6 +48,9 @@ class Walk {
 
   TensorList run(const TensorList& cotangents) {
     if (inputs_) found_ = TensorList(inputs_->size(), Tensor());
+    // What a walk records comes after the graph, which another thread may have recorded.
+    for (const auto& t : outputs_)
+      if (t.impl()->node) internal::continue_after(t.impl()->node->sequence());
     collect();
     cotangents_ = std::vector<TensorList>(order_.size());
     for (std::size_t i = 0; i < outputs_.size(); ++i)
@@ -292,7 +297,7 @@ TensorList reference_gradient(const Call& call,
   // it records still leads on to the inputs' own history.
   TensorList in, wanted, result(call.inputs(), Tensor());
   for (std::size_t i = 0; i < call.inputs(); ++i) {
-    in.push_back(call.needs(i) ? apply(Alias{}, call.input(i)) : call.input(i).detach());
+    in.push_back(call.needs(i) ? internal::alias(call.input(i)) : call.input(i).detach());
     if (call.needs(i)) wanted.push_back(in[i]);
   }
   const TensorList found =
