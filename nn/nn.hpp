@@ -5,6 +5,8 @@
 #include "nn/checkpoint.hpp"
 #include "nn/clip.hpp"
 #include "nn/data/data.hpp"
+#include "nn/gradient_report.hpp"
+#include "nn/hooks.hpp"
 #include "nn/init.hpp"
 #include "nn/layers/activation.hpp"
 #include "nn/layers/container.hpp"
