@@ -41,9 +41,10 @@ Tensor jacobian(const TensorFunction& f, const Tensor& x, bool create_graph = fa
 Tensor hessian(const TensorFunction& f, const Tensor& x);
 /// Hessian times v (of the shape of x), without forming the Hessian.
 Tensor hvp(const TensorFunction& f, const Tensor& x, const Tensor& v);
-/// Jacobian times v (of the shape of x): the derivative of f along v, in the shape of f(x). Takes
-/// about as long as three to six evaluations of f: twice backward, so that any operation will do
-/// whose gradient can be differentiated; throws for one whose gradient leaves the tape.
+/// Jacobian times v (of the shape of x): the derivative of f along v, in the shape of f(x). Goes
+/// backward twice, so that any operation will do whose gradient can be differentiated, and throws
+/// for one whose gradient leaves the tape. Most operations take 2 to 8 times as long as f alone, a
+/// few 20 times (docs/debugging.md).
 Tensor jvp(const TensorFunction& f, const Tensor& x, const Tensor& v);
 /// vᵀ times Jacobian, for v of the shape of f(x): in the shape of x.
 Tensor vjp(const TensorFunction& f, const Tensor& x, const Tensor& v);
