@@ -17,5 +17,6 @@
 #include "nn/metrics.hpp"
 #include "nn/module.hpp"
 #include "nn/optim/optim.hpp"
+#include "nn/per_sample.hpp"
 #include "nn/progress.hpp"
 #include "nn/save.hpp"
