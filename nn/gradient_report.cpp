@@ -149,8 +149,10 @@ std::string GradientReport::verdict() const {
   for (const Kind kind : {Kind::nonfinite, Kind::exploding, Kind::vanishing, Kind::zero,
                           Kind::missing, Kind::large_update, Kind::small_update}) {
     std::string names;
+    int count = 0;
     for (const Row& row : rows)
-      if (row.kind == kind) names += (names.empty() ? "" : ", ") + row.name;
+      if (row.kind == kind && ++count <= 4) names += (count > 1 ? ", " : "") + row.name;
+    if (count > 4) names += fmt::format(" and {} more", count - 4);
     if (!names.empty())
       text += fmt::format("{}{}: {}", text.empty() ? "" : "\n", names, explain(kind, options));
   }

@@ -52,7 +52,7 @@ struct GradientReport {
 
   /// True if no row is nonfinite, vanishing, exploding, zero or missing.
   bool healthy() const;
-  /// One line per kind of trouble, each naming its parameters; or that there is none.
+  /// One line per kind of trouble, with the first parameters that have it; or that there is none.
   std::string verdict() const;
   /// A table with a line per parameter, and the verdict.
   std::string str() const;
