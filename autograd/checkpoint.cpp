@@ -118,7 +118,7 @@ TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
                               const TensorList& inputs) {
   std::vector<const Tensor*> pointers;
   for (const Tensor& t : inputs) pointers.push_back(&t);
-  const bool watched = check_defined("checkpoint", Inputs(pointers));
+  check_defined("checkpoint", Inputs(pointers));
   if (!grad_enabled()) return f(inputs);
 
   const Generator::State random = default_generator().state();
@@ -139,7 +139,7 @@ TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
   }
   for (const Tensor& t : captured) pointers.push_back(&t);
   const Inputs all(pointers);
-  if (watched) check_anomaly("checkpoint", all, {out.data(), out.size()});
+  if (anomaly_mode()) check_anomaly("checkpoint", all, {out.data(), out.size()});
   if (should_record(all))
     record(detail::Ref<Node>::adopt(new CheckpointNode(std::move(f), inputs, captured, random)),
            all, {out.data(), out.size()});

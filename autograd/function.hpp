@@ -54,7 +54,7 @@ class Function {
     InlineVector<const Tensor*, 4> pointers;
     for (const Tensor& t : in) pointers.push_back(&t);
     const Inputs inputs({pointers.data(), pointers.size()});
-    const bool watched = check_defined(name(), inputs);
+    check_defined(name(), inputs);
     {
       const NoGrad off;
       if constexpr (single)
@@ -62,7 +62,7 @@ class Function {
       else
         out = F::forward(ctx, arguments...);
     }
-    finish(ctx, inputs, out, watched);
+    finish(ctx, inputs, out);
     if constexpr (single)
       return Tensor(out[0]);
     else
@@ -104,14 +104,14 @@ class Function {
     InlineVector<SavedTensor, 3> values;
   };
 
-  static void finish(C& ctx, const Inputs& in, TensorList& out, bool watched) {
+  static void finish(C& ctx, const Inputs& in, TensorList& out) {
     for (std::size_t i = 0; i < out.size(); ++i) {
       if (!out[i].defined()) fail(name(), "forward must return defined tensors, got none at {}", i);
       // An output that is an input as it came would be taken off its own place on the tape.
       for (std::size_t k = 0; k < in.size(); ++k)
         if (out[i].is(in[k])) out[i] = out[i].detach();
     }
-    if (watched) check_anomaly(name(), in, {out.data(), out.size()});
+    if (anomaly_mode()) check_anomaly(name(), in, {out.data(), out.size()});
     if (!should_record(in)) return;
     TensorList saved = std::move(ctx.tensors_);
     auto* node = new Recorded(std::move(ctx));

@@ -9,7 +9,6 @@ namespace {
 struct ThreadState {
   bool grad_enabled = true;
   bool burying = false;
-  bool anomaly = false;
   internal::Capture* capture = nullptr;
   Node* dead = nullptr;
   std::uint64_t sequence = 0;
@@ -32,8 +31,7 @@ GradMode::GradMode(bool enabled) noexcept : previous_(state.grad_enabled) {
 }
 GradMode::~GradMode() { state.grad_enabled = previous_; }
 
-bool anomaly_mode() noexcept { return state.anomaly; }
-void set_anomaly_mode(bool on) noexcept { state.anomaly = on; }
+constinit thread_local bool detail::anomaly = false;
 
 // ---------------------------------------------------------------- recording
 
@@ -44,28 +42,23 @@ bool should_record(const Inputs& inputs) noexcept {
   return false;
 }
 
-bool check_defined(std::string_view op, const Inputs& inputs) {
+void check_defined(std::string_view op, const Inputs& inputs) {
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (!inputs[i].defined())
       fail(op, "every input must be defined, got an undefined tensor as input {}", i);
-  return state.anomaly;
 }
 
 void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outputs) {
-  if (state.anomaly) [[unlikely]]
-    node->call_.reset(internal::record_call(inputs));
   std::uint64_t latest = state.sequence;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const auto* t = inputs[i].impl();
-    if (state.capture && t->node) [[unlikely]]
-      node->edges_.push_back(state.capture->edge(inputs[i]));
-    else
-      node->edges_.push_back({t->node, t->index});
-    if (const Node* from = node->edges_.back().node.get())
-      latest = std::max(latest, from->sequence_);
+    node->edges_.push_back({t->node, t->index});
+    if (t->node) latest = std::max(latest, t->node->sequence_);
   }
-  if (state.capture) [[unlikely]]
-    state.capture->add(node.get());
+  if (anomaly_mode() || state.capture) [[unlikely]] {
+    if (anomaly_mode()) node->call_.reset(internal::record_call(inputs));
+    if (state.capture) latest = std::max(latest, state.capture->redirect(*node, inputs));
+  }
   node->sequence_ = state.sequence = latest + 1;
   for (std::uint32_t i = 0; i < outputs.size(); ++i) {
     auto* t = outputs[i].impl();
@@ -97,6 +90,13 @@ internal::Capture::Scope::Scope(Capture& capture) : previous_(state.capture) {
   state.capture = &capture;
 }
 internal::Capture::Scope::~Scope() { state.capture = previous_; }
+
+std::uint64_t internal::Capture::redirect(Node& node, const Inputs& inputs) {
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (node.edges_[i].node) node.edges_[i] = edge(inputs[i]);
+  add(&node);
+  return state.sequence;
+}
 
 Edge internal::Capture::edge(const Tensor& input) {
   const auto* t = input.impl();

@@ -42,9 +42,13 @@ struct [[nodiscard]] EnableGrad : GradMode {
 
 // ---------------------------------------------------------------- anomaly mode
 
+namespace detail {
+extern constinit thread_local bool anomaly;  // read by every operation, so not behind a call
+}
+
 /// Whether operations on this thread are watched for NaN and Inf.
-bool anomaly_mode() noexcept;
-void set_anomaly_mode(bool on) noexcept;
+inline bool anomaly_mode() noexcept { return detail::anomaly; }
+inline void set_anomaly_mode(bool on) noexcept { detail::anomaly = on; }
 
 /// Watches the operations of this thread for a scope: the first one that makes a NaN or Inf, in the
 /// forward pass or in a backward walk, throws with its name, the ranges of its inputs and the place
@@ -115,6 +119,9 @@ class SavedTensor {
 };
 
 class Walk;
+namespace internal {
+class Capture;
+}
 
 namespace detail {
 // What anomaly mode remembers of a recorded call: its inputs' ranges and its place.
@@ -160,6 +167,7 @@ class Node : public detail::Counted {
  private:
   friend class Walk;
   friend class Tensor;
+  friend class internal::Capture;
   friend void release(Node* node) noexcept;
   friend void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outputs);
 
@@ -293,8 +301,8 @@ class OperationNode final : public Node {
   SavedTensor output_;
 };
 
-/// Throws unless every input is defined. Returns whether the results are to be watched.
-bool check_defined(std::string_view op, const Inputs& inputs);
+/// Throws unless every input is defined.
+void check_defined(std::string_view op, const Inputs& inputs);
 /// In anomaly mode: throws if `op` made a NaN or Inf.
 void check_anomaly(std::string_view op, const Inputs& inputs, std::span<const Tensor> outputs);
 
@@ -302,7 +310,7 @@ void check_anomaly(std::string_view op, const Inputs& inputs, std::span<const Te
 /// and so may a user's operation.
 template <Operation Op>
 Tensor apply(const Op& op, const Inputs& in) {
-  const bool watched = check_defined(op.name(), in);
+  check_defined(op.name(), in);
   Tensor out;
   if constexpr (requires { op.view(in); }) {
     out = op.view(in);
@@ -311,7 +319,7 @@ Tensor apply(const Op& op, const Inputs& in) {
     out = empty(spec.shape, spec.dtype);
     op.forward(in, out);
   }
-  if (watched) [[unlikely]]
+  if (anomaly_mode()) [[unlikely]]
     check_anomaly(op.name(), in, {&out, 1});
   if constexpr (Differentiable<Op>)
     if (should_record(in))

@@ -52,11 +52,14 @@ class Capture {
     Capture* previous_;
   };
 
-  /// For record(): the edge that `node` gets for `input`; and that `node` is of the scope.
+  /// For record(): `node` is of the scope, and its edges lead to the aliases. Returns a sequence
+  /// number that is not below theirs.
+  std::uint64_t redirect(Node& node, const Inputs& inputs);
+
+ private:
   Edge edge(const Tensor& input);
   void add(const Node* node);
 
- private:
   TensorList originals_, aliases_;
   std::unordered_set<const Node*> own_;  // recorded in the scope
   Capture* outer_ = nullptr;
