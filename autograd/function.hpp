@@ -117,6 +117,7 @@ class Function {
       for (std::size_t k = 0; k < in.size(); ++k)
         if (out[i].is(in[k])) out[i] = out[i].detach();
     }
+    if (anomaly_mode()) check_anomaly(name(), in, {out.data(), out.size()});
     if (!should_record(in)) return;
     TensorList saved = std::move(ctx.tensors_);
     auto* node = new Recorded(std::move(ctx));

@@ -11,6 +11,11 @@ void check_argument(std::string_view op, const Tensor& x) {
     fail(op, "x must be float32 or float64, got {}; convert with .to(float64)", name(x.dtype()));
 }
 
+void check_arguments(std::string_view op, const TensorList& x) {
+  if (x.empty()) fail(op, "needs at least one tensor, got none");
+  for (const Tensor& t : x) check_argument(op, t);
+}
+
 void check_vector(std::string_view op, std::string_view of, const Tensor& v, const Tensor& like) {
   if (!v.defined()) fail(op, "v must be defined, got an undefined tensor");
   if (v.shape() != like.shape())
@@ -19,7 +24,12 @@ void check_vector(std::string_view op, std::string_view of, const Tensor& v, con
     fail(op, "v must have the dtype of {}, got {} for {}", of, name(v.dtype()), name(like.dtype()));
 }
 
-Tensor evaluate(std::string_view op, const TensorFunction& f, const Tensor& x) {
+void check_vectors(std::string_view op, const TensorList& v, const TensorList& x) {
+  if (v.size() != x.size()) fail(op, "needs one v for each x, got {} for {}", v.size(), x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) check_vector(op, "x", v[i], x[i]);
+}
+
+Tensor evaluate(std::string_view op, const TensorsFunction& f, const TensorList& x) {
   Tensor y = f(x);
   if (!y.defined()) fail(op, "the function must return a tensor, got an undefined one");
   if (!is_floating(y.dtype()))
@@ -27,80 +37,212 @@ Tensor evaluate(std::string_view op, const TensorFunction& f, const Tensor& x) {
   return y;
 }
 
-Tensor leaf(std::string_view op, const Tensor& x) {
-  check_argument(op, x);
-  return x.detach().requires_grad_();
+TensorList leaves(std::string_view op, const TensorList& x) {
+  check_arguments(op, x);
+  TensorList list;
+  for (const Tensor& t : x) list.push_back(t.detach().requires_grad_());
+  return list;
 }
 
-// vᵀ dy/dx; zeros where y does not depend on x.
-Tensor product(const Tensor& y, const Tensor& x, const Tensor& v, bool create_graph) {
-  Tensor g;
-  if (y.requires_grad())
-    g = grad({y}, {x},
-             {.grad_outputs = {v},
-              .retain_graph = true,
-              .create_graph = create_graph,
-              .allow_unused = true})[0];
-  return g.defined() ? g : zeros_like(x);
+// vᵀ dy/dx for each x; undefined where y does not depend on it.
+TensorList pull(const Tensor& y, const TensorList& x, const Tensor& v, bool create_graph) {
+  if (!y.requires_grad()) return TensorList(x.size(), Tensor());
+  return grad({y}, x,
+              {.grad_outputs = {v},
+               .retain_graph = true,
+               .create_graph = create_graph,
+               .allow_unused = true});
 }
 
-Tensor gradient(std::string_view op, const TensorFunction& f, const Tensor& x) {
+TensorList products(const Tensor& y, const TensorList& x, const Tensor& v, bool create_graph) {
+  TensorList g = pull(y, x, v, create_graph);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    if (!g[i].defined()) g[i] = zeros_like(x[i]);
+  return g;
+}
+
+TensorList gradient(std::string_view op, const TensorsFunction& f, const TensorList& x) {
   const Tensor y = evaluate(op, f, x);
   if (y.numel() != 1)
     fail(op, "the function must return one element, got shape {}; sum it or use jacobian",
          y.shape());
-  return product(y, x, ones_like(y), true);
+  return products(y, x, ones_like(y), true);
+}
+
+Tensor one_hot(const Tensor& like, std::int64_t i) {
+  Tensor v = zeros_like(like);
+  dispatch(v.dtype(), [&](auto zero) { v.mutable_data<decltype(zero)>()[i] = 1; });
+  return v;
+}
+
+Shape joined(const Shape& a, const Shape& b) {
+  Shape shape = a;
+  shape.append(b.begin(), b.end());
+  return shape;
+}
+
+// u ↦ uᵀJ is linear, and its own gradient along v is Jv, whatever u is.
+struct Pushforward {
+  Tensor y, u;
+  TensorList pulled;  // uᵀJ for each x, recorded; undefined: zero
+
+  Pushforward(const Tensor& value, const TensorList& x)
+      : y(value), u(ones_like(value).requires_grad_()), pulled(pull(value, x, u, true)) {}
+
+  // False where a gradient was not recorded: its derivative would silently be zero.
+  bool recorded() const {
+    for (const Tensor& w : pulled)
+      if (w.defined() && !w.requires_grad() && any_nonzero(w)) return false;
+    return true;
+  }
+  // The sum of J[i] v[i] over the inputs whose v is defined.
+  Tensor along(const TensorList& v, bool create_graph) const {
+    GradOptions options{.retain_graph = true, .create_graph = create_graph, .allow_unused = true};
+    TensorList of;
+    for (std::size_t i = 0; i < pulled.size(); ++i)
+      if (v[i].defined() && pulled[i].defined() && pulled[i].requires_grad()) {
+        of.push_back(pulled[i]);
+        options.grad_outputs.push_back(v[i]);
+      }
+    const Tensor g = of.empty() ? Tensor() : grad(of, {u}, options)[0];
+    return g.defined() ? g : zeros_like(y);
+  }
+
+ private:
+  static bool any_nonzero(const Tensor& t) {
+    return dispatch(t.dtype(), [&](auto zero) {
+      const auto* p = t.data<decltype(zero)>();
+      for (std::int64_t i = 0; i < t.numel(); ++i)
+        if (p[i] != 0) return true;
+      return false;
+    });
+  }
+};
+
+TensorList jacobian_by_rows(const Tensor& y, const TensorList& x, bool create_graph) {
+  std::vector<TensorList> rows(x.size());
+  for (std::int64_t i = 0; i < y.numel(); ++i) {
+    const TensorList row = products(y, x, one_hot(y, i), create_graph);
+    for (std::size_t k = 0; k < x.size(); ++k) rows[k].push_back(row[k]);
+  }
+  TensorList result;
+  for (std::size_t k = 0; k < x.size(); ++k)
+    result.push_back(reshape(stack(rows[k]), joined(y.shape(), x[k].shape())));
+  return result;
+}
+
+TensorList jacobian_by_columns(const Pushforward& push, const TensorList& x, bool create_graph) {
+  TensorList result;
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    TensorList columns, v(x.size(), Tensor());
+    for (std::int64_t i = 0; i < x[k].numel(); ++i) {
+      v[k] = one_hot(x[k], i);
+      columns.push_back(push.along(v, create_graph).to(x[k].dtype()));
+    }
+    const Shape shape = joined(push.y.shape(), x[k].shape());
+    result.push_back(columns.empty() ? zeros(shape, x[k].dtype())
+                                     : reshape(stack(columns, -1), shape));
+  }
+  return result;
+}
+
+// A column was measured to take as long as 1.2 to 2 rows.
+constexpr std::int64_t kRowsPerColumn = 2;
+
+TensorList jacobians(std::string_view op, const TensorsFunction& f, const TensorList& in,
+                     bool create_graph) {
+  const Tensor y = evaluate(op, f, in);
+  std::int64_t columns = 0;
+  for (const Tensor& x : in) columns += x.numel();
+  if (y.numel() == 0) {
+    TensorList result;
+    for (const Tensor& x : in) result.push_back(zeros(joined(y.shape(), x.shape()), x.dtype()));
+    return result;
+  }
+  if (y.numel() > kRowsPerColumn * columns && y.requires_grad()) {
+    const Pushforward push(y, in);
+    if (push.recorded()) return jacobian_by_columns(push, in, create_graph);
+  }
+  return jacobian_by_rows(y, in, create_graph);
+}
+
+TensorsFunction of_one(const TensorFunction& f) {
+  return [&f](const TensorList& x) { return f(x[0]); };
 }
 
 }  // namespace
 
-Tensor jacobian(const TensorFunction& f, const Tensor& x, bool create_graph) {
+TensorList jacobian(const TensorsFunction& f, const TensorList& x, bool create_graph) {
   const EnableGrad recording;
-  check_argument("jacobian", x);
-  if (create_graph && !x.requires_grad())
-    fail("jacobian", "with create_graph x must require a gradient, got one that does not");
-  const Tensor in = create_graph ? x : x.detach().requires_grad_();
-  const Tensor y = evaluate("jacobian", f, in);
-  Shape shape = y.shape();
-  shape.append(x.shape().begin(), x.shape().end());
-  if (shape.numel() == 0) return zeros(shape, x.dtype());
-  TensorList rows;
-  for (std::int64_t i = 0; i < y.numel(); ++i) {
-    Tensor one_hot = zeros_like(y);
-    dispatch(y.dtype(), [&](auto zero) { one_hot.mutable_data<decltype(zero)>()[i] = 1; });
-    rows.push_back(product(y, in, one_hot, create_graph));
-  }
-  return reshape(stack(rows), shape);
+  check_arguments("jacobian", x);
+  for (const Tensor& t : x)
+    if (create_graph && !t.requires_grad())
+      fail("jacobian", "with create_graph x must require a gradient, got one that does not");
+  return jacobians("jacobian", f, create_graph ? x : leaves("jacobian", x), create_graph);
 }
 
-Tensor hessian(const TensorFunction& f, const Tensor& x) {
-  check_argument("hessian", x);
-  return jacobian([&](const Tensor& in) { return gradient("hessian", f, in); }, x);
+std::vector<TensorList> hessian(const TensorsFunction& f, const TensorList& x) {
+  const EnableGrad recording;
+  const TensorList in = leaves("hessian", x);
+  std::vector<TensorList> blocks;
+  for (const Tensor& g : gradient("hessian", f, in))
+    blocks.push_back(jacobians(
+        "hessian", [&g](const TensorList&) { return g; }, in, false));
+  return blocks;
 }
 
-Tensor hvp(const TensorFunction& f, const Tensor& x, const Tensor& v) {
+TensorList hvp(const TensorsFunction& f, const TensorList& x, const TensorList& v) {
   const EnableGrad recording;
-  const Tensor in = leaf("hvp", x);
-  check_vector("hvp", "x", v, x);
-  return product(gradient("hvp", f, in), in, v, false);
+  const TensorList in = leaves("hvp", x);
+  check_vectors("hvp", v, x);
+  const TensorList g = gradient("hvp", f, in);
+  TensorList of, along;
+  for (std::size_t i = 0; i < g.size(); ++i)
+    if (g[i].requires_grad()) {
+      of.push_back(g[i]);
+      along.push_back(v[i]);
+    }
+  TensorList result(in.size(), Tensor());
+  if (!of.empty()) result = grad(of, in, {.grad_outputs = along, .allow_unused = true});
+  for (std::size_t i = 0; i < in.size(); ++i)
+    if (!result[i].defined()) result[i] = zeros_like(in[i]);
+  return result;
 }
 
-// Twice backward: u ↦ uᵀJ is linear, and its own gradient along v is Jv, whatever u is.
-Tensor jvp(const TensorFunction& f, const Tensor& x, const Tensor& v) {
+Tensor jvp(const TensorsFunction& f, const TensorList& x, const TensorList& v) {
   const EnableGrad recording;
-  const Tensor in = leaf("jvp", x);
-  check_vector("jvp", "x", v, x);
-  const Tensor y = evaluate("jvp", f, in);
-  const Tensor u = zeros_like(y).requires_grad_();
-  return product(product(y, in, u, true), u, v, false);
+  const TensorList in = leaves("jvp", x);
+  check_vectors("jvp", v, x);
+  const Pushforward push(evaluate("jvp", f, in), in);
+  if (!push.recorded())
+    fail("jvp",
+         "every gradient must be differentiable, got one that leaves the tape; write its backward "
+         "in tensor operations");
+  return push.along(v, false);
 }
 
-Tensor vjp(const TensorFunction& f, const Tensor& x, const Tensor& v) {
+TensorList vjp(const TensorsFunction& f, const TensorList& x, const Tensor& v) {
   const EnableGrad recording;
-  const Tensor in = leaf("vjp", x);
+  const TensorList in = leaves("vjp", x);
   const Tensor y = evaluate("vjp", f, in);
   check_vector("vjp", "f(x)", v, y);
-  return product(y, in, v, false);
+  return products(y, in, v, false);
+}
+
+Tensor jacobian(const TensorFunction& f, const Tensor& x, bool create_graph) {
+  return jacobian(of_one(f), TensorList{x}, create_graph)[0];
+}
+Tensor hessian(const TensorFunction& f, const Tensor& x) {
+  return hessian(of_one(f), TensorList{x})[0][0];
+}
+Tensor hvp(const TensorFunction& f, const Tensor& x, const Tensor& v) {
+  return hvp(of_one(f), TensorList{x}, TensorList{v})[0];
+}
+Tensor jvp(const TensorFunction& f, const Tensor& x, const Tensor& v) {
+  return jvp(of_one(f), TensorList{x}, TensorList{v});
+}
+Tensor vjp(const TensorFunction& f, const Tensor& x, const Tensor& v) {
+  return vjp(of_one(f), TensorList{x}, v)[0];
 }
 
 }  // namespace autograd

@@ -1,5 +1,6 @@
 #include "autograd/tape.hpp"
 
+#include "autograd/ops/anomaly.hpp"
 #include "autograd/ops/internal.hpp"
 
 namespace autograd {
@@ -8,6 +9,7 @@ namespace {
 struct ThreadState {
   bool grad_enabled = true;
   bool burying = false;
+  internal::Capture* capture = nullptr;
   Node* dead = nullptr;
   std::uint64_t sequence = 0;
 };
@@ -28,6 +30,8 @@ GradMode::GradMode(bool enabled) noexcept : previous_(state.grad_enabled) {
   state.grad_enabled = enabled;
 }
 GradMode::~GradMode() { state.grad_enabled = previous_; }
+
+constinit thread_local bool detail::anomaly = false;
 
 // ---------------------------------------------------------------- recording
 
@@ -51,6 +55,10 @@ void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outp
     node->edges_.push_back({t->node, t->index});
     if (t->node) latest = std::max(latest, t->node->sequence_);
   }
+  if (anomaly_mode() || state.capture) [[unlikely]] {
+    if (anomaly_mode()) node->call_.reset(internal::record_call(inputs));
+    if (state.capture) latest = std::max(latest, state.capture->redirect(*node, inputs));
+  }
   node->sequence_ = state.sequence = latest + 1;
   for (std::uint32_t i = 0; i < outputs.size(); ++i) {
     auto* t = outputs[i].impl();
@@ -61,6 +69,50 @@ void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outp
     else
       t->node = std::move(node);
   }
+}
+
+void internal::continue_after(std::uint64_t sequence) noexcept {
+  state.sequence = std::max(state.sequence, sequence);
+}
+
+Tensor internal::Capture::alias(const Tensor& original) {
+  for (std::size_t i = 0; i < originals_.size(); ++i)
+    if (originals_[i].impl()->node == original.impl()->node &&
+        originals_[i].impl()->index == original.impl()->index)
+      return aliases_[i];
+  originals_.push_back(original);
+  aliases_.push_back(internal::alias(original));
+  return aliases_.back();
+}
+
+internal::Capture::Scope::Scope(Capture& capture) : previous_(state.capture) {
+  capture.outer_ = previous_;
+  state.capture = &capture;
+}
+internal::Capture::Scope::~Scope() { state.capture = previous_; }
+
+std::uint64_t internal::Capture::redirect(Node& node, const Inputs& inputs) {
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (node.edges_[i].node) node.edges_[i] = edge(inputs[i]);
+  add(&node);
+  return state.sequence;
+}
+
+Edge internal::Capture::edge(const Tensor& input) {
+  const auto* t = input.impl();
+  if (own_.contains(t->node.get())) return {t->node, t->index};
+  for (const Tensor& a : aliases_)
+    if (a.impl()->node == t->node) return {t->node, t->index};
+  // The alias itself belongs to the scope around this one.
+  state.capture = outer_;
+  const Tensor a = alias(input);
+  state.capture = this;
+  return {a.impl()->node, a.impl()->index};
+}
+
+void internal::Capture::add(const Node* node) {
+  own_.insert(node);
+  if (outer_) outer_->add(node);
 }
 
 // A node's death may kill the nodes before it. They wait in a list instead of on the stack, so that

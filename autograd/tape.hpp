@@ -40,6 +40,33 @@ struct [[nodiscard]] EnableGrad : GradMode {
   EnableGrad() noexcept : GradMode(true) {}
 };
 
+// ---------------------------------------------------------------- anomaly mode
+
+namespace detail {
+extern constinit thread_local bool anomaly;  // read by every operation, so not behind a call
+}
+
+/// Whether operations on this thread are watched for NaN and Inf.
+inline bool anomaly_mode() noexcept { return detail::anomaly; }
+inline void set_anomaly_mode(bool on) noexcept { detail::anomaly = on; }
+
+/// Watches the operations of this thread for a scope: the first one that makes a NaN or Inf, in the
+/// forward pass or in a backward walk, throws with its name, the ranges of its inputs and the place
+/// of the call. An Inf that came in with an input (a mask, say) may go on, a NaN may not. Reads
+/// every result, so it is for debugging.
+class [[nodiscard]] AnomalyMode {
+ public:
+  explicit AnomalyMode(bool on = true) noexcept : previous_(anomaly_mode()) {
+    set_anomaly_mode(on);
+  }
+  ~AnomalyMode() { set_anomaly_mode(previous_); }
+  AnomalyMode(const AnomalyMode&) = delete;
+  AnomalyMode& operator=(const AnomalyMode&) = delete;
+
+ private:
+  bool previous_;
+};
+
 // ---------------------------------------------------------------- nodes
 
 /// The inputs of one call, by reference.
@@ -97,6 +124,17 @@ template <>
 inline constexpr bool kRelocatable<SavedTensor> = true;
 
 class Walk;
+namespace internal {
+class Capture;
+}
+
+namespace detail {
+// What anomaly mode remembers of a recorded call: its inputs' ranges and its place.
+struct CallRecord;
+struct DeleteCallRecord {
+  void operator()(CallRecord* record) const noexcept;
+};
+}  // namespace detail
 
 /// One recorded operation. Counted, so that a graph lives as long as something can still walk it.
 class Node : public detail::Counted {
@@ -134,6 +172,7 @@ class Node : public detail::Counted {
  private:
   friend class Walk;
   friend class Tensor;
+  friend class internal::Capture;
   friend void release(Node* node) noexcept;
   friend void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outputs);
 
@@ -153,6 +192,7 @@ class Node : public detail::Counted {
   InlineVector<Edge, 2> edges_;
   InlineVector<TensorSpec, 1> outputs_;
   std::unique_ptr<std::vector<std::pair<std::uint32_t, std::unique_ptr<Watch>>>> watches_;
+  std::unique_ptr<detail::CallRecord, detail::DeleteCallRecord> call_;  // in anomaly mode
   std::uint64_t sequence_ = 0;
   Node* next_dead_ = nullptr;
   // Scratch of the walk that has claimed this node (none: null).
@@ -268,6 +308,8 @@ class OperationNode final : public Node {
 
 /// Throws unless every input is defined.
 void check_defined(std::string_view op, const Inputs& inputs);
+/// In anomaly mode: throws if `op` made a NaN or Inf.
+void check_anomaly(std::string_view op, const Inputs& inputs, std::span<const Tensor> outputs);
 
 /// Runs an operation and records it where it should be. Everything in ops.hpp goes through here,
 /// and so may a user's operation.
@@ -282,6 +324,8 @@ Tensor apply(const Op& op, const Inputs& in) {
     out = empty(spec.shape, spec.dtype);
     op.forward(in, out);
   }
+  if (anomaly_mode()) [[unlikely]]
+    check_anomaly(op.name(), in, {&out, 1});
   if constexpr (Differentiable<Op>)
     if (should_record(in))
       record(detail::Ref<Node>::adopt(new OperationNode<Op>(op, in, out)), in, {&out, 1});

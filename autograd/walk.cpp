@@ -2,6 +2,7 @@
 
 #include "autograd/kernels/kernels.hpp"
 #include "autograd/ops.hpp"
+#include "autograd/ops/anomaly.hpp"
 #include "autograd/ops/internal.hpp"
 #include "autograd/tape.hpp"
 
@@ -16,6 +17,8 @@ struct Alias {
 };
 
 }  // namespace
+
+Tensor internal::alias(const Tensor& t) { return apply(Alias{}, t); }
 
 void internal::check_gradient(std::string_view where, const Tensor& gradient, const Shape& shape,
                               DType dtype) {
@@ -45,6 +48,9 @@ class Walk {
 
   TensorList run(const TensorList& cotangents) {
     if (inputs_) found_ = TensorList(inputs_->size(), Tensor());
+    // What a walk records comes after the graph, which another thread may have recorded.
+    for (const auto& t : outputs_)
+      if (t.impl()->node) internal::continue_after(t.impl()->node->sequence());
     collect();
     cotangents_ = std::vector<TensorList>(order_.size());
     for (std::size_t i = 0; i < outputs_.size(); ++i)
@@ -138,7 +144,7 @@ class Walk {
     bool useful = false;
     for (const auto& e : node.edges_) useful |= leads_on(e);
     if (!useful) return;
-    TensorList gradients = node.backward(cotangents);
+    TensorList gradients = gradients_of(node, cotangents);
     if (gradients.size() != node.edges_.size())
       fail(node.name(), "backward must return one gradient per input, got {} for {} inputs",
            gradients.size(), node.edges_.size());
@@ -155,6 +161,19 @@ class Walk {
       node.release_saved();
       node.released_ = true;
     }
+  }
+
+  TensorList gradients_of(Node& node, TensorList& cotangents) const {
+    if (!anomaly_mode()) return node.backward(cotangents);
+    // Before the call, for it may take the buffers. What its operations make on the way may be
+    // masked out later: the results count.
+    const auto before = internal::ranges(cotangents);
+    const TensorList result = [&] {
+      const AnomalyMode off(false);
+      return node.backward(cotangents);
+    }();
+    internal::check_gradients_anomaly(node.name(), node.call_.get(), before, result);
+    return result;
   }
 
   // Hooks, retained gradients, leaves and the inputs of grad() see a node's whole cotangents.
@@ -279,7 +298,7 @@ TensorList reference_gradient(const Call& call,
   // it records still leads on to the inputs' own history.
   TensorList in, wanted, result(call.inputs(), Tensor());
   for (std::size_t i = 0; i < call.inputs(); ++i) {
-    in.push_back(call.needs(i) ? apply(Alias{}, call.input(i)) : call.input(i).detach());
+    in.push_back(call.needs(i) ? internal::alias(call.input(i)) : call.input(i).detach());
     if (call.needs(i)) wanted.push_back(in[i]);
   }
   const TensorList found =

@@ -73,7 +73,7 @@ class AnyModule {
   struct Holder final : Base {
     template <class A>
     explicit Holder(A&& from) : layer(std::forward<A>(from)) {}
-    ag::Tensor forward(const ag::Tensor& x) override { return layer.forward(x); }
+    ag::Tensor forward(const ag::Tensor& x) override { return Module::run_forward(layer, x); }
     Module& module() override { return layer; }
     std::unique_ptr<Base> copy() override {
       if constexpr (std::copy_constructible<L>)

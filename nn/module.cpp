@@ -244,6 +244,56 @@ void Module::apply(const std::function<void(Module&)>& f) {
   f(*this);
 }
 
+namespace {
+template <class H>
+HookHandle add_hook(std::shared_ptr<detail::Hooks>& hooks,
+                    detail::Hooks::List<H> detail::Hooks::*list, H hook) {
+  if (!hooks) hooks = std::make_shared<detail::Hooks>();
+  (hooks.get()->*list).emplace_back(++hooks->last, std::move(hook));
+  return {hooks, hooks->last};
+}
+}  // namespace
+
+HookHandle Module::register_forward_pre_hook(ForwardPreHook hook) {
+  return add_hook(slot_.hooks, &detail::Hooks::pre, std::move(hook));
+}
+HookHandle Module::add_forward_hook(ForwardHook hook) {
+  return add_hook(slot_.hooks, &detail::Hooks::forward, std::move(hook));
+}
+HookHandle Module::register_full_backward_hook(BackwardHook hook) {
+  return add_hook(slot_.hooks, &detail::Hooks::backward, std::move(hook));
+}
+
+void Module::check_pre_hooks(const Module& module, const ag::TensorList& inputs,
+                             std::size_t count) {
+  if (inputs.size() != count)
+    ag::fail("forward_pre_hook", "a hook must keep the number of tensors, got {} for the {} of {}",
+             inputs.size(), count, module.type_name());
+  for (const ag::Tensor& t : inputs)
+    if (!t.defined())
+      ag::fail("forward_pre_hook", "a hook must leave defined tensors, got an undefined one in {}",
+               module.type_name());
+}
+
+void Module::refuse_hooks(const Module& module) {
+  ag::fail("forward_hook", "forward() must return an ag::Tensor, got another type in {}",
+           module.type_name());
+}
+
+// The error comes from the child that it passed last, or from this module itself.
+void Module::locate(const Module& module, ag::Error& error) {
+  ag::Error::Layer layer = error.layer();
+  if (layer.module == &module) return;
+  const void* child = std::exchange(layer.module, &module);
+  if (child)
+    for (const auto& [name, inner] : const_cast<Module&>(module).named_modules())
+      if (&inner == child) {
+        layer.path = layer.path.empty() ? name : joined(name, layer.path);
+        return error.set_layer(std::move(layer));
+      }
+  error.set_layer({"", module.type_name(), &module});
+}
+
 std::string Module::type_name() const { return ag::detail::type_name(typeid(*this).name()); }
 
 std::string Module::str() const {

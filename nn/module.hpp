@@ -9,10 +9,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <type_traits>
 #include <typeinfo>
 #include <utility>
 #include <vector>
 
+#include "nn/hooks.hpp"
 #include "nn/parameter.hpp"
 #include "nn/state_dict.hpp"
 #include "nn/visitor.hpp"
@@ -35,7 +38,8 @@ struct NamedModule {
 ///     };
 ///
 /// Copies are deep: a copied model has weights of its own, without gradients. Assigning a model to
-/// another writes into the parameters that are there.
+/// another writes into the parameters that are there. An error inside `model(x)` begins with the
+/// path of the layer.
 class Module {
  public:
   virtual ~Module() = default;
@@ -76,6 +80,30 @@ class Module {
   /// Calls `f` on the children, deepest first, then on this module.
   void apply(const std::function<void(Module&)>& f);
 
+  /// Hooks run at each call `model(x…)` of this very object (not of copies, nor after a move), in
+  /// the order of their registration. Those of forward need a forward() that returns an ag::Tensor.
+  /// A pre-hook runs before: `[](const nn::Module&, ag::TensorList& inputs) { … }`.
+  HookHandle register_forward_pre_hook(ForwardPreHook hook);
+  /// `[](const nn::Module&, const ag::TensorList& inputs, const ag::Tensor& output) { … }`; a
+  /// tensor that it returns replaces the output.
+  template <class H>
+  HookHandle register_forward_hook(H hook) {
+    using Result =
+        std::invoke_result_t<H&, const Module&, const ag::TensorList&, const ag::Tensor&>;
+    if constexpr (std::is_void_v<Result>)
+      return add_forward_hook(
+          [hook](const Module& m, const ag::TensorList& in, const ag::Tensor& out) {
+            hook(m, in, out);
+            return ag::Tensor();
+          });
+    else
+      return add_forward_hook(std::move(hook));
+  }
+  /// `[](const nn::Module&, const ag::TensorList& grad_inputs, const ag::Tensor& grad_output) { …
+  /// }` runs in each backward once the gradients of all inputs that require one are there (of none:
+  /// once that of the output is). It only looks; Tensor::register_hook replaces gradients.
+  HookHandle register_full_backward_hook(BackwardHook hook);
+
   /// The class name without namespaces; `Lambda` for a lambda.
   std::string type_name() const;
   /// As PyTorch prints a module: the type, `extra_repr()`, and the children indented.
@@ -88,6 +116,20 @@ class Module {
   /// A copy of the whole object, whatever its type. NN_MODULE writes it.
   virtual std::unique_ptr<Module> clone_module() const { refuse_unnamed("clone", *this); }
   [[noreturn]] static void refuse_unnamed(std::string_view what, const Module& module);
+
+  /// What a call does: forward() and the hooks. An error gets the name of the layer.
+  template <class M, class... A>
+  static decltype(auto) run_forward(M& self, A&&... arguments) {
+    using Result = decltype(self.forward(std::forward<A>(arguments)...));
+    try {
+      if (self.slot_.hooks) [[unlikely]]
+        return static_cast<Result>(hooked_forward<Result>(self, std::forward<A>(arguments)...));
+      return self.forward(std::forward<A>(arguments)...);
+    } catch (ag::Error& e) {
+      locate(self, e);
+      throw;
+    }
+  }
 
  protected:
   Module() = default;
@@ -103,11 +145,63 @@ class Module {
   static decltype(auto) call_forward(M& self, A&&... arguments) {
     // A class derived without NN_MODULE would run the forward of its base.
     if (self.named_type() != typeid(self)) refuse_unnamed("forward", self);
-    return self.forward(std::forward<A>(arguments)...);
+    return run_forward(self, std::forward<A>(arguments)...);
   }
 
  private:
+  template <class A>
+  static constexpr bool is_tensor = std::derived_from<std::remove_cvref_t<A>, ag::Tensor>;
+
+  // forward() of `inputs` in place of the arguments that are tensors.
+  template <class M, class... A>
+  static decltype(auto) forward_of(M& self, const ag::TensorList& inputs, A&&... arguments) {
+    std::size_t next = 0;
+    auto pick = [&]<class T>(T&& argument) -> decltype(auto) {
+      if constexpr (is_tensor<T>)
+        return static_cast<const ag::Tensor&>(inputs[next++]);
+      else
+        return std::forward<T>(argument);
+    };
+    // Braces evaluate from left to right.
+    std::tuple<decltype(pick(std::forward<A>(arguments)))...> picked{
+        pick(std::forward<A>(arguments))...};
+    return std::apply(
+        [&](auto&&... x) -> decltype(auto) {
+          return self.forward(std::forward<decltype(x)>(x)...);
+        },
+        std::move(picked));
+  }
+
+  template <class Result, class M, class... A>
+  static Result hooked_forward(M& self, A&&... arguments) {
+    const std::shared_ptr<detail::Hooks> hooks = self.slot_.hooks;
+    ag::TensorList inputs;
+    auto collect = [&]<class T>(const T& argument) {
+      if constexpr (is_tensor<T>) inputs.push_back(argument);
+    };
+    (collect(arguments), ...);
+    const std::size_t count = inputs.size();
+    hooks->run_pre(self, inputs);
+    check_pre_hooks(self, inputs, count);
+    if constexpr (std::same_as<Result, ag::Tensor>) {
+      if (!hooks->backward.empty()) detail::watch_inputs(inputs);
+      const ag::Tensor output =
+          hooks->run_forward(self, inputs, forward_of(self, inputs, std::forward<A>(arguments)...));
+      if (!hooks->backward.empty()) detail::watch_backward(self, hooks, inputs, output);
+      return output;
+    } else {
+      if (!hooks->forward.empty() || !hooks->backward.empty()) refuse_hooks(self);
+      return forward_of(self, inputs, std::forward<A>(arguments)...);
+    }
+  }
+  static void check_pre_hooks(const Module& module, const ag::TensorList& inputs,
+                              std::size_t count);
+  [[noreturn]] static void refuse_hooks(const Module& module);
+  static void locate(const Module& module, ag::Error& error);
+  HookHandle add_forward_hook(ForwardHook hook);
+
   bool training_ = true;
+  detail::HookSlot slot_;
 };
 
 /// A deep copy of a model: weights and mode of its own, no gradients. Of a model known only as

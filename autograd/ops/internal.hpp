@@ -1,6 +1,9 @@
 #pragma once
 
-#include "autograd/tensor.hpp"
+#include <cstdint>
+#include <unordered_set>
+
+#include "autograd/tape.hpp"
 
 /// Unrecorded helpers that the tape and the operations share. Not installed for users.
 namespace autograd::internal {
@@ -22,5 +25,44 @@ void check_gradient(std::string_view where, const Tensor& gradient, const Shape&
                     DType dtype);
 /// Throws unless float32 or float64.
 void check_floating(std::string_view op, const Tensor& t);
+
+/// The same tensor as the result of an operation.
+Tensor alias(const Tensor& t);
+/// What this thread records from now on comes later than `sequence`.
+void continue_after(std::uint64_t sequence) noexcept;
+
+/// Sees which tensors from outside the operations of a scope use, and puts aliases in their place
+/// on the tape, at which a walk through the scope's operations can stop.
+class Capture {
+ public:
+  /// The alias of `original`, one for each place on the tape.
+  Tensor alias(const Tensor& original);
+  /// The tensors that have one, in the order of their first use.
+  const TensorList& originals() const noexcept { return originals_; }
+
+  /// The operations of this thread are watched by `capture`.
+  class Scope {
+   public:
+    explicit Scope(Capture& capture);
+    ~Scope();
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Capture* previous_;
+  };
+
+  /// For record(): `node` is of the scope, and its edges lead to the aliases. Returns a sequence
+  /// number that is not below theirs.
+  std::uint64_t redirect(Node& node, const Inputs& inputs);
+
+ private:
+  Edge edge(const Tensor& input);
+  void add(const Node* node);
+
+  TensorList originals_, aliases_;
+  std::unordered_set<const Node*> own_;  // recorded in the scope
+  Capture* outer_ = nullptr;
+};
 
 }  // namespace autograd::internal

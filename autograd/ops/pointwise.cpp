@@ -137,6 +137,15 @@ struct Compare {
   }
 };
 
+// Reads both sides, and bools as bytes, so that the loop is vectorised.
+template <class T, class A, class B>
+void choose(std::int64_t n, const unsigned char* c, T* out, A a, B b) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T x = a(i), y = b(i);
+    out[i] = c[i] != 0 ? x : y;
+  }
+}
+
 struct Where {
   std::string_view name() const { return "where"; }
   TensorSpec infer(const Inputs& in) const {
@@ -148,22 +157,30 @@ struct Where {
             in[1].dtype()};
   }
   void forward(const Inputs& in, Tensor& out) const {
+    if (out.numel() == 0) return;
     const Shape* shapes[] = {&in[0].shape(), &in[1].shape(), &in[2].shape()};
     const internal::BroadcastLoop loop(shapes, out.shape());
     dispatch(out.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      const auto* c = static_cast<const bool*>(in[0].raw());
+      const auto* c = static_cast<const unsigned char*>(in[0].raw());
       const auto* a = static_cast<const T*>(in[1].raw());
       const auto* b = static_cast<const T*>(in[2].raw());
       auto* o = static_cast<T*>(out.raw_mutable());
       const auto sc = loop.inner_step(0), sa = loop.inner_step(1), sb = loop.inner_step(2);
       loop.run([&](const std::int64_t* at, std::int64_t out_at) {
-        const bool* pc = c + at[0];
+        const unsigned char* pc = c + at[0];
         const T *pa = a + at[1], *pb = b + at[2];
         T* po = o + out_at;
         const std::int64_t n = loop.inner();
         if (sc && sa && sb)
-          for (std::int64_t i = 0; i < n; ++i) po[i] = pc[i] ? pa[i] : pb[i];
+          choose(
+              n, pc, po, [=](auto i) { return pa[i]; }, [=](auto i) { return pb[i]; });
+        else if (sc && sa)
+          choose(
+              n, pc, po, [=](auto i) { return pa[i]; }, [v = *pb](auto) { return v; });
+        else if (sc && sb)
+          choose(
+              n, pc, po, [v = *pa](auto) { return v; }, [=](auto i) { return pb[i]; });
         else
           for (std::int64_t i = 0; i < n; ++i) po[i] = pc[i * sc] ? pa[i * sa] : pb[i * sb];
       });

@@ -37,7 +37,7 @@ class Sequential : public Module {
 
   void push_back(AnyModule layer) { layers_.push_back(std::move(layer)); }
   ag::Tensor forward(const ag::Tensor& x) const;
-  ag::Tensor operator()(const ag::Tensor& x) const { return forward(x); }
+  ag::Tensor operator()(const ag::Tensor& x) const { return run_forward(*this, x); }
 
   std::size_t size() const noexcept { return layers_.size(); }
   bool empty() const noexcept { return layers_.empty(); }

@@ -1,5 +1,7 @@
 #include "autograd/functional.hpp"
 
+#include "autograd/function.hpp"
+#include "autograd/gradcheck.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/random.hpp"
 #include "tests/catch.hpp"
@@ -139,4 +141,90 @@ TEST_CASE("functional derivatives refuse wrong arguments") {
                     "jvp: the function must return float32 or float64, got bool");
   CHECK_THROWS_WITH(ag::jacobian(cubic, x, true),
                     "jacobian: with create_graph x must require a gradient, got one that does not");
+}
+
+namespace {
+
+// Its gradient is right and not on the tape.
+struct OffTape : ag::Function<OffTape> {
+  static Tensor forward(ag::Context& ctx, const Tensor& x) {
+    ctx.save_for_backward({x});
+    return ag::square(x);
+  }
+  static ag::TensorList backward(ag::Context& ctx, const ag::TensorList& g) {
+    return {(2 * ctx.saved()[0] * g[0]).detach()};
+  }
+};
+
+// (2,) → (4, 5), so that columns are the cheaper mode.
+Tensor tall(const Tensor& x) {
+  const Tensor t = ag::reshape(ag::arange(20, ag::float64), {4, 5}) / 20;
+  return ag::sin(ag::select(x, 0, 0) * t) + ag::exp(ag::select(x, 0, 1)) * t;
+}
+
+}  // namespace
+
+TEST_CASE("a tall Jacobian by columns equals the one by rows") {
+  const Tensor x = ag::tensor({0.5, -1.0});
+  const Tensor j = ag::jacobian(tall, x);
+  REQUIRE(j.shape() == Shape{4, 5, 2});
+  for (std::int64_t r = 0; r < 20; ++r) {
+    const auto row = [&](const Tensor& in) {
+      return ag::select(ag::reshape(tall(in), {20}), 0, r);
+    };
+    check_close(ag::select(ag::reshape(j, {20, 2}), 0, r), ag::jacobian(row, x));
+  }
+  const Tensor in = x.clone().requires_grad_();
+  const Tensor jg = ag::jacobian(tall, in, true);
+  check_close(jg.detach(), j);
+  const auto total = [](const Tensor& t) {
+    return ag::sum(ag::square(ag::jacobian(tall, t, true)));
+  };
+  CHECK(ag::gradcheck([&](const Tensor& t) { return total(t); }, {x}));
+  const auto partly = [](const Tensor& t) {
+    return ag::stack({t * 0 + 1.0, ag::sign(t), t, t, t, t, t, t});
+  };
+  CHECK(ag::jacobian(partly, ag::tensor({3.0})).to_vector<double>() ==
+        std::vector<double>{0, 0, 1, 1, 1, 1, 1, 1});
+  CHECK(ag::jacobian(tall, ag::ones({2}).to(ag::float64)).shape() == Shape{4, 5, 2});
+}
+
+TEST_CASE("a gradient that leaves the tape is refused by jvp and does for a Jacobian by rows") {
+  const auto f = [](const Tensor& x) { return OffTape::apply(ag::concat({x, x, x, x, x})); };
+  const Tensor x = ag::tensor({2.0});
+  CHECK(ag::jacobian(f, x).to_vector<double>() == std::vector<double>{4, 4, 4, 4, 4});
+  CHECK_THROWS_WITH(ag::jvp(f, x, x),
+                    "jvp: every gradient must be differentiable, got one that leaves the tape; "
+                    "write its backward in tensor operations");
+  CHECK(ag::jvp([](const Tensor& t) { return ag::sign(t) + 2; }, x, x).item() == 0);
+}
+
+TEST_CASE("functional derivatives take several tensors") {
+  const auto f = [](const ag::TensorList& in) { return ag::sum(in[0] * in[1] * in[1], 0); };
+  const Tensor a = ag::tensor({{1.0, 2.0}, {3.0, 4.0}}), b = ag::tensor({0.5, -1.0});
+  const Tensor va = ag::tensor({{1.0, 0.0}, {2.0, -1.0}}), vb = ag::tensor({3.0, 0.25});
+  const ag::TensorList j = ag::jacobian(f, {a, b});
+  REQUIRE(j.size() == 2);
+  REQUIRE(j[0].shape() == Shape{2, 2, 2});
+  check_close(j[0], ag::jacobian([&](const Tensor& t) { return f({t, b}); }, a));
+  check_close(j[1], ag::jacobian([&](const Tensor& t) { return f({a, t}); }, b));
+  check_close(ag::jvp(f, {a, b}, {va, vb}),
+              ag::matmul(ag::reshape(j[0], {2, 4}), ag::reshape(va, {4})) + ag::matmul(j[1], vb));
+  const Tensor u = ag::tensor({1.0, -2.0});
+  const ag::TensorList g = ag::vjp(f, {a, b}, u);
+  check_close(g[0], ag::reshape(ag::matmul(u, ag::reshape(j[0], {2, 4})), {2, 2}));
+  check_close(g[1], ag::matmul(u, j[1]));
+
+  const auto scalar = [&](const ag::TensorList& in) { return ag::sum(f(in)); };
+  const auto h = ag::hessian(scalar, {a, b});
+  REQUIRE(h[0][1].shape() == Shape{2, 2, 2});
+  check_close(h[0][0], ag::zeros({2, 2, 2, 2}, ag::float64));
+  check_close(h[1][1], ag::tensor({{8.0, 0.0}, {0.0, 12.0}}));
+  const ag::TensorList hv = ag::hvp(scalar, {a, b}, {va, vb});
+  check_close(hv[0], ag::reshape(ag::matmul(ag::reshape(h[0][1], {4, 2}), vb), {2, 2}));
+  check_close(hv[1], ag::matmul(ag::reshape(h[1][0], {2, 4}), ag::reshape(va, {4})) +
+                         ag::matmul(h[1][1], vb));
+  CHECK_THROWS_WITH(ag::jvp(f, {a, b}, {va}), "jvp: needs one v for each x, got 1 for 2");
+  CHECK_THROWS_WITH(ag::jacobian(f, ag::TensorList{}),
+                    "jacobian: needs at least one tensor, got none");
 }

@@ -1,0 +1,149 @@
+#include "autograd/checkpoint.hpp"
+
+#include "autograd/ops/internal.hpp"
+#include "autograd/random.hpp"
+
+namespace autograd {
+namespace {
+
+// Sets the default generator for a scope.
+class RandomState {
+ public:
+  explicit RandomState(Generator::State state) : previous_(default_generator().state()) {
+    default_generator().set_state(state);
+  }
+  ~RandomState() { default_generator().set_state(previous_); }
+  RandomState(const RandomState&) = delete;
+  RandomState& operator=(const RandomState&) = delete;
+
+ private:
+  Generator::State previous_;
+};
+
+class CheckpointNode final : public Node {
+ public:
+  using Function = std::function<TensorList(const TensorList&)>;
+  // `captured`: tensors with a gradient that f used and that are no inputs.
+  CheckpointNode(Function f, const TensorList& inputs, const TensorList& captured,
+                 Generator::State random)
+      : f_(std::move(f)), count_(inputs.size()), random_(random) {
+    for (const Tensor& t : inputs) saved_.push_back(SavedTensor(t));
+    for (const Tensor& t : captured) saved_.push_back(SavedTensor(t));
+  }
+
+  std::string_view name() const override { return "checkpoint"; }
+
+  TensorList backward(TensorList& cotangents) override {
+    const bool create_graph = grad_enabled();
+    const EnableGrad recording;
+    TensorList originals, in;
+    for (const SavedTensor& s : saved_) originals.push_back(s.unpack(*this));
+    // All aliases come before what f records, so that the walk through f stops at them.
+    internal::Capture capture;
+    for (std::size_t i = 0; i < originals.size(); ++i) {
+      const Tensor stand_in =
+          originals[i].requires_grad() ? capture.alias(originals[i]) : originals[i].detach();
+      if (i < count_) in.push_back(stand_in);
+    }
+    TensorList out;
+    {
+      const RandomState random(random_);
+      const internal::Capture::Scope scope(capture);
+      out = f_(in);
+    }
+    check_repeat(out);
+    return gradients(out, cotangents, originals, capture, create_graph);
+  }
+
+  void release_saved() override {
+    saved_.clear();
+    f_ = nullptr;
+  }
+  TensorList saved() const override {
+    TensorList list;
+    for (const SavedTensor& s : saved_)
+      if (!s.empty()) list.push_back(s.unchecked());
+    return list;
+  }
+
+ private:
+  void check_repeat(const TensorList& out) const {
+    bool same = out.size() == outputs().size();
+    for (std::size_t i = 0; same && i < out.size(); ++i)
+      same = out[i].defined() && out[i].shape() == outputs()[i].shape &&
+             out[i].dtype() == outputs()[i].dtype;
+    if (!same)
+      fail("checkpoint",
+           "the function must do the same in the backward pass as before, got outputs of another "
+           "number, shape or dtype");
+  }
+
+  TensorList gradients(const TensorList& out, const TensorList& cotangents,
+                       const TensorList& originals, internal::Capture& capture,
+                       bool create_graph) const {
+    TensorList wanted, of;
+    GradOptions options{.create_graph = create_graph, .allow_unused = true};
+    for (std::size_t i = 0; i < cotangents.size(); ++i)
+      if (cotangents[i].defined() && out[i].requires_grad()) {
+        of.push_back(out[i]);
+        options.grad_outputs.push_back(cotangents[i]);
+      }
+    TensorList result(originals.size(), Tensor());
+    // A tensor that was passed twice has one alias, and its whole gradient goes along one edge.
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < originals.size(); ++i) {
+      if (!needs(i)) continue;
+      const Tensor a = capture.alias(originals[i]);
+      bool known = false;
+      for (const Tensor& t : wanted) known |= t.is(a);
+      if (known) continue;
+      wanted.push_back(a);
+      places.push_back(i);
+    }
+    if (of.empty() || wanted.empty()) return result;
+    const TensorList found = grad(of, wanted, options);
+    for (std::size_t k = 0; k < places.size(); ++k) result[places[k]] = found[k];
+    return result;
+  }
+
+  Function f_;
+  InlineVector<SavedTensor, 3> saved_;
+  std::size_t count_;
+  Generator::State random_;
+};
+
+}  // namespace
+
+TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
+                              const TensorList& inputs) {
+  std::vector<const Tensor*> pointers;
+  for (const Tensor& t : inputs) pointers.push_back(&t);
+  check_defined("checkpoint", Inputs(pointers));
+  if (!grad_enabled()) return f(inputs);
+
+  const Generator::State random = default_generator().state();
+  TensorList out, captured;
+  {
+    // Recorded once to see which tensors f captures; what that saved dies here.
+    internal::Capture capture;
+    TensorList in;
+    for (const Tensor& t : inputs) in.push_back(t.requires_grad() ? capture.alias(t) : t.detach());
+    const std::size_t known = capture.originals().size();
+    const internal::Capture::Scope scope(capture);
+    for (const Tensor& t : f(in)) {
+      if (!t.defined())
+        fail("checkpoint", "the function must return tensors, got an undefined one");
+      out.push_back(t.detach());
+    }
+    captured = TensorList(capture.originals().begin() + known, capture.originals().end());
+  }
+  for (const Tensor& t : captured) pointers.push_back(&t);
+  const Inputs all(pointers);
+  if (anomaly_mode()) check_anomaly("checkpoint", all, {out.data(), out.size()});
+  if (should_record(all))
+    record(detail::Ref<Node>::adopt(new CheckpointNode(std::move(f), inputs, captured, random)),
+           all, {out.data(), out.size()});
+  return out;
+}
+
+}  // namespace autograd
