@@ -25,10 +25,18 @@ struct Range {
   double low, high;
 };
 
-/// (1 + tanh u) / 2 with u = √(2/π) (x + 0.044715 x³), the factor of gelu_tanh.
+/// (1 + tanh u) / 2 with u = √(2/π) (x + 0.044715 x³), the factor of gelu_tanh. Beyond ±50 it is
+/// exactly 0 or 1.
 template <class V>
 V gelu_gate(const V& x) {
-  return sigmoid(1.5957691216057308 * (x + 0.044715 * x * x * x));
+  const V t = minimum(maximum(x, -50), 50);
+  return sigmoid(1.5957691216057308 * (t + 0.044715 * t * t * t));
+}
+/// x times the derivative of gelu_gate.
+template <class V>
+V gelu_slope(const V& x) {
+  const V t = minimum(maximum(x, -50), 50);
+  return gelu_gate(t) * gelu_gate(-t) * t * (1.5957691216057308 + 0.21406444881780076 * t * t);
 }
 
 // One type per row: the text, and the same as code that runs on anything with arithmetic. V is

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <math.h>  // lgamma_r is not in the standard
+
 #include <cstdint>
 
 #include "autograd/simd.hpp"
 
 /// Special functions of one double, for which no vectorised form is at hand. They call the C
-/// library through builtins, which leave no symbol that could be shared between instruction sets.
+/// library by builtins and not by the functions of <cmath>, which might be emitted as shared
+/// symbols.
 namespace autograd::simd {
 inline namespace XGRAD_SIMD_NAMESPACE {
 namespace special {
@@ -15,7 +18,7 @@ inline constexpr double infinity = __builtin_inf();
 
 inline double gamma_log(double x) {
   int sign;  // lgamma itself writes a global variable
-  return __builtin_lgamma_r(x, &sign);
+  return ::lgamma_r(x, &sign);
 }
 
 /// Bernardo, "Algorithm AS 103", Applied Statistics 25 (1976): the recurrence up to 10, then the

@@ -90,7 +90,7 @@ TEST_CASE("activations and their derivatives stay finite far from 0") {
         const Tensor first = ag::grad({ag::sum(y)}, {x}, {.create_graph = true})[0];
         INFO("function " << i << " at " << far << " in " << name(dtype));
         for (const Tensor& t : {y, fused, first}) CHECK(ag::sum(ag::isfinite(t)).item() == 2);
-        if (!first.requires_grad() || far > 1e4) continue;
+        if (!first.requires_grad() || far > 1e18) continue;
         const Tensor second = ag::grad({ag::sum(first)}, {x}, {.allow_unused = true})[0];
         if (second.defined()) CHECK(ag::sum(ag::isfinite(second)).item() == 2);
       }
