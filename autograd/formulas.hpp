@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "autograd/simd.hpp"
+#include "autograd/simd_math.hpp"
 
 /// The rows of elementwise.def as types and as functions of registers, and dual numbers over them.
 namespace autograd::simd {
@@ -24,6 +24,20 @@ constexpr bool mentions(std::string_view formula, char identifier) {
 struct Range {
   double low, high;
 };
+
+/// (1 + tanh u) / 2 with u = √(2/π) (x + 0.044715 x³), the factor of gelu_tanh. Beyond ±50 it is
+/// exactly 0 or 1.
+template <class V>
+V gelu_gate(const V& x) {
+  const V t = minimum(maximum(x, -50), 50);
+  return sigmoid(1.5957691216057308 * (t + 0.044715 * t * t * t));
+}
+/// x times the derivative of gelu_gate.
+template <class V>
+V gelu_slope(const V& x) {
+  const V t = minimum(maximum(x, -50), 50);
+  return gelu_gate(t) * gelu_gate(-t) * t * (1.5957691216057308 + 0.21406444881780076 * t * t);
+}
 
 // One type per row: the text, and the same as code that runs on anything with arithmetic. V is
 // Vec<T>, Tensor or Dual; operands that a gradient does not mention may be anything.
@@ -82,22 +96,33 @@ struct Range {
   };
 #include "autograd/elementwise.def"
 
-// Composed operations as functions of registers, so that formulas may use one another.
+template <class V>
+inline constexpr bool is_vec = false;
+template <class T>
+inline constexpr bool is_vec<Vec<T>> = true;
+/// The register type of an operation on these operands, registers and numbers.
+template <class... A>
+using Common = decltype((std::declval<const A&>() + ...));
+
+// Operations as functions of registers, so that formulas may use one another.
 #define PRIMITIVE(op, kind, gx, low, high)
 #define UNARY(op, kind, value_, gx, low, high) \
   template <class T>                           \
   Vec<T> op(Vec<T> x) {                        \
     return op##_formula::value(x);             \
   }
-#define BINARY(...)
-#define TERNARY(...)
+#define BINARY(op, ...)                                                   \
+  template <class A, class B>                                             \
+  requires is_vec<Common<A, B>> Common<A, B> op(const A& a, const B& b) { \
+    return op##_formula::template value<Common<A, B>>(a, b);              \
+  }
+#define TERNARY(op, ...)                                                                    \
+  template <class A, class B, class C>                                                      \
+  requires is_vec<Common<A, B, C>> Common<A, B, C> op(const A& a, const B& b, const C& c) { \
+    return op##_formula::template value<Common<A, B, C>>(a, b, c);                          \
+  }
 #define COMPARE(...)
 #include "autograd/elementwise.def"
-
-template <class T>
-Vec<T> clamp(Vec<T> x, std::type_identity_t<Vec<T>> low, std::type_identity_t<Vec<T>> high) {
-  return minimum(maximum(x, low), high);
-}
 
 /// A value and its derivative along one direction (V is a Vec). Running a formula on duals gives
 /// both.
@@ -131,7 +156,6 @@ struct Dual {
   Dual& operator*=(Dual o) { return *this = *this * o; }
   Dual& operator/=(Dual o) { return *this = *this / o; }
   friend Dual where(Mask m, Dual a, Dual b) { return {where(m, a.v, b.v), where(m, a.d, b.d)}; }
-  friend Dual clamp(Dual x, Dual low, Dual high) { return minimum(maximum(x, low), high); }
   // The power is a number: no derivative for it, which would be 0 · log(x), NaN below 0.
   template <Scalar S>
   friend Dual pow(Dual a, S b) {
@@ -147,24 +171,21 @@ struct Dual {
     const V y = op##_formula::value(x.v);                        \
     return {y, op##_formula::template gradient<0>(x.d, x.v, y)}; \
   }
-#define BINARY(op, ...) XGRAD_DUAL_##op
-#define XGRAD_DUAL_add
-#define XGRAD_DUAL_sub
-#define XGRAD_DUAL_mul
-#define XGRAD_DUAL_div
-#define XGRAD_DUAL_pow XGRAD_DUAL(pow)
-#define XGRAD_DUAL_maximum XGRAD_DUAL(maximum)
-#define XGRAD_DUAL_minimum XGRAD_DUAL(minimum)
-#define XGRAD_DUAL(op)                                                    \
+#define BINARY(op, ...)                                                   \
   friend Dual op(Dual a, Dual b) {                                        \
     const V y = op##_formula::value(a.v, b.v);                            \
     return {y, op##_formula::template gradient<0>(a.d, a.v, b.v, y) +     \
                    op##_formula::template gradient<1>(b.d, a.v, b.v, y)}; \
   }
-#define TERNARY(...)
+#define TERNARY(op, ...)                                                       \
+  friend Dual op(Dual a, Dual b, Dual c) {                                     \
+    const V y = op##_formula::value(a.v, b.v, c.v);                            \
+    return {y, op##_formula::template gradient<0>(a.d, a.v, b.v, c.v, y) +     \
+                   op##_formula::template gradient<1>(b.d, a.v, b.v, c.v, y) + \
+                   op##_formula::template gradient<2>(c.d, a.v, b.v, c.v, y)}; \
+  }
 #define COMPARE(...)
 #include "autograd/elementwise.def"
-#undef XGRAD_DUAL
 };
 
 }  // inline namespace

@@ -69,7 +69,7 @@ TensorList gradient(std::string_view op, const TensorsFunction& f, const TensorL
   return products(y, x, ones_like(y), true);
 }
 
-Tensor one_hot(const Tensor& like, std::int64_t i) {
+Tensor basis_vector(const Tensor& like, std::int64_t i) {
   Tensor v = zeros_like(like);
   dispatch(v.dtype(), [&](auto zero) { v.mutable_data<decltype(zero)>()[i] = 1; });
   return v;
@@ -122,7 +122,7 @@ struct Pushforward {
 TensorList jacobian_by_rows(const Tensor& y, const TensorList& x, bool create_graph) {
   std::vector<TensorList> rows(x.size());
   for (std::int64_t i = 0; i < y.numel(); ++i) {
-    const TensorList row = products(y, x, one_hot(y, i), create_graph);
+    const TensorList row = products(y, x, basis_vector(y, i), create_graph);
     for (std::size_t k = 0; k < x.size(); ++k) rows[k].push_back(row[k]);
   }
   TensorList result;
@@ -136,7 +136,7 @@ TensorList jacobian_by_columns(const Pushforward& push, const TensorList& x, boo
   for (std::size_t k = 0; k < x.size(); ++k) {
     TensorList columns, v(x.size(), Tensor());
     for (std::int64_t i = 0; i < x[k].numel(); ++i) {
-      v[k] = one_hot(x[k], i);
+      v[k] = basis_vector(x[k], i);
       columns.push_back(push.along(v, create_graph).to(x[k].dtype()));
     }
     const Shape shape = joined(push.y.shape(), x[k].shape());

@@ -31,9 +31,9 @@ inline namespace XGRAD_SIMD_NAMESPACE {
 template <class T>
 concept Scalar = std::is_arithmetic_v<T>;
 
-/// `Vec<T>::size` values of type T. Arithmetic, comparisons and the functions below work lane by
-/// lane and mix with C++ numbers, so that `0.5 * x * (1 + tanh(x))` compiles for it as it does for
-/// Tensor.
+/// `Vec<T>::size` values of type T. Arithmetic, comparisons and functions (simd_math.hpp) work lane
+/// by lane and mix with C++ numbers, so that `0.5 * x * (1 + tanh(x))` compiles for it as it does
+/// for Tensor.
 template <class T>
 struct Vec {
   using Batch = xsimd::batch<T>;
@@ -80,26 +80,6 @@ struct Vec {
 
   friend Vec abs(Vec x) { return xsimd::abs(x.b); }
   friend Vec sqrt(Vec x) { return xsimd::sqrt(x.b); }
-  friend Vec exp(Vec x) { return xsimd::exp(x.b); }
-  friend Vec expm1(Vec x) { return xsimd::expm1(x.b); }
-  friend Vec log(Vec x) { return xsimd::log(x.b); }
-  friend Vec log1p(Vec x) { return xsimd::log1p(x.b); }
-  friend Vec sin(Vec x) { return xsimd::sin(x.b); }
-  friend Vec cos(Vec x) { return xsimd::cos(x.b); }
-  friend Vec tanh(Vec x) { return xsimd::tanh(x.b); }
-  friend Vec erf(Vec x) { return xsimd::erf(x.b); }
-  // xsimd's is right for positive finite bases and finite powers. The rest is as in IEEE 754.
-  friend Vec pow(Vec x, Vec y) {
-    const Vec base = abs(x), half = Vec(0.5) * y, infinity(__builtin_inf());
-    const Mask whole = y == trunc(y), odd = whole && half != trunc(half);
-    Vec r = xsimd::pow(base.b, y.b);
-    r = where(base == Vec(0), where(y < Vec(0), infinity, where(y > Vec(0), Vec(0), y)), r);
-    r = where(base == Vec(1) && y == y, Vec(1), r);
-    r = where(odd, Vec(r.b ^ xsimd::bitofsign(x.b)), r);
-    r = where(x < Vec(0) && !whole && base != infinity, Vec(__builtin_nan("")), r);
-    return where(y == Vec(0) || x == Vec(1), Vec(1), r);
-  }
-  friend Vec trunc(Vec x) { return xsimd::trunc(x.b); }
   friend Vec fma(Vec x, Vec y, Vec z) { return xsimd::fma(x.b, y.b, z.b); }
 
   Batch b;
@@ -142,6 +122,10 @@ struct Vec<std::int64_t> {
   friend Vec maximum(Vec x, Vec y) { return x.v > y.v ? x : y; }
   friend Vec minimum(Vec x, Vec y) { return x.v < y.v ? x : y; }
   friend Vec abs(Vec x) { return x.v < 0 ? -x : x; }
+  friend Vec floor(Vec x) { return x; }
+  friend Vec ceil(Vec x) { return x; }
+  friend Vec trunc(Vec x) { return x; }
+  friend Vec round(Vec x) { return x; }
 
   std::int64_t v;
 };

@@ -1,5 +1,5 @@
 #include "autograd/kernels/kernels.hpp"
-#include "autograd/simd.hpp"
+#include "autograd/simd_math.hpp"
 
 #ifndef XGRAD_ISA
 #define XGRAD_ISA baseline

@@ -297,6 +297,16 @@ Tensor where(const Tensor& condition, double a, const Tensor& b) {
   return where(condition, scalar_like(a, b), b);
 }
 
+// Operations whose last operands may be numbers.
+#define XGRAD_WITH_NUMBER(op) \
+  Tensor op(const Tensor& a, double b) { return op(a, scalar_like(b, a)); }
+XGRAD_WITH_NUMBER(maximum)
+XGRAD_WITH_NUMBER(minimum)
+XGRAD_WITH_NUMBER(fmod)
+XGRAD_WITH_NUMBER(remainder)
+XGRAD_WITH_NUMBER(hypot)
+XGRAD_WITH_NUMBER(xlogy)
+
 Tensor clamp(const Tensor& x, double low, double high) {
   if (x.dtype() == int64) {
     // The infinite default bounds have no int64 value.
@@ -335,7 +345,14 @@ Tensor pow(const Tensor& a, double b) {
   return b == 2 ? square(a) : pow(a, scalar_like(b, a));
 }
 Tensor pow(double a, const Tensor& b) { return pow(scalar_like(a, b), b); }
-Tensor maximum(const Tensor& a, double b) { return maximum(a, scalar_like(b, a)); }
-Tensor minimum(const Tensor& a, double b) { return minimum(a, scalar_like(b, a)); }
+Tensor xlogy(double a, const Tensor& b) { return xlogy(scalar_like(a, b), b); }
+Tensor lerp(const Tensor& a, const Tensor& b, double weight) {
+  return lerp(a, b, scalar_like(weight, a));
+}
+Tensor polygamma(std::int64_t n, const Tensor& x) {
+  if (n < 0 || n > 170) fail("polygamma", "the order must be in [0, 170], got {}", n);
+  internal::check_floating("polygamma", x);
+  return polygamma(scalar_like(static_cast<double>(n), x), x);
+}
 
 }  // namespace autograd

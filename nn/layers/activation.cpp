@@ -9,12 +9,10 @@ using ag::Tensor;
 Tensor ReLU::forward(const Tensor& x) const { return ag::relu(x); }
 Tensor Tanh::forward(const Tensor& x) const { return ag::tanh(x); }
 Tensor Sigmoid::forward(const Tensor& x) const { return ag::sigmoid(x); }
-Tensor SiLU::forward(const Tensor& x) const { return x * ag::sigmoid(x); }
+Tensor SiLU::forward(const Tensor& x) const { return ag::silu(x); }
 
 Tensor GELU::forward(const Tensor& x) const {
-  if (approximate_ == Approximate::none) return ag::gelu(x);
-  const double root_two_over_pi = 0.7978845608028654;
-  return 0.5 * x * (1 + ag::tanh(root_two_over_pi * (x + 0.044715 * x * ag::square(x))));
+  return approximate_ == Approximate::none ? ag::gelu(x) : ag::gelu_tanh(x);
 }
 std::string GELU::extra_repr() const {
   return approximate_ == Approximate::none ? "approximate='none'" : "approximate='tanh'";
@@ -32,17 +30,59 @@ std::string Softplus::extra_repr() const {
   return fmt::format("beta={}, threshold={}", repr(beta_), repr(threshold_));
 }
 
-Tensor LeakyReLU::forward(const Tensor& x) const {
-  return ag::where(x > 0, x, x * negative_slope_);
-}
+Tensor LeakyReLU::forward(const Tensor& x) const { return ag::leaky_relu(x, negative_slope_); }
 std::string LeakyReLU::extra_repr() const { return "negative_slope=" + repr(negative_slope_); }
 
-Tensor ELU::forward(const Tensor& x) const {
-  const Tensor positive = x > 0;
-  // Without the inner choice exp would overflow for large x and its gradient be 0 · inf.
-  return ag::where(positive, x, alpha_ * ag::expm1(ag::where(positive, 0, x)));
+PReLU::PReLU(std::int64_t num_parameters, double init) {
+  if (num_parameters < 1)
+    ag::fail("prelu", "num_parameters must be at least 1, got {}", num_parameters);
+  weight = Parameter(ag::full({num_parameters}, init));
 }
+Tensor PReLU::forward(const Tensor& x) const { return ag::prelu(x, weight); }
+std::string PReLU::extra_repr() const { return fmt::format("num_parameters={}", weight.numel()); }
+
+Tensor ELU::forward(const Tensor& x) const { return ag::elu(x, alpha_); }
 std::string ELU::extra_repr() const { return "alpha=" + repr(alpha_); }
+
+CELU::CELU(double alpha) : alpha_(alpha) {
+  if (alpha == 0) ag::fail("celu", "alpha must not be 0, got 0");
+}
+Tensor CELU::forward(const Tensor& x) const { return ag::celu(x, alpha_); }
+std::string CELU::extra_repr() const { return "alpha=" + repr(alpha_); }
+
+Tensor ReLU6::forward(const Tensor& x) const { return ag::relu6(x); }
+Tensor SELU::forward(const Tensor& x) const { return ag::selu(x); }
+Tensor Mish::forward(const Tensor& x) const { return ag::mish(x); }
+Tensor Hardsigmoid::forward(const Tensor& x) const { return ag::hardsigmoid(x); }
+Tensor Hardswish::forward(const Tensor& x) const { return ag::hardswish(x); }
+Tensor Softsign::forward(const Tensor& x) const { return ag::softsign(x); }
+Tensor Tanhshrink::forward(const Tensor& x) const { return ag::tanhshrink(x); }
+Tensor LogSigmoid::forward(const Tensor& x) const { return ag::logsigmoid(x); }
+
+Hardtanh::Hardtanh(double min_val, double max_val) : min_val_(min_val), max_val_(max_val) {
+  if (!(min_val < max_val))
+    ag::fail("hardtanh", "min_val must be less than max_val, got {} and {}", min_val, max_val);
+}
+Tensor Hardtanh::forward(const Tensor& x) const { return ag::hardtanh(x, min_val_, max_val_); }
+std::string Hardtanh::extra_repr() const {
+  return fmt::format("min_val={}, max_val={}", repr(min_val_), repr(max_val_));
+}
+
+Softshrink::Softshrink(double lambda) : lambda_(lambda) {
+  if (!(lambda >= 0)) ag::fail("softshrink", "lambda must be at least 0, got {}", lambda);
+}
+Tensor Softshrink::forward(const Tensor& x) const { return ag::softshrink(x, lambda_); }
+std::string Softshrink::extra_repr() const { return repr(lambda_); }
+Tensor Hardshrink::forward(const Tensor& x) const { return ag::hardshrink(x, lambda_); }
+std::string Hardshrink::extra_repr() const { return repr(lambda_); }
+
+Tensor Threshold::forward(const Tensor& x) const { return ag::threshold(x, threshold_, value_); }
+std::string Threshold::extra_repr() const {
+  return fmt::format("threshold={}, value={}", repr(threshold_), repr(value_));
+}
+
+Tensor GLU::forward(const Tensor& x) const { return ag::glu(x, axis_); }
+std::string GLU::extra_repr() const { return fmt::format("dim={}", axis_); }
 
 Tensor Softmax::forward(const Tensor& x) const { return ag::softmax(x, axis_); }
 std::string Softmax::extra_repr() const { return fmt::format("dim={}", axis_); }

@@ -57,6 +57,13 @@ class Softplus : public Module {
   double beta_, threshold_;
 };
 
+/// min(max(x, 0), 6).
+class ReLU6 : public Module {
+ public:
+  NN_MODULE()
+  ag::Tensor forward(const ag::Tensor& x) const;
+};
+
 /// x where positive, else negative_slope x; at 0 the gradient is negative_slope.
 class LeakyReLU : public Module {
  public:
@@ -69,6 +76,19 @@ class LeakyReLU : public Module {
   double negative_slope_;
 };
 
+/// x where positive, else weight x, with a learned weight for all elements or for each channel
+/// (axis 1 of x) (He 2015).
+class PReLU : public Module {
+ public:
+  /// num_parameters is 1 or the number of channels; each weight starts at `init`.
+  explicit PReLU(std::int64_t num_parameters = 1, double init = 0.25);
+  NN_MODULE(weight)
+  ag::Tensor forward(const ag::Tensor& x) const;
+  std::string extra_repr() const override;
+
+  Parameter weight;  ///< (num_parameters)
+};
+
 /// x where positive, else alpha (exp(x) - 1); at 0 the gradient is alpha (Clevert 2016).
 class ELU : public Module {
  public:
@@ -79,6 +99,130 @@ class ELU : public Module {
 
  private:
   double alpha_;
+};
+
+/// ELU with the constants that keep mean 0 and variance 1 (Klambauer 2017).
+class SELU : public Module {
+ public:
+  NN_MODULE()
+  ag::Tensor forward(const ag::Tensor& x) const;
+};
+
+/// x where positive, else alpha (exp(x / alpha) - 1) (Barron 2017).
+class CELU : public Module {
+ public:
+  /// alpha must not be 0.
+  explicit CELU(double alpha = 1);
+  NN_MODULE()
+  ag::Tensor forward(const ag::Tensor& x) const;
+  std::string extra_repr() const override;
+
+ private:
+  double alpha_;
+};
+
+/// x tanh(softplus(x)) (Misra 2019).
+class Mish : public Module {
+ public:
+  NN_MODULE()
+  ag::Tensor forward(const ag::Tensor& x) const;
+};
+
+/// min(max(x + 3, 0), 6) / 6.
+class Hardsigmoid : public Module {
+ public:
+  NN_MODULE()
+  ag::Tensor forward(const ag::Tensor& x) const;
+};
+
+/// x min(max(x + 3, 0), 6) / 6 (Howard 2019).
+class Hardswish : public Module {
+ public:
+  NN_MODULE()
+  ag::Tensor forward(const ag::Tensor& x) const;
+};
+
+/// x limited to [min_val, max_val]; gradient 0 at the bounds.
+class Hardtanh : public Module {
+ public:
+  /// min_val must be less than max_val.
+  explicit Hardtanh(double min_val = -1, double max_val = 1);
+  NN_MODULE()
+  ag::Tensor forward(const ag::Tensor& x) const;
+  std::string extra_repr() const override;
+
+ private:
+  double min_val_, max_val_;
+};
+
+/// x / (1 + |x|).
+class Softsign : public Module {
+ public:
+  NN_MODULE()
+  ag::Tensor forward(const ag::Tensor& x) const;
+};
+
+/// x moved towards 0 by lambda, and 0 in [-lambda, lambda].
+class Softshrink : public Module {
+ public:
+  /// lambda must be at least 0.
+  explicit Softshrink(double lambda = 0.5);
+  NN_MODULE()
+  ag::Tensor forward(const ag::Tensor& x) const;
+  std::string extra_repr() const override;
+
+ private:
+  double lambda_;
+};
+
+/// x, and 0 in [-lambda, lambda].
+class Hardshrink : public Module {
+ public:
+  explicit Hardshrink(double lambda = 0.5) : lambda_(lambda) {}
+  NN_MODULE()
+  ag::Tensor forward(const ag::Tensor& x) const;
+  std::string extra_repr() const override;
+
+ private:
+  double lambda_;
+};
+
+/// x - tanh(x).
+class Tanhshrink : public Module {
+ public:
+  NN_MODULE()
+  ag::Tensor forward(const ag::Tensor& x) const;
+};
+
+/// log(1 / (1 + exp(-x))).
+class LogSigmoid : public Module {
+ public:
+  NN_MODULE()
+  ag::Tensor forward(const ag::Tensor& x) const;
+};
+
+/// x where greater than `threshold`, else `value`.
+class Threshold : public Module {
+ public:
+  Threshold(double threshold, double value) : threshold_(threshold), value_(value) {}
+  NN_MODULE()
+  ag::Tensor forward(const ag::Tensor& x) const;
+  std::string extra_repr() const override;
+
+ private:
+  double threshold_, value_;
+};
+
+/// a sigmoid(b) with the halves a and b of x along one axis, of even size (Dauphin 2017).
+class GLU : public Module {
+ public:
+  explicit GLU(std::int64_t axis = -1) : axis_(axis) {}
+  NN_MODULE()
+  ag::Tensor forward(const ag::Tensor& x) const;
+  std::string extra_repr() const override;
+
+ private:
+  std::int64_t axis_;
 };
 
 /// exp(x) / sum(exp(x)) along one axis.

@@ -35,6 +35,135 @@ TEST_CASE("kinks have the documented gradient") {
   CHECK(slope([](auto& x) { return ag::sqrt(x); }, {0, 4}) == V{kInf, 0.25});
 }
 
+TEST_CASE("the activations have PyTorch's gradient at their kinks") {
+  using T = const Tensor&;
+  CHECK(slope([](T x) { return ag::leaky_relu(x, 0.2); }, {-1, 0, 1}) == V{0.2, 0.2, 1});
+  CHECK(slope([](T x) { return ag::prelu(x, ag::tensor(0.2)); }, {-1, 0, 1}) == V{0.2, 0.2, 1});
+  CHECK(slope([](T x) { return ag::elu(x, 1.5); }, {0, 1}) == V{1.5, 1});
+  CHECK(slope([](T x) { return ag::celu(x, 1.5); }, {0, 1}) == V{1, 1});
+  CHECK(slope([](T x) { return ag::relu6(x); }, {-1, 0, 3, 6, 7}) == V{0, 0, 1, 0, 0});
+  CHECK(slope([](T x) { return ag::hardtanh(x); }, {-2, -1, 0, 1, 2}) == V{0, 0, 1, 0, 0});
+  CHECK(slope([](T x) { return ag::hardsigmoid(x); }, {-3, 0, 3}) == V{0, 1.0 / 6, 0});
+  CHECK(slope([](T x) { return ag::hardswish(x); }, {-4, -3, 0, 3, 4}) == V{0, 0, 0.5, 1, 1});
+  CHECK(slope([](T x) { return ag::softshrink(x); }, {-1, -0.5, 0, 0.5, 1}) == V{1, 0, 0, 0, 1});
+  CHECK(slope([](T x) { return ag::hardshrink(x); }, {-1, -0.5, 0, 0.5, 1}) == V{1, 0, 0, 0, 1});
+  CHECK(slope([](T x) { return ag::threshold(x, 1, 5); }, {0, 1, 2}) == V{0, 0, 1});
+  CHECK(slope([](T x) { return ag::softsign(x); }, {0, 1}) == V{1, 0.25});
+  CHECK(slope([](T x) { return ag::nan_to_num(x); }, {kNan, kInf, -kInf, 1}) == V{0, 0, 0, 1});
+  CHECK(slope([](T x) { return ag::floor(x); }, {-1, 0.5}) == V{0, 0});
+  const Tensor low = ag::tensor(-1.0).requires_grad_(), high = ag::tensor(1.0).requires_grad_();
+  const auto bounds =
+      ag::grad({ag::sum(ag::hardtanh(ag::tensor({-2.0, -1.0, 0.0, 1.0}), low, high))}, {low, high});
+  CHECK(bounds[0].item() == 2);
+  CHECK(bounds[1].item() == 1);
+}
+
+TEST_CASE("activations and their derivatives stay finite far from 0") {
+  const std::vector<Tensor (*)(const Tensor&)> functions{
+      ag::sigmoid,
+      ag::softplus,
+      ag::logsigmoid,
+      ag::silu,
+      ag::mish,
+      ag::gelu,
+      ag::gelu_tanh,
+      ag::hardsigmoid,
+      ag::hardswish,
+      ag::selu,
+      ag::tanh,
+      ag::softsign,
+      ag::tanhshrink,
+      ag::relu6,
+      ag::erf,
+      ag::erfc,
+      ag::atan,
+      ag::asinh,
+      [](const Tensor& x) { return ag::elu(x); },
+      [](const Tensor& x) { return ag::celu(x); },
+      [](const Tensor& x) { return ag::logaddexp(x, 0 * x); },
+      [](const Tensor& x) { return ag::hypot(x, 1); }};
+  for (const auto& dtype : {ag::float32, ag::float64})
+    for (const double far : {100.0, 1000.0, 1e18, 1e30})
+      for (std::size_t i = 0; i < functions.size(); ++i) {
+        const Tensor x = ag::tensor({-far, far}).to(dtype).detach().requires_grad_();
+        const Tensor y = functions[i](x);
+        const Tensor fused = ag::grad({ag::sum(y)}, {x}, {.retain_graph = true})[0];
+        const Tensor first = ag::grad({ag::sum(y)}, {x}, {.create_graph = true})[0];
+        INFO("function " << i << " at " << far << " in " << name(dtype));
+        for (const Tensor& t : {y, fused, first}) CHECK(ag::sum(ag::isfinite(t)).item() == 2);
+        if (!first.requires_grad() || far > 1e18) continue;
+        const Tensor second = ag::grad({ag::sum(first)}, {x}, {.allow_unused = true})[0];
+        if (second.defined()) CHECK(ag::sum(ag::isfinite(second)).item() == 2);
+      }
+}
+
+TEST_CASE("operations on two numbers at their special places") {
+  const auto slopes = [](Tensor (*f)(const Tensor&, const Tensor&), double a, double b) {
+    const Tensor x = ag::tensor(a).requires_grad_(), y = ag::tensor(b).requires_grad_();
+    const auto g = ag::grad({f(x, y)}, {x, y});
+    return V{g[0].item(), g[1].item()};
+  };
+  CHECK(ag::xlogy(0, ag::tensor(0.0)).item() == 0);
+  CHECK(ag::xlogy(0, ag::tensor(-1.0)).item() == 0);
+  CHECK(std::isnan(ag::xlogy(0, ag::tensor(kNan)).item()));
+  CHECK(slopes(ag::xlogy, 0, 0) == V{0, 0});
+  CHECK(slopes(ag::xlogy, 0, 1) == V{0, 0});
+  CHECK(slopes(ag::hypot, 0, 0) == V{0, 0});
+  CHECK(ag::hypot(ag::tensor(3e300), 4e300).item() == Catch::Approx(5e300));
+  CHECK(ag::hypot(ag::tensor(3e-320), 0).item() == 3e-320);
+  CHECK(ag::hypot(ag::tensor(-kInf), kNan).item() == kInf);
+  CHECK(slopes(ag::hypot, 3e300, 4e300)[0] == Catch::Approx(0.6));
+  CHECK(slopes(ag::atan2, 1e200, 1e200)[0] == Catch::Approx(0.5e-200));
+  CHECK(values(ag::atan2(ag::tensor({0.0, -0.0}), ag::tensor({-1.0, -1.0}))) == V{M_PI, -M_PI});
+  const auto logaddexp = [](double a, double b) {
+    return ag::logaddexp(ag::tensor(a), ag::tensor(b)).item();
+  };
+  CHECK(logaddexp(1000, 1000) == Catch::Approx(1000 + std::log(2)));
+  CHECK(logaddexp(-kInf, -kInf) == -kInf);
+  CHECK(logaddexp(kInf, kInf) == kInf);
+  CHECK(logaddexp(-kInf, 3) == 3);
+  CHECK(slopes(ag::logaddexp, -kInf, -kInf) == V{0.5, 0.5});
+  CHECK(values(ag::fmod(ag::tensor({-7.0, 7.0}), ag::tensor({3.0, -3.0}))) == V{-1, 1});
+  CHECK(values(ag::remainder(ag::tensor({-7.0, 7.0, -6.0}), ag::tensor({3.0, -3.0, 3.0}))) ==
+        V{2, -2, 0});
+  CHECK(std::isnan(ag::fmod(ag::tensor(1.0), 0).item()));
+  CHECK(slopes(ag::fmod, -7, 3) == V{1, 2});
+  CHECK(slopes(ag::remainder, -7, 3) == V{1, 3});
+  CHECK(ag::lerp(ag::tensor(0.1), ag::tensor(0.7), 1).item() == 0.7);
+  CHECK(values(ag::round(ag::tensor({0.5, 1.5, 2.5, -0.5}))) == V{0, 2, 2, 0});
+  CHECK(values(ag::floor(ag::tensor({-3, 4}))) == V{-3, 4});
+}
+
+TEST_CASE("gamma functions at their poles") {
+  CHECK(values(ag::lgamma(ag::tensor({0.0, -1.0, 1.0, 2.0}))) == V{kInf, kInf, 0, 0});
+  CHECK(values(ag::digamma(ag::tensor({0.0, -0.0, kInf}))) == V{-kInf, kInf, kInf});
+  CHECK(std::isnan(ag::digamma(ag::tensor(-2.0)).item()));
+  CHECK(values(ag::polygamma(1, ag::tensor({0.0, -1.0, kInf}))) == V{kInf, kInf, 0});
+  CHECK(values(ag::polygamma(2, ag::tensor({0.0, -1.0}))) == V{-kInf, -kInf});
+  // The fifth derivative of lgamma at 1 is polygamma(4, 1) = -24 ζ(5).
+  Tensor x = ag::tensor(1.0).requires_grad_(), y = ag::lgamma(x);
+  for (int i = 0; i < 5; ++i) y = ag::grad({y}, {x}, {.create_graph = true})[0];
+  CHECK(y.item() == Catch::Approx(-24 * 1.0369277551433699));
+}
+
+TEST_CASE("logic takes any dtype, its operators bool only") {
+  const Tensor t = ag::tensor({1.0, 0.0, kNan, 0.0}), u = ag::tensor({2, 3, 0, 0});
+  CHECK(values(ag::logical_and(t, u)) == V{1, 0, 0, 0});
+  CHECK(values(ag::logical_or(t, u)) == V{1, 1, 1, 0});
+  CHECK(values(ag::logical_xor(t, u)) == V{0, 1, 1, 0});
+  CHECK(values(ag::logical_not(t)) == V{0, 1, 0, 1});
+  CHECK(values((u > 0) & (u < 3)) == V{1, 0, 0, 0});
+  CHECK(values((u > 2) | (u == 0)) == V{0, 1, 1, 1});
+  CHECK(values((u > 2) ^ (u > 0)) == V{1, 0, 0, 0});
+  CHECK(values(~(u > 2)) == V{1, 0, 1, 1});
+  CHECK_THROWS_WITH(u & u, ContainsSubstring("and: needs bool, got int64"));
+  CHECK_THROWS_WITH(~t, ContainsSubstring("needs bool, got float64"));
+  CHECK_THROWS_WITH((u > 0) | ag::ones({3}, ag::boolean), ContainsSubstring("or: shapes must"));
+  CHECK(values(ag::isnan(ag::arange(2))) == V{0, 0});
+  CHECK(values(ag::isinf(ag::arange(2) > 0)) == V{0, 0});
+  CHECK(values(ag::isfinite(ag::arange(2))) == V{1, 1});
+}
+
 TEST_CASE("ties share the gradient") {
   const Tensor a = ag::tensor({1.0, 2.0, 3.0}).requires_grad_();
   const Tensor b = ag::tensor({1.0, 3.0, 2.0}).requires_grad_();

@@ -32,6 +32,20 @@ const auto everything = ag::elementwise("everything", [](auto a, auto b, auto c)
   return y + minimum(abs(a - 5), sqrt(b)) + tanh(log(c)) + exp(-a) * pow(b, c) + sign(c) + neg(a);
 });
 
+const auto newer = ag::elementwise("newer", [](auto a, auto b, auto c) {
+  using std::acosh, std::asin, std::asinh, std::atan, std::atanh, std::cosh, std::sinh, std::tan;
+  using std::atan2, std::cbrt, std::erfc, std::exp2, std::hypot, std::lerp, std::log10, std::log2;
+  auto y = tan(a) * asin(0.5 * b) + atan(c) - sinh(a) / cosh(b) + asinh(c) * acosh(a + 2);
+  y += atanh(a / 2) + exp2(b) - log2(c) * log10(a) + cbrt(c) + rsqrt(b) * reciprocal(a);
+  y += erfc(a) * erfinv(b / 2) + lgamma(c) - digamma(a) + polygamma(2, b) + polygamma(1, c);
+  y -= fmod(a + 3, 10) * remainder(b, 7.0) + atan2(a, b) + hypot(c, 2) * hypot(a, b);
+  y += logaddexp(a, b) + xlogy(a, 2.0) + lerp(a, b, 0.3) + lerp(a, b, c) + floor(a) * ceil(b);
+  y += logsigmoid(a) + silu(b) + mish(c) + gelu_tanh(a) + selu(b - 2) + hardsigmoid(a);
+  y -= hardswish(a) + softsign(b) + tanhshrink(c) + round(b) * trunc(c);
+  y += leaky_relu(a - 3, 0.2) + elu(b - 3, 1.5) + celu(c - 3, 1.5) + leaky_relu(-a, b);
+  return y + softshrink(a, 0.1) + hardshrink(b, 0.1) + threshold(c, 0.1, 2.0) + hardtanh(a, -9, 9);
+});
+
 }  // namespace
 
 TEST_CASE("a formula of the user's has the value and derivatives of its tensor form") {
@@ -48,6 +62,9 @@ TEST_CASE("a formula may use every elementwise operation and broadcast several i
       [](const Tensor& x, const Tensor& y, const Tensor& z) { return everything(x, y, z); },
       {a, b, c});
   CHECK(check.report() == "passed");
+  const auto again = ag::gradgradcheck(
+      [](const Tensor& x, const Tensor& y, const Tensor& z) { return newer(x, y, z); }, {a, b, c});
+  CHECK(again.report() == "passed");
   CHECK(everything(a, b, c).shape() == ag::Shape(2, 4, 3));
 }
 

@@ -114,50 +114,6 @@ TEST_CASE("values agree with a naive loop") {
   CHECK(compared > 100);
 }
 
-TEST_CASE("elementwise values agree with the C++ standard library over their whole range") {
-  using Reference = double (*)(double);
-  const std::vector<std::tuple<const char*, Tensor (*)(const Tensor&), Reference>> functions{
-      {"neg", ag::neg, [](double x) { return -x; }},
-      {"abs", ag::abs, [](double x) { return std::fabs(x); }},
-      {"sign", ag::sign, [](double x) { return x > 0   ? 1.0
-                                               : x < 0 ? -1.0
-                                                       : x; }},
-      {"square", ag::square, [](double x) { return x * x; }},
-      {"sqrt", ag::sqrt, [](double x) { return std::sqrt(x); }},
-      {"exp", ag::exp, [](double x) { return std::exp(x); }},
-      {"expm1", ag::expm1, [](double x) { return std::expm1(x); }},
-      {"log", ag::log, [](double x) { return std::log(x); }},
-      {"log1p", ag::log1p, [](double x) { return std::log1p(x); }},
-      {"sin", ag::sin, [](double x) { return std::sin(x); }},
-      {"cos", ag::cos, [](double x) { return std::cos(x); }},
-      {"tanh", ag::tanh, [](double x) { return std::tanh(x); }},
-      {"erf", ag::erf, [](double x) { return std::erf(x); }},
-      {"sigmoid", ag::sigmoid, [](double x) { return 1 / (1 + std::exp(-x)); }},
-      {"relu", ag::relu, [](double x) { return std::isnan(x) ? x : std::fmax(x, 0); }},
-      {"gelu", ag::gelu, [](double x) { return 0.5 * x * (1 + std::erf(x / std::sqrt(2))); }},
-      {"softplus", ag::softplus, [](double x) { return x > 30 ? x : std::log1p(std::exp(x)); }}};
-  std::vector<double> points{0.0, 1e-300, -1e-12, 1e-8, -0.5,     1,         -2,
-                             10,  -30,    80,     300,  INFINITY, -INFINITY, NAN};
-  for (int i = 0; i < 2000; ++i) points.push_back(-20 + 0.02 * i);
-  const Tensor x = ag::tensor(points);
-  for (const auto& [name, f, reference] : functions) {
-    // xsimd's erf in double is off by up to 70 units in the last place near |x| = 2.2.
-    const bool loose = std::string(name) == "erf" || std::string(name) == "gelu";
-    const auto y = f(x).to_vector<double>();
-    for (std::size_t i = 0; i < points.size(); ++i) {
-      const double z = reference(points[i]);
-      // gelu(-inf) is -inf · 0 in any implementation of its formula.
-      if (std::string(name) == "gelu" && points[i] == -INFINITY) continue;
-      INFO(name << "(" << points[i] << ") = " << y[i] << ", expected " << z);
-      const bool same = std::isnan(z) ? std::isnan(y[i])
-                        : std::isinf(z)
-                            ? y[i] == z
-                            : std::abs(y[i] - z) <= (loose ? 3e-14 : 1e-15) + 4e-15 * std::abs(z);
-      CHECK(same);
-    }
-  }
-}
-
 TEST_CASE("every operation refuses what it cannot do, with a text that says why") {
   for (const auto& row : table::rows())
     for (const auto& mistake : row.mistakes) {
