@@ -143,10 +143,7 @@ class InlineVector {
   }
   // Copying the whole inline space costs less than finding out how much of it is used.
   void copy_inline(const InlineVector& o) noexcept {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
     std::memcpy(buffer_, o.buffer_, sizeof(buffer_));
-#pragma GCC diagnostic pop
     size_ = o.size_;
   }
   // Takes o's elements; this object holds none and no heap block.

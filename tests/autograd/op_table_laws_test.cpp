@@ -25,7 +25,7 @@ Tensor direction(const Tensor& like, std::uint64_t seed) {
   return ag::randn(like.shape(), ag::float64, g);
 }
 
-double inner(const Tensor& a, const Tensor& b) { return ag::sum(a * b).item(); }
+double pairing(const Tensor& a, const Tensor& b) { return ag::sum(a * b).item(); }
 
 bool same_bits(const Tensor& a, const Tensor& b) {
   return a.shape() == b.shape() && a.dtype() == b.dtype() &&
@@ -82,7 +82,7 @@ std::set<std::int64_t> places(const Tensor& x) {
 Finding one_jacobian(const table::Row& row, const table::Sample& s) {
   return for_each_argument(row, s, [](const ag::TensorFunction& f, const Tensor& x) -> std::string {
     const Tensor t = direction(x, 5), v = direction(f(x), 6);
-    const double forward = inner(v, ag::jvp(f, x, t)), backward = inner(ag::vjp(f, x, v), t);
+    const double forward = pairing(v, ag::jvp(f, x, t)), backward = pairing(ag::vjp(f, x, v), t);
     if (std::abs(forward - backward) <= 1e-10 * std::max(1.0, std::abs(backward))) return {};
     return fmt::format("<v, J t> = {}, <Jᵀ v, t> = {}", forward, backward);
   });
@@ -94,13 +94,13 @@ Finding right_hessian(const table::Row& row, const table::Sample& s) {
     const Tensor v = direction(f(x), 6), a = direction(x, 7), b = direction(x, 8);
     const ag::TensorFunction scalar = [&](const Tensor& in) { return ag::sum(f(in) * v); };
     const Tensor ha = ag::hvp(scalar, x, a), hb = ag::hvp(scalar, x, b);
-    const double scale = 1 + std::sqrt(inner(ha, ha) * inner(b, b)), bha = inner(b, ha), ahb = inner(a, hb);
+    const double scale = 1 + std::sqrt(pairing(ha, ha) * pairing(b, b)), bha = pairing(b, ha), ahb = pairing(a, hb);
     if (!(std::abs(bha - ahb) <= 1e-10 * scale))
       return fmt::format("<b, H a> = {}, <a, H b> = {}", bha, ahb);
     // Ties and kinks keep a distance of 0.05; the directions are at most a few units long.
     const double eps = 1e-6;
     const double numeric =
-        (inner(ag::vjp(f, x + eps * a, v), b) - inner(ag::vjp(f, x - eps * a, v), b)) / (2 * eps);
+        (pairing(ag::vjp(f, x + eps * a, v), b) - pairing(ag::vjp(f, x - eps * a, v), b)) / (2 * eps);
     if (!(std::abs(bha - numeric) <= 1e-6 * scale))
       return fmt::format("<b, H a> = {}, by differences {}", bha, numeric);
     return {};
