@@ -5,6 +5,7 @@
 #include "autograd/ops.hpp"
 #include "autograd/ops/broadcast.hpp"
 #include "autograd/ops/internal.hpp"
+#include "autograd/ops/lines.hpp"
 
 namespace autograd {
 namespace {
@@ -117,25 +118,22 @@ struct Extreme {
   }
 };
 
-struct ArgMax {
+struct ArgExtreme {
+  bool largest;
   std::int64_t axis;
   bool keepdims;
 
-  std::string_view name() const { return "argmax"; }
+  std::string_view name() const { return largest ? "argmax" : "argmin"; }
   TensorSpec infer(const Inputs& in) const {
     Flags reduced(in[0].shape().size(), false);
     if (!reduced.empty()) reduced[static_cast<std::size_t>(axis)] = true;
     if (in[0].ndim() > 0 && in[0].size(axis) == 0)
-      fail("argmax", "the axis must not be empty, got shape {}", in[0].shape());
+      fail(name(), "the axis must not be empty, got shape {}", in[0].shape());
     return {shapes::reduce(in[0].shape(), reduced, keepdims), int64};
   }
   void forward(const Inputs& in, Tensor& out) const {
-    const Shape& s = in[0].shape();
-    std::int64_t n = 1, inner = 1;
-    if (!s.empty()) {
-      n = s[static_cast<std::size_t>(axis)];
-      for (std::size_t i = static_cast<std::size_t>(axis) + 1; i < s.size(); ++i) inner *= s[i];
-    }
+    const internal::Lines s(in[0].shape(), axis);
+    const std::int64_t n = s.n, inner = s.inner;
     dispatch(in[0].dtype(), [&](auto zero) {
       using T = decltype(zero);
       const auto* x = static_cast<const T*>(in[0].raw());
@@ -145,7 +143,7 @@ struct ArgMax {
         std::int64_t best = 0;
         for (std::int64_t k = 1; k < n; ++k) {
           const T a = row[k * inner], b = row[best * inner];
-          if (a > b || (a != a && b == b)) best = k;
+          if ((largest ? a > b : a < b) || (a != a && b == b)) best = k;
         }
         o[r] = best;
       }
@@ -219,16 +217,20 @@ Tensor var(const Tensor& x, const Axes& axes, bool keepdims, double correction) 
 Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdims) {
   internal::check_floating("logsumexp", x);
   const Flags flags = shapes::axes("logsumexp", axes, x.shape());
-  if (x.numel() == 0) return log(sum(exp(x), axes, keepdims));
+  if (x.numel() == 0) return sum(x, axes, keepdims) - HUGE_VAL;
   const Tensor top = max(x.detach(), axes, true);
   // An infinite maximum must not become inf - inf.
   const Tensor shift = where(abs(top) == HUGE_VAL, 0.0, top);
-  const Tensor y = log(sum(exp(x - shift), axes, true)) + shift;
+  const Tensor total = sum(exp(x - shift), axes, true), none = total == 0.0;
+  const Tensor y = where(none, -HUGE_VAL, log(where(none, 1.0, total)) + shift);
   return keepdims || y.ndim() == 0 ? y : reshape(y, squeezed(y.shape(), flags));
 }
 
 Tensor argmax(const Tensor& x, std::int64_t axis, bool keepdims) {
-  return apply(ArgMax{shapes::axis("argmax", axis, x.shape()), keepdims}, x);
+  return apply(ArgExtreme{true, shapes::axis("argmax", axis, x.shape()), keepdims}, x);
+}
+Tensor argmin(const Tensor& x, std::int64_t axis, bool keepdims) {
+  return apply(ArgExtreme{false, shapes::axis("argmin", axis, x.shape()), keepdims}, x);
 }
 
 }  // namespace autograd

@@ -260,6 +260,101 @@ TEST_CASE("reductions of nothing") {
                     ContainsSubstring("max: the reduced axes must not be empty, got shape (0, 3)"));
 }
 
+TEST_CASE("products have their gradient at zeros, to any order") {
+  const auto prod = [](auto& x) { return ag::prod(x); };
+  CHECK(slope(prod, {2, 0, 3}) == V{0, 6, 0});
+  CHECK(slope(prod, {2, 0, 0}) == V{0, 0, 0});
+  CHECK(slope([](auto& x) { return ag::cumprod(x, 0); }, {2, 0, 3}) == V{1, 8, 0});
+  // d²(xyz) / dy dz = x, where y = z = 0.
+  const Tensor x = ag::tensor({2.0, 0.0, 0.0}).requires_grad_();
+  const Tensor first = ag::grad({ag::prod(x)}, {x}, {.create_graph = true})[0];
+  CHECK(values(ag::grad({ag::select(first, 0, 1)}, {x})[0]) == V{0, 0, 2});
+  CHECK(ag::prod(ag::zeros({0})).item() == 1);
+  CHECK(ag::prod(ag::tensor({3, 4})).item<std::int64_t>() == 12);
+}
+
+TEST_CASE("norms and deviations have the gradient 0 where they are 0, to any order") {
+  for (const double p : {0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, -1.0, kInf, -kInf}) {
+    INFO("p " << p);
+    Tensor x = ag::zeros({3}, ag::float64).requires_grad_();
+    Tensor y = ag::norm(x, p);
+    CHECK(y.item() == 0);
+    for (int order = 1; order <= 3 && y.requires_grad(); ++order) {
+      const auto g = ag::grad({y}, {x}, {.create_graph = true, .allow_unused = true})[0];
+      if (!g.defined()) break;
+      y = ag::sum(g);
+      CHECK(y.item() == 0);
+    }
+    // One zero in a line does no harm to the others.
+    for (const double g : slope([p](auto& t) { return ag::norm(t, p); }, {0, 1, -2}))
+      CHECK(std::isfinite(g));
+  }
+  CHECK(slope([](auto& t) { return ag::norm(t, kInf); }, {1, -2, 2}) == V{0, -0.5, 0.5});
+  CHECK(ag::norm(ag::full({4}, 1e300, ag::float64)).item() == Catch::Approx(2e300));
+  CHECK(ag::norm(ag::full({4}, 1e-300, ag::float64), 3).item() > 1e-300);
+  CHECK(ag::norm(ag::tensor({kInf, 1.0})).item() == kInf);
+  CHECK(std::isnan(ag::norm(ag::tensor({kNan, 1.0})).item()));
+  CHECK(ag::norm(ag::tensor({kNan, 0.0}), 0).item() == 1);
+  CHECK(ag::norm(ag::zeros({0})).item() == 0);
+  // The second derivative at an element that is 0 beside others.
+  const Tensor x = ag::tensor({0.0, 2.0}).requires_grad_();
+  const Tensor first = ag::grad({ag::norm(x)}, {x}, {.create_graph = true})[0];
+  CHECK(values(ag::grad({ag::select(first, 0, 0)}, {x})[0]) == V{0.5, 0});
+
+  CHECK(slope([](auto& t) { return ag::std(t); }, {3, 3, 3}) == V{0, 0, 0});
+  CHECK(slope([](auto& t) { return ag::normalize(t, 2, 0); }, {0, 0}) == V{1e12, 1e12});
+  CHECK(std::isnan(ag::std(ag::tensor({1.0})).item()));
+}
+
+TEST_CASE("the order of equal elements and of NaN") {
+  const Tensor x = ag::tensor({2.0, kNan, 1.0, 2.0, -0.0, 0.0});
+  CHECK(values(ag::argsort(x)) == V{4, 5, 2, 0, 3, 1});
+  CHECK(values(ag::argsort(x, -1, true)) == V{1, 0, 3, 2, 4, 5});
+  CHECK(values(ag::topk(x, 3).indices) == V{1, 0, 3});
+  CHECK(values(ag::topk(x, 3, -1, false).indices) == V{4, 5, 2});
+  CHECK(values(ag::topk(x, 3, -1, true, false).indices) == V{0, 1, 3});
+  CHECK(ag::kthvalue(x, 4).indices.item() == 0);
+  CHECK(std::isnan(ag::median(x).item()));
+  CHECK(std::isnan(ag::quantile(x, 0.1).item()));
+  CHECK(ag::argmin(x).item() == 1);
+  CHECK(values(ag::cummax(ag::tensor({1.0, 3.0, 3.0, 2.0}), 0).indices) == V{0, 1, 2, 2});
+  CHECK(values(ag::cummin(ag::tensor({2.0, kNan, 1.0}), 0).indices) == V{0, 1, 1});
+  const auto [sorted, indices] = ag::sort(ag::tensor({true, false, true}));
+  CHECK(values(sorted) == V{0, 1, 1});
+  CHECK(values(indices) == V{1, 0, 2});
+  CHECK(ag::searchsorted(ag::tensor({1.0, 2.0}), ag::tensor(kNan)).item() == 2);
+  CHECK(slope([](auto& t) { return ag::median(t); }, {1, 3, 2, 3}) == V{0, 0, 1, 0});
+  CHECK(ag::median(ag::tensor({4, 1, 3, 2})).item() == 2);
+  CHECK(ag::quantile(ag::tensor({-kInf, 1.0}), 0.25).item() == -kInf);
+  CHECK(ag::quantile(ag::tensor({kInf, kInf}), 0.25).item() == kInf);
+}
+
+TEST_CASE("reductions to bool and counts") {
+  const Tensor none = ag::zeros({0});
+  CHECK(ag::all(none).item<bool>());
+  CHECK_FALSE(ag::any(none).item<bool>());
+  CHECK(ag::any(ag::tensor({0.0, kNan})).item<bool>());
+  CHECK(values(ag::all(ag::tensor({{true, false}, {true, true}}), 1)) == V{0, 1});
+  CHECK(ag::count_nonzero(ag::tensor({0, 3, -1})).item() == 2);
+  CHECK(values(ag::bincount(ag::tensor({1, 3, 1}), 5)) == V{0, 2, 0, 1, 0});
+  CHECK(values(ag::bincount(ag::zeros({0}, ag::int64), 2)) == V{0, 0});
+  CHECK(ag::bincount(ag::tensor({1, 3})).dtype() == ag::int64);
+  CHECK(values(ag::cumsum(ag::tensor({true, true}), 0)) == V{1, 2});
+}
+
+TEST_CASE("sums of exponentials of -inf have the gradient 0") {
+  CHECK(slope([](auto& x) { return ag::logsumexp(x); }, {-kInf, -kInf}) == V{0, 0});
+  CHECK(slope([](auto& x) { return ag::logsumexp(x); }, {-kInf, 1}) == V{0, 1});
+  const auto scan = [](const Tensor& x) { return ag::logcumsumexp(x, 0); };
+  CHECK(slope(scan, {-kInf, 1}) == V{0, 1});
+  CHECK(slope(scan, {-kInf, -kInf}) == V{0, 0});
+  CHECK(values(scan(ag::tensor({1000.0, -kInf, kInf}))) == V{1000, 1000, kInf});
+  CHECK(std::isnan(values(scan(ag::tensor({kNan, 1.0})))[1]));
+  CHECK(slope([](auto& x) { return ag::nansum(x); }, {kNan, 2}) == V{0, 1});
+  CHECK(slope([](auto& x) { return ag::nanmean(x); }, {kNan, 2}) == V{0, 1});
+  CHECK(std::isnan(ag::nanmean(ag::tensor({kNan})).item()));
+}
+
 TEST_CASE("a float32 sum of many ones is exact, along any axis") {
   CHECK(ag::sum(ag::ones({40000000})).item() == 40000000);
   CHECK(values(ag::sum(ag::ones({20000000, 2}), 0)) == V{20000000, 20000000});

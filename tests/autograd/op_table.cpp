@@ -72,6 +72,8 @@ const std::vector<Row>& rows() {
     std::vector<Row> r;
     add_pointwise(r);
     add_reductions(r);
+    add_scans(r);
+    add_sorting(r);
     add_movement(r);
     add_rearrange(r);
     add_indexing(r);

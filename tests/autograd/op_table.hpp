@@ -43,6 +43,8 @@ const std::vector<Row>& rows();
 // Each family adds its rows; they stand in op_table/.
 void add_pointwise(std::vector<Row>& rows);
 void add_reductions(std::vector<Row>& rows);
+void add_scans(std::vector<Row>& rows);
+void add_sorting(std::vector<Row>& rows);
 void add_movement(std::vector<Row>& rows);
 void add_rearrange(std::vector<Row>& rows);
 void add_indexing(std::vector<Row>& rows);
