@@ -42,7 +42,7 @@ std::string_view qualified_name(std::string_view function) {
 
 bool of_library(std::string_view function) {
   const std::string_view name = qualified_name(function);
-  for (const std::string_view space : {"autograd::", "nn::", "std::", "__gnu"})
+  for (const std::string_view space : {"autograd::", "nn::", "std::", "__gnu", "__interceptor_"})
     if (name.starts_with(space)) return true;
   return false;
 }
