@@ -3,21 +3,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <initializer_list>
 #include <iterator>
 #include <memory>
 #include <new>
 #include <ranges>
-#include <type_traits>
 #include <utility>
 
 namespace autograd {
-
-/// Whether moving a T and destroying the source is copying its bytes. True for handles, too, that
-/// say so.
-template <class T>
-inline constexpr bool kRelocatable = std::is_trivially_copyable_v<T>;
 
 /// A vector whose first N elements live inside the object: shapes and argument lists that never
 /// allocate in practice. Elements need a non-throwing move.
@@ -41,12 +34,7 @@ class InlineVector {
            std::convertible_to<std::ranges::range_reference_t<R>, T>) InlineVector(const R& range) {
     append(range.begin(), range.end());
   }
-  InlineVector(const InlineVector& o) {
-    if (std::is_trivially_copyable_v<T> && o.is_inline())
-      copy_inline(o);
-    else
-      append(o.begin(), o.end());
-  }
+  InlineVector(const InlineVector& o) { append(o.begin(), o.end()); }
   InlineVector(InlineVector&& o) noexcept { steal(o); }
   InlineVector& operator=(const InlineVector& o) {
     if (this != &o) {
@@ -141,17 +129,9 @@ class InlineVector {
     data_ = inline_data();
     capacity_ = N;
   }
-  // Copying the whole inline space costs less than finding out how much of it is used.
-  void copy_inline(const InlineVector& o) noexcept {
-    std::memcpy(buffer_, o.buffer_, sizeof(buffer_));
-    size_ = o.size_;
-  }
   // Takes o's elements; this object holds none and no heap block.
   void steal(InlineVector& o) noexcept {
-    if (kRelocatable<T> && o.is_inline()) {
-      copy_inline(o);
-      o.size_ = 0;
-    } else if (o.is_inline()) {
+    if (o.is_inline()) {
       for (std::size_t i = 0; i < o.size_; ++i) ::new (data_ + i) T(std::move(o.data_[i]));
       size_ = o.size_;
       o.clear();

@@ -118,11 +118,6 @@ class SavedTensor {
   bool is_output_ = false;
 };
 
-template <>
-inline constexpr bool kRelocatable<Edge> = true;
-template <>
-inline constexpr bool kRelocatable<SavedTensor> = true;
-
 class Walk;
 namespace internal {
 class Capture;

@@ -187,8 +187,6 @@ class Tensor {
   detail::Ref<detail::TensorImpl> impl_;
 };
 
-template <>
-inline constexpr bool kRelocatable<Tensor> = true;
 using TensorList = InlineVector<Tensor, 3>;
 
 template <Element T>
