@@ -1,6 +1,7 @@
 #include "tests/autograd/op_table.hpp"
 
 #include <algorithm>
+#include <map>
 #include <random>
 
 namespace ag = autograd;
@@ -67,6 +68,36 @@ Tensor draw_distinct(const Shape& shape) {
   return t;
 }
 
+namespace {
+
+// Why a NaN does not spread, or a result has no gradient, for rows that are made in families.
+void add_reasons(std::vector<Row>& rows) {
+  const char* const truth = "a NaN is true, as in C++ and NumPy";
+  const char* const order = "a NaN is the largest value, so the others change their places";
+  const std::map<std::string, const char*> nan{
+      {"hardshrink", "a comparison with a NaN bound is false"},
+      {"threshold", "a comparison with a NaN bound is false"},
+      {"nan_to_num", "replaces NaN"},
+      {"nansum", "leaves NaN out"},
+      {"nanmean", "leaves NaN out"},
+      {"all", truth},
+      {"any", truth},
+      {"count_nonzero", truth},
+      {"sort", order},
+      {"topk", order},
+      {"kthvalue", order},
+      {"searchsorted", order}};
+  for (Row& row : rows) {
+    if (const auto found = nan.find(row.name); found != nan.end()) row.nan = found->second;
+    for (const char* name : {"all", "any", "logical_and", "logical_or", "logical_xor"})
+      if (row.name == name) row.exempt = "the result is bool";
+    for (const char* name : {"count_nonzero", "matrix_rank"})
+      if (row.name == name) row.exempt = "the result is int64";
+  }
+}
+
+}  // namespace
+
 const std::vector<Row>& rows() {
   static const std::vector<Row> all = [] {
     std::vector<Row> r;
@@ -84,6 +115,7 @@ const std::vector<Row>& rows() {
     add_products(r);
     add_systems(r);
     add_decompositions(r);
+    add_reasons(r);
     return r;
   }();
   return all;

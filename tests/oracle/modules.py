@@ -6,7 +6,7 @@ from torch.func import functional_call
 from cases import at, case, const, r
 
 
-def module(name, model, *inputs, train=False):
+def module(name, model, *inputs, train=False, tolerance=0.0):
     """An input may be a list with the order of derivatives. Random parameters; positive ones where
     the layer starts at 1."""
     model = model.train(train).double()
@@ -22,7 +22,8 @@ def module(name, model, *inputs, train=False):
         return functional_call(model, dict(zip(state, values)), (x,))
 
     inputs = [x if isinstance(x, list) else [x] for x in inputs]
-    case(name, f, *[[x, *draws, *order] for x, *order in inputs], names=" ".join(state))
+    case(name, f, *[[x, *draws, *order] for x, *order in inputs], tolerance=tolerance,
+         names=" ".join(state))
 
 
 module("Linear", nn.Linear(4, 3), r(5, 4), r(4), r(2, 3, 4))
@@ -44,6 +45,25 @@ module("LeakyReLU", nn.LeakyReLU(), r(19), at(-1, 0, 1))
 module("LeakyReLU negative_slope=0.2", nn.LeakyReLU(0.2), r(19))
 module("ELU", nn.ELU(), r(19), [at(-30, 0, 30), 1])
 module("ELU alpha=1.5", nn.ELU(1.5), r(19))
+module("ReLU6", nn.ReLU6(), r(19, lo=-2, hi=8))
+module("PReLU", nn.PReLU(), r(3, 2, 4))
+module("PReLU num_parameters=3", nn.PReLU(3), r(2, 3, 4))
+module("SELU", nn.SELU(), r(19))
+module("CELU alpha=1.5", nn.CELU(1.5), r(19))
+module("Mish", nn.Mish(), r(19))
+module("Hardsigmoid", nn.Hardsigmoid(), [r(19), 1], tolerance=1e-8)
+module("Hardswish", nn.Hardswish(), r(19, lo=-2.5, hi=2.5))
+module("Hardtanh", nn.Hardtanh(), r(19))
+module("Hardtanh min_val=-2 max_val=0.5", nn.Hardtanh(-2, 0.5), r(19))
+module("Softsign", nn.Softsign(), r(19))
+module("Softshrink", nn.Softshrink(), r(19))
+module("Softshrink lambd=0.7", nn.Softshrink(0.7), r(19))
+module("Hardshrink", nn.Hardshrink(), r(19))
+module("Tanhshrink", nn.Tanhshrink(), r(19))
+module("LogSigmoid", nn.LogSigmoid(), r(19))
+module("Threshold", nn.Threshold(0.5, -1), r(19))
+module("GLU", nn.GLU(), r(3, 6))
+module("GLU axis=0", nn.GLU(0), r(4, 3))
 module("Softmax axis=0", nn.Softmax(0), r(3, 5))
 module("LogSoftmax", nn.LogSoftmax(-1), r(3, 5))
 module("Dropout evaluation", nn.Dropout(0.5), r(3, 5))
