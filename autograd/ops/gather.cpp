@@ -3,31 +3,17 @@
 
 #include "autograd/ops.hpp"
 #include "autograd/ops/internal.hpp"
+#include "autograd/ops/lines.hpp"
 #include "autograd/ops/picks.hpp"
 #include "autograd/ops/strided.hpp"
 
 namespace autograd {
 namespace {
 
+using internal::Lines;
+using internal::with_size;
+
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-// A shape seen from one axis: (outer, n, inner).
-struct Split {
-  std::int64_t outer = 1, n = 1, inner = 1;
-  Split(const Shape& s, std::int64_t axis) {
-    for (std::size_t i = 0; i < s.size(); ++i) {
-      if (static_cast<std::int64_t>(i) == axis)
-        n = s[i];
-      else
-        (static_cast<std::int64_t>(i) < axis ? outer : inner) *= s[i];
-    }
-  }
-};
-
-Shape with_size(Shape s, std::int64_t axis, std::int64_t n) {
-  s[at(axis)] = n;
-  return s;
-}
 
 void check_index(std::string_view op, const Tensor& index) {
   if (index.dtype() != int64) fail(op, "the index must be int64, got {}", name(index.dtype()));
@@ -46,7 +32,7 @@ struct IndexSelect {
             in[0].dtype()};
   }
   void forward(const Inputs& in, Tensor& out) const {
-    const Split s(whole, axis);
+    const Lines s(whole, axis);
     const auto count = static_cast<std::int64_t>(index->size());
     if (add) std::memset(out.raw_mutable(), 0, at(out.numel()) * size_of(out.dtype()));
     dispatch(out.dtype(), [&](auto zero) {
@@ -138,7 +124,7 @@ struct IndexPut {
   std::string_view name() const { return "scatter"; }
   TensorSpec infer(const Inputs& in) const { return {in[0].shape(), in[0].dtype()}; }
   void forward(const Inputs& in, Tensor& out) const {
-    const Split s(out.shape(), axis);
+    const Lines s(out.shape(), axis);
     const auto row = at(s.inner) * size_of(out.dtype());
     const auto* from = static_cast<const char*>(in[1].raw());
     auto* to = static_cast<char*>(out.raw_mutable());

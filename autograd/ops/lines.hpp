@@ -26,6 +26,15 @@ inline Shape with_size(Shape s, std::int64_t axis, std::int64_t n) {
   return s;
 }
 
+/// How many elements a reduction over `axes` combines into one.
+inline std::int64_t reduced_count(std::string_view op, const Tensor& x, const Axes& axes) {
+  const auto flags = shapes::axes(op, axes, x.shape());
+  std::int64_t n = 1;
+  for (std::size_t i = 0; i < flags.size(); ++i)
+    if (flags[i]) n *= x.shape()[i];
+  return n;
+}
+
 /// A tensor with the axes of a reduction joined into one, in tensor operations; at least 1-d.
 struct Joined {
   Tensor x;

@@ -57,6 +57,10 @@ void reduce_integers(const Plan& p, Tensor& out, std::int64_t start, F&& f) {
       for (std::int64_t i = 0; i < p.inner; ++i) o[i] = f(o[i], static_cast<std::int64_t>(*in++));
 }
 
+std::int64_t add_wrapping(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+}
+
 struct Sum {
   Flags reduced;
   Shape kept;  // the shape of the result with keepdims
@@ -67,8 +71,8 @@ struct Sum {
   }
   void forward(const Inputs& in, Tensor& out) const {
     const Plan p = plan(in[0], reduced);
-    if (in[0].dtype() == int64) return reduce_integers<std::int64_t>(p, out, 0, std::plus<>());
-    if (in[0].dtype() == boolean) return reduce_integers<bool>(p, out, 0, std::plus<>());
+    if (in[0].dtype() == int64) return reduce_integers<std::int64_t>(p, out, 0, add_wrapping);
+    if (in[0].dtype() == boolean) return reduce_integers<bool>(p, out, 0, add_wrapping);
     dispatch_floating("sum", in[0].dtype(), [&](auto zero) {
       using T = decltype(zero);
       kernels::active().floating<T>().sum(static_cast<const T*>(p.x.raw()),
@@ -168,14 +172,6 @@ Tensor reduced(Op op, const Tensor& x, const Axes& axes, bool keepdims) {
   return keepdims || y.ndim() == 0 ? y : reshape(y, squeezed(op.kept, op.reduced));
 }
 
-std::int64_t reduced_count(std::string_view op, const Tensor& x, const Axes& axes) {
-  const Flags flags = shapes::axes(op, axes, x.shape());
-  std::int64_t n = 1;
-  for (std::size_t i = 0; i < flags.size(); ++i)
-    if (flags[i]) n *= x.shape()[i];
-  return n;
-}
-
 }  // namespace
 
 Tensor sum(const Tensor& x, const Axes& axes, bool keepdims) {
@@ -196,7 +192,7 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
 
 Tensor mean(const Tensor& x, const Axes& axes, bool keepdims) {
   internal::check_floating("mean", x);
-  const auto n = reduced_count("mean", x, axes);
+  const auto n = internal::reduced_count("mean", x, axes);
   return sum(x, axes, keepdims) / static_cast<double>(n);
 }
 
@@ -209,7 +205,7 @@ Tensor min(const Tensor& x, const Axes& axes, bool keepdims) {
 
 Tensor var(const Tensor& x, const Axes& axes, bool keepdims, double correction) {
   internal::check_floating("var", x);
-  const auto n = static_cast<double>(reduced_count("var", x, axes));
+  const auto n = static_cast<double>(internal::reduced_count("var", x, axes));
   // No degrees of freedom left: 0 / 0, as in PyTorch.
   return sum(square(x - mean(x, axes, true)), axes, keepdims) / std::max(n - correction, 0.0);
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "autograd/ops.hpp"
 #include "autograd/ops/internal.hpp"
@@ -29,14 +30,6 @@ Tensor root(const Tensor& x, double p) {
   if (p == 2) return sqrt_or_zero(x);
   const Tensor zero = x == 0.0;
   return where(zero, p > 0 ? 0.0 : HUGE_VAL, pow(where(zero, 1.0, x), 1 / p));
-}
-
-double reduced_count(std::string_view op, const Tensor& x, const Axes& axes) {
-  const auto flags = shapes::axes(op, axes, x.shape());
-  std::int64_t n = 1;
-  for (std::size_t i = 0; i < flags.size(); ++i)
-    if (flags[i]) n *= x.shape()[i];
-  return static_cast<double>(n);
 }
 
 // Products of deviations over degrees of freedom; x has variables in rows.
@@ -78,7 +71,7 @@ Tensor amin(const Tensor& x, const Axes& axes, bool keepdims) { return min(x, ax
 Tensor norm(const Tensor& x, double p, const Axes& axes, bool keepdims) {
   internal::check_floating("norm", x);
   if (std::isnan(p)) fail("norm", "p must be a number or ±infinity, got nan");
-  if (reduced_count("norm", x, axes) == 0 && (p < 0 || p == HUGE_VAL))
+  if (internal::reduced_count("norm", x, axes) == 0 && (p < 0 || p == HUGE_VAL))
     fail("norm", "the reduced axes must not be empty for p = {}, got shape {}", p, x.shape());
   // sign has the gradient 0; a NaN counts.
   if (p == 0) return sum(where(x != x, 1.0, abs(sign(x))), axes, keepdims);
@@ -196,7 +189,8 @@ Tensor bincount(const Tensor& x, const Tensor& weights, std::int64_t minlength) 
   std::int64_t length = minlength;
   const auto* p = x.data<std::int64_t>();
   for (std::int64_t i = 0; i < x.numel(); ++i) {
-    if (p[i] < 0) fail("bincount", "values must be at least 0, got {}", p[i]);
+    if (p[i] < 0 || p[i] == std::numeric_limits<std::int64_t>::max())
+      fail("bincount", "values must be at least 0 and less than 2^63 - 1, got {}", p[i]);
     length = std::max(length, p[i] + 1);
   }
   return scatter_add_zeros({length}, 0, x, weights);

@@ -94,13 +94,15 @@ Finding right_hessian(const table::Row& row, const table::Sample& s) {
     const Tensor v = direction(f(x), 6), a = direction(x, 7), b = direction(x, 8);
     const ag::TensorFunction scalar = [&](const Tensor& in) { return ag::sum(f(in) * v); };
     const Tensor ha = ag::hvp(scalar, x, a), hb = ag::hvp(scalar, x, b);
-    const double scale = 1 + std::sqrt(pairing(ha, ha) * pairing(b, b)), bha = pairing(b, ha), ahb = pairing(a, hb);
+    const double scale = 1 + std::sqrt(pairing(ha, ha) * pairing(b, b)), bha = pairing(b, ha),
+                 ahb = pairing(a, hb);
     if (!(std::abs(bha - ahb) <= 1e-10 * scale))
       return fmt::format("<b, H a> = {}, <a, H b> = {}", bha, ahb);
     // Ties and kinks keep a distance of 0.05; the directions are at most a few units long.
     const double eps = 1e-6;
     const double numeric =
-        (pairing(ag::vjp(f, x + eps * a, v), b) - pairing(ag::vjp(f, x - eps * a, v), b)) / (2 * eps);
+        (pairing(ag::vjp(f, x + eps * a, v), b) - pairing(ag::vjp(f, x - eps * a, v), b)) /
+        (2 * eps);
     if (!(std::abs(bha - numeric) <= 1e-6 * scale))
       return fmt::format("<b, H a> = {}, by differences {}", bha, numeric);
     return {};
