@@ -34,12 +34,8 @@ struct Answer {
 /// A function of up to six tensors, or of a Question, that gives one tensor, several, or an Answer.
 class Call {
  public:
-  Call(ag::Tensor (*f)(T)) {
-    *this = [f](T x) { return f(x); };
-  }  // NOLINT
-  Call(ag::Tensor (*f)(T, T)) {
-    *this = [f](T a, T b) { return f(a, b); };
-  }  // NOLINT
+  Call(ag::Tensor (*f)(T)) : Call([f](T x) { return f(x); }) {}             // NOLINT
+  Call(ag::Tensor (*f)(T, T)) : Call([f](T a, T b) { return f(a, b); }) {}  // NOLINT
   template <class F>
   requires(!std::same_as<F, Call>) Call(F f) {  // NOLINT: as in a table row
     run_ = [f](const Question& q) {
@@ -48,7 +44,7 @@ class Call {
       else if constexpr (std::invocable<const F&, const TensorList&>)
         return answer(f(q.inputs));
       else
-        return answer(spread<F, 1>(f, q.inputs));
+        return answer(spread(f, q.inputs, std::make_index_sequence<1>{}));
     };
   }
   Answer operator()(const Question& q) const { return run_(q); }
@@ -57,15 +53,15 @@ class Call {
   static Answer answer(T x) { return {{x}}; }
   static Answer answer(TensorList list) { return {std::move(list)}; }
   static Answer answer(Answer a) { return a; }
-  template <class F, std::size_t N>
-  static auto spread(const F& f, const TensorList& x) {
-    return [&]<std::size_t... I>(std::index_sequence<I...>) {
-      if constexpr (std::invocable<const F&, decltype(x[I])...>)
-        return f(x[I]...);
-      else
-        return spread<F, N + 1>(f, x);
+  // f of as many tensors as it takes, up to eight.
+  template <class F, std::size_t... I>
+  static auto spread(const F& f, const TensorList& x, std::index_sequence<I...>) {
+    if constexpr (std::invocable<const F&, decltype((void(I), x[0]))...>) {
+      return f(x[I]...);
+    } else {
+      static_assert(sizeof...(I) < 8, "not a function of tensors");
+      return spread(f, x, std::make_index_sequence<sizeof...(I) + 1>{});
     }
-    (std::make_index_sequence<N>{});
   }
   std::function<Answer(const Question&)> run_;
 };

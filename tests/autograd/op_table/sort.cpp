@@ -64,7 +64,7 @@ void add_order(std::vector<Row>& rows) {
            [=](const TensorList& t) {
              return agreed(t[0], axis, ag::kthvalue(t[0], k, axis, true));
            },
-           [=](const TensorList& t) {
+           [=, s = s](const TensorList& t) {
              auto low = ag::tensor(ordered(t[0], axis, k, false));
              Shape shape = s;
              if (s.ndim()) shape[static_cast<std::size_t>(axis < 0 ? axis + s.ndim() : axis)] = k;
