@@ -14,7 +14,8 @@ struct ModuleInput {
   ag::TensorList backward(const ag::Call& call) const { return {call.grad()}; }
 };
 
-// The gradients of one call, gathered while the walk passes it.
+// The gradients of one call, gathered while the walk passes it. Off the tape: the nodes of the call
+// own this, and a recorded gradient leads back to them.
 struct Passage {
   ag::TensorList inputs;
   ag::Tensor output;
@@ -54,20 +55,22 @@ void detail::watch_backward(const Module& module, const std::shared_ptr<Hooks>& 
     if (const auto found = alive.lock())
       for (const auto& [id, hook] : Hooks::List<BackwardHook>(found->backward))
         hook(module, passage->inputs, passage->output);
+    passage->inputs = ag::TensorList(passage->inputs.size(), ag::Tensor());
+    passage->output = {};
     passage->seen = 0;
   };
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     ag::Tensor input = inputs[i];
     if (!input.requires_grad()) continue;
     input.register_hook([passage, call, i](const ag::Tensor& g) {
-      passage->inputs[i] = g;
+      passage->inputs[i] = g.detach();
       ++passage->seen;
       call();
       return ag::Tensor();
     });
   }
   ag::Tensor(output).register_hook([passage, call](const ag::Tensor& g) {
-    passage->output = g;
+    passage->output = g.detach();
     if (passage->awaited == 0) call();
     return ag::Tensor();
   });

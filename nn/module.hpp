@@ -101,7 +101,8 @@ class Module {
   }
   /// `[](const nn::Module&, const ag::TensorList& grad_inputs, const ag::Tensor& grad_output) { …
   /// }` runs in each backward once the gradients of all inputs that require one are there (of none:
-  /// once that of the output is). It only looks; Tensor::register_hook replaces gradients.
+  /// once that of the output is). It only looks, at tensors off the tape; Tensor::register_hook
+  /// replaces gradients.
   HookHandle register_full_backward_hook(BackwardHook hook);
 
   /// The class name without namespaces; `Lambda` for a lambda.

@@ -143,7 +143,7 @@ void add_sorting(std::vector<Row>& rows) {
   count.mistakes.push_back({[] {
                               return ag::bincount(ag::tensor({1, -1}));
                             },
-                            "at least 0, got -1"});
+                            "less than 2^63 - 1, got -1"});
   count.mistakes.push_back({[x] { return ag::bincount(x, ag::ones({2})); }, "one weight for each"});
   rows.push_back(count);
 }
