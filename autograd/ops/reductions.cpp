@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "autograd/elementwise.hpp"
 #include "autograd/kernels/kernels.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/broadcast.hpp"
@@ -115,10 +116,11 @@ struct Extreme {
   unsigned saves() const { return save_input(0) | kSaveOutput; }
   TensorList backward(const Call& call) const {
     // Where NaN is the result, NaN elements share it.
-    const Tensor x = call.input(0).detach(), y = call.output().detach();
-    const Tensor hit = where(x == y, 1.0, where(x != x, 1.0, zeros_like(x)));
-    const Tensor share = hit / sum_to(hit, y.shape());
-    return {share * call.grad()};
+    static const auto hits = elementwise("extreme_hits", [](auto x, auto y) {
+      return where(x == y, 1, where(x != x, 1, 0 * sign(x)));  // sign: 0 · inf is NaN
+    });
+    const Tensor y = call.output().detach(), hit = hits(call.input(0).detach(), y);
+    return {hit * (call.grad() / sum_to(hit, y.shape()))};
   }
 };
 

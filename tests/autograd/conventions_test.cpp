@@ -173,6 +173,8 @@ TEST_CASE("ties share the gradient") {
   const auto least = ag::grad({ag::sum(ag::minimum(a, b))}, {a, b});
   CHECK(values(least[0]) == V{0.5, 1, 0});
   CHECK(slope([](auto& x) { return ag::max(x); }, {2, 5, 5, 1}) == V{0, 0.5, 0.5, 0});
+  CHECK(slope([](auto& x) { return ag::max(x); }, {INFINITY, -INFINITY, 1, INFINITY}) ==
+        V{0.5, 0, 0, 0.5});
   CHECK(slope([](auto& x) { return ag::min(x); }, {1, 5, 1, 1}) == V{1.0 / 3, 0, 1.0 / 3, 1.0 / 3});
 }
 
