@@ -42,8 +42,10 @@ double Tensor::item() const {
 
 // ---------------------------------------------------------------- creation
 
-Tensor empty(const Shape& shape, DType dtype) {
-  const std::int64_t n = shapes::check("empty", shape);
+namespace {
+
+// n: the number of elements of a valid shape.
+Tensor allocate(const Shape& shape, std::int64_t n, DType dtype) {
   const std::size_t bytes = static_cast<std::size_t>(n) * size_of(dtype);
   try {
     return Tensor(detail::Ref<detail::TensorImpl>::adopt(
@@ -52,6 +54,12 @@ Tensor empty(const Shape& shape, DType dtype) {
     fail("empty", "memory for the elements must be there, got none for shape {} of {} ({} bytes)",
          shape, name(dtype), bytes);
   }
+}
+
+}  // namespace
+
+Tensor empty(const Shape& shape, DType dtype) {
+  return allocate(shape, shapes::check("empty", shape), dtype);
 }
 
 Tensor full(const Shape& shape, double value, DType dtype) {
@@ -69,7 +77,7 @@ Tensor zeros(const Shape& shape, DType dtype) {
 }
 
 Tensor ones(const Shape& shape, DType dtype) { return full(shape, 1, dtype); }
-Tensor empty_like(const Tensor& x) { return empty(x.shape(), x.dtype()); }
+Tensor empty_like(const Tensor& x) { return allocate(x.shape(), x.numel(), x.dtype()); }
 Tensor full_like(const Tensor& x, double value) { return full(x.shape(), value, x.dtype()); }
 Tensor zeros_like(const Tensor& x) { return zeros(x.shape(), x.dtype()); }
 Tensor ones_like(const Tensor& x) { return ones(x.shape(), x.dtype()); }

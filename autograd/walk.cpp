@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "autograd/kernels/kernels.hpp"
 #include "autograd/ops.hpp"
 #include "autograd/ops/anomaly.hpp"
@@ -56,7 +58,10 @@ class Walk {
     for (std::size_t i = 0; i < outputs_.size(); ++i)
       if (const auto* t = outputs_[i].impl(); t->node && t->node->walk_.load() == this)
         add(*t->node, t->index, cotangents[i]);
-    for (std::size_t i = order_.size(); i-- > 0;) step(*order_[i], cotangents_[i]);
+    for (std::size_t i = order_.size(); i-- > 0;) {
+      step(*order_[i], cotangents_[i]);
+      cotangents_[i].clear();
+    }
     return std::move(found_);
   }
 
@@ -136,14 +141,11 @@ class Walk {
     internal::accumulate(list[index], std::move(g));
   }
 
-  void step(Node& node, TensorList& slot) {
-    TensorList cotangents = std::move(slot);
+  void step(Node& node, TensorList& cotangents) {
     if (!node.wanted_ || cotangents.empty()) return;
     show(node, cotangents);
     if (node.is_leaf()) return;
-    bool useful = false;
-    for (const auto& e : node.edges_) useful |= leads_on(e);
-    if (!useful) return;
+    if (std::ranges::none_of(node.edges_, [&](const Edge& e) { return leads_on(e); })) return;
     TensorList gradients = gradients_of(node, cotangents);
     if (gradients.size() != node.edges_.size())
       fail(node.name(), "backward must return one gradient per input, got {} for {} inputs",

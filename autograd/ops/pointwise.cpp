@@ -14,33 +14,36 @@ using detail::ElementwiseInfo;
 
 std::size_t kernel_index(DType d) { return static_cast<std::size_t>(d); }
 
-// The operands of a formula (null: one that it does not use), with room for cotangent and result.
+// The operands of a formula over n elements (null: one that it does not use), with room for
+// cotangent and result.
 struct Operands {
   static constexpr std::size_t kMost = 10;
-  const Tensor* tensor[kMost];
+  std::int64_t n;
   std::size_t count = 0;
-  void add(const Tensor* t) { tensor[count++] = t; }
+  bool flat = true;  // each has n elements or one
+  const Tensor* tensor[kMost];
+  const void* p[kMost];
+  std::int64_t step[kMost];
+
+  explicit Operands(std::int64_t elements) : n(elements) {}
+  void add(const Tensor* t) {
+    const std::size_t k = count++;
+    tensor[k] = t;
+    p[k] = nullptr;
+    step[k] = 0;
+    if (!t) return;
+    const auto& impl = *t->impl();
+    p[k] = impl.storage->data();
+    step[k] = impl.numel == n;
+    flat &= step[k] || impl.numel == 1;
+  }
 };
 
-// Runs one kernel over broadcast operands.
-void run(detail::ElementwiseRun kernel, const void* formula, const Operands& in, Tensor& out) {
-  const std::int64_t n = out.numel();
-  if (n == 0) return;
-  const void* p[Operands::kMost];
-  std::int64_t step[Operands::kMost] = {};
-  bool flat = true;
-  for (std::size_t k = 0; k < in.count; ++k) {
-    if (!in.tensor[k]) {
-      p[k] = nullptr;
-      continue;
-    }
-    const auto& t = *in.tensor[k]->impl();
-    p[k] = t.storage->data();
-    step[k] = t.numel == n;
-    flat &= step[k] || t.numel == 1;
-  }
-  if (flat) return kernel(formula, p, step, out.raw_mutable(), n);
+void run(detail::ElementwiseRun kernel, const void* formula, const Operands& in, Tensor& out);
 
+// Operands that are neither whole nor single elements.
+void run_broadcast(detail::ElementwiseRun kernel, const void* formula, const Operands& in,
+                   Tensor& out) {
   const Shape* shapes[Operands::kMost];
   for (std::size_t k = 0; k < in.count; ++k)
     shapes[k] = in.tensor[k] ? &in.tensor[k]->shape() : nullptr;
@@ -48,26 +51,36 @@ void run(detail::ElementwiseRun kernel, const void* formula, const Operands& in,
   if (loop.inner() < 16) {
     // Runs too short for registers: spell the broadcast operands out first.
     InlineVector<Tensor, Operands::kMost> spelt(in.count);
-    Operands full = in;
+    Operands full(in.n);
     for (std::size_t k = 0; k < in.count; ++k) {
       const Tensor* t = in.tensor[k];
-      if (!t || t->numel() == n || t->numel() == 1) continue;
-      spelt[k] = internal::expanded(*t, out.shape());
-      full.tensor[k] = &spelt[k];
+      if (t && t->numel() != in.n && t->numel() != 1) {
+        spelt[k] = internal::expanded(*t, out.shape());
+        t = &spelt[k];
+      }
+      full.add(t);
     }
     return run(kernel, formula, full, out);
   }
+  std::int64_t step[Operands::kMost] = {};
   for (std::size_t k = 0; k < in.count; ++k) step[k] = loop.inner_step(k);
   auto* o = static_cast<char*>(out.raw_mutable());
   const auto out_bytes = static_cast<std::int64_t>(size_of(out.dtype()));
   const void* at[Operands::kMost] = {};
   loop.run([&](const std::int64_t* offsets, std::int64_t out_offset) {
     for (std::size_t k = 0; k < in.count; ++k)
-      if (p[k])
-        at[k] = static_cast<const char*>(p[k]) +
+      if (in.p[k])
+        at[k] = static_cast<const char*>(in.p[k]) +
                 offsets[k] * static_cast<std::int64_t>(size_of(in.tensor[k]->dtype()));
     kernel(formula, at, step, o + out_offset * out_bytes, loop.inner());
   });
+}
+
+// Runs one kernel over broadcast operands into `out`, which has in.n elements.
+void run(detail::ElementwiseRun kernel, const void* formula, const Operands& in, Tensor& out) {
+  if (in.n == 0) return;
+  if (!in.flat) return run_broadcast(kernel, formula, in, out);
+  kernel(formula, in.p, in.step, out.raw_mutable(), in.n);
 }
 
 // ---------------------------------------------------------------- built-in rows
@@ -129,7 +142,7 @@ struct Compare {
   void forward(const Inputs& in, Tensor& out) const {
     Tensor a = in[0], b = in[1];
     if (a.dtype() == boolean) a = a.to(int64), b = b.to(int64);
-    Operands operands;
+    Operands operands(out.numel());
     operands.add(&a);
     operands.add(&b);
     run(kernels::active().elementwise[static_cast<int>(id)].value[kernel_index(a.dtype())], nullptr,
@@ -209,14 +222,15 @@ TensorSpec Elementwise::infer(const Inputs& in) const {
       fail(info->name, "needs numbers, got {}; convert with .to(int64)", autograd::name(d));
     internal::check_floating(info->name, in[0]);
   }
-  Shape shape = in[0].shape();
+  TensorSpec out{in[0].shape(), d};
   for (std::size_t i = 1; i < in.size(); ++i)
-    if (in[i].shape() != shape) shape = shapes::broadcast(info->name, shape, in[i].shape());
-  return {std::move(shape), d};
+    if (in[i].shape() != out.shape)
+      out.shape = shapes::broadcast(info->name, out.shape, in[i].shape());
+  return out;
 }
 
 void Elementwise::forward(const Inputs& in, Tensor& out) const {
-  Operands operands;
+  Operands operands(out.numel());
   for (std::size_t i = 0; i < in.size(); ++i) operands.add(&in[i]);
   run(info->value[kernel_index(out.dtype())], info->formula, operands, out);
 }
@@ -227,7 +241,7 @@ TensorList Elementwise::backward(const Call& call) const {
     result = info->higher(*info, call);
   } else {
     Tensor g = call.take_grad();
-    Operands operands;
+    Operands operands(g.numel());
     operands.add(&g);
     for (std::size_t i = 0; i < info->arity; ++i)
       operands.add(info->saves & save_input(static_cast<unsigned>(i)) ? &call.input_value(i)
@@ -243,7 +257,7 @@ TensorList Elementwise::backward(const Call& call) const {
         result.push_back(g);
       } else {
         // The last one may overwrite the cotangent: kernels read each element before they write it.
-        Tensor out = i == last && internal::sole_owner(g) ? g : empty(g.shape(), g.dtype());
+        Tensor out = i == last && internal::sole_owner(g) ? g : empty_like(g);
         run(info->gradient[i][kernel_index(g.dtype())], info->formula, operands, out);
         result.push_back(std::move(out));
       }
