@@ -27,11 +27,26 @@ void run_gradient(const void*, const void* const* in, const std::int64_t* step, 
       [](const auto&... x) -> V { return F::template gradient<I, V>(x...); }, in, step, out, n);
 }
 
+// A plain loop, which compilers turn into wide comparisons and packed bytes.
 template <class T, class F>
 void run_compare(const void*, const void* const* in, const std::int64_t* step, void* out,
                  std::int64_t n) {
-  simd::run_elementwise<T, 2>([](const Vec<T>& a, const Vec<T>& b) { return F::value(a, b); }, in,
-                              step, out, n);
+  const auto *a = static_cast<const T*>(in[0]), *b = static_cast<const T*>(in[1]);
+  auto* o = static_cast<bool*>(out);
+  const auto run = [&](auto left, auto right) {
+    for (std::int64_t i = 0; i < n; ++i) o[i] = F::value(left(i), right(i));
+  };
+  const auto each = [](const T* p) { return [p](std::int64_t i) { return p[i]; }; };
+  const auto same = [](T x) { return [x](std::int64_t) { return x; }; };
+  if (n == 0) return;
+  if (step[0] && step[1])
+    run(each(a), each(b));
+  else if (step[0])
+    run(each(a), same(*b));
+  else if (step[1])
+    run(same(*a), each(b));
+  else
+    run(same(*a), same(*b));
 }
 
 template <class F, int I>
