@@ -9,7 +9,7 @@
 namespace autograd::detail {
 
 /// A block of at least `bytes` bytes, aligned to 64 (to 32 up to 512 bytes). Freed blocks are kept
-/// per thread and per size and handed out again, so that a steady program calls malloc no more.
+/// per thread and per size and handed out again, instead of going back to malloc.
 /// Throws std::bad_alloc.
 void* pool_allocate(std::size_t bytes);
 /// Gives a block back; `bytes` as at its allocation. Any thread may do it.
