@@ -23,7 +23,7 @@ T* elements(Tensor& t) {
 }
 
 // True on the diagonal of (n, n).
-Tensor on_diagonal(const Tensor& v) { return internal::eye(v.size(-1), v.dtype()) == 1.0; }
+Tensor on_diagonal(const Tensor& v) { return eye(v.size(-1), v.dtype()) == 1.0; }
 
 Tensor row(const Tensor& v) { return unsqueeze(v, -2); }
 Tensor column(const Tensor& v) { return unsqueeze(v, -1); }
@@ -65,7 +65,7 @@ struct Cholesky {
   TensorList backward(const Call& call) const {
     const Tensor l = call.output();
     const Tensor p = product(l, true, call.grad(), false);
-    const Tensor s = internal::triangle(p, false) + transpose(internal::triangle(p, false, -1));
+    const Tensor s = tril(p) + transpose(tril(p, -1));
     const Tensor half = internal::solve_triangular("cholesky", l, s, true, false, true);
     return {0.5 * internal::solve_triangular("cholesky", l, half, false, false, false)};
   }
@@ -77,7 +77,7 @@ struct Cholesky {
 // algebra functions (2018); Seeger et al., Auto-differentiating linear algebra (2017).
 Tensor qr_gradient(const Tensor& q, const Tensor& r, const Tensor& gq, const Tensor& gr) {
   const Tensor m = product(r, false, gr, true) - product(gq, true, q, false);
-  const Tensor s = internal::triangle(m, false) + transpose(internal::triangle(m, false, -1));
+  const Tensor s = tril(m) + transpose(tril(m, -1));
   return internal::solve_triangular("qr", r, gq + matmul(q, s), false, true, true);
 }
 

@@ -136,7 +136,7 @@ Labelled without_repeats(Labelled x) {
       order.push_back(static_cast<std::int64_t>(i));
       order.push_back(static_cast<std::int64_t>(j));
       rest.push_back(x.labels[i]);
-      return without_repeats({internal::diagonal_of(permute(x.t, order)), rest});
+      return without_repeats({diagonal(permute(x.t, order), 0, -2, -1), rest});
     }
   return x;
 }

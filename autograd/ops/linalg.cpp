@@ -40,17 +40,6 @@ Tensor with_matrix_axes(const Tensor& norm, bool keepdims) {
   return keepdims ? unsqueeze(unsqueeze(norm, -1), -1) : norm;
 }
 
-// √ΣA², scaled so that no square overflows; gradient 0 where all is 0.
-Tensor frobenius(const Tensor& a) {
-  const Axes both{-2, -1};
-  if (a.size(-1) == 0 || a.size(-2) == 0) return sum(a, both);
-  const Tensor largest = max(abs(a.detach()), both, true);
-  const Tensor scale = where(largest == 0, 1.0, where(largest == HUGE_VAL, 1.0, largest));
-  const Tensor s = sum(square(a / scale), both);
-  const Tensor zero = s == 0;
-  return where(zero, s, squeeze(scale, {-2, -1}) * sqrt(where(zero, 1.0, s)));
-}
-
 }  // namespace
 
 Tensor dot(const Tensor& a, const Tensor& b) { return dot_named("dot", a, b); }
@@ -103,7 +92,7 @@ Tensor cross(const Tensor& a, const Tensor& b, std::int64_t axis) {
 Tensor trace(const Tensor& a, std::int64_t offset) {
   check_defined("trace", Inputs(std::array{&a}));
   if (a.ndim() < 2) fail("trace", "needs matrices (…, m, n), got shape {}", a.shape());
-  return sum(internal::diagonal_of(a, offset), -1);
+  return sum(diagonal(a, offset, -2, -1), -1);
 }
 
 Tensor multi_dot(const TensorList& matrices) {
@@ -147,7 +136,7 @@ Tensor matrix_power(const Tensor& a, std::int64_t n) {
   internal::check_square("matrix_power", a);
   if (n == 0) {
     const Tensor none = zeros({}, boolean);
-    return where(none, a, internal::eye(a.size(-1), a.dtype()));
+    return where(none, a, eye(a.size(-1), a.dtype()));
   }
   Tensor power = n < 0 ? internal::inverse("matrix_power", a) : a, result;
   // The magnitude as unsigned: that of the least integer does not fit otherwise.
@@ -161,7 +150,7 @@ Tensor matrix_power(const Tensor& a, std::int64_t n) {
 
 Tensor matrix_norm(const Tensor& a, std::string_view ord, bool keepdims) {
   internal::check_matrix("matrix_norm", a);
-  if (ord == "fro") return with_matrix_axes(frobenius(a), keepdims);
+  if (ord == "fro") return norm(a, 2, {-2, -1}, keepdims);
   if (ord == "nuc")
     return with_matrix_axes(sum(internal::singular_values("matrix_norm", a), -1), keepdims);
   fail("matrix_norm", "ord must be \"fro\", \"nuc\", 1, -1, 2, -2, inf or -inf, got \"{}\"", ord);

@@ -52,38 +52,6 @@ std::string at_batch(const Shape& batch, std::int64_t i) {
   return fmt::format(" at batch {}", at);
 }
 
-Tensor eye(std::int64_t n, DType dtype) {
-  Tensor t = zeros({n, n}, dtype);
-  dispatch_floating("eye", dtype, [&](auto zero) {
-    auto* p = static_cast<decltype(zero)*>(t.raw_mutable());
-    for (std::int64_t i = 0; i < n; ++i) p[i * n + i] = 1;
-  });
-  return t;
-}
-
-Tensor upper_mask(std::int64_t m, std::int64_t n, std::int64_t offset) {
-  Tensor mask = empty({m, n}, boolean);
-  auto* p = static_cast<bool*>(mask.raw_mutable());
-  for (std::int64_t i = 0; i < m; ++i)
-    for (std::int64_t j = 0; j < n; ++j) *p++ = j - i >= offset;
-  return mask;
-}
-
-Tensor triangle(const Tensor& x, bool upper, std::int64_t offset) {
-  const Tensor mask = upper_mask(x.size(-2), x.size(-1), upper ? offset : offset + 1);
-  return upper ? where(mask, x, 0.0) : where(mask, 0.0, x);
-}
-
-Tensor diagonal_of(const Tensor& x, std::int64_t offset) {
-  const std::int64_t m = x.size(-2), n = x.size(-1);
-  const std::int64_t row = std::max<std::int64_t>(0, -offset),
-                     column = std::max<std::int64_t>(0, offset),
-                     length = std::max<std::int64_t>(0, std::min(m - row, n - column));
-  const std::int64_t start = length ? row * n + column : 0;
-  return slice(reshape(x, vectors(batch_of(x.shape()), m * n)), -1, start,
-               start + length * (n + 1) - (length ? n : 0), n + 1);
-}
-
 Tensor symmetric(const Tensor& x) { return 0.5 * (x + transpose(x)); }
 
 }  // namespace autograd::internal

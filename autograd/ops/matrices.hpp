@@ -34,14 +34,6 @@ Shape vectors(Shape batch, std::int64_t n);
 /// " at batch (2,)" for matrix number i; nothing where there are no leading axes.
 std::string at_batch(const Shape& batch, std::int64_t i);
 
-/// The identity, (n, n).
-Tensor eye(std::int64_t n, DType dtype);
-/// True where column - row of an (m, n) matrix is ≥ offset.
-Tensor upper_mask(std::int64_t m, std::int64_t n, std::int64_t offset);
-/// The upper (column - row ≥ offset) or lower (≤ offset) triangle of each matrix; 0 elsewhere.
-Tensor triangle(const Tensor& x, bool upper, std::int64_t offset = 0);
-/// Elements (i, i + offset) of each matrix, as the last axis.
-Tensor diagonal_of(const Tensor& x, std::int64_t offset = 0);
 /// (x + xᵀ) / 2.
 Tensor symmetric(const Tensor& x);
 

@@ -43,6 +43,21 @@ Tensor shifted(const Tensor& x, std::int64_t axis, bool back, double fill) {
   return back ? concat({rest, edge}, axis) : concat({edge, rest}, axis);
 }
 
+// y[k] combines x[0] … x[k], from the end where reverse.
+template <class F>
+void cumulate(const Tensor& in, Tensor& out, std::int64_t axis, bool reverse, int start,
+              F combine) {
+  dispatch(in.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const auto* x = static_cast<const T*>(in.raw());
+    auto* y = static_cast<Result<T>*>(out.raw_mutable());
+    scan(Lines(out.shape(), axis), reverse, Wide<T>(start), [=](auto& total, auto i, bool) {
+      combine(total, static_cast<Wide<T>>(x[i]));
+      y[i] = static_cast<Result<T>>(total);
+    });
+  });
+}
+
 struct CumSum {
   std::int64_t axis;
   bool reverse = false;
@@ -50,15 +65,7 @@ struct CumSum {
   std::string_view name() const { return "cumsum"; }
   TensorSpec infer(const Inputs& in) const { return {in[0].shape(), result_dtype(in[0].dtype())}; }
   void forward(const Inputs& in, Tensor& out) const {
-    dispatch(in[0].dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      const auto* x = static_cast<const T*>(in[0].raw());
-      auto* y = static_cast<Result<T>*>(out.raw_mutable());
-      scan(Lines(out.shape(), axis), reverse, Wide<T>(0), [=](auto& sum, auto i, bool) {
-        sum += static_cast<Wide<T>>(x[i]);
-        y[i] = static_cast<Result<T>>(sum);
-      });
-    });
+    cumulate(in[0], out, axis, reverse, 0, [](auto& sum, auto x) { sum += x; });
   }
   TensorList backward(const Call& call) const {
     return {apply(CumSum{axis, !reverse}, call.grad())};
@@ -109,15 +116,7 @@ struct CumProd {
   std::string_view name() const { return "cumprod"; }
   TensorSpec infer(const Inputs& in) const { return {in[0].shape(), result_dtype(in[0].dtype())}; }
   void forward(const Inputs& in, Tensor& out) const {
-    dispatch(in[0].dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      const auto* x = static_cast<const T*>(in[0].raw());
-      auto* y = static_cast<Result<T>*>(out.raw_mutable());
-      scan(Lines(out.shape(), axis), reverse, Wide<T>(1), [=](auto& product, auto i, bool) {
-        product *= static_cast<Wide<T>>(x[i]);
-        y[i] = static_cast<Result<T>>(product);
-      });
-    });
+    cumulate(in[0], out, axis, reverse, 1, [](auto& product, auto x) { product *= x; });
   }
   unsigned saves() const { return save_input(0) | kSaveOutput; }
   TensorList backward(const Call& call) const {

@@ -124,7 +124,7 @@ struct Inverse {
   TensorSpec infer(const Inputs& in) const { return {in[0].shape(), in[0].dtype()}; }
   void forward(const Inputs& in, Tensor& out) const {
     const std::int64_t n = out.size(-1);
-    out = internal::expanded(internal::eye(n, in[0].dtype()), out.shape());
+    out = internal::expanded(eye(n, in[0].dtype()), out.shape());
     dispatch_floating("inv", out.dtype(), [&](auto zero) {
       using T = decltype(zero);
       for (std::int64_t i = 0; i < batch_of(out.shape()).numel(); ++i)
@@ -146,11 +146,11 @@ Tensor as_matrices(const Tensor& numbers) { return unsqueeze(unsqueeze(numbers, 
 // det as a polynomial of the elements (Faddeev and LeVerrier), exact for small elements.
 Tensor polynomial_det(const Tensor& x) {
   const std::int64_t n = x.size(-1);
-  const Tensor one = internal::eye(n, x.dtype());
-  Tensor power = x, c = -sum(internal::diagonal_of(x), -1);
+  const Tensor one = eye(n, x.dtype());
+  Tensor power = x, c = -sum(diagonal(x, 0, -2, -1), -1);
   for (std::int64_t k = 2; k <= n; ++k) {
     power = matmul(x, power + as_matrices(c) * one);
-    c = sum(internal::diagonal_of(power), -1) / static_cast<double>(-k);
+    c = sum(diagonal(power, 0, -2, -1), -1) / static_cast<double>(-k);
   }
   return n % 2 ? -c : c;
 }
@@ -290,8 +290,7 @@ struct Triangular {
       // -gb xᵀ on the left, -xᵀ gb on the right; transposed where A was.
       const bool x_first = left == transpose;
       const Tensor ga = product(x_first ? x : gb, !left, x_first ? gb : x, left);
-      result[0] =
-          sum_to(-internal::triangle(ga, upper, unit ? (upper ? 1 : -1) : 0), call.input_shape(0));
+      result[0] = sum_to(upper ? -triu(ga, unit) : -tril(ga, -unit), call.input_shape(0));
     }
     if (call.needs(1)) result[1] = sum_to(gb, call.input_shape(1));
     return result;

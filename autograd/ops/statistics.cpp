@@ -142,10 +142,7 @@ Tensor cov(const Tensor& x, double correction) { return covariance("cov", x, cor
 Tensor corrcoef(const Tensor& x) {
   const Tensor c = covariance("corrcoef", x, 1);
   if (c.ndim() == 0) return c / c;
-  const std::int64_t n = c.size(0);
-  const Tensor diagonal =
-      index_select(reshape(c, {n * n}), 0, arange(n) * static_cast<double>(n + 1));
-  const Tensor deviation = sqrt(diagonal);
+  const Tensor deviation = sqrt(diagonal(c));
   return clamp(c / unsqueeze(deviation, 1) / deviation, -1, 1);
 }
 

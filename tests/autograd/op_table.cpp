@@ -52,6 +52,20 @@ Sample one(std::string text, Tensor x, std::function<Tensor(const Tensor&)> f) {
   return {std::move(text), {std::move(x)}, [f](const TensorList& in) { return f(in[0]); }};
 }
 
+void matrix_mistakes(Row& row, std::function<Tensor(const Tensor&)> f, bool square) {
+  if (square)
+    row.mistakes.push_back({[f] {
+                              return f(ag::ones({2, 3}));
+                            },
+                            row.name + ": needs square matrices (…, n, n), got shape (2, 3)"});
+  row.mistakes.push_back(
+      {[f] { return f(ag::ones({2})); }, row.name + ": needs matrices (…, m, n), got shape (2,)"});
+  row.mistakes.push_back({[f] {
+                            return f(ag::ones({2, 2}, ag::int64));
+                          },
+                          row.name + ": needs float32 or float64, got int64"});
+}
+
 Tensor draw(const Shape& shape, double low, double high) {
   Tensor t = ag::empty(shape, ag::float64);
   std::uniform_real_distribution<double> u(low, high);

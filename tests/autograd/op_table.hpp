@@ -69,6 +69,8 @@ const std::vector<Shape>& awkward();
 const std::vector<std::pair<Shape, Shape>>& broadcasts();
 /// A sample with one input.
 Sample one(std::string text, Tensor x, std::function<Tensor(const Tensor&)> f);
+/// Adds what operations on matrices (square ones) refuse: other shapes, integers.
+void matrix_mistakes(Row& row, std::function<Tensor(const Tensor&)> f, bool square);
 /// Uniform values in [low, high], the same at every run.
 Tensor draw(const Shape& shape, double low, double high);
 /// Values at least 0.1 apart from one another, in random order: no ties for max and the like.

@@ -60,20 +60,6 @@ Tensor regular(const Tensor& x) {
   return 0.4 * x + d.to(x.dtype());
 }
 
-void matrix_mistakes(Row& row, std::function<Tensor(const Tensor&)> f, bool square) {
-  if (square)
-    row.mistakes.push_back({[f] {
-                              return f(ag::ones({2, 3}));
-                            },
-                            row.name + ": needs square matrices (…, n, n), got shape (2, 3)"});
-  row.mistakes.push_back(
-      {[f] { return f(ag::ones({2})); }, row.name + ": needs matrices (…, m, n), got shape (2,)"});
-  row.mistakes.push_back({[f] {
-                            return f(ag::ones({2, 2}, ag::int64));
-                          },
-                          row.name + ": needs float32 or float64, got int64"});
-}
-
 void not_finite(Row& row, std::function<Tensor(const Tensor&)> f) {
   row.mistakes.push_back({[f] {
                             return f(ag::concat({ag::ones({1, 2, 2}), ag::full({1, 2, 2}, NAN)}));

@@ -88,19 +88,6 @@ const std::vector<Shape>& square_shapes() {
   return shapes;
 }
 
-void add_square_mistakes(Row& row, std::function<Tensor(const Tensor&)> f) {
-  row.mistakes.push_back({[f] {
-                            return f(ag::ones({2, 3}));
-                          },
-                          row.name + ": needs square matrices (…, n, n), got shape (2, 3)"});
-  row.mistakes.push_back(
-      {[f] { return f(ag::ones({2})); }, row.name + ": needs matrices (…, m, n), got shape (2,)"});
-  row.mistakes.push_back({[f] {
-                            return f(ag::ones({2, 2}, ag::int64));
-                          },
-                          row.name + ": needs float32 or float64, got int64"});
-}
-
 // Three matrices, of which the last is singular.
 Tensor last_singular() {
   return ag::concat({ag::expand(ag::tensor({{1.0, 2.0}, {3.0, 4.0}}), {2, 2, 2}),
@@ -124,7 +111,8 @@ void add_solve(std::vector<Row>& rows) {
         return out;
       };
   }
-  add_square_mistakes(row, [](const Tensor& a) { return ag::solve(a, ag::ones({2})); });
+  matrix_mistakes(
+      row, [](const Tensor& a) { return ag::solve(a, ag::ones({2})); }, true);
   row.mistakes.push_back({[] {
                             return ag::solve(ag::ones({2, 2}), ag::ones({2}));
                           },
@@ -161,7 +149,7 @@ void add_inv(std::vector<Row>& rows) {
                                  append(out, eliminate(a, identity(a.size())));
                              return out;
                            }});
-  add_square_mistakes(row, ag::inv);
+  matrix_mistakes(row, ag::inv, true);
   row.mistakes.push_back({[] { return ag::inv(last_singular()); },
                           "inv: the matrix must be invertible, got a singular one at batch (2,)"});
   rows.push_back(row);
@@ -201,8 +189,9 @@ void add_det(std::vector<Row>& rows) {
   det.samples.push_back({"rank 0", {rank0}, call});
   det.samples.push_back({"mixed", {ag::stack({rank1, regular({3, 3}), rank2, rank0})}, call});
   det.samples.push_back({"a zero", {ag::zeros({1, 1}, ag::float64)}, call});
-  add_square_mistakes(det, ag::det);
-  add_square_mistakes(slogdet, [](const Tensor& a) { return ag::slogdet(a).sign; });
+  matrix_mistakes(det, ag::det, true);
+  matrix_mistakes(
+      slogdet, [](const Tensor& a) { return ag::slogdet(a).sign; }, true);
   slogdet.mistakes.push_back(
       {[] {
          const Tensor a = last_singular().requires_grad_();
@@ -260,9 +249,12 @@ void add_triangular(std::vector<Row>& rows) {
         };
     }
   }
-  add_square_mistakes(row, [](const Tensor& a) {
-    return ag::solve_triangular(a, ag::ones({2, 2}), false);
-  });
+  matrix_mistakes(
+      row,
+      [](const Tensor& a) {
+        return ag::solve_triangular(a, ag::ones({2, 2}), false);
+      },
+      true);
   row.mistakes.push_back(
       {[] {
          return ag::solve_triangular(ag::ones({2, 2}), ag::ones({3, 2}), false);
@@ -332,8 +324,9 @@ void add_functions(std::vector<Row>& rows) {
        }});
   exponential.samples.push_back(
       {"large", {draw({2, 2}, -8, 4)}, [](auto& x) { return ag::sigmoid(ag::matrix_exp(x[0])); }});
-  add_square_mistakes(exponential, ag::matrix_exp);
-  add_square_mistakes(power, [](const Tensor& a) { return ag::matrix_power(a, 2); });
+  matrix_mistakes(exponential, ag::matrix_exp, true);
+  matrix_mistakes(
+      power, [](const Tensor& a) { return ag::matrix_power(a, 2); }, true);
   power.mistakes.push_back({[] {
                               return ag::matrix_power(ag::ones({2, 2}), -1);
                             },
