@@ -3,6 +3,7 @@
 /// Everything of autograd in one include.
 #include "autograd/array.hpp"
 #include "autograd/checkpoint.hpp"
+#include "autograd/compile.hpp"
 #include "autograd/cpu.hpp"
 #include "autograd/elementwise.hpp"
 #include "autograd/function.hpp"

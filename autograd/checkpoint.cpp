@@ -119,7 +119,8 @@ TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
   std::vector<const Tensor*> pointers;
   for (const Tensor& t : inputs) pointers.push_back(&t);
   check_defined("checkpoint", Inputs(pointers));
-  if (!grad_enabled()) return f(inputs);
+  // A replay plans its memory as a whole.
+  if (!grad_enabled() || detail::tracing) return f(inputs);
 
   const Generator::State random = default_generator().state();
   TensorList out, captured;

@@ -14,9 +14,6 @@ namespace autograd {
 
 namespace detail {
 
-using ElementwiseRun = void (*)(const void* f, const void* const* in, const std::int64_t* step,
-                                void* out, std::int64_t n);
-
 /// What the engine knows of one elementwise operation. Kernels by dtype: float32, float64, int64;
 /// null where the operation does not take it.
 struct ElementwiseInfo {
@@ -42,6 +39,7 @@ struct Elementwise {
   unsigned saves() const { return info->saves; }
   TensorSpec infer(const Inputs& in) const;
   void forward(const Inputs& in, Tensor& out) const;
+  Pass pass(const Inputs& in, const Tensor& out) const;
   TensorList backward(const Call& call) const;
 };
 

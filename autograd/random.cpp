@@ -4,9 +4,11 @@
 #include <bit>
 #include <cmath>
 #include <cstddef>
+#include <numeric>
 #include <utility>
 
 #include "autograd/errors.hpp"
+#include "autograd/tape.hpp"
 
 // Everything here is integer arithmetic, or + - * / and sqrt of doubles, which IEEE 754 rounds
 // exactly, so that no compiler, CPU or mathematics library changes a number.
@@ -62,6 +64,27 @@ void fill_from_pairs(Generator& g, Tensor& t, F f) {
     for (std::int64_t i = 0; i < n; i += 2)
       *out++ = f(std::uint64_t{numbers[i]} << 32 | numbers[i + 1]);
   });
+}
+
+// Fills a tensor by `draw(generator, out)`.
+template <class F>
+struct Random {
+  static constexpr bool kHasEffect = true;  // moves the generator on
+  std::string_view text;
+  Generator* generator;  // null: this thread's
+  F draw;
+
+  std::string_view name() const { return text; }
+  void forward(const Inputs&, Tensor& out) const {
+    draw(generator ? *generator : default_generator(), out);
+  }
+};
+
+template <class F>
+Tensor filled(std::string_view name, const Shape& shape, DType dtype, Generator& g, F draw) {
+  Tensor t = empty(shape, dtype);
+  compute_into(t, Random<F>{name, &g == &default_generator() ? nullptr : &g, std::move(draw)});
+  return t;
 }
 
 // Natural logarithm of a positive normal number, to about 1 ulp: x = m 2^e with m in [√½, √2), and
@@ -177,22 +200,25 @@ Generator& default_generator() {
   return generator;
 }
 
-void manual_seed(std::uint64_t seed) { default_generator() = Generator(seed); }
+void manual_seed(std::uint64_t seed) {
+  detail::refuse_in_trace("manual_seed()", "seed before the call");
+  default_generator() = Generator(seed);
+}
 
 // Both dtypes take the same 64 bits per element, so that a seed gives the same numbers in either.
 Tensor rand(const Shape& shape, DType dtype, Generator& g) {
   shapes::check("rand", shape);
   return dispatch_floating("rand", dtype, [&](auto zero) {
     using T = decltype(zero);
-    Tensor t = empty(shape, dtype);
-    fill_from_pairs<T>(g, t, [](std::uint64_t number) {
-      // Rounding 53 bits to float32 could give 1.
-      if constexpr (std::same_as<T, float>)
-        return static_cast<float>(number >> 40) * 0x1p-24f;
-      else
-        return to_uniform(number);
+    return filled("rand", shape, dtype, g, [](Generator& from, Tensor& out) {
+      fill_from_pairs<T>(from, out, [](std::uint64_t number) {
+        // Rounding 53 bits to float32 could give 1.
+        if constexpr (std::same_as<T, float>)
+          return static_cast<float>(number >> 40) * 0x1p-24f;
+        else
+          return to_uniform(number);
+      });
     });
-    return t;
   });
 }
 
@@ -200,10 +226,10 @@ Tensor randn(const Shape& shape, DType dtype, Generator& g) {
   shapes::check("randn", shape);
   return dispatch_floating("randn", dtype, [&](auto zero) {
     using T = decltype(zero);
-    Tensor t = empty(shape, dtype);
-    fill_from_pairs<T>(g, t,
-                       [](std::uint64_t number) { return static_cast<T>(to_normal(number)); });
-    return t;
+    return filled("randn", shape, dtype, g, [](Generator& from, Tensor& out) {
+      fill_from_pairs<T>(from, out,
+                         [](std::uint64_t number) { return static_cast<T>(to_normal(number)); });
+    });
   });
 }
 
@@ -215,11 +241,11 @@ Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape, Generato
   if (low >= high) fail("randint", "low must be less than high, got {} and {}", low, high);
   // Unsigned, because the distance may not fit in int64.
   const auto choices = static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
-  Tensor t = empty(shape, int64);
-  auto* p = static_cast<std::int64_t*>(t.raw_mutable());
-  for (std::int64_t i = 0; i < t.numel(); ++i)
-    p[i] = static_cast<std::int64_t>(static_cast<std::uint64_t>(low) + g.below(choices));
-  return t;
+  return filled("randint", shape, int64, g, [=](Generator& from, Tensor& out) {
+    auto* p = static_cast<std::int64_t*>(out.raw_mutable());
+    for (std::int64_t i = 0; i < out.numel(); ++i)
+      p[i] = static_cast<std::int64_t>(static_cast<std::uint64_t>(low) + from.below(choices));
+  });
 }
 
 Tensor bernoulli(const Shape& shape, double p, DType dtype, Generator& g) {
@@ -228,25 +254,27 @@ Tensor bernoulli(const Shape& shape, double p, DType dtype, Generator& g) {
   // 1 where the number is below p 2^32, in 32 bits.
   const bool possible = p * 0x1p32 >= 1;
   const auto last = static_cast<std::uint32_t>(std::max(p * 0x1p32, 1.0) - 1);
-  Tensor t = empty(shape, dtype);
-  dispatch(dtype, [&](auto zero) {
-    using T = decltype(zero);
-    auto* out = static_cast<T*>(t.raw_mutable());
-    draw(g, t.numel(), [&](const std::uint32_t* numbers, std::int64_t n) {
-      for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<T>(possible & (numbers[i] <= last));
-      out += n;
+  return filled("bernoulli", shape, dtype, g, [=](Generator& from, Tensor& t) {
+    dispatch(t.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      auto* out = static_cast<T*>(t.raw_mutable());
+      draw(from, t.numel(), [&](const std::uint32_t* numbers, std::int64_t n) {
+        for (std::int64_t i = 0; i < n; ++i)
+          out[i] = static_cast<T>(possible & (numbers[i] <= last));
+        out += n;
+      });
     });
   });
-  return t;
 }
 
 Tensor randperm(std::int64_t n, Generator& g) {
   if (n < 0) fail("randperm", "the length must be at least 0, got {}", n);
-  Tensor t = arange(n);
-  auto* p = static_cast<std::int64_t*>(t.raw_mutable());
-  for (std::int64_t i = n - 1; i > 0; --i)
-    std::swap(p[i], p[g.below(static_cast<std::uint64_t>(i) + 1)]);
-  return t;
+  return filled("randperm", {n}, int64, g, [](Generator& from, Tensor& out) {
+    auto* p = static_cast<std::int64_t*>(out.raw_mutable());
+    std::iota(p, p + out.numel(), 0);
+    for (std::int64_t i = out.numel() - 1; i > 0; --i)
+      std::swap(p[i], p[from.below(static_cast<std::uint64_t>(i) + 1)]);
+  });
 }
 
 }  // namespace autograd

@@ -2,6 +2,7 @@
 
 #include "autograd/ops/anomaly.hpp"
 #include "autograd/ops/internal.hpp"
+#include "autograd/replay/recorder.hpp"
 
 namespace autograd {
 namespace {
@@ -55,7 +56,8 @@ void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outp
     node->edges_.push_back({t->node, t->index});
     if (t->node) latest = std::max(latest, t->node->sequence_);
   }
-  if (anomaly_mode() || state.capture) [[unlikely]] {
+  if (anomaly_mode() || state.capture || detail::tracing) [[unlikely]] {
+    if (detail::tracing) replay::check_edges(inputs);
     if (anomaly_mode()) node->call_.reset(internal::record_call(inputs));
     if (state.capture) latest = std::max(latest, state.capture->redirect(*node, inputs));
   }
@@ -70,6 +72,8 @@ void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outp
       t->node = std::move(node);
   }
 }
+
+std::uint64_t internal::last_sequence() noexcept { return state.sequence; }
 
 void internal::continue_after(std::uint64_t sequence) noexcept {
   state.sequence = std::max(state.sequence, sequence);
@@ -196,11 +200,13 @@ Tensor Tensor::requires_grad_(bool on) {
   if (!on && !is_leaf())
     fail("requires_grad_", "only a leaf can leave the tape, got the result of '{}'; use detach()",
          op_name());
-  if (on && !node) {
+  if (on == static_cast<bool>(node)) return *this;
+  if (!detail::tracing) detail::trace_invalidate(*impl_->storage);
+  if (on) {
     node = detail::Ref<Node>::adopt(new LeafNode);
     node->outputs_.push_back({impl_->shape, impl_->dtype});
     impl_->index = 0;
-  } else if (!on) {
+  } else {
     node = {};
   }
   return *this;
@@ -208,6 +214,8 @@ Tensor Tensor::requires_grad_(bool on) {
 
 Tensor Tensor::grad() const {
   const auto& t = checked("grad");
+  if (detail::tracing && t.node) [[unlikely]]
+    detail::trace_gradient_read(*t.node);
   return t.node ? t.node->kept_grad(t.index) : Tensor();
 }
 
@@ -219,6 +227,8 @@ void Tensor::set_grad(const Tensor& gradient) {
     return;
   }
   if (gradient.defined()) internal::check_gradient("set_grad", gradient, t.shape, t.dtype);
+  if (detail::tracing) [[unlikely]]
+    detail::trace_gradient_write(*t.node);
   if (gradient.defined() || t.node->find_watch(t.index)) t.node->watch(t.index).grad = gradient;
 }
 

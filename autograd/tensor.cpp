@@ -32,6 +32,8 @@ const void* Tensor::single(DType wanted) const {
     fail("item", "the tensor must have exactly one element, got shape {}; reduce or index it first",
          t.shape);
   if (t.dtype != wanted) wrong_dtype("item", wanted);
+  if (detail::tracing) [[unlikely]]
+    detail::trace_read(t);
   return t.storage->data();
 }
 
@@ -48,8 +50,11 @@ namespace {
 Tensor allocate(const Shape& shape, std::int64_t n, DType dtype) {
   const std::size_t bytes = static_cast<std::size_t>(n) * size_of(dtype);
   try {
-    return Tensor(detail::Ref<detail::TensorImpl>::adopt(
+    Tensor t(detail::Ref<detail::TensorImpl>::adopt(
         new detail::TensorImpl(detail::Storage::create(bytes), shape, n, dtype)));
+    if (detail::tracing) [[unlikely]]
+      detail::trace_created(t);
+    return t;
   } catch (const std::bad_alloc&) {
     fail("empty", "memory for the elements must be there, got none for shape {} of {} ({} bytes)",
          shape, name(dtype), bytes);
@@ -190,6 +195,7 @@ Tensor logspace(double start, double stop, std::int64_t n, double base, DType dt
 void detail::check_memory(std::string_view op, const void* data, const Shape& shape,
                           std::size_t alignment) {
   if (shapes::check(op, shape) == 0) return;
+  if (shape.numel() > 1) refuse_in_trace(op, "make the tensor outside and pass it as an argument");
   if (!data) fail(op, "the memory must be there, got a null pointer for shape {}", shape);
   if (reinterpret_cast<std::uintptr_t>(data) % alignment)
     fail(op, "the memory must be aligned to {} bytes, got {}", alignment, data);
@@ -214,8 +220,11 @@ void Tensor::copy_(const Tensor& source) {
          op_name());
   if (source.shape() != shape())
     fail("copy_", "shapes must be equal, got {} into {}", source.shape(), shape());
-  internal::convert(source, *this);
-  impl_->storage->bump_version();
+  perform("copy_", {source}, {*this}, [](const TensorList& from, const TensorList& to) {
+    Tensor target = to[0];
+    internal::convert(from[0], target);
+    target.impl()->storage->bump_version();
+  });
 }
 
 void Tensor::set_data(const Tensor& source) {
@@ -223,6 +232,8 @@ void Tensor::set_data(const Tensor& source) {
     fail("set_data",
          "the target must not be the result of a recorded operation ({}); detach() it first",
          op_name());
+  detail::refuse_in_trace("set_data()", "use copy_()");
+  detail::trace_invalidate(*impl_->storage);
   const bool leaf = requires_grad();
   impl_->node = {};
   impl_->storage = source.checked("set_data").storage;

@@ -39,6 +39,12 @@ struct TensorImpl : Counted {
   }
 };
 
+/// `compile()` records on this thread, and no operation runs: what touches elements now is the
+/// program itself.
+extern constinit thread_local bool tracing;
+void trace_read(const TensorImpl& t);
+void trace_write(const TensorImpl& t);
+
 template <class E>
 concept XtensorExpression = requires(const E& e) {
   typename E::value_type;
@@ -88,12 +94,17 @@ class Tensor {
   /// The elements, to read. Throws unless T is the dtype.
   template <Element T>
   const T* data() const {
-    return static_cast<const T*>(checked_storage("data", dtype_of<T>)->data());
+    auto* s = checked_storage("data", dtype_of<T>);
+    if (detail::tracing) [[unlikely]]
+      detail::trace_read(*impl_);
+    return static_cast<const T*>(s->data());
   }
   /// The elements, to change. Counts as a write: a backward that needs the old values will throw.
   template <Element T>
   T* mutable_data() {
     auto* s = checked_storage("mutable_data", dtype_of<T>);
+    if (detail::tracing) [[unlikely]]
+      detail::trace_write(*impl_);
     s->bump_version();
     return static_cast<T*>(s->data());
   }
@@ -167,8 +178,18 @@ class Tensor {
   // --- plumbing for operations ---
   explicit Tensor(detail::Ref<detail::TensorImpl> impl) noexcept : impl_(std::move(impl)) {}
   detail::TensorImpl* impl() const noexcept { return impl_.get(); }
-  const void* raw() const { return checked("raw").storage->data(); }
-  void* raw_mutable() { return checked("raw").storage->data(); }
+  const void* raw() const {
+    const auto& t = checked("raw");
+    if (detail::tracing) [[unlikely]]
+      detail::trace_read(t);
+    return t.storage->data();
+  }
+  void* raw_mutable() {
+    const auto& t = checked("raw");
+    if (detail::tracing) [[unlikely]]
+      detail::trace_write(t);
+    return t.storage->data();
+  }
 
  private:
   const detail::TensorImpl& checked(std::string_view what) const {

@@ -200,6 +200,8 @@ class Walk {
           found_[i] = cotangents[t->index];
       }
     } else if (node.is_leaf()) {
+      if (detail::tracing) [[unlikely]]
+        detail::trace_gradient_read(node);
       collect_grad(node.watch(0), std::move(cotangents[0]));
     }
   }

@@ -40,8 +40,13 @@ BroadcastLoop::BroadcastLoop(std::span<const Shape* const> operands, const Shape
 
 Tensor expanded(const Tensor& t, const Shape& shape) {
   Tensor out = empty(shape, t.dtype());
+  expand_into(t, out);
+  return out;
+}
+
+void expand_into(const Tensor& t, Tensor& out) {
   const Shape* shapes[] = {&t.shape()};
-  const BroadcastLoop loop(shapes, shape);
+  const BroadcastLoop loop(shapes, out.shape());
   dispatch(t.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const auto* p = static_cast<const T*>(t.raw());
@@ -52,7 +57,6 @@ Tensor expanded(const Tensor& t, const Shape& shape) {
     else
       loop.run([&](const std::int64_t* at, std::int64_t o) { std::fill_n(q + o, n, p[at[0]]); });
   });
-  return out;
 }
 
 }  // namespace autograd::internal

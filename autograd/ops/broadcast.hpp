@@ -49,6 +49,8 @@ class BroadcastLoop {
   InlineVector<std::int64_t, 24> strides_;  // [axis][operand]
 };
 
+/// Fills `out` with the elements of `t` broadcast to its shape.
+void expand_into(const Tensor& t, Tensor& out);
 /// A new tensor with the elements of `t` broadcast to `shape`, off the tape.
 Tensor expanded(const Tensor& t, const Shape& shape);
 

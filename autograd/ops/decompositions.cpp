@@ -253,7 +253,7 @@ struct Pinv {
     const Tensor& s = usv[1];
     const Tensor keep = s > threshold(in[0], s, rtol);
     const Tensor inverse = where(keep, 1.0 / s, 0.0);
-    out = product(usv[2], true, usv[0] * row(inverse), true);
+    internal::convert(product(usv[2], true, usv[0] * row(inverse), true), out);
   }
   unsigned saves() const { return save_input(0) | kSaveOutput; }
   TensorList backward(const Call& call) const {

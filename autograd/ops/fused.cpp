@@ -26,6 +26,20 @@ T* out_ptr(Tensor& t) {
 std::int64_t last(const Tensor& t) { return t.ndim() == 0 ? 1 : t.size(-1); }
 std::int64_t rows(const Tensor& t) { return last(t) == 0 ? 0 : t.numel() / last(t); }
 
+// The gradient from the result and its cotangent.
+struct SoftmaxGradient {
+  bool log;
+  std::string_view name() const { return log ? "log_softmax" : "softmax"; }
+  void forward(const Inputs& in, Tensor& out) const {
+    dispatch_floating(name(), out.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const auto& k = active().floating<T>();
+      (log ? k.log_softmax_gradient : k.softmax_gradient)(
+          in_ptr<T>(in[0]), in_ptr<T>(in[1]), out_ptr<T>(out), rows(out), last(out));
+    });
+  }
+};
+
 struct Softmax {
   bool log;
 
@@ -49,12 +63,7 @@ struct Softmax {
       return {y * (g - sum(g * y, y.ndim() ? Axes(-1) : Axes(), true))};
     }
     Tensor gx = empty(y.shape(), y.dtype());
-    dispatch_floating(name(), y.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      const auto& k = active().floating<T>();
-      (log ? k.log_softmax_gradient : k.softmax_gradient)(in_ptr<T>(y), in_ptr<T>(g),
-                                                          out_ptr<T>(gx), rows(y), last(y));
-    });
+    compute_into(gx, SoftmaxGradient{log}, y, g);
     return {gx};
   }
 };
@@ -65,14 +74,12 @@ Tensor softmax_along(const Softmax& op, const Tensor& x, std::int64_t axis) {
   return transpose(apply(op, transpose(x, axis, -1)), axis, -1);
 }
 
-// Losses of the samples: logits (n, classes), targets (n), weight (classes).
-struct CrossEntropy {
+// What the loss of a sample is made of: logits (n, classes), targets (n), weight (classes).
+struct ClassTerms {
   double smoothing;
   std::int64_t ignore;
 
   std::string_view name() const { return "cross_entropy"; }
-  TensorSpec infer(const Inputs& in) const { return {{in[0].shape()[0]}, in[0].dtype()}; }
-
   // Coefficients of -log p of the target and of every class.
   template <class T>
   struct Terms {
@@ -83,43 +90,18 @@ struct CrossEntropy {
     return {static_cast<T>(1 - smoothing) * weight[target],
             static_cast<T>(smoothing / static_cast<double>(classes))};
   }
+};
 
+// The gradient for the logits, from logits, targets, weight and the cotangents of the losses.
+struct CrossEntropyGradient : ClassTerms {
   void forward(const Inputs& in, Tensor& out) const {
-    const std::int64_t n = rows(in[0]), classes = last(in[0]);
+    const std::int64_t n = rows(out), classes = last(out);
     dispatch_floating(name(), out.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      Tensor buffer = empty(in[0].shape(), out.dtype());
-      T* logp = out_ptr<T>(buffer);
-      active().floating<T>().log_softmax(in_ptr<T>(in[0]), logp, n, classes);
+      T* p = out_ptr<T>(out);
+      active().floating<T>().softmax(in_ptr<T>(in[0]), p, n, classes);
       const auto* target = in_ptr<std::int64_t>(in[1]);
-      const auto* weight = in_ptr<T>(in[2]);
-      T* loss = out_ptr<T>(out);
-      for (std::int64_t i = 0; i < n; ++i, logp += classes) {
-        loss[i] = 0;
-        if (target[i] == ignore) continue;
-        const auto t = terms(weight, target[i], classes);
-        loss[i] = -t.target * logp[target[i]];
-        if (t.each != 0)
-          for (std::int64_t c = 0; c < classes; ++c) loss[i] -= t.each * weight[c] * logp[c];
-      }
-    });
-  }
-
-  unsigned saves() const { return save_input(0) | save_input(1) | save_input(2); }
-
-  TensorList backward(const Call& call) const {
-    if (grad_enabled() || call.needs(2))
-      return reference_gradient(call, [this](const TensorList& in) { return reference(in); });
-    const Tensor z = call.input(0), targets = call.input(1), weights = call.input(2),
-                 g = call.grad();
-    const std::int64_t n = rows(z), classes = last(z);
-    Tensor gz = empty(z.shape(), z.dtype());
-    dispatch_floating(name(), z.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      T* p = out_ptr<T>(gz);
-      active().floating<T>().softmax(in_ptr<T>(z), p, n, classes);
-      const auto* target = in_ptr<std::int64_t>(targets);
-      const auto *weight = in_ptr<T>(weights), *scale = in_ptr<T>(g);
+      const auto *weight = in_ptr<T>(in[2]), *scale = in_ptr<T>(in[3]);
       T total = 0;
       if (smoothing != 0)
         for (std::int64_t c = 0; c < classes; ++c) total += weight[c];
@@ -136,6 +118,46 @@ struct CrossEntropy {
         p[target[i]] -= scale[i] * t.target;
       }
     });
+  }
+};
+
+// Losses of the samples.
+struct CrossEntropy : ClassTerms {
+  TensorSpec infer(const Inputs& in) const { return {{in[0].shape()[0]}, in[0].dtype()}; }
+
+  void forward(const Inputs& in, Tensor& out) const {
+    const std::int64_t n = rows(in[0]), classes = last(in[0]);
+    dispatch_floating(name(), out.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      Tensor buffer = empty(in[0].shape(), out.dtype());
+      T* logp = out_ptr<T>(buffer);
+      active().floating<T>().log_softmax(in_ptr<T>(in[0]), logp, n, classes);
+      const auto* target = in_ptr<std::int64_t>(in[1]);
+      const auto* weight = in_ptr<T>(in[2]);
+      T* loss = out_ptr<T>(out);
+      for (std::int64_t i = 0; i < n; ++i, logp += classes) {
+        loss[i] = 0;
+        if (target[i] == ignore) continue;
+        if (target[i] < 0 || target[i] >= classes)
+          fail(name(), "targets must be in [0, {}] (or ignore_index {}), got {} at sample {}",
+               classes - 1, ignore, target[i], i);
+        const auto t = terms(weight, target[i], classes);
+        loss[i] = -t.target * logp[target[i]];
+        if (t.each != 0)
+          for (std::int64_t c = 0; c < classes; ++c) loss[i] -= t.each * weight[c] * logp[c];
+      }
+    });
+  }
+
+  unsigned saves() const { return save_input(0) | save_input(1) | save_input(2); }
+
+  TensorList backward(const Call& call) const {
+    if (grad_enabled() || call.needs(2))
+      return reference_gradient(call, [this](const TensorList& in) { return reference(in); });
+    const Tensor z = call.input(0);
+    Tensor gz = empty(z.shape(), z.dtype());
+    compute_into(gz, CrossEntropyGradient{{smoothing, ignore}}, z, call.input(1), call.input(2),
+                 call.grad());
     return {gz, Tensor(), Tensor()};
   }
 
@@ -150,52 +172,81 @@ struct CrossEntropy {
   }
 };
 
-Tensor reduced(const Tensor& loss, Reduction reduction, const Tensor& divisor) {
-  if (reduction == Reduction::none) return loss;
-  return reduction == Reduction::sum ? sum(loss) : sum(loss) / divisor;
-}
+// The sum of the weights of the targets (n), or without weights their number.
+struct TargetWeight {
+  std::int64_t ignore;
+
+  std::string_view name() const { return "cross_entropy"; }
+  TensorSpec infer(const Inputs& in) const { return {{}, in[1].dtype()}; }
+  void forward(const Inputs& in, Tensor& out) const {
+    dispatch_floating(name(), out.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const auto *t = in_ptr<std::int64_t>(in[0]), *end = t + in[0].numel();
+      const T* weight = in_ptr<T>(in[1]);
+      double total = 0;
+      for (; t != end; ++t)
+        if (*t != ignore) total += static_cast<double>(weight[*t]);
+      *out_ptr<T>(out) = static_cast<T>(total);
+    });
+  }
+};
+
+// From x (rows, n), mean and 1/σ, the cotangent and the weight, if any: the gradients that are
+// wanted of x, weight and bias.
+struct LayerNormGradient {
+  bool of_x, of_weight, of_bias;
+
+  std::string_view name() const { return "layer_norm"; }
+  void forward(const Inputs& in, std::span<Tensor> out) const {
+    const std::int64_t n = in[0].shape()[0], width = in[0].shape()[1];
+    dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      std::size_t next = 0;
+      auto target = [&](bool wanted) { return wanted ? out_ptr<T>(out[next++]) : nullptr; };
+      T *x = target(of_x), *weight = target(of_weight), *bias = target(of_bias);
+      for (T* p : {weight, bias})
+        if (p) std::fill_n(p, width, T(0));
+      active().floating<T>().layer_norm_gradient(
+          in_ptr<T>(in[0]), in.size() > 4 ? in_ptr<T>(in[4]) : nullptr, in_ptr<T>(in[1]),
+          in_ptr<T>(in[2]), in_ptr<T>(in[3]), x, weight, bias, n, width);
+    });
+  }
+};
 
 struct LayerNorm {
   bool weighted, biased;
   double eps;
-  // Filled by forward: mean and 1/σ of each row.
-  mutable Tensor mean{}, rstd{};
+  Tensor mean, rstd;  // filled by forward: mean and 1/σ of each row
 
   std::string_view name() const { return "layer_norm"; }
   TensorSpec infer(const Inputs& in) const { return {in[0].shape(), in[0].dtype()}; }
   void forward(const Inputs& in, Tensor& out) const {
     const std::int64_t n = in[0].shape()[0], width = in[0].shape()[1];
-    mean = empty({n}, out.dtype());
-    rstd = empty({n}, out.dtype());
+    Tensor m = mean, r = rstd;
     dispatch_floating(name(), out.dtype(), [&](auto zero) {
       using T = decltype(zero);
       active().floating<T>().layer_norm(in_ptr<T>(in[0]), weighted ? in_ptr<T>(in[1]) : nullptr,
                                         biased ? in_ptr<T>(in[in.size() - 1]) : nullptr,
-                                        out_ptr<T>(out), out_ptr<T>(mean), out_ptr<T>(rstd), n,
-                                        width, eps);
+                                        out_ptr<T>(out), out_ptr<T>(m), out_ptr<T>(r), n, width,
+                                        eps);
     });
   }
   unsigned saves() const { return save_input(0) | save_input(1) | save_input(2); }
   TensorList backward(const Call& call) const {
     if (grad_enabled())
       return reference_gradient(call, [this](const TensorList& in) { return reference(in); });
-    const Tensor x = call.input(0), g = call.grad();
-    const Tensor weight = weighted ? call.input(1) : Tensor();
-    const std::int64_t n = x.shape()[0], width = x.shape()[1];
-    TensorList result(call.inputs(), Tensor());
-    const std::size_t b = call.inputs() - 1;
-    if (call.needs(0)) result[0] = empty(x.shape(), x.dtype());
-    if (weighted && call.needs(1)) result[1] = zeros({width}, x.dtype());
-    if (biased && call.needs(b)) result[b] = zeros({width}, x.dtype());
-    dispatch_floating(name(), x.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      auto target = [&](bool there, std::size_t i) {
-        return there && result[i].defined() ? out_ptr<T>(result[i]) : nullptr;
-      };
-      active().floating<T>().layer_norm_gradient(
-          in_ptr<T>(x), weighted ? in_ptr<T>(weight) : nullptr, in_ptr<T>(mean), in_ptr<T>(rstd),
-          in_ptr<T>(g), target(true, 0), target(weighted, 1), target(biased, b), n, width);
-    });
+    const std::size_t count = call.inputs();
+    const Tensor x = call.input(0);
+    const LayerNormGradient gradient{call.needs(0), weighted && call.needs(1),
+                                     biased && call.needs(count - 1)};
+    TensorList out, result(count, Tensor());
+    for (std::size_t i = 0; i < count; ++i)
+      if (call.needs(i)) out.push_back(empty(call.input_shape(i), x.dtype()));
+    const Tensor &g = call.grad(), weight = weighted ? call.input(1) : g;
+    const Tensor* in[] = {&x, &mean, &rstd, &g, &weight};
+    compute(gradient, Inputs({in, weighted ? 5u : 4u}), {out.data(), out.size()});
+    for (std::size_t i = 0, k = 0; i < count; ++i)
+      if (call.needs(i)) result[i] = out[k++];
     return result;
   }
   Tensor reference(const TensorList& in) const {
@@ -245,8 +296,9 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets,
     const double share = options.label_smoothing / static_cast<double>(classes);
     const Tensor t = class_rows(targets) * (1 - options.label_smoothing) + share;
     const Tensor loss = -sum(t * log_softmax(class_rows(logits), 1) * weight, 1);
-    return reduced(reshape(loss, samples), options.reduction,
-                   full({}, static_cast<double>(samples.numel()), logits.dtype()));
+    if (options.reduction == Reduction::none) return reshape(loss, samples);
+    if (options.reduction == Reduction::sum) return sum(loss);
+    return sum(loss) / static_cast<double>(samples.numel());
   }
   if (targets.dtype() != int64)
     fail(op, "targets must be int64 classes or probabilities, got {}", name(targets.dtype()));
@@ -254,21 +306,13 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets,
     fail(op,
          "targets must have the shape of the logits without the class axis, got {} for logits {}",
          targets.shape(), logits.shape());
-  const auto* t = targets.data<std::int64_t>();
-  double total = 0;
-  const bool weighted = options.weight.defined() && options.reduction == Reduction::mean;
-  const std::vector<double> factors =
-      weighted ? options.weight.detach().to(float64).to_vector<double>() : std::vector<double>();
-  for (std::int64_t i = 0; i < targets.numel(); ++i) {
-    if (t[i] == options.ignore_index) continue;
-    if (t[i] < 0 || t[i] >= classes)
-      fail(op, "targets must be in [0, {}] (or ignore_index {}), got {} at sample {}", classes - 1,
-           options.ignore_index, t[i], i);
-    total += weighted ? factors[static_cast<std::size_t>(t[i])] : 1;
-  }
-  const Tensor loss = apply(CrossEntropy{options.label_smoothing, options.ignore_index},
-                            class_rows(logits), reshape(targets, {targets.numel()}), weight);
-  return reduced(reshape(loss, samples), options.reduction, full({}, total, logits.dtype()));
+  const Tensor classes_of = reshape(targets, {targets.numel()});
+  const Tensor loss = reshape(apply(CrossEntropy{{options.label_smoothing, options.ignore_index}},
+                                    class_rows(logits), classes_of, weight),
+                              samples);
+  if (options.reduction == Reduction::none) return loss;
+  if (options.reduction == Reduction::sum) return sum(loss);
+  return sum(loss) / apply(TargetWeight{options.ignore_index}, classes_of, weight);
 }
 
 Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& weight,
@@ -292,7 +336,8 @@ Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& weight
   }
   InlineVector<const Tensor*, 3> pointers;
   for (const auto& t : in) pointers.push_back(&t);
-  return reshape(apply(LayerNorm{weight.defined(), bias.defined(), eps},
+  return reshape(apply(LayerNorm{weight.defined(), bias.defined(), eps, empty({n}, x.dtype()),
+                                 empty({n}, x.dtype())},
                        Inputs({pointers.data(), pointers.size()})),
                  x.shape());
 }

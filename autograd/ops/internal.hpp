@@ -29,6 +29,7 @@ void check_floating(std::string_view op, const Tensor& t);
 /// The same tensor as the result of an operation.
 Tensor alias(const Tensor& t);
 /// What this thread records from now on comes later than `sequence`.
+std::uint64_t last_sequence() noexcept;
 void continue_after(std::uint64_t sequence) noexcept;
 
 /// Sees which tensors from outside the operations of a scope use, and puts aliases in their place

@@ -26,6 +26,7 @@ struct Clone {
   void forward(const Inputs& in, Tensor& out) const {
     std::memcpy(out.raw_mutable(), in[0].raw(), index(out.numel()) * size_of(out.dtype()));
   }
+  detail::Pass pass(const Inputs&, const Tensor&) const { return {.expands = true}; }
   TensorList backward(const Call& call) const { return {call.grad()}; }
 };
 
@@ -40,7 +41,11 @@ struct Cast {
 struct Expand {
   Shape to;
   std::string_view name() const { return "expand"; }
-  Tensor view(const Inputs& in) const { return internal::expanded(in[0], to); }
+  TensorSpec infer(const Inputs& in) const { return {to, in[0].dtype()}; }
+  void forward(const Inputs& in, Tensor& out) const { internal::expand_into(in[0], out); }
+  detail::Pass pass(const Inputs& in, const Tensor&) const {
+    return {.expands = in[0].numel() == 1};
+  }
   TensorList backward(const Call& call) const { return {sum_to(call.grad(), call.input_shape(0))}; }
 };
 

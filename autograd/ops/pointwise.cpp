@@ -145,8 +145,14 @@ struct Compare {
     Operands operands(out.numel());
     operands.add(&a);
     operands.add(&b);
-    run(kernels::active().elementwise[static_cast<int>(id)].value[kernel_index(a.dtype())], nullptr,
-        operands, out);
+    run(kernel(a.dtype()), nullptr, operands, out);
+  }
+  detail::Pass pass(const Inputs& in, const Tensor&) const {
+    if (in[0].dtype() == boolean) return {};
+    return {kernel(in[0].dtype()), nullptr, {0, 1}};
+  }
+  detail::ElementwiseRun kernel(DType d) const {
+    return kernels::active().elementwise[static_cast<int>(id)].value[kernel_index(d)];
   }
 };
 
@@ -235,18 +241,60 @@ void Elementwise::forward(const Inputs& in, Tensor& out) const {
   run(info->value[kernel_index(out.dtype())], info->formula, operands, out);
 }
 
+detail::Pass Elementwise::pass(const Inputs& in, const Tensor& out) const {
+  detail::Pass p{info->value[kernel_index(out.dtype())], info->formula};
+  for (std::size_t i = 0; i < in.size(); ++i) p.operands.push_back(static_cast<int>(i));
+  return p;
+}
+
+namespace {
+
+// The gradient of an elementwise operation for one input, before the sum over broadcast axes. Its
+// inputs: the cotangent, then what the operation saved, in the order of the formula.
+struct ElementwiseGradient {
+  const ElementwiseInfo* info;
+  std::size_t input;
+  std::shared_ptr<const void> owner;
+
+  std::string_view name() const { return info->name; }
+  // use(k): operand k of the formula is an input; skip(): it is none.
+  template <class Use, class Skip>
+  void for_each_operand(Use&& use, Skip&& skip) const {
+    std::size_t next = 0;
+    use(next++);
+    for (std::size_t i = 0; i <= info->arity; ++i) {
+      const bool saved =
+          info->saves &
+          (i < info->arity ? save_input(static_cast<unsigned>(i)) : kSaveOutput);
+      saved ? use(next++) : skip();
+    }
+  }
+  void forward(const Inputs& in, Tensor& out) const {
+    Operands operands(out.numel());
+    for_each_operand([&](std::size_t k) { operands.add(&in[k]); },
+                     [&] { operands.add(nullptr); });
+    run(info->gradient[input][kernel_index(out.dtype())], info->formula, operands, out);
+  }
+  detail::Pass pass(const Inputs&, const Tensor& out) const {
+    detail::Pass p{info->gradient[input][kernel_index(out.dtype())], info->formula};
+    for_each_operand([&](std::size_t k) { p.operands.push_back(static_cast<int>(k)); },
+                     [&] { p.operands.push_back(-1); });
+    return p;
+  }
+};
+
+}  // namespace
+
 TensorList Elementwise::backward(const Call& call) const {
   TensorList result;
   if (grad_enabled()) {
     result = info->higher(*info, call);
   } else {
     Tensor g = call.take_grad();
-    Operands operands(g.numel());
-    operands.add(&g);
+    InlineVector<const Tensor*, Operands::kMost> in{&g};
     for (std::size_t i = 0; i < info->arity; ++i)
-      operands.add(info->saves & save_input(static_cast<unsigned>(i)) ? &call.input_value(i)
-                                                                      : nullptr);
-    operands.add(info->saves & kSaveOutput ? &call.output_value() : nullptr);
+      if (info->saves & save_input(static_cast<unsigned>(i))) in.push_back(&call.input_value(i));
+    if (info->saves & kSaveOutput) in.push_back(&call.output_value());
     std::size_t last = info->arity;
     for (std::size_t i = 0; i < info->arity; ++i)
       if (call.needs(i) && !(info->passes & (1u << i))) last = i;
@@ -258,7 +306,7 @@ TensorList Elementwise::backward(const Call& call) const {
       } else {
         // The last one may overwrite the cotangent: kernels read each element before they write it.
         Tensor out = i == last && internal::sole_owner(g) ? g : empty_like(g);
-        run(info->gradient[i][kernel_index(g.dtype())], info->formula, operands, out);
+        compute(ElementwiseGradient{info, i, owner}, Inputs({in.data(), in.size()}), out);
         result.push_back(std::move(out));
       }
     }

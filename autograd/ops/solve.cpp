@@ -91,7 +91,7 @@ struct Solve {
             in[0].dtype()};
   }
   void forward(const Inputs& in, Tensor& out) const {
-    out = internal::expanded(in[1], out.shape());
+    internal::expand_into(in[1], out);
     const std::int64_t n = out.size(-2), k = out.size(-1);
     dispatch_floating("solve", out.dtype(), [&](auto zero) {
       using T = decltype(zero);
@@ -124,7 +124,7 @@ struct Inverse {
   TensorSpec infer(const Inputs& in) const { return {in[0].shape(), in[0].dtype()}; }
   void forward(const Inputs& in, Tensor& out) const {
     const std::int64_t n = out.size(-1);
-    out = internal::expanded(eye(n, in[0].dtype()), out.shape());
+    internal::expand_into(eye(n, in[0].dtype()), out);
     dispatch_floating("inv", out.dtype(), [&](auto zero) {
       using T = decltype(zero);
       for (std::int64_t i = 0; i < batch_of(out.shape()).numel(); ++i)
@@ -263,7 +263,7 @@ struct Triangular {
             in[0].dtype()};
   }
   void forward(const Inputs& in, Tensor& out) const {
-    out = internal::expanded(in[1], out.shape());
+    internal::expand_into(in[1], out);
     const std::int64_t n = in[0].size(-1), m = out.size(-2), k = out.size(-1);
     dispatch_floating(op, out.dtype(), [&](auto zero) {
       using T = decltype(zero);

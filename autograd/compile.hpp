@@ -1,0 +1,103 @@
+#pragma once
+
+#include <concepts>
+#include <functional>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "autograd/tape.hpp"
+
+namespace autograd {
+
+namespace replay {
+class Program;
+}
+
+namespace detail {
+
+/// The recordings of one function.
+class Recordings {
+ public:
+  using Function = std::function<TensorList(const TensorList&)>;
+  Recordings();
+  ~Recordings();
+  Recordings(Recordings&&) noexcept;
+  Recordings& operator=(Recordings&&) noexcept;
+  TensorList call(const Function& f, const TensorList& arguments);
+  std::size_t count() const noexcept { return count_; }
+
+ private:
+  TensorList record(const Function& f, const TensorList& arguments);
+  std::vector<std::unique_ptr<replay::Program>> programs_;  // the last one used first
+  std::size_t count_ = 0;
+};
+
+}  // namespace detail
+
+/// A function that records its operations: see `compile`. Movable; for one thread at a time.
+template <class F>
+class CompiledFunction {
+ public:
+  explicit CompiledFunction(F f) : f_(std::move(f)) {}
+
+  template <std::convertible_to<Tensor>... T>
+  auto operator()(const T&... arguments) {
+    using Result = decltype(f_(std::declval<const As<T>&>()...));
+    static_assert(std::is_void_v<Result> || std::is_convertible_v<Result, TensorList> ||
+                      std::is_convertible_v<Result, Tensor>,
+                  "compile: the function must return a tensor, a TensorList or nothing");
+    const auto run = [this](const TensorList& in) -> TensorList {
+      return [&]<std::size_t... I>(std::index_sequence<I...>) -> TensorList {
+        if constexpr (std::is_void_v<Result>) {
+          f_(in[I]...);
+          return {};
+        } else if constexpr (std::is_convertible_v<Result, Tensor>) {
+          return {Tensor(f_(in[I]...))};
+        } else {
+          return f_(in[I]...);
+        }
+      }
+      (std::make_index_sequence<sizeof...(T)>{});
+    };
+    TensorList out = recordings_.call(std::cref(run), TensorList{Tensor(arguments)...});
+    if constexpr (std::is_convertible_v<Result, Tensor>)
+      return Tensor(std::move(out[0]));
+    else if constexpr (!std::is_void_v<Result>)
+      return out;
+  }
+
+  /// How often the function itself ran, to be recorded; otherwise a recording was replayed.
+  std::size_t recordings() const noexcept { return recordings_.count(); }
+
+ private:
+  template <class>
+  using As = Tensor;
+  F f_;
+  detail::Recordings recordings_;
+};
+
+/// Makes a function of tensors fast to call again and again, such as a training step:
+/// `auto step = compile([&](const Tensor& x, const Tensor& y) { optimizer.zero_grad(); Tensor loss =
+/// nn::cross_entropy(model(x), y); loss.backward(); optimizer.step(); return loss; });`.
+/// The first call runs `f` and records its operations, forward, backward and update; later calls
+/// repeat them, to the same bits, without `f` and without recording: dead results are left out,
+/// elementwise operations run in chains tile by tile, memory is planned once.
+///
+/// Arguments, tensors of the program that `f` uses, gradients, learning rates, step counts and
+/// random numbers are those of each call. Numbers and sizes of the program are those of the
+/// recording. It is recorded anew for other shapes, dtypes, grad mode or train/eval mode, for other
+/// elements where `f` reads those of an argument (indices are not read), and where a tensor that
+/// `f` used has been replaced. `f` may be called by the recording only: what it does besides tensor
+/// operations is not repeated. Results are off the tape. In anomaly mode `f` runs as it is.
+///
+/// Throws where a replay would go wrong: when `f` reads elements that it has computed (item(), an
+/// `if` on a value), writes elements by hand, makes tensors from arrays of the program, or returns
+/// a result that waits for a backward().
+template <class F>
+CompiledFunction<std::decay_t<F>> compile(F&& f) {
+  return CompiledFunction<std::decay_t<F>>(std::forward<F>(f));
+}
+
+}  // namespace autograd
