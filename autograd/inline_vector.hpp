@@ -10,6 +10,8 @@
 #include <ranges>
 #include <utility>
 
+#include "autograd/memory.hpp"
+
 namespace autograd {
 
 /// A vector whose first N elements live inside the object: shapes and argument lists that never
@@ -115,7 +117,7 @@ class InlineVector {
 
   // Out of line: it is rare, and the fast paths stay small.
   [[gnu::noinline]] void grow(std::size_t capacity) {
-    T* fresh = std::allocator<T>().allocate(capacity);
+    T* fresh = detail::PoolAllocator<T>().allocate(capacity);
     for (std::size_t i = 0; i < size_; ++i) ::new (fresh + i) T(std::move(data_[i]));
     const std::uint32_t n = size_;
     destroy();
@@ -125,7 +127,7 @@ class InlineVector {
   }
   void destroy() noexcept {
     clear();
-    if (!is_inline()) std::allocator<T>().deallocate(data_, capacity_);
+    if (!is_inline()) detail::PoolAllocator<T>().deallocate(data_, capacity_);
     data_ = inline_data();
     capacity_ = N;
   }

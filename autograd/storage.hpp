@@ -6,16 +6,9 @@
 #include <functional>
 #include <utility>
 
-namespace autograd::detail {
+#include "autograd/memory.hpp"
 
-/// A block of at least `bytes` bytes, aligned to 64 (to 32 up to 512 bytes). Freed blocks are kept
-/// per thread and per size and handed out again, instead of going back to malloc.
-/// Throws std::bad_alloc.
-void* pool_allocate(std::size_t bytes);
-/// Gives a block back; `bytes` as at its allocation. Any thread may do it.
-void pool_deallocate(void* block, std::size_t bytes) noexcept;
-/// Returns this thread's kept blocks of more than 512 bytes to the system.
-void pool_trim() noexcept;
+namespace autograd::detail {
 
 /// Base of what is shared by counted references; a new object has one, for `Ref::adopt`. The count
 /// is atomic: handles may cross threads.
@@ -88,7 +81,8 @@ class Storage : public Counted {
   std::size_t bytes() const noexcept { return bytes_; }
   /// Counts the writes after creation; saved values compare it.
   std::uint32_t version() const noexcept { return version_.load(std::memory_order_relaxed); }
-  void bump_version() noexcept { version_.fetch_add(1, std::memory_order_relaxed); }
+  /// Not a locked instruction: two threads that write at once race for the elements anyway.
+  void bump_version() noexcept { version_.store(version() + 1, std::memory_order_relaxed); }
   friend void release(Storage* s) noexcept {
     if (!s->drop()) return;
     if (s->foreign_) [[unlikely]]

@@ -1,57 +1,84 @@
 #include "nn/clip.hpp"
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
-#include <numeric>
+
+#include "nn/optim/isa/chunks.hpp"
 
 namespace nn {
 namespace {
 
 namespace ag = autograd;
-
-// The sum of f over the elements, in double, in eight lanes so that it vectorises.
-template <class T, class F>
-double sum_of(const T* p, std::int64_t n, F f) {
-  double lanes[8] = {};
-  std::int64_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (int k = 0; k < 8; ++k) lanes[k] += f(static_cast<double>(p[i + k]));
-  for (; i < n; ++i) lanes[0] += f(static_cast<double>(p[i]));
-  return std::accumulate(lanes, lanes + 8, 0.0);
-}
+namespace kernels = optim::kernels;
 
 template <class T>
-double largest(const T* p, std::int64_t n) {
-  T m = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    const T a = std::abs(p[i]);
-    m = a > m || a != a ? a : m;
-    if (m != m) break;
+using Pieces = ag::detail::PooledVector<kernels::GradientChunk<T>>;
+
+// The gradients of some parameters, and the pieces of those of each dtype.
+struct Gradients {
+  ag::detail::PooledVector<ag::Tensor> all;
+  Pieces<float> singles;
+  Pieces<double> doubles;
+
+  explicit Gradients(const ag::TensorList& parameters) {
+    all.reserve(parameters.size());
+    singles.reserve(parameters.size());
+    for (const ag::Tensor& parameter : parameters)
+      if (ag::Tensor g = parameter.grad(); g.defined()) all.push_back(std::move(g));
+    for (const ag::Tensor& g : all) {
+      if (g.dtype() == ag::float32)
+        cut(g, singles);
+      else
+        cut(g, doubles);
+    }
   }
-  return static_cast<double>(m);
-}
+  // Calls kernel(table, first, count) so that each piece is met once.
+  template <class Kernel>
+  void run(Kernel kernel) {
+    const auto run_on = [&]<class T>(Pieces<T>& pieces) {
+      kernels::for_chunks(std::span(pieces), [&](kernels::GradientChunk<T>* first, std::size_t n) {
+        kernel(kernels::clipping(T{}), first, n);
+      });
+    };
+    run_on(singles);
+    run_on(doubles);
+  }
+  // The same for one that writes.
+  template <class Kernel>
+  void change(Kernel kernel) {
+    for (ag::Tensor& g : all)
+      ag::dispatch_floating("clip_grad", g.dtype(), [&]<class T>(T) { g.mutable_data<T>(); });
+    run(kernel);
+  }
 
-// Σ |x|^p of one gradient; for p = inf the largest |x|.
-template <class T>
-double power_sum(const T* p, std::int64_t n, double norm_type) {
-  if (std::isinf(norm_type)) return largest(p, n);
-  if (norm_type == 2) return sum_of(p, n, [](double x) { return x * x; });
-  if (norm_type == 1) return sum_of(p, n, [](double x) { return std::abs(x); });
-  return sum_of(p, n, [=](double x) { return std::pow(std::abs(x), norm_type); });
-}
-
-// Calls f(pointer, size) for every gradient there is.
-template <class F>
-void for_each_gradient(const ag::TensorList& parameters, bool writes, F f) {
-  for (const ag::Tensor& parameter : parameters) {
-    ag::Tensor g = parameter.grad();
-    if (!g.defined()) continue;
-    ag::dispatch_floating("clip_grad", g.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      f(writes ? g.mutable_data<T>() : const_cast<T*>(g.data<T>()), g.numel());
+ private:
+  template <class T>
+  static void cut(const ag::Tensor& gradient, Pieces<T>& pieces) {
+    T* g = const_cast<T*>(gradient.data<T>());  // written to after its version has been counted
+    kernels::cut(gradient.numel(), [&](std::int64_t at, std::int64_t n) {
+      pieces.push_back({g + at, n, 0});
     });
   }
+};
+
+// Σ |x|^p, piece by piece; for p = inf the largest |x|.
+double power_sum(Gradients& gradients, double p) {
+  gradients.run([p](const auto& table, auto* first, std::size_t n) {
+    if (std::isinf(p)) return table.largest(first, n);
+    if (p == 2) return table.squares(first, n);
+    if (p == 1) return table.sums(first, n);
+    table.powers(first, n, p);
+  });
+  double total = 0;
+  const auto join = [&](const auto& pieces) {
+    for (const auto& piece : pieces)
+      if (!std::isinf(p))
+        total += piece.result;
+      else if (piece.result > total || std::isnan(piece.result))
+        total = piece.result;
+  };
+  join(gradients.singles);
+  join(gradients.doubles);
+  return total;
 }
 
 }  // namespace
@@ -61,14 +88,8 @@ double clip_grad_norm_(const ag::TensorList& parameters, double max_norm, double
   if (!(max_norm >= 0))
     ag::fail("clip_grad_norm_", "max_norm must be at least 0, got {}", max_norm);
   if (!(norm_type > 0)) ag::fail("clip_grad_norm_", "norm_type must be above 0, got {}", norm_type);
-  double total = 0;
-  for_each_gradient(parameters, false, [&](const auto* p, std::int64_t n) {
-    const double sum = power_sum(p, n, norm_type);
-    if (!std::isinf(norm_type))
-      total += sum;
-    else if (!std::isnan(total))
-      total = std::isnan(sum) ? sum : std::max(total, sum);
-  });
+  Gradients gradients(parameters);
+  double total = power_sum(gradients, norm_type);
   if (norm_type == 2)
     total = std::sqrt(total);
   else if (!std::isinf(norm_type))
@@ -79,21 +100,20 @@ double clip_grad_norm_(const ag::TensorList& parameters, double max_norm, double
   // The small term keeps a norm of 0 from dividing, as in PyTorch.
   const double factor = max_norm / (total + 1e-6);
   if (factor >= 1) return total;
-  for_each_gradient(parameters, true, [&](auto* p, std::int64_t n) {
-    const auto f = static_cast<std::remove_reference_t<decltype(*p)>>(factor);
-    for (std::int64_t i = 0; i < n; ++i) p[i] *= f;
-  });
+  gradients.change(
+      [factor]<class T>(const kernels::Clipping<T>& table, auto* first, std::size_t n) {
+        table.scale(first, n, static_cast<T>(factor));
+      });
   return total;
 }
 
 void clip_grad_value_(const ag::TensorList& parameters, double clip_value) {
   if (!(clip_value >= 0))
     ag::fail("clip_grad_value_", "clip_value must be at least 0, got {}", clip_value);
-  for_each_gradient(parameters, true, [&](auto* p, std::int64_t n) {
-    const auto limit = static_cast<std::remove_reference_t<decltype(*p)>>(clip_value);
-    for (std::int64_t i = 0; i < n; ++i)
-      p[i] = p[i] > limit ? limit : p[i] < -limit ? -limit : p[i];
-  });
+  Gradients(parameters)
+      .change([=]<class T>(const kernels::Clipping<T>& table, auto* first, std::size_t n) {
+        table.limit(first, n, static_cast<T>(clip_value));
+      });
 }
 
 }  // namespace nn

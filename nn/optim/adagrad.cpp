@@ -1,27 +1,30 @@
 #include "nn/optim/adagrad.hpp"
 
-#include "nn/optim/isa/updates.hpp"
+#include "nn/optim/isa/chunks.hpp"
 
 namespace nn::optim {
 
 Adagrad::Adagrad(const ag::TensorList& params, const AdagradOptions& options)
     : Adagrad(std::vector<Group>{{params, options}}) {}
 
-Adagrad::Adagrad(const std::vector<Group>& groups) : GroupedOptimizer("Adagrad", {"sum"}) {
+Adagrad::Adagrad(const std::vector<Group>& groups) : MultiTensorOptimizer("Adagrad", {"sum"}) {
   add_param_groups(groups);
 }
 
-void Adagrad::update(const AdagradOptions& o, Slot& slot, const ag::Tensor& gradient) const {
-  ag::dispatch_floating(name(), gradient.dtype(), [&]<class T>(T) {
-    const double lr = o.lr / (1 + static_cast<double>(slot.steps - 1) * o.lr_decay);
-    const kernels::AdagradStep<T> step{.lr = static_cast<T>(lr),
+void Adagrad::update(const AdagradOptions& o, std::span<const Update> updates) const {
+  kernels::update_all<kernels::AdagradStep>(
+      updates, [](const Slot& slot) { return slot.steps; },
+      [&]<class T>(T, std::int64_t steps) {
+        const double lr = o.lr / (1 + static_cast<double>(steps - 1) * o.lr_decay);
+        return kernels::AdagradStep<T>{.lr = static_cast<T>(lr),
                                        .eps = static_cast<T>(o.eps),
                                        .weight_decay = static_cast<T>(o.weight_decay),
                                        .sign = static_cast<T>(o.maximize ? -1 : 1)};
-    kernels::updates(T{}).adagrad(slot.parameter.mutable_data<T>(), gradient.data<T>(),
-                                  slot.buffer<T>(0, o.initial_accumulator_value), gradient.numel(),
-                                  step);
-  });
+      },
+      [&]<class T>(T, Slot& slot) -> std::array<T*, 3> {
+        return {slot.buffer<T>(0, o.initial_accumulator_value)};
+      },
+      [](const auto& table) { return table.adagrad; });
 }
 
 void Adagrad::visit_options(AdagradOptions& o, OptionVisitor& visitor) const {

@@ -14,13 +14,13 @@ struct AdagradOptions {
 };
 
 /// Adagrad (Duchi et al. 2011): p ← p - lr g / (√s + eps), s the sum of g² so far.
-class Adagrad : public GroupedOptimizer<AdagradOptions> {
+class Adagrad : public MultiTensorOptimizer<AdagradOptions> {
  public:
   explicit Adagrad(const ag::TensorList& params, const AdagradOptions& options = {});
   explicit Adagrad(const std::vector<Group>& groups);
 
  private:
-  void update(const AdagradOptions& o, Slot& slot, const ag::Tensor& gradient) const override;
+  void update(const AdagradOptions& o, std::span<const Update> updates) const override;
   void visit_options(AdagradOptions& o, OptionVisitor& visitor) const override;
   void check_options(const AdagradOptions& o) const override;
 };

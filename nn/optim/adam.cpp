@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "autograd/errors.hpp"
-#include "nn/optim/isa/updates.hpp"
+#include "nn/optim/isa/chunks.hpp"
 
 namespace nn::optim {
 namespace {
@@ -35,21 +35,22 @@ AdamRule<Options>::AdamRule(const ag::TensorList& params, const Options& options
 
 template <class Options>
 AdamRule<Options>::AdamRule(const std::vector<Group>& groups)
-    : GroupedOptimizer<Options>(decoupled<Options> ? "AdamW" : "Adam",
-                                {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"}) {
+    : MultiTensorOptimizer<Options>(decoupled<Options> ? "AdamW" : "Adam",
+                                    {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"}) {
   this->add_param_groups(groups);
 }
 
 template <class Options>
-void AdamRule<Options>::update(const Options& o, Slot& slot, const ag::Tensor& gradient) const {
-  ag::dispatch_floating(this->name(), gradient.dtype(), [&]<class T>(T) {
-    T* mean = slot.template buffer<T>(0);
-    T* square = slot.template buffer<T>(1);
-    T* largest = o.amsgrad ? slot.template buffer<T>(2) : nullptr;
-    kernels::updates(T{}).adam(slot.parameter.template mutable_data<T>(),
-                               gradient.template data<T>(), mean, square, largest, gradient.numel(),
-                               adam_step<T>(o, slot.steps));
-  });
+void AdamRule<Options>::update(const Options& o, std::span<const Optimizer::Update> updates) const {
+  using Slot = Optimizer::Slot;
+  kernels::update_all<kernels::AdamStep>(
+      updates, [](const Slot& slot) { return slot.steps; },
+      [&]<class T>(T, std::int64_t steps) { return adam_step<T>(o, steps); },
+      [&]<class T>(T, Slot& slot) -> std::array<T*, 3> {
+        return {slot.template buffer<T>(0), slot.template buffer<T>(1),
+                o.amsgrad ? slot.template buffer<T>(2) : nullptr};
+      },
+      [](const auto& table) { return table.adam; });
 }
 
 template <class Options>

@@ -25,15 +25,14 @@ struct AdamWOptions {
 
 /// What `Adam` and `AdamW` share.
 template <class Options>
-class AdamRule : public GroupedOptimizer<Options> {
+class AdamRule : public MultiTensorOptimizer<Options> {
  public:
   using Group = ParamGroup<Options>;
-  using Slot = Optimizer::Slot;
   explicit AdamRule(const ag::TensorList& params, const Options& options = {});
   explicit AdamRule(const std::vector<Group>& groups);
 
  private:
-  void update(const Options& o, Slot& slot, const ag::Tensor& gradient) const override;
+  void update(const Options& o, std::span<const Optimizer::Update> updates) const override;
   void visit_options(Options& o, OptionVisitor& visitor) const override;
   void check_options(const Options& o) const override;
 };

@@ -65,30 +65,63 @@ void Optimizer::set_initial_lr(double lr, std::size_t group) {
   groups_[group].initial_lr = lr;
 }
 
-// A model may have been moved to another dtype: what is remembered of its parameters follows.
-void Optimizer::check_state(Slot& slot, std::size_t index) const {
-  for (std::size_t i = 0; i < buffers_.size(); ++i) {
-    auto& b = slot.buffers[i];
-    if (!b.defined()) continue;
-    if (!(b.shape() == slot.parameter.shape()))
-      ag::fail(name_, "parameter {} must keep the shape {} of its {}, got {}; make a new optimizer",
-               index, b.shape(), buffers_[i], slot.parameter.shape());
-    if (b.dtype() != slot.parameter.dtype()) b = b.to(slot.parameter.dtype());
-  }
+Optimizer::ParameterGradients Optimizer::gradients() const {
+  ParameterGradients list;
+  std::size_t count = 0;
+  for (const Group& group : groups_) count += group.slots.size();
+  list.reserve(count);
+  for (std::size_t g = 0; g < groups_.size(); ++g)
+    for (std::size_t i = 0; i < groups_[g].slots.size(); ++i)
+      if (ag::Tensor gradient = groups_[g].slots[i].parameter.grad(); gradient.defined())
+        list.push_back({g, i, std::move(gradient)});
+  return list;
 }
 
-void Optimizer::step() {
-  std::size_t index = 0;
-  for (std::size_t g = 0; g < groups_.size(); ++g)
-    for (auto& slot : groups_[g].slots) {
-      const ag::Tensor gradient = slot.parameter.grad();
-      if (gradient.defined()) {
-        check_state(slot, index);
-        ++slot.steps;
-        update(g, slot, gradient);
-      }
-      ++index;
+void Optimizer::check_update(const ParameterGradient& update) const {
+  check_group(update.group);
+  const auto& slots = groups_[update.group].slots;
+  if (update.index >= slots.size())
+    ag::fail(name_, "the parameter must be one of {}, got {}", slots.size(), update.index);
+  const Slot& slot = slots[update.index];
+  const ag::Shape& shape = slot.parameter.shape();
+  if (!update.gradient.defined())
+    ag::fail(name_, "a gradient must be defined, got an undefined one for parameter {}",
+             update.index);
+  if (update.gradient.shape() != shape || update.gradient.dtype() != slot.parameter.dtype())
+    ag::fail(name_, "a gradient must be like its parameter, got {} {} for {} {}",
+             ag::name(update.gradient.dtype()), update.gradient.shape(),
+             ag::name(slot.parameter.dtype()), shape);
+  for (const ag::Tensor& b : slot.buffers)
+    if (b.defined() && b.shape() != shape) refuse_shape(update, b);
+}
+
+void Optimizer::refuse_shape(const ParameterGradient& update, const ag::Tensor& buffer) const {
+  const Slot& slot = groups_[update.group].slots[update.index];
+  std::size_t number = update.index;  // as the parameters are numbered in the state dict
+  for (std::size_t g = 0; g < update.group; ++g) number += groups_[g].slots.size();
+  ag::fail(name_, "parameter {} must keep the shape {} of its {}, got {}; make a new optimizer",
+           number, buffer.shape(),
+           buffers_[static_cast<std::size_t>(&buffer - slot.buffers.data())],
+           slot.parameter.shape());
+}
+
+void Optimizer::apply(std::span<const ParameterGradient> gradients) {
+  for (const auto& g : gradients) check_update(g);
+  ag::detail::PooledVector<Update> updates;
+  updates.reserve(gradients.size());
+  for (auto g = gradients.begin(); g != gradients.end();) {
+    const std::size_t group = g->group;
+    updates.clear();
+    for (; g != gradients.end() && g->group == group; ++g) {
+      Slot& slot = groups_[group].slots[g->index];
+      // A model may have been moved to another dtype: what is remembered of it follows.
+      for (auto& b : slot.buffers)
+        if (b.defined() && b.dtype() != slot.parameter.dtype()) b = b.to(slot.parameter.dtype());
+      ++slot.steps;
+      updates.push_back({slot, g->gradient});
     }
+    update(group, updates);
+  }
 }
 
 void Optimizer::zero_grad(bool set_to_none) {

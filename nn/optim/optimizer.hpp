@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,8 +23,21 @@ class Optimizer {
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
+  /// A parameter by its place, and a gradient to update it with.
+  struct ParameterGradient {
+    std::size_t group, index;
+    ag::Tensor gradient;
+  };
+  using ParameterGradients = ag::detail::PooledVector<ParameterGradient>;
+
   /// Updates every parameter that has a gradient; the others are left alone.
-  void step();
+  void step() { apply(gradients()); }
+  /// The gradients that `step()` would use now, in the order of the parameters.
+  ParameterGradients gradients() const;
+  /// One step with these gradients, sorted by group, at most one for each parameter. Options and
+  /// step counts are those of the moment. Throws, and changes nothing, if a gradient does not have
+  /// the shape and dtype of its parameter.
+  void apply(std::span<const ParameterGradient> gradients);
   /// Drops the gradients, or fills those that are there with zeros.
   void zero_grad(bool set_to_none = true);
 
@@ -63,6 +77,12 @@ class Optimizer {
     }
   };
 
+  /// A parameter to update, and the gradient to do it with.
+  struct Update {
+    Slot& slot;
+    const ag::Tensor& gradient;
+  };
+
   /// `name` and `buffers` (what state dicts call them) must be literals.
   Optimizer(std::string_view name, std::vector<std::string_view> buffers);
   std::string_view name() const noexcept { return name_; }
@@ -70,8 +90,8 @@ class Optimizer {
   void check_group(std::size_t group) const;
   void check_not_negative(std::string_view option, double value) const;
 
-  /// Applies the rule to one parameter. `slot.steps` counts this step already.
-  virtual void update(std::size_t group, Slot& slot, const ag::Tensor& gradient) = 0;
+  /// Applies the rule to parameters of one group. Each `slot.steps` counts this step already.
+  virtual void update(std::size_t group, std::span<const Update> updates) = 0;
   virtual void save_options(StateDict& state) const = 0;
   /// Reads the options, finishes the reader, and only then takes them over.
   virtual void load_options(StateReader& reader) = 0;
@@ -82,7 +102,8 @@ class Optimizer {
     std::vector<Slot> slots;
     std::optional<double> initial_lr{};
   };
-  void check_state(Slot& slot, std::size_t index) const;
+  void check_update(const ParameterGradient& update) const;
+  [[noreturn]] void refuse_shape(const ParameterGradient& update, const ag::Tensor& buffer) const;
 
   std::string_view name_;
   std::vector<std::string_view> buffers_;
@@ -104,11 +125,10 @@ class OptionVisitor {
   virtual void operator()(std::string_view name, bool& value) = 0;
 };
 
-/// An optimizer whose groups have options of one type, with a member `double lr`. To write an
-/// optimizer, derive from it, define `update`, `visit_options` and `check_options`, and call
-/// `add_param_groups` in the constructor.
+/// An optimizer whose groups have options of one type, with a member `double lr`, and whose rule is
+/// applied to all parameters of a group at once: the base of the library's own.
 template <class Options>
-class GroupedOptimizer : public Optimizer {
+class MultiTensorOptimizer : public Optimizer {
  public:
   using Group = ParamGroup<Options>;
 
@@ -142,18 +162,34 @@ class GroupedOptimizer : public Optimizer {
     if (groups.empty()) add_slots({});  // refused
     for (const auto& group : groups) add_param_group(group);
   }
-  virtual void update(const Options& options, Slot& slot, const ag::Tensor& gradient) const = 0;
+  virtual void update(const Options& options, std::span<const Update> updates) const = 0;
   virtual void visit_options(Options& options, OptionVisitor& visitor) const = 0;
   virtual void check_options(const Options& options) const = 0;
 
  private:
-  void update(std::size_t group, Slot& slot, const ag::Tensor& gradient) final {
-    update(options_[group], slot, gradient);
+  void update(std::size_t group, std::span<const Update> updates) final {
+    update(options_[group], updates);
   }
   void save_options(StateDict& state) const final;
   void load_options(StateReader& reader) final;
 
   std::vector<Options> options_;
+};
+
+/// The same with a rule for one parameter. To write an optimizer, derive from it, define `update`,
+/// `visit_options` and `check_options`, and call `add_param_groups` in the constructor.
+template <class Options>
+class GroupedOptimizer : public MultiTensorOptimizer<Options> {
+ protected:
+  using Slot = Optimizer::Slot;
+  using MultiTensorOptimizer<Options>::MultiTensorOptimizer;
+  /// Applies the rule to one parameter. `slot.steps` counts this step already.
+  virtual void update(const Options& options, Slot& slot, const ag::Tensor& gradient) const = 0;
+
+ private:
+  void update(const Options& options, std::span<const Optimizer::Update> updates) const final {
+    for (const auto& u : updates) update(options, u.slot, u.gradient);
+  }
 };
 
 namespace detail {
@@ -176,7 +212,7 @@ struct OptionLoader final : OptionVisitor {
 }  // namespace detail
 
 template <class Options>
-void GroupedOptimizer<Options>::save_options(StateDict& state) const {
+void MultiTensorOptimizer<Options>::save_options(StateDict& state) const {
   for (std::size_t i = 0; i < options_.size(); ++i) {
     Options shown = options_[i];
     detail::OptionSaver saver(state, option_prefix(i));
@@ -185,7 +221,7 @@ void GroupedOptimizer<Options>::save_options(StateDict& state) const {
 }
 
 template <class Options>
-void GroupedOptimizer<Options>::load_options(StateReader& reader) {
+void MultiTensorOptimizer<Options>::load_options(StateReader& reader) {
   std::vector<Options> read = options_;
   for (std::size_t i = 0; i < read.size(); ++i) {
     detail::OptionLoader loader(reader, option_prefix(i));

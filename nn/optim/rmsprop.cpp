@@ -1,6 +1,6 @@
 #include "nn/optim/rmsprop.hpp"
 
-#include "nn/optim/isa/updates.hpp"
+#include "nn/optim/isa/chunks.hpp"
 
 namespace nn::optim {
 
@@ -8,25 +8,27 @@ RMSprop::RMSprop(const ag::TensorList& params, const RMSpropOptions& options)
     : RMSprop(std::vector<Group>{{params, options}}) {}
 
 RMSprop::RMSprop(const std::vector<Group>& groups)
-    : GroupedOptimizer("RMSprop", {"square_avg", "grad_avg", "momentum_buffer"}) {
+    : MultiTensorOptimizer("RMSprop", {"square_avg", "grad_avg", "momentum_buffer"}) {
   add_param_groups(groups);
 }
 
-void RMSprop::update(const RMSpropOptions& o, Slot& slot, const ag::Tensor& gradient) const {
-  ag::dispatch_floating(name(), gradient.dtype(), [&]<class T>(T) {
-    T* square = slot.buffer<T>(0);
-    T* mean = o.centered ? slot.buffer<T>(1) : nullptr;
-    T* buffer = o.momentum > 0 ? slot.buffer<T>(2) : nullptr;
-    const kernels::RmsPropStep<T> step{.lr = static_cast<T>(o.lr),
+void RMSprop::update(const RMSpropOptions& o, std::span<const Update> updates) const {
+  kernels::update_all<kernels::RmsPropStep>(
+      updates, [](const Slot&) { return 0; },
+      [&]<class T>(T, std::int64_t) {
+        return kernels::RmsPropStep<T>{.lr = static_cast<T>(o.lr),
                                        .alpha = static_cast<T>(o.alpha),
                                        .rest = static_cast<T>(1 - o.alpha),
                                        .eps = static_cast<T>(o.eps),
                                        .weight_decay = static_cast<T>(o.weight_decay),
                                        .momentum = static_cast<T>(o.momentum),
                                        .sign = static_cast<T>(o.maximize ? -1 : 1)};
-    kernels::updates(T{}).rmsprop(slot.parameter.mutable_data<T>(), gradient.data<T>(), square,
-                                  mean, buffer, gradient.numel(), step);
-  });
+      },
+      [&]<class T>(T, Slot& slot) -> std::array<T*, 3> {
+        return {slot.buffer<T>(0), o.centered ? slot.buffer<T>(1) : nullptr,
+                o.momentum > 0 ? slot.buffer<T>(2) : nullptr};
+      },
+      [](const auto& table) { return table.rmsprop; });
 }
 
 void RMSprop::visit_options(RMSpropOptions& o, OptionVisitor& visitor) const {

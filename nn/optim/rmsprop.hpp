@@ -16,13 +16,13 @@ struct RMSpropOptions {
 
 /// RMSprop (Hinton's lectures; centered: Graves 2013): p ← p - lr g / (√v + eps), v the running
 /// mean of g².
-class RMSprop : public GroupedOptimizer<RMSpropOptions> {
+class RMSprop : public MultiTensorOptimizer<RMSpropOptions> {
  public:
   explicit RMSprop(const ag::TensorList& params, const RMSpropOptions& options = {});
   explicit RMSprop(const std::vector<Group>& groups);
 
  private:
-  void update(const RMSpropOptions& o, Slot& slot, const ag::Tensor& gradient) const override;
+  void update(const RMSpropOptions& o, std::span<const Update> updates) const override;
   void visit_options(RMSpropOptions& o, OptionVisitor& visitor) const override;
   void check_options(const RMSpropOptions& o) const override;
 };

@@ -1,30 +1,33 @@
 #include "nn/optim/sgd.hpp"
 
 #include "autograd/errors.hpp"
-#include "nn/optim/isa/updates.hpp"
+#include "nn/optim/isa/chunks.hpp"
 
 namespace nn::optim {
 
 SGD::SGD(const ag::TensorList& params, const SGDOptions& options)
     : SGD(std::vector<Group>{{params, options}}) {}
 
-SGD::SGD(const std::vector<Group>& groups) : GroupedOptimizer("SGD", {"momentum_buffer"}) {
+SGD::SGD(const std::vector<Group>& groups) : MultiTensorOptimizer("SGD", {"momentum_buffer"}) {
   add_param_groups(groups);
 }
 
-void SGD::update(const SGDOptions& o, Slot& slot, const ag::Tensor& gradient) const {
-  ag::dispatch_floating(name(), gradient.dtype(), [&]<class T>(T) {
-    const bool first = !slot.buffers[0].defined();
-    T* buffer = o.momentum != 0 ? slot.buffer<T>(0) : nullptr;
-    const kernels::SgdStep<T> step{.lr = static_cast<T>(o.lr),
+void SGD::update(const SGDOptions& o, std::span<const Update> updates) const {
+  const bool momentum = o.momentum != 0;
+  kernels::update_all<kernels::SgdStep>(
+      updates, [](const Slot& slot) { return slot.buffers[0].defined() ? 1 : 0; },
+      [&]<class T>(T, std::int64_t begun) {
+        return kernels::SgdStep<T>{.lr = static_cast<T>(o.lr),
                                    .weight_decay = static_cast<T>(o.weight_decay),
                                    .momentum = static_cast<T>(o.momentum),
-                                   .fresh = static_cast<T>(first ? 1 : 1 - o.dampening),
+                                   .fresh = static_cast<T>(begun ? 1 - o.dampening : 1),
                                    .sign = static_cast<T>(o.maximize ? -1 : 1),
                                    .nesterov = o.nesterov};
-    kernels::updates(T{}).sgd(slot.parameter.mutable_data<T>(), gradient.data<T>(), buffer,
-                              gradient.numel(), step);
-  });
+      },
+      [&]<class T>(T, Slot& slot) -> std::array<T*, 3> {
+        return {momentum ? slot.buffer<T>(0) : nullptr};
+      },
+      [](const auto& table) { return table.sgd; });
 }
 
 void SGD::visit_options(SGDOptions& o, OptionVisitor& visitor) const {

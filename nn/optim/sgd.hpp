@@ -16,13 +16,13 @@ struct SGDOptions {
 
 /// Stochastic gradient descent: p ← p - lr b, with b ← momentum b + (1 - dampening) g (Sutskever et
 /// al. 2013, in PyTorch's form).
-class SGD : public GroupedOptimizer<SGDOptions> {
+class SGD : public MultiTensorOptimizer<SGDOptions> {
  public:
   explicit SGD(const ag::TensorList& params, const SGDOptions& options = {});
   explicit SGD(const std::vector<Group>& groups);
 
  private:
-  void update(const SGDOptions& o, Slot& slot, const ag::Tensor& gradient) const override;
+  void update(const SGDOptions& o, std::span<const Update> updates) const override;
   void visit_options(SGDOptions& o, OptionVisitor& visitor) const override;
   void check_options(const SGDOptions& o) const override;
 };

@@ -24,7 +24,9 @@ const Table& active() {
 
 }  // namespace
 
-const Updates<float>& updates(float) { return active().f32; }
-const Updates<double>& updates(double) { return active().f64; }
+const Updates<float>& updates(float) { return active().updates_f32; }
+const Updates<double>& updates(double) { return active().updates_f64; }
+const Clipping<float>& clipping(float) { return active().clipping_f32; }
+const Clipping<double>& clipping(double) { return active().clipping_f64; }
 
 }  // namespace nn::optim::kernels

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "autograd/ops.hpp"
 #include "tests/nn/close.hpp"
 
 namespace ag = autograd;
@@ -62,6 +63,33 @@ TEST_CASE("clip_grad_norm_ does not overflow on large float32 gradients") {
   const Tensor t = with_gradient(ag::full({2}, 1e30));
   CHECK(nn::clip_grad_norm_({t}, 1) == Catch::Approx(std::sqrt(2.0) * 1e30));
   check_close(t.grad(), {std::sqrt(0.5), std::sqrt(0.5)}, 1e-6);
+}
+
+TEST_CASE("clip_grad_norm_ sums long gradients exactly, and the same bits every time") {
+  // Integers below 2^53 add without rounding in any order.
+  std::vector<std::int64_t> values;
+  for (int i = 0; i < 40000; ++i) values.push_back(i % 10 - 4);
+  const Tensor steps = ag::tensor(values);
+  const ag::TensorList p{with_gradient(steps.to(ag::float32)), with_gradient(ag::ones({3})),
+                         with_gradient(steps.to(ag::float64))};
+  CHECK(nn::clip_grad_norm_(p, kInf, 1) == 2 * 4000 * (4 + 3 + 2 + 1 + 0 + 1 + 2 + 3 + 4 + 5) + 3);
+  CHECK(nn::clip_grad_norm_(p, kInf) == std::sqrt(2.0 * 4000 * 85 + 3));
+  CHECK(nn::clip_grad_norm_(p, kInf, kInf) == 5);
+  const Tensor noise = ag::sin(ag::arange(50000).to(ag::float64));
+  const double norm = nn::clip_grad_norm_({with_gradient(noise)}, kInf);
+  for (int i = 0; i < 5; ++i)
+    CHECK(nn::clip_grad_norm_({with_gradient(noise.clone())}, kInf) == norm);
+  nn::clip_grad_value_(p, 2);
+  CHECK(nn::clip_grad_norm_(p, kInf, kInf) == 2);
+}
+
+TEST_CASE("clipping counts as a write only where it changes gradients") {
+  const Tensor t = with_gradient(ag::ones({4}));
+  const auto before = t.grad().version();
+  nn::clip_grad_norm_({t}, 100);
+  CHECK(t.grad().version() == before);
+  nn::clip_grad_norm_({t}, 1);
+  CHECK(t.grad().version() != before);
 }
 
 TEST_CASE("clip_grad_norm_ spreads a norm that is not finite, or throws") {

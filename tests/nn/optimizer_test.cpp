@@ -1,5 +1,6 @@
 #include "nn/optim/optimizer.hpp"
 
+#include <memory>
 #include <string>
 
 #include "autograd/ops.hpp"
@@ -247,6 +248,89 @@ TEST_CASE("a state that does not fit is refused and changes nothing") {
           "Adam: 'param_groups.0.amsgrad' must be bool (), got float64 ()");
   refuses(with("momentum", ag::tensor(1.0)),
           "Adam: the state must hold only what belongs here, got an entry 'momentum'");
+}
+
+namespace {
+
+// Parameters of every size and dtype.
+ag::TensorList many() {
+  ag::TensorList list;
+  for (const std::int64_t n : {1, 7, 0, 16384, 40000})
+    for (const auto dtype : {ag::float32, ag::float64})
+      list.push_back((ag::arange(n).to(dtype) / 1000.0).requires_grad_());
+  return list;
+}
+// Every third parameter has no gradient in the first step.
+void three_steps(optim::Optimizer& optimizer, const ag::TensorList& parameters, std::size_t from) {
+  for (int i = 0; i < 3; ++i) {
+    for (std::size_t k = 0; k < parameters.size(); ++k)
+      if (Tensor p = parameters[k]; i > 0 || (from + k) % 3 != 0)
+        p.set_grad(ag::cos(p.detach() * static_cast<double>(i + 1)));
+    optimizer.step();
+  }
+}
+
+template <class O, class Options>
+void check_together_as_alone(const Options& options) {
+  const ag::TensorList together = many(), alone = many();
+  O optimizer(together, options);
+  three_steps(optimizer, together, 0);
+  for (std::size_t k = 0; k < alone.size(); ++k) {
+    const ag::TensorList list{alone[k]};
+    O one(list, options);
+    three_steps(one, list, k);
+    CHECK(ag::all(together[k] == alone[k]).item<bool>());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a step updates parameters of every size and dtype together as it would one by one") {
+  check_together_as_alone<optim::SGD>(
+      optim::SGDOptions{.lr = 0.1, .momentum = 0.9, .dampening = 0.5});
+  check_together_as_alone<optim::Adam>(optim::AdamOptions{.lr = 0.1, .amsgrad = true});
+  check_together_as_alone<optim::RMSprop>(optim::RMSpropOptions{.momentum = 0.5, .centered = true});
+  check_together_as_alone<optim::Adagrad>(optim::AdagradOptions{.lr_decay = 0.5});
+}
+
+TEST_CASE("apply is a step with other gradients, at the options and step counts of the moment") {
+  Tensor a = leaf(), b = leaf(), c = leaf(), d = leaf();
+  optim::Adam one({{{a}, {.lr = 0.1}}, {{b}, {.lr = 0.2}}});
+  optim::Adam other({{{c}, {.lr = 0.1}}, {{d}, {.lr = 0.2}}});
+  step(one, 1);
+  auto gradients = one.gradients();
+  REQUIRE(gradients.size() == 2);
+  CHECK((gradients[1].group == 1 && gradients[1].index == 0));
+  step(other, 1);
+  for (auto& g : gradients) g.gradient = ag::full({2}, 5, ag::float64);
+  for (const double lr : {0.3, 0.4}) {
+    one.set_lr(lr);
+    other.set_lr(lr);
+    one.apply(gradients);
+    step(other, 5);
+  }
+  CHECK(a.to_vector<double>() == c.to_vector<double>());
+  CHECK(b.to_vector<double>() == d.to_vector<double>());
+  CHECK(one.state_dict().at("state.1.step").item() == 3);
+}
+
+TEST_CASE("apply refuses gradients that do not fit, and changes nothing") {
+  Tensor a = leaf(), b = leaf();
+  optim::SGD optimizer({a, b}, {.lr = 0.1});
+  const Tensor good = ag::ones({2}, ag::float64);
+  const auto refuses = [&](std::size_t group, std::size_t index, const Tensor& g,
+                           const std::string& message) {
+    const std::vector<optim::Optimizer::ParameterGradient> list{{0, 0, good}, {group, index, g}};
+    CHECK_THROWS_WITH(optimizer.apply(list), message);
+    CHECK(first(a) == 1);
+  };
+  refuses(0, 1, ag::ones({3}, ag::float64),
+          "SGD: a gradient must be like its parameter, got float64 (3,) for float64 (2,)");
+  refuses(0, 1, ag::ones({2}),
+          "SGD: a gradient must be like its parameter, got float32 (2,) for float64 (2,)");
+  refuses(0, 1, Tensor(), "SGD: a gradient must be defined, got an undefined one for parameter 1");
+  refuses(0, 2, good, "SGD: the parameter must be one of 2, got 2");
+  refuses(1, 0, good, "SGD: the group must be one of 1, got 1");
 }
 
 namespace {

@@ -13,9 +13,11 @@ float root(float x) { return __builtin_sqrtf(x); }
 double root(double x) { return __builtin_sqrt(x); }
 
 template <class T>
-void sgd(T* __restrict p, const T* __restrict g, T* __restrict buffer, std::int64_t n,
-         const SgdStep<T>& step) {
-  const SgdStep<T> s = step;
+void update(const Chunk<T>& c, const SgdStep<T> s) {
+  T* __restrict p = c.p;
+  const T* __restrict g = c.g;
+  T* __restrict buffer = c.buffers[0];
+  const std::int64_t n = c.n;
   for (std::int64_t i = 0; i < n; ++i) {
     T d = s.sign * g[i];
     if (s.weight_decay != 0) d += s.weight_decay * p[i];
@@ -28,9 +30,13 @@ void sgd(T* __restrict p, const T* __restrict g, T* __restrict buffer, std::int6
 }
 
 template <class T>
-void adam(T* __restrict p, const T* __restrict g, T* __restrict mean, T* __restrict square,
-          T* __restrict largest, std::int64_t n, const AdamStep<T>& step) {
-  const AdamStep<T> s = step;
+void update(const Chunk<T>& c, const AdamStep<T> s) {
+  T* __restrict p = c.p;
+  const T* __restrict g = c.g;
+  T* __restrict mean = c.buffers[0];
+  T* __restrict square = c.buffers[1];
+  T* __restrict largest = c.buffers[2];
+  const std::int64_t n = c.n;
   for (std::int64_t i = 0; i < n; ++i) {
     T d = s.sign * g[i];
     if (s.weight_decay != 0) d += s.weight_decay * p[i];
@@ -46,9 +52,13 @@ void adam(T* __restrict p, const T* __restrict g, T* __restrict mean, T* __restr
 }
 
 template <class T>
-void rmsprop(T* __restrict p, const T* __restrict g, T* __restrict square, T* __restrict mean,
-             T* __restrict buffer, std::int64_t n, const RmsPropStep<T>& step) {
-  const RmsPropStep<T> s = step;
+void update(const Chunk<T>& c, const RmsPropStep<T> s) {
+  T* __restrict p = c.p;
+  const T* __restrict g = c.g;
+  T* __restrict square = c.buffers[0];
+  T* __restrict mean = c.buffers[1];
+  T* __restrict buffer = c.buffers[2];
+  const std::int64_t n = c.n;
   for (std::int64_t i = 0; i < n; ++i) {
     T d = s.sign * g[i];
     if (s.weight_decay != 0) d += s.weight_decay * p[i];
@@ -68,9 +78,11 @@ void rmsprop(T* __restrict p, const T* __restrict g, T* __restrict square, T* __
 }
 
 template <class T>
-void adagrad(T* __restrict p, const T* __restrict g, T* __restrict sum, std::int64_t n,
-             const AdagradStep<T>& step) {
-  const AdagradStep<T> s = step;
+void update(const Chunk<T>& c, const AdagradStep<T> s) {
+  T* __restrict p = c.p;
+  const T* __restrict g = c.g;
+  T* __restrict sum = c.buffers[0];
+  const std::int64_t n = c.n;
   for (std::int64_t i = 0; i < n; ++i) {
     T d = s.sign * g[i];
     if (s.weight_decay != 0) d += s.weight_decay * p[i];
@@ -79,8 +91,77 @@ void adagrad(T* __restrict p, const T* __restrict g, T* __restrict sum, std::int
   }
 }
 
-constexpr Table kTable{{sgd<float>, adam<float>, rmsprop<float>, adagrad<float>},
-                       {sgd<double>, adam<double>, rmsprop<double>, adagrad<double>}};
+template <class T, class Step>
+void update_all(const Chunk<T>* chunks, std::size_t count, const Step* steps) {
+  for (std::size_t i = 0; i < count; ++i) update(chunks[i], steps[chunks[i].step]);
+}
+
+template <class T>
+T magnitude(T x) {
+  return x < 0 ? -x : x;
+}
+
+// f over the elements of each chunk, in double, gathered by `join` in lanes that do not depend on
+// the instruction set.
+template <class T, class F, class Join>
+void reduce(GradientChunk<T>* chunks, std::size_t count, F f, Join join) {
+  constexpr int width = 16;
+  for (GradientChunk<T>* c = chunks; c != chunks + count; ++c) {
+    const T* g = c->g;
+    double lanes[width] = {};
+    std::int64_t i = 0;
+    for (; i + width <= c->n; i += width)
+      for (int k = 0; k < width; ++k) lanes[k] = join(lanes[k], f(static_cast<double>(g[i + k])));
+    for (int k = 0; i < c->n; ++i, ++k) lanes[k] = join(lanes[k], f(static_cast<double>(g[i])));
+    for (int half = width / 2; half > 0; half /= 2)
+      for (int k = 0; k < half; ++k) lanes[k] = join(lanes[k], lanes[k + half]);
+    c->result = lanes[0];
+  }
+}
+
+constexpr auto plus = [](double a, double b) { return a + b; };
+
+template <class T>
+void sums(GradientChunk<T>* chunks, std::size_t count) {
+  reduce(
+      chunks, count, [](double x) { return magnitude(x); }, plus);
+}
+template <class T>
+void squares(GradientChunk<T>* chunks, std::size_t count) {
+  reduce(
+      chunks, count, [](double x) { return x * x; }, plus);
+}
+template <class T>
+void powers(GradientChunk<T>* chunks, std::size_t count, double p) {
+  reduce(
+      chunks, count, [p](double x) { return __builtin_pow(magnitude(x), p); }, plus);
+}
+template <class T>
+void largest(GradientChunk<T>* chunks, std::size_t count) {
+  reduce(
+      chunks, count, [](double x) { return magnitude(x); },
+      [](double m, double x) { return x > m || x != x ? x : m; });
+}
+
+template <class T>
+void scale(const GradientChunk<T>* chunks, std::size_t count, T factor) {
+  for (const GradientChunk<T>* c = chunks; c != chunks + count; ++c)
+    for (std::int64_t i = 0; i < c->n; ++i) c->g[i] *= factor;
+}
+template <class T>
+void limit(const GradientChunk<T>* chunks, std::size_t count, T bound) {
+  for (const GradientChunk<T>* c = chunks; c != chunks + count; ++c) {
+    T* g = c->g;
+    for (std::int64_t i = 0; i < c->n; ++i)
+      g[i] = g[i] > bound ? bound : g[i] < -bound ? -bound : g[i];
+  }
+}
+
+template <class T>
+constexpr Updates<T> kUpdates{update_all, update_all, update_all, update_all};
+template <class T>
+constexpr Clipping<T> kClipping{sums, squares, powers, largest, scale, limit};
+constexpr Table kTable{kUpdates<float>, kUpdates<double>, kClipping<float>, kClipping<double>};
 
 }  // namespace
 

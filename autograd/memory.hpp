@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+namespace autograd::detail {
+
+/// A block of at least `bytes` bytes, aligned to 64 (to 32 up to 512 bytes). Freed blocks are kept
+/// per thread and per size and handed out again, instead of going back to malloc.
+/// Throws std::bad_alloc.
+void* pool_allocate(std::size_t bytes);
+/// Gives a block back; `bytes` as at its allocation. Any thread may do it.
+void pool_deallocate(void* block, std::size_t bytes) noexcept;
+/// Returns this thread's kept blocks of more than 512 bytes to the system.
+void pool_trim() noexcept;
+
+/// Lets a standard container take its memory from the pool.
+template <class T>
+struct PoolAllocator {
+  using value_type = T;
+  PoolAllocator() = default;
+  template <class U>
+  PoolAllocator(const PoolAllocator<U>&) noexcept {}  // NOLINT: as the standard wants it
+  T* allocate(std::size_t n) { return static_cast<T*>(pool_allocate(n * sizeof(T))); }
+  void deallocate(T* p, std::size_t n) noexcept { pool_deallocate(p, n * sizeof(T)); }
+  template <class U>
+  bool operator==(const PoolAllocator<U>&) const noexcept {
+    return true;
+  }
+};
+/// A vector whose growing and shrinking costs no call of malloc once the pool has its sizes.
+template <class T>
+using PooledVector = std::vector<T, PoolAllocator<T>>;
+
+}  // namespace autograd::detail
