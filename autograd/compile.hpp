@@ -49,7 +49,7 @@ class CompiledFunction {
                       std::is_convertible_v<Result, Tensor>,
                   "compile: the function must return a tensor, a TensorList or nothing");
     const auto run = [this](const TensorList& in) -> TensorList {
-      return [&]<std::size_t... I>(std::index_sequence<I...>) -> TensorList {
+      return [&]<std::size_t... I>(std::index_sequence<I...>)->TensorList {
         if constexpr (std::is_void_v<Result>) {
           f_(in[I]...);
           return {};
@@ -79,10 +79,10 @@ class CompiledFunction {
 };
 
 /// Makes a function of tensors fast to call again and again, such as a training step:
-/// `auto step = compile([&](const Tensor& x, const Tensor& y) { optimizer.zero_grad(); Tensor loss =
-/// nn::cross_entropy(model(x), y); loss.backward(); optimizer.step(); return loss; });`.
-/// The first call runs `f` and records its operations, forward, backward and update; later calls
-/// repeat them, to the same bits, without `f` and without recording: dead results are left out,
+/// `auto step = compile([&](const Tensor& x, const Tensor& y) { optimizer.zero_grad(); Tensor loss
+/// = nn::cross_entropy(model(x), y); loss.backward(); optimizer.step(); return loss; });`. The
+/// first call runs `f` and records its operations, forward, backward and update; later calls repeat
+/// them, to the same bits, without `f` and without recording: dead results are left out,
 /// elementwise operations run in chains tile by tile, memory is planned once.
 ///
 /// Arguments, tensors of the program that `f` uses, gradients, learning rates, step counts and

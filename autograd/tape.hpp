@@ -381,6 +381,13 @@ class ActionInstruction final : public Instruction {
 };
 }  // namespace detail
 
+/// True while `compile()` records on this thread.
+inline bool compiling() noexcept { return detail::tracing; }
+
+/// Makes compiled functions record anew: for when something has changed by which a function chooses
+/// its operations. Switching a module between train and eval does it.
+void invalidate_recordings() noexcept;
+
 /// Changes tensors in place by `action(reads, writes)`, which gets the elements to read and to
 /// write; and does so again whenever a function that `compile()` made runs again. What the action
 /// uses besides must live as long as that function.

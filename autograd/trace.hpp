@@ -49,10 +49,9 @@ void trace(std::unique_ptr<Instruction> instruction, const Inputs& in, std::span
 void trace_created(const Tensor& t);
 /// Throws, while a recording is on, for what a replay would leave out.
 void refuse_in_trace(std::string_view what, std::string_view advice);
-/// Flags, shapes or the like that a recording may depend on have changed: of the tensor that owns
-/// `storage`, or of anything.
+/// Something other than the elements has changed of the tensor that owns `storage`: recordings that
+/// use it are not valid any more.
 void trace_invalidate(const Storage& storage) noexcept;
-void trace_invalidate() noexcept;
 // The gradient that a leaf keeps is looked at, or replaced.
 void trace_gradient_read(Node& leaf);
 void trace_gradient_write(Node& leaf);

@@ -1,7 +1,9 @@
 #include "nn/clip.hpp"
 
 #include <cmath>
+#include <limits>
 
+#include "autograd/tape.hpp"
 #include "nn/optim/isa/chunks.hpp"
 
 namespace nn {
@@ -13,17 +15,14 @@ namespace kernels = optim::kernels;
 template <class T>
 using Pieces = ag::detail::PooledVector<kernels::GradientChunk<T>>;
 
-// The gradients of some parameters, and the pieces of those of each dtype.
+// Gradients cut into pieces, by dtype.
 struct Gradients {
-  ag::detail::PooledVector<ag::Tensor> all;
+  const ag::TensorList& all;
   Pieces<float> singles;
   Pieces<double> doubles;
 
-  explicit Gradients(const ag::TensorList& parameters) {
-    all.reserve(parameters.size());
-    singles.reserve(parameters.size());
-    for (const ag::Tensor& parameter : parameters)
-      if (ag::Tensor g = parameter.grad(); g.defined()) all.push_back(std::move(g));
+  explicit Gradients(const ag::TensorList& gradients) : all(gradients) {
+    singles.reserve(all.size());
     for (const ag::Tensor& g : all) {
       if (g.dtype() == ag::float32)
         cut(g, singles);
@@ -45,8 +44,9 @@ struct Gradients {
   // The same for one that writes.
   template <class Kernel>
   void change(Kernel kernel) {
-    for (ag::Tensor& g : all)
-      ag::dispatch_floating("clip_grad", g.dtype(), [&]<class T>(T) { g.mutable_data<T>(); });
+    for (const ag::Tensor& g : all)
+      ag::dispatch_floating("clip_grad", g.dtype(),
+                            [&]<class T>(T) { ag::Tensor(g).mutable_data<T>(); });
     run(kernel);
   }
 
@@ -81,14 +81,9 @@ double power_sum(Gradients& gradients, double p) {
   return total;
 }
 
-}  // namespace
-
-double clip_grad_norm_(const ag::TensorList& parameters, double max_norm, double norm_type,
-                       bool error_if_nonfinite) {
-  if (!(max_norm >= 0))
-    ag::fail("clip_grad_norm_", "max_norm must be at least 0, got {}", max_norm);
-  if (!(norm_type > 0)) ag::fail("clip_grad_norm_", "norm_type must be above 0, got {}", norm_type);
-  Gradients gradients(parameters);
+double clip_norm(const ag::TensorList& of, double max_norm, double norm_type,
+                 bool error_if_nonfinite) {
+  Gradients gradients(of);
   double total = power_sum(gradients, norm_type);
   if (norm_type == 2)
     total = std::sqrt(total);
@@ -99,21 +94,47 @@ double clip_grad_norm_(const ag::TensorList& parameters, double max_norm, double
 
   // The small term keeps a norm of 0 from dividing, as in PyTorch.
   const double factor = max_norm / (total + 1e-6);
-  if (factor >= 1) return total;
-  gradients.change(
-      [factor]<class T>(const kernels::Clipping<T>& table, auto* first, std::size_t n) {
-        table.scale(first, n, static_cast<T>(factor));
-      });
+  if (factor < 1)
+    gradients.change(
+        [factor]<class T>(const kernels::Clipping<T>& table, auto* first, std::size_t n) {
+          table.scale(first, n, static_cast<T>(factor));
+        });
   return total;
+}
+
+ag::TensorList gradients_of(const ag::TensorList& parameters) {
+  ag::TensorList gradients;
+  for (const ag::Tensor& parameter : parameters)
+    if (ag::Tensor g = parameter.grad(); g.defined()) gradients.push_back(std::move(g));
+  return gradients;
+}
+
+}  // namespace
+
+double clip_grad_norm_(const ag::TensorList& parameters, double max_norm, double norm_type,
+                       bool error_if_nonfinite) {
+  if (!(max_norm >= 0))
+    ag::fail("clip_grad_norm_", "max_norm must be at least 0, got {}", max_norm);
+  if (!(norm_type > 0)) ag::fail("clip_grad_norm_", "norm_type must be above 0, got {}", norm_type);
+  const ag::TensorList gradients = gradients_of(parameters);
+  if (!ag::compiling()) return clip_norm(gradients, max_norm, norm_type, error_if_nonfinite);
+  ag::perform("clip_grad_norm_", {}, gradients,
+              [=](const ag::TensorList&, const ag::TensorList& now) {
+                clip_norm(now, max_norm, norm_type, error_if_nonfinite);
+              });
+  return std::numeric_limits<double>::quiet_NaN();
 }
 
 void clip_grad_value_(const ag::TensorList& parameters, double clip_value) {
   if (!(clip_value >= 0))
     ag::fail("clip_grad_value_", "clip_value must be at least 0, got {}", clip_value);
-  Gradients(parameters)
-      .change([=]<class T>(const kernels::Clipping<T>& table, auto* first, std::size_t n) {
-        table.limit(first, n, static_cast<T>(clip_value));
-      });
+  ag::perform("clip_grad_value_", {}, gradients_of(parameters),
+              [clip_value](const ag::TensorList&, const ag::TensorList& gradients) {
+                Gradients(gradients).change(
+                    [=]<class T>(const kernels::Clipping<T>& table, auto* first, std::size_t n) {
+                      table.limit(first, n, static_cast<T>(clip_value));
+                    });
+              });
 }
 
 }  // namespace nn

@@ -209,6 +209,7 @@ LoadResult Module::load_state_dict(const StateDict& state, bool strict) {
 }
 
 void Module::train(bool on) {
+  if (training_ != on) ag::invalidate_recordings();
   training_ = on;
   for (const auto& [name, child] : children()) child.train(on);
 }

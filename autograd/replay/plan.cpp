@@ -11,7 +11,9 @@ constexpr std::size_t kAlignment = 64;
 // How far ahead a chain looks for operations that can join it.
 constexpr std::size_t kWindow = 512;
 
-std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+std::size_t aligned(std::size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
 
 bool elementwise(const Step& step) { return step.pass.run != nullptr; }
 
@@ -143,7 +145,8 @@ std::vector<Action> arrange(const std::vector<Step>& steps) {
       if (done[j]) continue;
       const Step& step = steps[j];
       if (elementwise(step) && step.out[0].numel == action.n &&
-          std::ranges::none_of(step.in, [&](const Operand& o) { return pending.contains(o.value); })) {
+          std::ranges::none_of(step.in,
+                               [&](const Operand& o) { return pending.contains(o.value); })) {
         action.steps.push_back(j);
         done[j] = true;
         continue;
@@ -159,7 +162,8 @@ std::size_t place(const std::vector<Step>& steps, std::vector<Action>& actions,
                   std::vector<Slot>& slots, std::vector<Place>& local) {
   std::vector<Life> lives(slots.size());
   for (std::size_t a = 0; a < actions.size(); ++a)
-    for_each_use(steps, actions[a], [&](std::size_t, const Operand& o) { lives[o.value].extend(a); });
+    for_each_use(steps, actions[a],
+                 [&](std::size_t, const Operand& o) { lives[o.value].extend(a); });
 
   local.assign(slots.size(), {});
   for (std::size_t a = 0; a < actions.size(); ++a) {

@@ -192,8 +192,7 @@ void Program::bind_all(const TensorList& arguments) {
     } else if (slot.kept && slot.source == Source::computed) {
       // What a caller or a leaf still holds keeps its elements.
       const auto own = 1 + static_cast<std::uint32_t>(slot.handles.size());
-      if (!slot.storage || slot.storage->use_count() > own)
-        bind(slot, Storage::create(slot.bytes));
+      if (!slot.storage || slot.storage->use_count() > own) bind(slot, Storage::create(slot.bytes));
     }
   }
   for (const Final& f : finals_)
@@ -208,9 +207,8 @@ void Program::unbind() noexcept {
 
 void Program::run_chain(const Action& action) const {
   const std::int64_t tile = std::min(action.n, kTile);
-  char* scratch = action.scratch
-                      ? static_cast<char*>(detail::pool_allocate(action.scratch))
-                      : nullptr;
+  char* scratch =
+      action.scratch ? static_cast<char*>(detail::pool_allocate(action.scratch)) : nullptr;
   const auto address = [&](const Place& p, std::int64_t i) -> char* {
     if (p.kind == Place::scratch) return scratch + p.at;
     return p.kind == Place::none ? nullptr : slots_[p.at].data + i * p.bytes;
@@ -266,13 +264,11 @@ void Program::leave_gradients(const TensorList& arguments) {
 
 }  // namespace replay
 
-void detail::trace_invalidate() noexcept {
-  replay::changes.fetch_add(1, std::memory_order_relaxed);
-}
+void invalidate_recordings() noexcept { replay::changes.fetch_add(1, std::memory_order_relaxed); }
 void detail::trace_invalidate(const Storage& storage) noexcept {
   replay::Registry& r = replay::registry();
   const std::lock_guard lock(r.mutex);
-  if (r.references.contains(&storage)) trace_invalidate();
+  if (r.references.contains(&storage)) invalidate_recordings();
 }
 
 }  // namespace autograd

@@ -64,10 +64,10 @@ inline constexpr std::int64_t kTile = 2048;
 /// A value in a replay.
 struct Slot {
   Source source;
-  std::size_t index;           // which argument or leaf
+  std::size_t index;  // which argument or leaf
   std::size_t bytes;
-  bool kept = false;           // outlives the call: a result or the gradient of a leaf
-  std::size_t offset = 0;      // in the arena
+  bool kept = false;       // outlives the call: a result or the gradient of a leaf
+  std::size_t offset = 0;  // in the arena
   detail::Ref<detail::Storage> storage{};
   char* data = nullptr;
   std::vector<Tensor> handles{};  // the tensors that instructions see, each once

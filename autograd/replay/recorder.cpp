@@ -19,7 +19,9 @@ constinit thread_local bool detail::tracing = false;
 namespace replay {
 
 Recorder::Recorder(TensorList tensors)
-    : arguments(std::move(tensors)), start_(internal::last_sequence()), previous_(std::exchange(detail::tracing, true)) {
+    : arguments(std::move(tensors)),
+      start_(internal::last_sequence()),
+      previous_(std::exchange(detail::tracing, true)) {
   recorder = this;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const auto& storage = arguments[i].impl()->storage;
@@ -95,9 +97,9 @@ void Recorder::read(const detail::TensorImpl& t) {
       guards.push_back({v, t.storage->version()});
       return;
     default:
-      refuse(fmt::format("the program reading elements of shape {} that are computed in it",
-                         t.shape),
-             "return the tensor and read it after the call, or do not compile this part");
+      refuse(
+          fmt::format("the program reading elements of shape {} that are computed in it", t.shape),
+          "return the tensor and read it after the call, or do not compile this part");
   }
 }
 

@@ -1,8 +1,10 @@
 #include "nn/optim/optimizer.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "autograd/errors.hpp"
+#include "autograd/tape.hpp"
 
 namespace nn::optim {
 
@@ -103,6 +105,21 @@ void Optimizer::refuse_shape(const ParameterGradient& update, const ag::Tensor& 
            number, buffer.shape(),
            buffers_[static_cast<std::size_t>(&buffer - slot.buffers.data())],
            slot.parameter.shape());
+}
+
+void Optimizer::step() {
+  ParameterGradients found = gradients();
+  if (!ag::compiling()) return apply(found);
+  ag::TensorList from, to;
+  for (auto& g : found) {
+    to.push_back(groups_[g.group].slots[g.index].parameter);
+    from.push_back(std::exchange(g.gradient, {}));
+  }
+  ag::perform(name_, from, to, [this, found](const ag::TensorList& now, const ag::TensorList&) {
+    ParameterGradients gradients = found;
+    for (std::size_t i = 0; i < gradients.size(); ++i) gradients[i].gradient = now[i];
+    apply(gradients);
+  });
 }
 
 void Optimizer::apply(std::span<const ParameterGradient> gradients) {

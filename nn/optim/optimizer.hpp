@@ -31,7 +31,7 @@ class Optimizer {
   using ParameterGradients = ag::detail::PooledVector<ParameterGradient>;
 
   /// Updates every parameter that has a gradient; the others are left alone.
-  void step() { apply(gradients()); }
+  void step();
   /// The gradients that `step()` would use now, in the order of the parameters.
   ParameterGradients gradients() const;
   /// One step with these gradients, sorted by group, at most one for each parameter. Options and

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "autograd/errors.hpp"
+#include "autograd/tape.hpp"
 
 namespace nn::optim {
 namespace {
@@ -27,6 +28,7 @@ bool ReduceLROnPlateau::better(double metric) const {
 }
 
 void ReduceLROnPlateau::step(double metric) {
+  ag::detail::refuse_in_trace(kName, "call step() outside");
   ++epoch_;
   if (better(metric)) {
     best_ = metric;

@@ -7,6 +7,7 @@
 #include <numbers>
 
 #include "autograd/errors.hpp"
+#include "autograd/tape.hpp"
 
 namespace nn::optim {
 namespace {
@@ -31,8 +32,10 @@ void check_same_optimizer(std::string_view name, const Optimizer& optimizer,
 }  // namespace
 
 void Scheduler::step() {
-  ++epoch_;
-  apply();
+  ag::perform(name_, {}, {}, [this](const ag::TensorList&, const ag::TensorList&) {
+    ++epoch_;
+    apply();
+  });
 }
 
 void Scheduler::apply() {
