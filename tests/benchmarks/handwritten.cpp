@@ -1,27 +1,54 @@
-// What the machine gives: the training steps of xgrad.cpp as plain loops and BLAS calls, with no
-// framework, no allocation and no checks.
+// What the machine gives: the training steps as plain loops around bare matrix products, with no
+// framework, no allocation and no checks; and the products alone. The product is OpenBLAS's, or
+// with ONEDNN oneDNN's.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
+#include <new>
 #include <random>
 #include <vector>
 
-extern "C" void cblas_sgemm(int order, int transa, int transb, int m, int n, int k, float alpha,
-                            const float* a, int lda, const float* b, int ldb, float beta, float* c,
-                            int ldc);
+#include "settings.hpp"
+
+extern "C" {
+#ifdef ONEDNN
+int dnnl_sgemm(char transpose_a, char transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
+               float alpha, const float* a, std::int64_t lda, const float* b, std::int64_t ldb,
+               float beta, float* c, std::int64_t ldc);
+#else
+void cblas_sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha,
+                 const float* a, int lda, const float* b, int ldb, float beta, float* c, int ldc);
+#endif
+}
 
 namespace {
 
-using Buffer = std::vector<float>;
+// Memory that starts where a cache line does.
+template <class T>
+struct Aligned {
+  using value_type = T;
+  static constexpr std::align_val_t line{64};
+  T* allocate(std::size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), line)); }
+  void deallocate(T* p, std::size_t) { ::operator delete(p, line); }
+  bool operator==(const Aligned&) const = default;
+};
+using Buffer = std::vector<float, Aligned<float>>;
 
 // c (m, n) = op(a) op(b), row-major and contiguous.
 void multiply(bool transpose_a, bool transpose_b, int m, int n, int k, const Buffer& a,
               const Buffer& b, Buffer& c) {
+  const int lda = transpose_a ? m : k, ldb = transpose_b ? k : n;
+#ifdef ONEDNN
+  dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1, a.data(), lda, b.data(),
+             ldb, 0, c.data(), n);
+#else
   constexpr int row_major = 101, plain = 111, transposed = 112;
   cblas_sgemm(row_major, transpose_a ? transposed : plain, transpose_b ? transposed : plain, m, n,
-              k, 1, a.data(), transpose_a ? m : k, b.data(), transpose_b ? k : n, 0, c.data(), n);
+              k, 1, a.data(), lda, b.data(), ldb, 0, c.data(), n);
+#endif
 }
 
 Buffer random(std::size_t n) {
@@ -142,8 +169,17 @@ void mlp_adam(benchmark::State& state) {
   });
 }
 
-BENCHMARK(mlp_sgd)->Arg(1)->Arg(64)->Arg(256);
-BENCHMARK(mlp_adam)->Arg(1)->Arg(64)->Arg(256);
+BENCHMARK(mlp_sgd)->Apply(settings::batches);
+BENCHMARK(mlp_adam)->Apply(settings::batches);
+
+void gemm(benchmark::State& state) {
+  const auto m = static_cast<int>(state.range(0)), n = static_cast<int>(state.range(1)),
+             k = static_cast<int>(state.range(2));
+  const Buffer a = random(std::size_t(m) * k), b = random(std::size_t(k) * n);
+  Buffer c(std::size_t(m) * n);
+  for (auto _ : state) multiply(false, false, m, n, k, a, b, c);
+}
+BENCHMARK(gemm)->Apply(settings::gemm_sizes);
 
 }  // namespace
 

@@ -1,6 +1,8 @@
-// The workloads of xgrad.cpp in LibTorch, on one thread.
+// The workloads of workloads.hpp in LibTorch.
 #include <benchmark/benchmark.h>
 #include <torch/torch.h>
+
+#include "settings.hpp"
 
 namespace F = torch::nn::functional;
 using torch::nn::Linear;
@@ -63,8 +65,8 @@ void mlp_sgd(benchmark::State& state) {
 void mlp_adam(benchmark::State& state) {
   train_mlp<torch::optim::Adam>(state, torch::optim::AdamOptions(1e-3));
 }
-BENCHMARK(mlp_sgd)->Arg(1)->Arg(64)->Arg(256);
-BENCHMARK(mlp_adam)->Arg(1)->Arg(64)->Arg(256);
+BENCHMARK(mlp_sgd)->Apply(settings::batches);
+BENCHMARK(mlp_adam)->Apply(settings::batches);
 
 template <class Function>
 void million(benchmark::State& state, const Function& f) {
@@ -94,7 +96,7 @@ BENCHMARK(softmax);
 }  // namespace
 
 int main(int argc, char** argv) {
-  torch::set_num_threads(1);
+  torch::set_num_threads(settings::threads());
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
 }
