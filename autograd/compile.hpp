@@ -39,41 +39,54 @@ class Recordings {
 /// A function that records its operations: see `compile`. Movable; for one thread at a time.
 template <class F>
 class CompiledFunction {
+  template <class>
+  using As = const Tensor&;
+
  public:
   explicit CompiledFunction(F f) : f_(std::move(f)) {}
 
   template <std::convertible_to<Tensor>... T>
+  requires std::invocable<F&, As<T>...>
   auto operator()(const T&... arguments) {
-    using Result = decltype(f_(std::declval<const As<T>&>()...));
-    static_assert(std::is_void_v<Result> || std::is_convertible_v<Result, TensorList> ||
-                      std::is_convertible_v<Result, Tensor>,
-                  "compile: the function must return a tensor, a TensorList or nothing");
-    const auto run = [this](const TensorList& in) -> TensorList {
-      return [&]<std::size_t... I>(std::index_sequence<I...>)->TensorList {
-        if constexpr (std::is_void_v<Result>) {
-          f_(in[I]...);
-          return {};
-        } else if constexpr (std::is_convertible_v<Result, Tensor>) {
-          return {Tensor(f_(in[I]...))};
-        } else {
-          return f_(in[I]...);
-        }
+    return call(TensorList{Tensor(arguments)...}, [this](const TensorList& in) -> decltype(auto) {
+      return [&]<std::size_t... I>(std::index_sequence<I...>)->decltype(auto) {
+        return f_(in[I]...);
       }
       (std::make_index_sequence<sizeof...(T)>{});
-    };
-    TensorList out = recordings_.call(std::cref(run), TensorList{Tensor(arguments)...});
-    if constexpr (std::is_convertible_v<Result, Tensor>)
-      return Tensor(std::move(out[0]));
-    else if constexpr (!std::is_void_v<Result>)
-      return out;
+    });
+  }
+  /// For a function of a list.
+  auto operator()(const TensorList& arguments) requires std::invocable<F&, const TensorList&> {
+    return call(arguments, [this](const TensorList& in) -> decltype(auto) { return f_(in); });
   }
 
   /// How often the function itself ran, to be recorded; otherwise a recording was replayed.
   std::size_t recordings() const noexcept { return recordings_.count(); }
 
  private:
-  template <class>
-  using As = Tensor;
+  template <class F2>
+  auto call(const TensorList& arguments, const F2& f) {
+    using Result = decltype(f(arguments));
+    static_assert(std::is_void_v<Result> || std::is_convertible_v<Result, TensorList> ||
+                      std::is_convertible_v<Result, Tensor>,
+                  "compile: the function must return a tensor, a TensorList or nothing");
+    const auto listed = [&f](const TensorList& in) -> TensorList {
+      if constexpr (std::is_void_v<Result>) {
+        f(in);
+        return {};
+      } else if constexpr (std::is_convertible_v<Result, Tensor>) {
+        return {Tensor(f(in))};
+      } else {
+        return f(in);
+      }
+    };
+    TensorList out = recordings_.call(std::cref(listed), arguments);
+    if constexpr (std::is_convertible_v<Result, Tensor>)
+      return Tensor(std::move(out[0]));
+    else if constexpr (!std::is_void_v<Result>)
+      return out;
+  }
+
   F f_;
   detail::Recordings recordings_;
 };
