@@ -257,14 +257,13 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets,
   const auto* t = targets.data<std::int64_t>();
   double total = 0;
   const bool weighted = options.weight.defined() && options.reduction == Reduction::mean;
-  const std::vector<double> factors =
-      weighted ? options.weight.detach().to(float64).to_vector<double>() : std::vector<double>();
+  const Tensor factors = weighted ? options.weight.detach().to(float64) : Tensor();
   for (std::int64_t i = 0; i < targets.numel(); ++i) {
     if (t[i] == options.ignore_index) continue;
     if (t[i] < 0 || t[i] >= classes)
       fail(op, "targets must be in [0, {}] (or ignore_index {}), got {} at sample {}", classes - 1,
            options.ignore_index, t[i], i);
-    total += weighted ? factors[static_cast<std::size_t>(t[i])] : 1;
+    total += weighted ? factors.data<double>()[t[i]] : 1;
   }
   const Tensor loss = apply(CrossEntropy{options.label_smoothing, options.ignore_index},
                             class_rows(logits), reshape(targets, {targets.numel()}), weight);
