@@ -1,6 +1,9 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace autograd::detail {
@@ -28,6 +31,12 @@ struct PoolAllocator {
     return true;
   }
 };
+/// A shared object that lives in the pool together with its count.
+template <class T, class... Args>
+std::shared_ptr<T> make_pooled(Args&&... args) {
+  return std::allocate_shared<T>(PoolAllocator<std::remove_const_t<T>>(),
+                                 std::forward<Args>(args)...);
+}
 /// A vector whose growing and shrinking costs no call of malloc once the pool has its sizes.
 template <class T>
 using PooledVector = std::vector<T, PoolAllocator<T>>;

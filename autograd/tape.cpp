@@ -166,18 +166,17 @@ Tensor SavedTensor::unpack(const Node& owner) const {
 // ---------------------------------------------------------------- a tensor's place on the tape
 
 Node::Watch& Node::watch(std::uint32_t output) {
-  if (Watch* w = find_watch(output)) return *w;
-  if (!watches_)
-    watches_ = std::make_unique<std::vector<std::pair<std::uint32_t, std::unique_ptr<Watch>>>>();
-  watches_->emplace_back(output, std::make_unique<Watch>());
-  return *watches_->back().second;
+  std::unique_ptr<Watch>* place = &watches_;
+  for (; *place; place = &(*place)->next)
+    if ((*place)->output == output) return **place;
+  place->reset(new Watch{.output = output});
+  return **place;
 }
 
 Node::Watch* Node::find_watch(std::uint32_t output) const {
-  if (watches_)
-    for (auto& [index, w] : *watches_)
-      if (index == output) return w.get();
-  return nullptr;
+  Watch* w = watches_.get();
+  while (w && w->output != output) w = w->next.get();
+  return w;
 }
 
 Tensor Node::kept_grad(std::uint32_t i) const {
@@ -243,7 +242,8 @@ std::uint64_t Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) {
   if (!t.node) fail("register_hook", "the tensor must require a gradient, got one that does not");
   auto& hooks = t.node->watch(t.index).hooks;
   const std::uint64_t id = hooks.empty() ? 1 : hooks.back().id + 1;
-  hooks.push_back({id, std::move(hook)});
+  hooks.push_back(
+      {id, std::make_shared<const std::function<Tensor(const Tensor&)>>(std::move(hook))});
   return id;
 }
 

@@ -181,20 +181,24 @@ class Node : public detail::Counted {
 
   struct Hook {
     std::uint64_t id;
-    std::function<Tensor(const Tensor&)> call;
+    std::shared_ptr<const std::function<Tensor(const Tensor&)>> call;
   };
   // What backward leaves with one output: its gradient, and who wants to see it.
   struct Watch {
-    Tensor grad;
+    std::uint32_t output;
+    Tensor grad{};
     bool retain = false;
-    std::vector<Hook> hooks;
+    detail::PooledVector<Hook> hooks{};
+    std::unique_ptr<Watch> next{};
+    static void* operator new(std::size_t n) { return detail::pool_allocate(n); }
+    static void operator delete(void* p, std::size_t n) { detail::pool_deallocate(p, n); }
   };
   Watch& watch(std::uint32_t output);
   Watch* find_watch(std::uint32_t output) const;
 
   InlineVector<Edge, 2> edges_;
   InlineVector<TensorSpec, 1> outputs_;
-  std::unique_ptr<std::vector<std::pair<std::uint32_t, std::unique_ptr<Watch>>>> watches_;
+  std::unique_ptr<Watch> watches_;  // a list, in the order of their first use
   std::unique_ptr<detail::CallRecord, detail::DeleteCallRecord> call_;  // in anomaly mode
   std::uint64_t sequence_ = 0;
   Node* next_dead_ = nullptr;

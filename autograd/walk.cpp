@@ -54,7 +54,7 @@ class Walk {
     for (const auto& t : outputs_)
       if (t.impl()->node) internal::continue_after(t.impl()->node->sequence());
     collect();
-    cotangents_ = std::vector<TensorList>(order_.size());
+    cotangents_.resize(order_.size());
     for (std::size_t i = 0; i < outputs_.size(); ++i)
       if (const auto* t = outputs_[i].impl(); t->node && t->node->walk_.load() == this)
         add(*t->node, t->index, cotangents[i]);
@@ -79,7 +79,7 @@ class Walk {
       Node* node;
       std::size_t next;
     };
-    std::vector<Frame> stack;
+    detail::PooledVector<Frame> stack;
     auto visit = [&](Node* n) {
       if (n->sequence() < oldest) return;
       if (n->walk_.load(std::memory_order_relaxed) == this) return;
@@ -180,19 +180,12 @@ class Walk {
 
   // Hooks, retained gradients, leaves and the inputs of grad() see a node's whole cotangents.
   void show(Node& node, TensorList& cotangents) {
-    if (node.watches_)
-      for (auto& [index, w] : *node.watches_) {
-        if (index >= cotangents.size() || !cotangents[index].defined()) continue;
-        Tensor& g = cotangents[index];
-        for (const auto& hook : std::vector<Node::Hook>(w->hooks)) {
-          Tensor replaced = hook.call(g);
-          if (!replaced.defined()) continue;
-          internal::check_gradient("hook", replaced, node.outputs_[index].shape,
-                                   node.outputs_[index].dtype);
-          g = std::move(replaced);
-        }
-        if (w->retain && !inputs_ && !node.is_leaf()) collect_grad(*w, g);
-      }
+    for (auto* w = node.watches_.get(); w; w = w->next.get()) {
+      if (w->output >= cotangents.size() || !cotangents[w->output].defined()) continue;
+      Tensor& g = cotangents[w->output];
+      call_hooks(node, *w, g);
+      if (w->retain && !inputs_ && !node.is_leaf()) collect_grad(*w, g);
+    }
     if (inputs_) {
       for (std::size_t i = 0; i < inputs_->size(); ++i) {
         const auto* t = (*inputs_)[i].impl();
@@ -203,6 +196,17 @@ class Walk {
       if (detail::tracing) [[unlikely]]
         detail::trace_gradient_read(node);
       collect_grad(node.watch(0), std::move(cotangents[0]));
+    }
+  }
+
+  static void call_hooks(const Node& node, const Node::Watch& w, Tensor& g) {
+    if (w.hooks.empty()) return;
+    for (const auto& hook : detail::PooledVector<Node::Hook>(w.hooks)) {  // a copy: one may leave
+      Tensor replaced = (*hook.call)(g);
+      if (!replaced.defined()) continue;
+      const TensorSpec& spec = node.outputs_[w.output];
+      internal::check_gradient("hook", replaced, spec.shape, spec.dtype);
+      g = std::move(replaced);
     }
   }
 
@@ -231,8 +235,8 @@ class Walk {
   const TensorList* inputs_;
   bool retain_;
   GradMode mode_;
-  std::vector<Node*> order_;            // what is walked, inputs before what uses them
-  std::vector<TensorList> cotangents_;  // of each, one per output; undefined: zero
+  detail::PooledVector<Node*> order_;            // what is walked, inputs before what uses them
+  detail::PooledVector<TensorList> cotangents_;  // of each, one per output; undefined: zero
   TensorList found_;
 };
 

@@ -86,9 +86,7 @@ struct Targets {
 
 Targets read_targets(std::string_view op, const Tensor& target, std::int64_t classes,
                      ag::DType dtype, const NLLLossOptions& options) {
-  const std::vector<double> weight = options.weight.defined()
-                                         ? options.weight.to(ag::float64).to_vector<double>()
-                                         : std::vector<double>();
+  const Tensor weight = options.weight.defined() ? options.weight.to(ag::float64) : Tensor();
   Targets out{ag::empty(target.shape(), ag::int64), ag::empty(target.shape(), ag::boolean),
               ag::empty(target.shape(), ag::float64)};
   const auto* t = target.data<std::int64_t>();
@@ -101,7 +99,7 @@ Targets read_targets(std::string_view op, const Tensor& target, std::int64_t cla
       ag::fail(op, "targets must be in [0, {}] (or ignore_index {}), got {} at sample {}",
                classes - 1, options.ignore_index, t[i], i);
     index[i] = ignored[i] ? 0 : t[i];
-    factor[i] = ignored[i] ? 0 : weight.empty() ? 1 : weight[static_cast<std::size_t>(t[i])];
+    factor[i] = ignored[i] ? 0 : weight.defined() ? weight.data<double>()[t[i]] : 1;
   }
   out.factor = out.factor.to(dtype);
   return out;

@@ -112,7 +112,7 @@ Gather gather_op(std::string_view name, const Shape& whole, std::int64_t axis, c
         "the index must have the rank of the tensor and be no larger but on axis {}, got {} for {}",
         axis, index.shape(), whole);
   return {axis, whole, index.shape(), add,
-          std::make_shared<const std::vector<std::int64_t>>(
+          detail::make_pooled<const internal::PositionList>(
               internal::positions(name, index, whole, axis))};
 }
 
@@ -157,7 +157,7 @@ IndexSelect row_op(std::string_view op, const Tensor& x, std::int64_t axis, cons
   if (index.ndim() != 1) fail(op, "the index must have one axis, got shape {}", index.shape());
   axis = shapes::axis(op, axis, x.shape());
   auto p = internal::positions(op, index, x.shape(), axis);
-  return {axis, x.shape(), false, std::make_shared<const std::vector<std::int64_t>>(std::move(p))};
+  return {axis, x.shape(), false, detail::make_pooled<const internal::PositionList>(std::move(p))};
 }
 
 // The part of a source that an index of a lesser shape asks for.
@@ -180,10 +180,11 @@ Tensor leading_part(std::string_view op, const Tensor& x, const Tensor& index,
 
 namespace internal {
 
-std::vector<std::int64_t> positions(std::string_view op, const Tensor& index, const Shape& shape,
-                                    std::int64_t axis) {
+PositionList positions(std::string_view op, const Tensor& index, const Shape& shape,
+                       std::int64_t axis) {
   const std::int64_t n = shape.empty() ? 1 : shape[at(axis)];
-  std::vector<std::int64_t> p = index.to_vector<std::int64_t>();
+  const auto* first = index.data<std::int64_t>();
+  PositionList p(first, first + index.numel());
   for (auto& i : p) {
     if (i < -n || i >= n)
       fail(op, "indices must be in [{}, {}] for axis {} of {}, got {}", -n, n - 1, axis, shape, i);
@@ -192,9 +193,9 @@ std::vector<std::int64_t> positions(std::string_view op, const Tensor& index, co
   return p;
 }
 
-Tensor pick(const Tensor& x, std::int64_t axis, std::vector<std::int64_t> index) {
+Tensor pick(const Tensor& x, std::int64_t axis, PositionList index) {
   return apply(IndexSelect{axis, x.shape(), false,
-                           std::make_shared<const std::vector<std::int64_t>>(std::move(index))},
+                           detail::make_pooled<const internal::PositionList>(std::move(index))},
                x);
 }
 
@@ -242,7 +243,7 @@ Tensor scatter(const Tensor& x, std::int64_t axis, const Tensor& index, const Te
   const Tensor part = leading_part("scatter", x, index, source);
   const Tensor places = gather(reshape(arange(x.numel()), x.shape()), axis, index);
   // Of several elements for one place the last stays.
-  std::vector<std::int64_t> last(at(x.numel()), -1), to, from;
+  internal::PositionList last(at(x.numel()), -1), to, from;
   const auto* p = places.data<std::int64_t>();
   for (std::int64_t k = 0; k < places.numel(); ++k) last[at(p[k])] = k;
   for (std::int64_t i = 0; i < x.numel(); ++i)
@@ -250,7 +251,7 @@ Tensor scatter(const Tensor& x, std::int64_t axis, const Tensor& index, const Te
       to.push_back(i);
       from.push_back(last[at(i)]);
     }
-  const IndexPut put{0, std::make_shared<const std::vector<std::int64_t>>(std::move(to))};
+  const IndexPut put{0, detail::make_pooled<const internal::PositionList>(std::move(to))};
   return reshape(apply(put, flatten(x), internal::pick(flatten(part), 0, std::move(from))),
                  x.shape());
 }
@@ -294,7 +295,7 @@ Tensor masked_select(const Tensor& x, const Tensor& mask) {
   check_mask("masked_select", mask);
   const Shape whole = shapes::broadcast("masked_select", x.shape(), mask.shape());
   const Tensor marks = expand(mask, whole);
-  std::vector<std::int64_t> index;
+  internal::PositionList index;
   const auto* m = marks.data<bool>();
   for (std::int64_t i = 0; i < marks.numel(); ++i)
     if (m[i]) index.push_back(i);
@@ -312,7 +313,7 @@ Tensor masked_fill(const Tensor& x, const Tensor& mask, double value) {
 }
 
 Tensor nonzero(const Tensor& x) {
-  std::vector<std::int64_t> places;
+  internal::PositionList places;
   dispatch(x.dtype(), [&](auto zero) {
     const auto* p = static_cast<const decltype(zero)*>(x.raw());
     for (std::int64_t i = 0; i < x.numel(); ++i)

@@ -64,7 +64,8 @@ struct AxisIndex {
   Tensor index;
 };
 
-void add_indices(std::vector<AxisIndex>& out, const Tensor& t, std::size_t axis, const View& view) {
+void add_indices(detail::PooledVector<AxisIndex>& out, const Tensor& t, std::size_t axis,
+                 const View& view) {
   if (t.dtype() == int64) return out.push_back({axis, t});
   for (std::size_t d = 0; d < t.shape().size(); ++d)
     if (t.shape()[d] != view.sizes[axis + d])
@@ -76,7 +77,7 @@ void add_indices(std::vector<AxisIndex>& out, const Tensor& t, std::size_t axis,
 
 // The part that integers, slices and new axes choose, one copy at most. Tensors are put aside.
 Tensor basic_part(const Tensor& x, std::span<const indexing::Item> items,
-                  std::vector<AxisIndex>& indices) {
+                  detail::PooledVector<AxisIndex>& indices) {
   std::int64_t left = x.ndim(), ellipses = 0;
   for (const auto& item : items) {
     left -= axes_of(item);
@@ -86,7 +87,7 @@ Tensor basic_part(const Tensor& x, std::span<const indexing::Item> items,
     fail("index", "needs at most {} entries and one ellipsis for {}, got {} and {}", x.ndim(),
          x.shape(), x.ndim() - left, ellipses);
   View view(x.shape());
-  std::vector<std::pair<std::size_t, Tensor>> tensors;
+  detail::PooledVector<std::pair<std::size_t, Tensor>> tensors;
   std::size_t axis = 0;        // of the view
   std::int64_t of_tensor = 0;  // the same axis of x
   bool in_order = true;
@@ -123,14 +124,14 @@ Tensor basic_part(const Tensor& x, std::span<const indexing::Item> items,
 }
 
 // The entries that several indices, which broadcast, choose together.
-Tensor picked(Tensor x, std::vector<AxisIndex> indices) {
+Tensor picked(Tensor x, detail::PooledVector<AxisIndex> indices) {
   Shape common;
   bool adjacent = true;
   for (std::size_t k = 0; k < indices.size(); ++k) {
     common = shapes::broadcast("index", common, indices[k].index.shape());
     adjacent &= k == 0 || indices[k].axis == indices[k - 1].axis + 1;
   }
-  std::vector<std::int64_t> places(at(common.numel()), 0);
+  internal::PositionList places(at(common.numel()), 0);
   Axes order;
   for (const auto& [axis, index] : indices) {
     const auto a = static_cast<std::int64_t>(axis);
@@ -151,12 +152,13 @@ Tensor picked(Tensor x, std::vector<AxisIndex> indices) {
   result.append(common.begin(), common.end());
   merged.append(s + first + indices.size(), x.shape().end());
   result.append(s + first + indices.size(), x.shape().end());
-  return reshape(internal::pick(reshape(x, merged), static_cast<std::int64_t>(first), places),
-                 result);
+  return reshape(
+      internal::pick(reshape(x, merged), static_cast<std::int64_t>(first), std::move(places)),
+      result);
 }
 
 Tensor subscript(const Tensor& x, std::span<const indexing::Item> items) {
-  std::vector<AxisIndex> indices;
+  detail::PooledVector<AxisIndex> indices;
   const Tensor part = basic_part(x, items, indices);
   return indices.empty() ? part : picked(part, std::move(indices));
 }

@@ -45,7 +45,8 @@ Tensor tiled(std::string_view op, const Tensor& x, Shape repeats) {
 }
 
 // Pieces of the result of `pad` along an axis of size n.
-std::vector<Piece> padded(PadMode mode, std::int64_t n, std::int64_t left, std::int64_t right) {
+detail::PooledVector<Piece> padded(PadMode mode, std::int64_t n, std::int64_t left,
+                                   std::int64_t right) {
   if (mode == PadMode::constant)
     return {{std::max<std::int64_t>(left, 0), std::max<std::int64_t>(-left, 0), 1,
              n + std::min<std::int64_t>(left, 0) + std::min<std::int64_t>(right, 0)}};
@@ -165,13 +166,13 @@ Tensor roll(const Tensor& x, const Integers& shifts, const Axes& axes) {
     fail("roll", "needs one shift for each axis, got {} shifts and {} axes", shifts.size(),
          axes.size());
   if (x.ndim() == 0) fail("roll", "the tensor must have an axis, got a 0-d tensor");
-  std::vector<std::int64_t> shift(x.shape().size(), 0);
+  detail::PooledVector<std::int64_t> shift(x.shape().size(), 0);
   for (std::size_t i = 0; i < axes.size(); ++i) {
     const auto d = at(shapes::axis("roll", axes[i], x.shape()));
     const std::int64_t n = std::max<std::int64_t>(x.shape()[d], 1);
     shift[d] = ((shift[d] + shifts[i] % n) % n + n) % n;
   }
-  std::vector<std::vector<Piece>> pieces;
+  detail::PooledVector<detail::PooledVector<Piece>> pieces;
   for (std::size_t d = 0; d < shift.size(); ++d) {
     const std::int64_t n = x.shape()[d], s = shift[d];
     pieces.push_back({{s, 0, 1, n - s}});
@@ -202,7 +203,7 @@ Tensor pad(const Tensor& x, const Integers& widths, PadMode mode, double value) 
     fail("pad", "needs two widths for each of at most {} axes of {}, got {}", x.ndim(), shape,
          widths.size());
   Shape padded_shape = shape;
-  std::vector<std::vector<Piece>> pieces(shape.size());
+  detail::PooledVector<detail::PooledVector<Piece>> pieces(shape.size());
   bool repeats = false;
   for (std::size_t d = 0; d < shape.size(); ++d) {
     const std::size_t k = 2 * (shape.size() - 1 - d);

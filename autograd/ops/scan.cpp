@@ -1,6 +1,5 @@
 #include <cmath>
 #include <type_traits>
-#include <vector>
 
 #include "autograd/ops.hpp"
 #include "autograd/ops/internal.hpp"
@@ -22,7 +21,7 @@ DType result_dtype(DType d) { return is_floating(d) ? d : int64; }
 // Calls step(carry, offset, is first) along each line, from its end where reverse.
 template <class Carry, class Step>
 void scan(const Lines& s, bool reverse, Carry start, Step&& step) {
-  std::vector<Carry> carry(static_cast<std::size_t>(s.inner));
+  detail::PooledVector<Carry> carry(static_cast<std::size_t>(s.inner));
   for (std::int64_t o = 0; o < s.outer; ++o) {
     std::fill(carry.begin(), carry.end(), start);
     for (std::int64_t k = 0; k < s.n; ++k) {
@@ -141,7 +140,7 @@ struct Prod {
       using T = decltype(zero);
       const auto* x = static_cast<const T*>(in[0].raw());
       auto* y = static_cast<Result<T>*>(out.raw_mutable());
-      std::vector<Wide<T>> product(static_cast<std::size_t>(s.inner));
+      detail::PooledVector<Wide<T>> product(static_cast<std::size_t>(s.inner));
       for (std::int64_t o = 0; o < s.outer; ++o) {
         std::fill(product.begin(), product.end(), Wide<T>(1));
         for (std::int64_t k = 0; k < s.n; ++k)

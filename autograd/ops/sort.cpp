@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "autograd/ops.hpp"
 #include "autograd/ops/internal.hpp"
@@ -36,7 +35,7 @@ struct Ranked {
       using T = decltype(zero);
       const auto* x = static_cast<const T*>(in[0].raw());
       auto* y = static_cast<std::int64_t*>(out.raw_mutable());
-      std::vector<Item<T>> line(static_cast<std::size_t>(s.n));
+      detail::PooledVector<Item<T>> line(static_cast<std::size_t>(s.n));
       for (std::int64_t r = 0; r < s.outer * s.inner; ++r) {
         const std::int64_t o = r / s.inner, i = r % s.inner;
         for (std::int64_t k = 0; k < s.n; ++k)
@@ -55,7 +54,7 @@ struct Ranked {
     std::int64_t position;
   };
   template <class T>
-  const Item<T>* rank(std::vector<Item<T>>& line) const {
+  const Item<T>* rank(detail::PooledVector<Item<T>>& line) const {
     if (nan_wins) {
       const auto nan =
           std::find_if(line.begin(), line.end(), [](const auto& e) { return e.value != e.value; });

@@ -165,7 +165,7 @@ void View::slice(std::size_t axis, std::int64_t first, std::int64_t step, std::i
 namespace {
 
 std::shared_ptr<const Plan> view_plan(std::string_view name, const Shape& whole, const View& view) {
-  auto plan = std::make_shared<Plan>();
+  auto plan = detail::make_pooled<Plan>();
   plan->name = name;
   plan->from = whole;
   plan->to = view.sizes;
@@ -190,8 +190,9 @@ Tensor scatter_view(std::string_view name, const Tensor& x, const View& view, co
 }
 
 Tensor cut_and_paste(std::string_view name, const Tensor& x, const Shape& shape,
-                     const std::vector<std::vector<Piece>>& pieces, bool repeats, double fill) {
-  auto plan = std::make_shared<Plan>();
+                     const detail::PooledVector<detail::PooledVector<Piece>>& pieces, bool repeats,
+                     double fill) {
+  auto plan = detail::make_pooled<Plan>();
   plan->name = name;
   plan->from = x.shape();
   plan->to = shape;

@@ -65,7 +65,7 @@ struct Piece {
 /// x with each axis cut into pieces, which are put together to `shape`; gaps get `fill`. The
 /// pieces of all axes are combined. `repeats`: some entry lies in two pieces.
 Tensor cut_and_paste(std::string_view name, const Tensor& x, const Shape& shape,
-                     const std::vector<std::vector<Piece>>& pieces, bool repeats = false,
-                     double fill = 0);
+                     const detail::PooledVector<detail::PooledVector<Piece>>& pieces,
+                     bool repeats = false, double fill = 0);
 
 }  // namespace autograd::internal

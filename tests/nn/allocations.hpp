@@ -1,0 +1,9 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+
+/// The calls of malloc and its kin (operator new included) that this thread makes in `run`; none
+/// where a sanitizer or another C library stands in the way of counting.
+std::optional<std::size_t> allocations_of(const std::function<void()>& run);
