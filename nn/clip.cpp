@@ -94,7 +94,7 @@ double clip_norm(const ag::TensorList& of, double max_norm, double norm_type,
 
   // The small term keeps a norm of 0 from dividing, as in PyTorch.
   const double factor = max_norm / (total + 1e-6);
-  if (factor < 1)
+  if (!(factor >= 1))
     gradients.change(
         [factor]<class T>(const kernels::Clipping<T>& table, auto* first, std::size_t n) {
           table.scale(first, n, static_cast<T>(factor));

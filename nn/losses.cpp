@@ -1,7 +1,5 @@
 #include "nn/losses.hpp"
 
-#include <vector>
-
 #include "autograd/function.hpp"
 
 namespace nn {
@@ -66,43 +64,31 @@ struct BinaryCrossEntropy : ag::Function<BinaryCrossEntropy> {
   static Tensor log_complement(const Tensor& x) { return ag::clamp(ag::log1p(-x), -100); }
 };
 
-template <class T>
+// Throws where an element is no probability, now and in each replay.
 void check_probabilities(std::string_view op, const Tensor& x) {
-  const T* p = x.data<T>();
-  for (std::int64_t i = 0; i < x.numel(); ++i)
-    if (!(p[i] >= 0 && p[i] <= 1))
-      ag::fail(op,
-               "the input must be in [0, 1], got {} at element {}; for logits use "
-               "binary_cross_entropy_with_logits",
-               p[i], i);
+  ag::perform(op, {x}, {}, [op](const ag::TensorList& in, const ag::TensorList&) {
+    ag::dispatch_floating(op, in[0].dtype(), [&]<class T>(T) {
+      const T* p = in[0].data<T>();
+      for (std::int64_t i = 0; i < in[0].numel(); ++i)
+        if (!(p[i] >= 0 && p[i] <= 1))
+          ag::fail(op,
+                   "the input must be in [0, 1], got {} at element {}; for logits use "
+                   "binary_cross_entropy_with_logits",
+                   p[i], i);
+    });
+  });
 }
 
-// What nll_loss takes from its targets, each in their shape.
-struct Targets {
-  Tensor index;    // the class; 0 where ignored
-  Tensor ignored;  // bool
-  Tensor factor;   // the weight of the class; 0 where ignored
-};
-
-Targets read_targets(std::string_view op, const Tensor& target, std::int64_t classes,
-                     ag::DType dtype, const NLLLossOptions& options) {
-  const Tensor weight = options.weight.defined() ? options.weight.to(ag::float64) : Tensor();
-  Targets out{ag::empty(target.shape(), ag::int64), ag::empty(target.shape(), ag::boolean),
-              ag::empty(target.shape(), ag::float64)};
-  const auto* t = target.data<std::int64_t>();
-  auto* index = out.index.mutable_data<std::int64_t>();
-  auto* ignored = out.ignored.mutable_data<bool>();
-  auto* factor = out.factor.mutable_data<double>();
-  for (std::int64_t i = 0; i < target.numel(); ++i) {
-    ignored[i] = t[i] == options.ignore_index;
-    if (!ignored[i] && (t[i] < 0 || t[i] >= classes))
-      ag::fail(op, "targets must be in [0, {}] (or ignore_index {}), got {} at sample {}",
-               classes - 1, options.ignore_index, t[i], i);
-    index[i] = ignored[i] ? 0 : t[i];
-    factor[i] = ignored[i] ? 0 : weight.defined() ? weight.data<double>()[t[i]] : 1;
-  }
-  out.factor = out.factor.to(dtype);
-  return out;
+// Throws where a target is no class and not ignored, now and in each replay.
+void check_classes(std::string_view op, const Tensor& target, std::int64_t classes,
+                   std::int64_t ignore) {
+  ag::perform(op, {target}, {}, [=](const ag::TensorList& in, const ag::TensorList&) {
+    const auto* t = in[0].data<std::int64_t>();
+    for (std::int64_t i = 0; i < in[0].numel(); ++i)
+      if (t[i] != ignore && (t[i] < 0 || t[i] >= classes))
+        ag::fail(op, "targets must be in [0, {}] (or ignore_index {}), got {} at sample {}",
+                 classes - 1, ignore, t[i], i);
+  });
 }
 
 }  // namespace
@@ -137,10 +123,7 @@ Tensor binary_cross_entropy(const Tensor& input, const Tensor& target,
   const char* op = "binary_cross_entropy";
   check_pair(op, input, target);
   check_factor(op, "weight", options.weight, input);
-  if (input.dtype() == ag::float32)
-    check_probabilities<float>(op, input);
-  else
-    check_probabilities<double>(op, input);
+  check_probabilities(op, input);
   const Tensor loss = BinaryCrossEntropy::apply(input, target);
   return reduced(options.weight.defined() ? loss * options.weight : loss, options.reduction);
 }
@@ -176,12 +159,20 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const NLLLossOptions&
     ag::fail(op, "weight must have one factor per class, got {} for {} classes",
              options.weight.shape(), classes);
 
-  const Targets t = read_targets(op, target, classes, input.dtype(), options);
+  check_classes(op, target, classes, options.ignore_index);
+  const Tensor ignored = target == static_cast<double>(options.ignore_index);
+  const Tensor index = ag::where(ignored, 0, target);
+  Tensor factor = ag::ones(samples, input.dtype());
+  if (options.weight.defined())
+    factor = ag::reshape(
+        ag::index_select(options.weight.detach().to(input.dtype()), 0, ag::flatten(index)),
+        samples);
+  factor = ag::where(ignored, 0, factor);
   const Tensor picked =
-      ag::squeeze(ag::gather(input, axis, ag::unsqueeze(t.index, axis)), ag::Axes(axis));
-  const Tensor loss = ag::where(t.ignored, 0, -picked * t.factor);
+      ag::squeeze(ag::gather(input, axis, ag::unsqueeze(index, axis)), ag::Axes(axis));
+  const Tensor loss = ag::where(ignored, 0, -picked * factor);
   if (options.reduction != Reduction::mean) return reduced(loss, options.reduction);
-  return ag::sum(loss) / ag::sum(t.factor);
+  return ag::sum(loss) / ag::sum(factor);
 }
 
 Tensor kl_div(const Tensor& input, const Tensor& target, const KLDivOptions& options) {

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -31,11 +33,15 @@ Tensor column(const Tensor& v) { return unsqueeze(v, -1); }
 // differences[i][j] = v[j] - v[i], with 1 on the diagonal, to divide by.
 Tensor differences(const Tensor& v) { return where(on_diagonal(v), 1.0, row(v) - column(v)); }
 
-// Whether a gradient reaches entries start… of an axis. Those that complete an orthonormal basis
-// are not functions of the matrix.
-bool reaches(const Tensor& grad, std::int64_t axis, std::int64_t start) {
+// Throws where a gradient reaches entries start… of an axis: those that complete an orthonormal
+// basis are not functions of the matrix.
+void check_unreached(std::string_view op, const Tensor& grad, std::int64_t axis, std::int64_t start,
+                     const std::string& text) {
+  if (grad.size(axis) == start) return;
   const Tensor rest = narrow(grad.detach(), axis, start, grad.size(axis) - start);
-  return sum(rest != 0).item<std::int64_t>() > 0;
+  perform(op, {sum(rest != 0)}, {}, [op, text](const TensorList& in, const TensorList&) {
+    if (in[0].item<std::int64_t>() > 0) fail(op, "{}", text);
+  });
 }
 
 // ---------------------------------------------------------------- cholesky
@@ -81,19 +87,31 @@ Tensor qr_gradient(const Tensor& q, const Tensor& r, const Tensor& gq, const Ten
   return internal::solve_triangular("qr", r, gq + matmul(q, s), false, true, true);
 }
 
+struct QrFactors {
+  bool complete;
+
+  std::string_view name() const { return "qr"; }
+  void forward(const Inputs& in, std::span<Tensor> qr) const {
+    const std::int64_t m = in[0].size(-2), n = in[0].size(-1), k = complete ? m : std::min(m, n);
+    Tensor work = in[0].detach().clone();
+    dispatch_floating("qr", in[0].dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      for (std::int64_t i = 0; i < batch_of(in[0].shape()).numel(); ++i)
+        kernels::qr(complete, m, n, elements<T>(work) + i * m * n, elements<T>(qr[0]) + i * m * k,
+                    elements<T>(qr[1]) + i * k * n);
+    });
+  }
+};
+
 struct Qr : Function<Qr> {
   static constexpr std::string_view kName = "qr";
   static TensorList forward(Context& ctx, const Tensor& a, bool complete) {
     const Shape batch = batch_of(a.shape());
     const std::int64_t m = a.size(-2), n = a.size(-1), k = complete ? m : std::min(m, n);
-    Tensor work = a.detach().clone(), q = empty(matrices(batch, m, k), a.dtype()),
-           r = empty(matrices(batch, k, n), a.dtype());
-    dispatch_floating("qr", a.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      for (std::int64_t i = 0; i < batch.numel(); ++i)
-        kernels::qr(complete, m, n, elements<T>(work) + i * m * n, elements<T>(q) + i * m * k,
-                    elements<T>(r) + i * k * n);
-    });
+    Tensor qr[] = {empty(matrices(batch, m, k), a.dtype()),
+                   empty(matrices(batch, k, n), a.dtype())};
+    const auto& [q, r] = qr;
+    compute(QrFactors{complete}, Inputs(std::array{&a}), std::span<Tensor>(qr));
     ctx.save_for_backward({a, q, r});
     return {q, r};
   }
@@ -107,11 +125,10 @@ struct Qr : Function<Qr> {
       return {concat(
           {qr_gradient(q, narrow(r, -1, 0, m), gq, narrow(grad[1], -1, 0, m)), matmul(q, g2)}, -1)};
     }
-    if (reaches(grad[0], -1, n))
-      fail("qr",
-           "the columns that complete Q have no gradient, got one for shape {}; use mode "
-           "\"reduced\"",
-           a.shape());
+    check_unreached("qr", grad[0], -1, n,
+                    fmt::format("the columns that complete Q have no gradient, got one for shape "
+                                "{}; use mode \"reduced\"",
+                                a.shape()));
     return {qr_gradient(narrow(q, -1, 0, n), narrow(r, -2, 0, n), narrow(grad[0], -1, 0, n),
                         narrow(grad[1], -2, 0, n))};
   }
@@ -119,26 +136,42 @@ struct Qr : Function<Qr> {
 
 // ---------------------------------------------------------------- svd
 
+// S, or S, U and Vh.
+struct SvdFactors {
+  std::string_view op;
+  bool full;
+
+  std::string_view name() const { return op; }
+  void forward(const Inputs& in, std::span<Tensor> out) const {
+    internal::check_finite(op, in[0]);
+    const Shape batch = batch_of(in[0].shape());
+    const std::int64_t m = in[0].size(-2), n = in[0].size(-1), k = std::min(m, n);
+    const std::int64_t uk = full ? m : k, vk = full ? n : k;
+    Tensor work = in[0].detach().clone();
+    dispatch_floating(op, in[0].dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      for (std::int64_t i = 0; i < batch.numel(); ++i)
+        if (!kernels::svd(full, m, n, elements<T>(work) + i * m * n,
+                          out.size() > 1 ? elements<T>(out[1]) + i * m * uk : nullptr,
+                          elements<T>(out[0]) + i * k,
+                          out.size() > 1 ? elements<T>(out[2]) + i * vk * n : nullptr))
+          fail(op, "the iteration must converge, got no convergence{}", at_batch(batch, i));
+    });
+  }
+};
+
+// U, S and Vh; only S without vectors.
 TensorList svd_of(std::string_view op, const Tensor& a, bool full, bool with_vectors) {
-  internal::check_finite(op, a);
   const Shape batch = batch_of(a.shape());
   const std::int64_t m = a.size(-2), n = a.size(-1), k = std::min(m, n);
-  const std::int64_t uk = full ? m : k, vk = full ? n : k;
-  Tensor work = a.detach().clone(), s = empty(vectors(batch, k), a.dtype()), u, vh;
+  TensorList out{empty(vectors(batch, k), a.dtype())};
   if (with_vectors) {
-    u = empty(matrices(batch, m, uk), a.dtype());
-    vh = empty(matrices(batch, vk, n), a.dtype());
+    out.push_back(empty(matrices(batch, m, full ? m : k), a.dtype()));
+    out.push_back(empty(matrices(batch, full ? n : k, n), a.dtype()));
   }
-  dispatch_floating(op, a.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    for (std::int64_t i = 0; i < batch.numel(); ++i)
-      if (!kernels::svd(full, m, n, elements<T>(work) + i * m * n,
-                        with_vectors ? elements<T>(u) + i * m * uk : nullptr,
-                        elements<T>(s) + i * k,
-                        with_vectors ? elements<T>(vh) + i * vk * n : nullptr))
-        fail(op, "the iteration must converge, got no convergence{}", at_batch(batch, i));
-  });
-  return {u, s, vh};
+  compute(SvdFactors{op, full}, Inputs(std::array{&a}), std::span<Tensor>(out.data(), out.size()));
+  if (!with_vectors) return {Tensor(), out[0], Tensor()};
+  return {out[1], out[0], out[2]};
 }
 
 // The part of a gradient of m > k columns that leaves their span: (I - U Uᵀ) G.
@@ -161,11 +194,12 @@ struct Svd : Function<Svd> {
     const std::int64_t k = s.size(-1);
     const std::int64_t m = ctx.saved()[0].size(-2), n = ctx.saved()[2].size(-1);
     const bool with_u = ctx.has_output_grad(0), with_v = ctx.has_output_grad(2);
-    if (reaches(grad[0], -1, k) || reaches(grad[2], -2, k))
-      fail("svd",
-           "the columns that complete U or V have no gradient, got one for ({}, {}); use "
-           "full_matrices = false",
-           m, n);
+    const std::string text = fmt::format(
+        "the columns that complete U or V have no gradient, got one for ({}, {}); use "
+        "full_matrices = false",
+        m, n);
+    check_unreached("svd", grad[0], -1, k, text);
+    check_unreached("svd", grad[2], -2, k, text);
     const Tensor u = narrow(ctx.saved()[0], -1, 0, k), vh = narrow(ctx.saved()[2], -2, 0, k);
     if (!with_u && !with_v) return {matmul(u * row(grad[1]), vh)};
     const Tensor e = differences(square(s));
@@ -192,18 +226,33 @@ struct Svd : Function<Svd> {
 
 // ---------------------------------------------------------------- eigh
 
+// Eigenvalues and, if asked for, vectors; without, the second output is scratch memory.
+struct EighFactors {
+  std::string_view op;
+  bool with_vectors;
+
+  std::string_view name() const { return op; }
+  void forward(const Inputs& in, std::span<Tensor> out) const {
+    internal::check_finite(op, in[0]);
+    internal::convert(in[0], out[1]);
+    const Shape batch = batch_of(in[0].shape());
+    const std::int64_t n = in[0].size(-1);
+    dispatch_floating(op, in[0].dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      for (std::int64_t i = 0; i < batch.numel(); ++i)
+        if (!kernels::eigh(with_vectors, n, elements<T>(out[1]) + i * n * n,
+                           elements<T>(out[0]) + i * n))
+          fail(op, "the iteration must converge, got no convergence{}", at_batch(batch, i));
+    });
+  }
+};
+
 TensorList eigh_of(std::string_view op, const Tensor& a, bool with_vectors) {
-  internal::check_finite(op, a);
-  const Shape batch = batch_of(a.shape());
-  const std::int64_t n = a.size(-1);
-  Tensor v = a.detach().clone(), w = empty(vectors(batch, n), a.dtype());
-  dispatch_floating(op, a.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    for (std::int64_t i = 0; i < batch.numel(); ++i)
-      if (!kernels::eigh(with_vectors, n, elements<T>(v) + i * n * n, elements<T>(w) + i * n))
-        fail(op, "the iteration must converge, got no convergence{}", at_batch(batch, i));
-  });
-  return {w, v};
+  TensorList wv{empty(vectors(batch_of(a.shape()), a.size(-1)), a.dtype()),
+                empty(a.shape(), a.dtype())};
+  compute(EighFactors{op, with_vectors}, Inputs(std::array{&a}),
+          std::span<Tensor>(wv.data(), wv.size()));
+  return wv;
 }
 
 // Giles, An extended collection of matrix derivative results (2008), section 3.1.

@@ -19,21 +19,21 @@ void check_index(std::string_view op, const Tensor& index) {
   if (index.dtype() != int64) fail(op, "the index must be int64, got {}", name(index.dtype()));
 }
 
-// Rows `index` of an axis, and the transpose: zeros with the rows added.
+// Rows of an axis by their positions, the second input, and the transpose: zeros with the rows
+// added.
 struct IndexSelect {
   std::int64_t axis;
   Shape whole;
   bool add;
-  internal::Positions index;
 
   std::string_view name() const { return add ? "index_add_zeros" : "index_select"; }
   TensorSpec infer(const Inputs& in) const {
-    return {add ? whole : with_size(whole, axis, static_cast<std::int64_t>(index->size())),
-            in[0].dtype()};
+    return {add ? whole : with_size(whole, axis, in[1].numel()), in[0].dtype()};
   }
   void forward(const Inputs& in, Tensor& out) const {
     const Lines s(whole, axis);
-    const auto count = static_cast<std::int64_t>(index->size());
+    const std::int64_t count = in[1].numel();
+    const auto* index = static_cast<const std::int64_t*>(in[1].raw());
     if (add) std::memset(out.raw_mutable(), 0, at(out.numel()) * size_of(out.dtype()));
     dispatch(out.dtype(), [&](auto zero) {
       using T = decltype(zero);
@@ -41,7 +41,7 @@ struct IndexSelect {
       auto* to = static_cast<T*>(out.raw_mutable());
       for (std::int64_t o = 0; o < s.outer; ++o)
         for (std::int64_t k = 0; k < count; ++k) {
-          const std::int64_t big = (o * s.n + (*index)[at(k)]) * s.inner;
+          const std::int64_t big = (o * s.n + index[k]) * s.inner;
           const std::int64_t small = (o * count + k) * s.inner;
           if (add)
             for (std::int64_t i = 0; i < s.inner; ++i)
@@ -51,19 +51,17 @@ struct IndexSelect {
         }
     });
   }
+  unsigned saves() const { return save_input(1); }
   TensorList backward(const Call& call) const {
-    IndexSelect transposed = *this;
-    transposed.add = !add;
-    return {apply(transposed, call.grad())};
+    return {apply(IndexSelect{axis, whole, !add}, call.grad(), call.input(1)), Tensor()};
   }
 };
 
-// Element-wise indices along an axis, and the transpose.
+// Elements by their positions along an axis, the second input, and the transpose.
 struct Gather {
   std::int64_t axis;
   Shape whole, part;
   bool add;
-  internal::Positions index;
 
   std::string_view name() const { return add ? "scatter_add_zeros" : "gather"; }
   TensorSpec infer(const Inputs& in) const { return {add ? whole : part, in[0].dtype()}; }
@@ -75,9 +73,10 @@ struct Gather {
       using T = decltype(zero);
       const auto* from = static_cast<const T*>(in[0].raw());
       auto* to = static_cast<T*>(out.raw_mutable());
+      const auto* index = static_cast<const std::int64_t*>(in[1].raw());
       std::int64_t base = 0;  // offset in `whole`, without the indexed axis
-      for (std::size_t small = 0; small < index->size(); ++small) {
-        const std::int64_t big = whole.empty() ? 0 : base + (*index)[small] * strides[at(axis)];
+      for (std::int64_t small = 0; small < in[1].numel(); ++small) {
+        const std::int64_t big = whole.empty() ? 0 : base + index[small] * strides[at(axis)];
         if (add)
           to[big] = static_cast<T>(to[big] + from[small]);
         else
@@ -92,15 +91,26 @@ struct Gather {
       }
     });
   }
+  unsigned saves() const { return save_input(1); }
   TensorList backward(const Call& call) const {
-    Gather transposed = *this;
-    transposed.add = !add;
-    return {apply(transposed, call.grad())};
+    return {apply(Gather{axis, whole, part, !add}, call.grad(), call.input(1)), Tensor()};
   }
 };
 
-Gather gather_op(std::string_view name, const Shape& whole, std::int64_t axis, const Tensor& index,
-                 bool add) {
+// The operation and its positions.
+struct GatherCall {
+  Gather op;
+  Tensor positions;
+  Tensor operator()(const Tensor& x) const { return apply(op, x, positions); }
+};
+struct RowCall {
+  IndexSelect op;
+  Tensor positions;
+  Tensor operator()(const Tensor& x) const { return apply(op, x, positions); }
+};
+
+GatherCall gather_call(std::string_view name, const Shape& whole, std::int64_t axis,
+                       const Tensor& index, bool add) {
   check_index(name, index);
   axis = shapes::axis(name, axis, whole);
   bool fits = index.shape().size() == whole.size();
@@ -111,35 +121,62 @@ Gather gather_op(std::string_view name, const Shape& whole, std::int64_t axis, c
         name,
         "the index must have the rank of the tensor and be no larger but on axis {}, got {} for {}",
         axis, index.shape(), whole);
-  return {axis, whole, index.shape(), add,
-          detail::make_pooled<const internal::PositionList>(
-              internal::positions(name, index, whole, axis))};
+  return {{axis, whole, index.shape(), add}, internal::positions(name, index, whole, axis)};
 }
 
-// x with the rows `index`, all different, of an axis replaced.
-struct IndexPut {
-  std::int64_t axis;
-  internal::Positions index;
+// Indices, where negative ones count from the end, as positions.
+struct FindPositions {
+  std::string_view op;
+  std::int64_t n, axis;
+  Shape shape;
+
+  std::string_view name() const { return op; }
+  TensorSpec infer(const Inputs& in) const { return {in[0].shape(), int64}; }
+  void forward(const Inputs& in, Tensor& out) const {
+    const auto* index = static_cast<const std::int64_t*>(in[0].raw());
+    auto* p = static_cast<std::int64_t*>(out.raw_mutable());
+    for (std::int64_t k = 0; k < out.numel(); ++k) {
+      const std::int64_t i = index[k];
+      if (i < -n || i >= n)
+        fail(op, "indices must be in [{}, {}] for axis {} of {}, got {}", -n, n - 1, axis, shape,
+             i);
+      p[k] = i < 0 ? i + n : i;
+    }
+  }
+};
+
+// For each of n places the last of the positions that is it, or -1.
+struct LastWriter {
+  std::int64_t n;
 
   std::string_view name() const { return "scatter"; }
-  TensorSpec infer(const Inputs& in) const { return {in[0].shape(), in[0].dtype()}; }
+  TensorSpec infer(const Inputs&) const { return {{n}, int64}; }
   void forward(const Inputs& in, Tensor& out) const {
-    const Lines s(out.shape(), axis);
-    const auto row = at(s.inner) * size_of(out.dtype());
-    const auto* from = static_cast<const char*>(in[1].raw());
-    auto* to = static_cast<char*>(out.raw_mutable());
-    std::memcpy(to, in[0].raw(), at(out.numel()) * size_of(out.dtype()));
-    for (std::int64_t o = 0; o < s.outer; ++o)
-      for (const auto i : *index) {
-        std::memcpy(to + at(o * s.n + i) * row, from, row);
-        from += row;
-      }
+    const auto* place = static_cast<const std::int64_t*>(in[0].raw());
+    auto* last = static_cast<std::int64_t*>(out.raw_mutable());
+    std::fill_n(last, n, -1);
+    for (std::int64_t k = 0; k < in[0].numel(); ++k) last[place[k]] = k;
   }
-  TensorList backward(const Call& call) const {
-    const Tensor& g = call.grad();
-    const Shape rows = with_size(g.shape(), axis, static_cast<std::int64_t>(index->size()));
-    return {call.needs(0) ? apply(*this, g, zeros(rows, g.dtype())) : Tensor(),
-            call.needs(1) ? apply(IndexSelect{axis, g.shape(), false, index}, g) : Tensor()};
+};
+
+struct OneHot {
+  std::int64_t classes;
+
+  std::string_view name() const { return "one_hot"; }
+  TensorSpec infer(const Inputs& in) const {
+    Shape shape = in[0].shape();
+    shape.push_back(classes);
+    return {shape, int64};
+  }
+  void forward(const Inputs& in, Tensor& out) const {
+    const auto* label = static_cast<const std::int64_t*>(in[0].raw());
+    auto* o = static_cast<std::int64_t*>(out.raw_mutable());
+    std::fill_n(o, out.numel(), 0);
+    for (std::int64_t i = 0; i < in[0].numel(); ++i) {
+      if (label[i] < 0 || label[i] >= classes)
+        fail("one_hot", "labels must be in [0, {}), got {}", classes, label[i]);
+      o[i * classes + label[i]] = 1;
+    }
   }
 };
 
@@ -151,13 +188,12 @@ void check_has_axis(std::string_view op, const Tensor& x) {
   if (x.ndim() == 0) fail(op, "the tensor must have an axis, got a 0-d tensor");
 }
 
-IndexSelect row_op(std::string_view op, const Tensor& x, std::int64_t axis, const Tensor& index) {
+RowCall row_call(std::string_view op, const Tensor& x, std::int64_t axis, const Tensor& index) {
   check_has_axis(op, x);
   check_index(op, index);
   if (index.ndim() != 1) fail(op, "the index must have one axis, got shape {}", index.shape());
   axis = shapes::axis(op, axis, x.shape());
-  auto p = internal::positions(op, index, x.shape(), axis);
-  return {axis, x.shape(), false, detail::make_pooled<const internal::PositionList>(std::move(p))};
+  return {{axis, x.shape(), false}, internal::positions(op, index, x.shape(), axis)};
 }
 
 // The part of a source that an index of a lesser shape asks for.
@@ -180,49 +216,38 @@ Tensor leading_part(std::string_view op, const Tensor& x, const Tensor& index,
 
 namespace internal {
 
-PositionList positions(std::string_view op, const Tensor& index, const Shape& shape,
-                       std::int64_t axis) {
-  const std::int64_t n = shape.empty() ? 1 : shape[at(axis)];
-  const auto* first = index.data<std::int64_t>();
-  PositionList p(first, first + index.numel());
-  for (auto& i : p) {
-    if (i < -n || i >= n)
-      fail(op, "indices must be in [{}, {}] for axis {} of {}, got {}", -n, n - 1, axis, shape, i);
-    if (i < 0) i += n;
-  }
-  return p;
+Tensor positions(std::string_view op, const Tensor& index, const Shape& shape, std::int64_t axis) {
+  return apply(FindPositions{op, shape.empty() ? 1 : shape[at(axis)], axis, shape}, index);
 }
 
-Tensor pick(const Tensor& x, std::int64_t axis, PositionList index) {
-  return apply(IndexSelect{axis, x.shape(), false,
-                           detail::make_pooled<const internal::PositionList>(std::move(index))},
-               x);
+Tensor pick(const Tensor& x, std::int64_t axis, const Tensor& positions) {
+  return apply(IndexSelect{axis, x.shape(), false}, x, positions);
 }
 
 }  // namespace internal
 
 Tensor index_select(const Tensor& x, std::int64_t axis, const Tensor& index) {
-  return apply(row_op("index_select", x, axis, index), x);
+  return row_call("index_select", x, axis, index)(x);
 }
 
 Tensor gather(const Tensor& x, std::int64_t axis, const Tensor& index) {
-  return apply(gather_op("gather", x.shape(), axis, index, false), x);
+  return gather_call("gather", x.shape(), axis, index, false)(x);
 }
 
 Tensor scatter_add_zeros(const Shape& shape, std::int64_t axis, const Tensor& index,
                          const Tensor& source) {
-  const Gather op = gather_op("scatter_add_zeros", shape, axis, index, true);
+  const GatherCall add = gather_call("scatter_add_zeros", shape, axis, index, true);
   if (source.shape() != index.shape())
     fail("scatter_add_zeros", "source and index must have one shape, got {} and {}", source.shape(),
          index.shape());
-  return apply(op, source);
+  return add(source);
 }
 
 Tensor take(const Tensor& x, const Tensor& index) {
   check_index("take", index);
   const Tensor flat = flatten(x);
-  return reshape(internal::pick(flat, 0, internal::positions("take", index, flat.shape(), 0)),
-                 index.shape());
+  const Tensor places = internal::positions("take", flatten(index), flat.shape(), 0);
+  return reshape(internal::pick(flat, 0, places), index.shape());
 }
 
 Tensor take_along_axis(const Tensor& x, const Tensor& index, std::int64_t axis) {
@@ -239,21 +264,14 @@ Tensor take_along_axis(const Tensor& x, const Tensor& index, std::int64_t axis) 
 }
 
 Tensor scatter(const Tensor& x, std::int64_t axis, const Tensor& index, const Tensor& source) {
-  axis = gather_op("scatter", x.shape(), axis, index, false).axis;
-  const Tensor part = leading_part("scatter", x, index, source);
-  const Tensor places = gather(reshape(arange(x.numel()), x.shape()), axis, index);
+  const GatherCall from = gather_call("scatter", x.shape(), axis, index, false);
+  const Tensor part = flatten(leading_part("scatter", x, index, source));
+  if (part.numel() == 0) return x.clone();
   // Of several elements for one place the last stays.
-  internal::PositionList last(at(x.numel()), -1), to, from;
-  const auto* p = places.data<std::int64_t>();
-  for (std::int64_t k = 0; k < places.numel(); ++k) last[at(p[k])] = k;
-  for (std::int64_t i = 0; i < x.numel(); ++i)
-    if (last[at(i)] >= 0) {
-      to.push_back(i);
-      from.push_back(last[at(i)]);
-    }
-  const IndexPut put{0, detail::make_pooled<const internal::PositionList>(std::move(to))};
-  return reshape(apply(put, flatten(x), internal::pick(flatten(part), 0, std::move(from))),
-                 x.shape());
+  const Tensor places = from(reshape(arange(x.numel()), x.shape()));
+  const Tensor last = apply(LastWriter{x.numel()}, places), none = last < 0.0;
+  const Tensor written = internal::pick(part, 0, where(none, 0.0, last));
+  return reshape(where(none, flatten(x), written), x.shape());
 }
 
 Tensor scatter(const Tensor& x, std::int64_t axis, const Tensor& index, double value) {
@@ -261,30 +279,31 @@ Tensor scatter(const Tensor& x, std::int64_t axis, const Tensor& index, double v
 }
 
 Tensor scatter_add(const Tensor& x, std::int64_t axis, const Tensor& index, const Tensor& source) {
-  const Gather op = gather_op("scatter_add", x.shape(), axis, index, true);
-  return x + apply(op, leading_part("scatter_add", x, index, source));
+  const GatherCall add = gather_call("scatter_add", x.shape(), axis, index, true);
+  return x + add(leading_part("scatter_add", x, index, source));
 }
 
 Tensor index_add(const Tensor& x, std::int64_t axis, const Tensor& index, const Tensor& source,
                  double alpha) {
-  IndexSelect op = row_op("index_add", x, axis, index);
-  op.add = true;
+  RowCall rows = row_call("index_add", x, axis, index);
+  rows.op.add = true;
   internal::check_same_dtype("index_add", x, source);
-  const Shape rows = with_size(x.shape(), op.axis, index.numel());
-  if (source.shape() != rows)
-    fail("index_add", "the source must have shape {}, got {}", rows, source.shape());
-  const Tensor sum = apply(op, source);
+  const Shape shape = with_size(x.shape(), rows.op.axis, index.numel());
+  if (source.shape() != shape)
+    fail("index_add", "the source must have shape {}, got {}", shape, source.shape());
+  const Tensor sum = rows(source);
   return x + (alpha == 1 ? sum : sum * alpha);
 }
 
 Tensor index_fill(const Tensor& x, std::int64_t axis, const Tensor& index, const Tensor& value) {
-  const IndexSelect op = row_op("index_fill", x, axis, index);
+  const RowCall rows = row_call("index_fill", x, axis, index);
+  const std::int64_t n = x.size(rows.op.axis);
+  const Tensor hits =
+      apply(IndexSelect{0, {n}, true}, ones({index.numel()}, int64), rows.positions);
   Shape along;
   along.resize(x.shape().size(), 1);
-  along[at(op.axis)] = x.size(op.axis);
-  Tensor mask = zeros(along, boolean);
-  auto* marks = mask.mutable_data<bool>();
-  for (const auto i : *op.index) marks[i] = true;
+  along[at(rows.op.axis)] = n;
+  const Tensor mask = reshape(hits, along) > 0.0;
   return masked_fill(x, mask, value);
 }
 Tensor index_fill(const Tensor& x, std::int64_t axis, const Tensor& index, double value) {
@@ -294,12 +313,8 @@ Tensor index_fill(const Tensor& x, std::int64_t axis, const Tensor& index, doubl
 Tensor masked_select(const Tensor& x, const Tensor& mask) {
   check_mask("masked_select", mask);
   const Shape whole = shapes::broadcast("masked_select", x.shape(), mask.shape());
-  const Tensor marks = expand(mask, whole);
-  internal::PositionList index;
-  const auto* m = marks.data<bool>();
-  for (std::int64_t i = 0; i < marks.numel(); ++i)
-    if (m[i]) index.push_back(i);
-  return internal::pick(flatten(expand(x, whole)), 0, std::move(index));
+  return internal::pick(flatten(expand(x, whole)), 0,
+                        flatten(nonzero(flatten(expand(mask, whole)))));
 }
 
 Tensor masked_fill(const Tensor& x, const Tensor& mask, const Tensor& value) {
@@ -313,7 +328,7 @@ Tensor masked_fill(const Tensor& x, const Tensor& mask, double value) {
 }
 
 Tensor nonzero(const Tensor& x) {
-  internal::PositionList places;
+  detail::PooledVector<std::int64_t> places;
   dispatch(x.dtype(), [&](auto zero) {
     const auto* p = static_cast<const decltype(zero)*>(x.raw());
     for (std::int64_t i = 0; i < x.numel(); ++i)
@@ -332,24 +347,15 @@ Tensor nonzero(const Tensor& x) {
 Tensor one_hot(const Tensor& labels, std::int64_t classes) {
   if (labels.dtype() != int64)
     fail("one_hot", "labels must be int64, got {}", name(labels.dtype()));
-  const auto* p = labels.data<std::int64_t>();
-  std::int64_t low = 0, high = -1;
-  for (std::int64_t i = 0; i < labels.numel(); ++i) {
-    low = std::min(low, p[i]);
-    high = std::max(high, p[i]);
+  if (classes == -1) {
+    if (labels.numel() == 0)
+      fail("one_hot", "the number of classes must be given for no labels, got shape {}",
+           labels.shape());
+    classes = max(labels).item<std::int64_t>() + 1;
   }
-  if (classes == -1 && high < 0 && low == 0)
-    fail("one_hot", "the number of classes must be given for no labels, got shape {}",
-         labels.shape());
-  const std::int64_t n = classes == -1 ? high + 1 : classes;
-  if (n < 0 || low < 0 || high >= n)
-    fail("one_hot", "labels must be in [0, {}), got {}", n, low < 0 ? low : high);
-  Shape shape = labels.shape();
-  shape.push_back(n);
-  Tensor out = zeros(shape, int64);
-  auto* o = static_cast<std::int64_t*>(out.raw_mutable());
-  for (std::int64_t i = 0; i < labels.numel(); ++i) o[i * n + p[i]] = 1;
-  return out;
+  if (classes < 0)
+    fail("one_hot", "the number of classes must be at least 0, or -1 to find it, got {}", classes);
+  return apply(OneHot{classes}, labels);
 }
 
 }  // namespace autograd

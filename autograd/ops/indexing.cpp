@@ -131,12 +131,12 @@ Tensor picked(Tensor x, detail::PooledVector<AxisIndex> indices) {
     common = shapes::broadcast("index", common, indices[k].index.shape());
     adjacent &= k == 0 || indices[k].axis == indices[k - 1].axis + 1;
   }
-  internal::PositionList places(at(common.numel()), 0);
+  Tensor places;
   Axes order;
   for (const auto& [axis, index] : indices) {
     const auto a = static_cast<std::int64_t>(axis);
-    const auto p = internal::positions("index", expand(index, common), x.shape(), a);
-    for (std::size_t i = 0; i < p.size(); ++i) places[i] = places[i] * x.size(a) + p[i];
+    const Tensor p = internal::positions("index", expand(index, common), x.shape(), a);
+    places = places.defined() ? places * static_cast<double>(x.size(a)) + p : p;
     order.push_back(a);
   }
   std::size_t first = indices[0].axis;
@@ -153,7 +153,7 @@ Tensor picked(Tensor x, detail::PooledVector<AxisIndex> indices) {
   merged.append(s + first + indices.size(), x.shape().end());
   result.append(s + first + indices.size(), x.shape().end());
   return reshape(
-      internal::pick(reshape(x, merged), static_cast<std::int64_t>(first), std::move(places)),
+      internal::pick(reshape(x, merged), static_cast<std::int64_t>(first), flatten(places)),
       result);
 }
 

@@ -51,20 +51,55 @@ void factorise(Lu& lu, std::int64_t count, std::int64_t n) {
   }
 }
 
+// Fills the factors, which the operations that use them share.
+struct Factorise {
+  static constexpr bool kHasEffect = true;
+  std::string_view op;
+  std::shared_ptr<Lu> lu;
+
+  std::string_view name() const { return op; }
+  void forward(const Inputs& in, std::span<Tensor>) const {
+    const std::int64_t n = in[0].size(-1);
+    lu->singular = -1;
+    lu->doubtful = false;
+    internal::convert(in[0], lu->factors);
+    dispatch_floating(op, in[0].dtype(), [&](auto zero) {
+      factorise<decltype(zero)>(*lu, batch_of(in[0].shape()).numel(), n);
+    });
+  }
+};
+
 LuFactors factors_of(std::string_view op, const Tensor& a) {
   internal::check_square(op, a);
   auto lu = std::make_shared<Lu>();
-  const std::int64_t n = a.size(-1), count = batch_of(a.shape()).numel();
-  lu->factors = a.detach().clone();
-  lu->pivots.resize(static_cast<std::size_t>(count * n));
-  dispatch_floating(op, a.dtype(), [&](auto zero) { factorise<decltype(zero)>(*lu, count, n); });
+  lu->factors = empty(a.shape(), a.dtype());
+  lu->pivots.resize(static_cast<std::size_t>(batch_of(a.shape()).numel() * a.size(-1)));
+  compute(Factorise{op, lu}, Inputs(std::array{&a}), std::span<Tensor>());
   return lu;
 }
 
-void check_invertible(std::string_view op, const Lu& lu) {
-  if (lu.singular >= 0)
-    fail(op, "the matrix must be invertible, got a singular one{}",
-         at_batch(batch_of(lu.factors.shape()), lu.singular));
+// Throws where a matrix is singular; or nearly so, where `regular` is asked for.
+struct CheckFactors {
+  static constexpr bool kHasEffect = true;
+  std::string_view op;
+  LuFactors lu;
+  bool regular = false;
+
+  std::string_view name() const { return op; }
+  void forward(const Inputs&, std::span<Tensor>) const {
+    if (lu->singular >= 0 && !regular)
+      fail(op, "the matrix must be invertible, got a singular one{}",
+           at_batch(batch_of(lu->factors.shape()), lu->singular));
+    if (regular && lu->doubtful)
+      fail("compile",
+           "the gradient of {} needs a matrix that is not nearly singular, got one that is; do not "
+           "compile this part",
+           op);
+  }
+};
+
+void check_factors(const CheckFactors& check) {
+  compute(check, Inputs(std::span<const Tensor* const>()), std::span<Tensor>());
 }
 
 // Calls f(matrix of a, matrix of out), as offsets in matrices, where a broadcasts to out.
@@ -159,7 +194,7 @@ Tensor bordered_det(const Tensor& a);
 
 struct Det {
   LuFactors lu;
-  bool regular;
+  bool regular = false;  // known not to be nearly singular
 
   std::string_view name() const { return "det"; }
   TensorSpec infer(const Inputs& in) const { return {batch_of(in[0].shape()), in[0].dtype()}; }
@@ -179,7 +214,9 @@ struct Det {
   }
   unsigned saves() const { return save_input(0) | kSaveOutput; }
   TensorList backward(const Call& call) const {
-    if (!regular)
+    if (compiling())
+      check_factors({"det", lu, true});
+    else if (!regular && lu->doubtful)
       return reference_gradient(call, [](const TensorList& x) { return bordered_det(x[0]); });
     // Jacobi: d det(A) = det(A) tr(A⁻¹ dA).
     return {as_matrices(call.grad() * call.output()) *
@@ -223,25 +260,33 @@ struct LogAbsDet {
   }
   unsigned saves() const { return save_input(0); }
   TensorList backward(const Call& call) const {
-    check_invertible("slogdet", *lu);
+    check_factors({"slogdet", lu});
     return {as_matrices(call.grad()) * transpose(apply(Inverse{lu}, call.input(0)))};
   }
 };
 
-template <class T>
-void signs(const Lu& lu, Tensor& out) {
-  const std::int64_t n = lu.factors.size(-1);
-  const T* f = lu.factors.data<T>();
-  const int* pivots = lu.pivots.data();
-  T* o = static_cast<T*>(out.raw_mutable());
-  for (std::int64_t i = 0; i < out.numel(); ++i, f += n * n, pivots += n) {
-    o[i] = T(1);
-    for (std::int64_t k = 0; k < n; ++k) {
-      const T u = pivots[k] == k + 1 ? f[k * n + k] : -f[k * n + k];
-      o[i] *= u > 0 ? T(1) : u < 0 ? T(-1) : u;  // 0 and NaN stay
-    }
+// The signs of determinants.
+struct Signs {
+  LuFactors lu;
+
+  std::string_view name() const { return "slogdet"; }
+  void forward(const Inputs&, Tensor& out) const {
+    const std::int64_t n = lu->factors.size(-1);
+    dispatch_floating("slogdet", out.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const T* f = lu->factors.data<T>();
+      const int* pivots = lu->pivots.data();
+      T* o = static_cast<T*>(out.raw_mutable());
+      for (std::int64_t i = 0; i < out.numel(); ++i, f += n * n, pivots += n) {
+        o[i] = T(1);
+        for (std::int64_t k = 0; k < n; ++k) {
+          const T u = pivots[k] == k + 1 ? f[k * n + k] : -f[k * n + k];
+          o[i] *= u > 0 ? T(1) : u < 0 ? T(-1) : u;  // 0 and NaN stay
+        }
+      }
+    });
   }
-}
+};
 
 // ---------------------------------------------------------------- triangular systems
 
@@ -321,14 +366,14 @@ Tensor solve(const Tensor& a, const Tensor& b) {
   const Tensor columns = vector ? unsqueeze(b, -1) : b;
   shapes::broadcast("solve", batch_of(a.shape()), batch_of(columns.shape()));
   const LuFactors lu = factors_of("solve", a);
-  check_invertible("solve", *lu);
+  check_factors({"solve", lu});
   const Tensor x = apply(Solve{false, lu}, a, columns);
   return vector ? squeeze(x, -1) : x;
 }
 
 Tensor internal::inverse(std::string_view op, const Tensor& a) {
   const LuFactors lu = factors_of(op, a);
-  check_invertible(op, *lu);
+  check_factors({op, lu});
   return apply(Inverse{lu}, a);
 }
 
@@ -336,13 +381,13 @@ Tensor inv(const Tensor& a) { return internal::inverse("inv", a); }
 
 Tensor det(const Tensor& a) {
   const LuFactors lu = factors_of("det", a);
-  return apply(Det{lu, !lu->doubtful}, a);
+  return apply(Det{lu}, a);
 }
 
 SlogdetResult slogdet(const Tensor& a) {
   const LuFactors lu = factors_of("slogdet", a);
   Tensor sign = empty(batch_of(a.shape()), a.dtype());
-  dispatch_floating("slogdet", a.dtype(), [&](auto zero) { signs<decltype(zero)>(*lu, sign); });
+  compute_into(sign, Signs{lu});
   return {sign, apply(LogAbsDet{lu}, a)};
 }
 
