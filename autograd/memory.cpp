@@ -1,6 +1,8 @@
 #include "autograd/memory.hpp"
 
+#include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <cstdlib>
 #include <limits>
 #include <mutex>
@@ -10,13 +12,16 @@
 namespace autograd::detail {
 namespace {
 
-// Classes: multiples of 32 bytes up to 512, then eight steps for each doubling, so that a block is
-// at most an eighth larger than asked for.
-constexpr std::size_t kGrain = 32, kSmall = 16, kSteps = 8;
-constexpr std::size_t kSmallLog = 9;  // 2^9 = kGrain * kSmall
-constexpr std::size_t kClasses = kSmall + 1 + kSteps * 40;
+// Classes: multiples of 32 bytes up to 512, then a line of 64 bytes, which is a header's, and 16
+// steps for each doubling. So 2^n bytes of elements fit exactly, and others waste a sixteenth at
+// most (or less than a line).
+constexpr std::size_t kGrain = 32, kSmall = 16, kLine = 64, kSteps = 16;
+constexpr std::size_t kFirstLog = 8, kLastLog = 29;  // 2^8 < kGrain * kSmall - kLine
+constexpr std::size_t kClasses = kSmall + 1 + kSteps * (kLastLog - kFirstLog);
 // What a thread keeps at most; beyond it blocks go back to the system at once.
-constexpr std::size_t kKeepBytes = std::size_t{512} << 20;
+constexpr std::size_t kKeepBytes = std::size_t{1} << kLastLog;
+// What it keeps at most of small blocks that others took: one thread may make what another drops.
+constexpr std::int64_t kKeepForeign = std::int64_t{1} << 20;
 
 struct SizeClass {
   std::size_t index, bytes;
@@ -27,10 +32,13 @@ SizeClass classify(std::size_t bytes) {
     const std::size_t i = (bytes + kGrain - 1) / kGrain;
     return {i, i * kGrain};
   }
-  const auto log = static_cast<std::size_t>(std::bit_width(bytes - 1)) - 1;  // 2^log <= bytes - 1
-  const std::size_t step = (std::size_t{1} << log) / kSteps;
-  const std::size_t k = (bytes - 1 - (std::size_t{1} << log)) / step;
-  return {kSmall + 1 + (log - kSmallLog) * kSteps + k, (std::size_t{1} << log) + (k + 1) * step};
+  const std::size_t last = bytes - kLine - 1;
+  const auto log = static_cast<std::size_t>(std::bit_width(last)) - 1;  // 2^log <= last
+  const std::size_t power = std::size_t{1} << log;
+  const auto step_log =
+      std::max(log - std::countr_zero(kSteps), std::size_t{std::countr_zero(kLine)});
+  const std::size_t k = (last - power) >> step_log;
+  return {kSmall + 1 + (log - kFirstLog) * kSteps + k, kLine + power + ((k + 1) << step_log)};
 }
 
 struct Block {
@@ -51,7 +59,8 @@ constexpr bool kPooled = XGRAD_POOLED;
 
 bool is_small(std::size_t index) { return index <= kSmall; }
 
-// Small blocks of threads that have ended, for threads that need some.
+// Small blocks of threads that have ended or that were given blocks of other threads, for threads
+// that need some.
 struct Orphans {
   std::mutex mutex;
   Block* free[kSmall + 1] = {};
@@ -66,22 +75,37 @@ Orphans& orphans() {
 struct Pool {
   Block* free[kClasses];
   std::size_t kept;
+  std::int64_t in_use, peak;
+  std::int64_t small_in_use;  // of small blocks; below 0 if it gives back those of other threads
   bool closed;
+
+  void count_allocation(std::size_t bytes) {
+    in_use += static_cast<std::int64_t>(bytes);
+    peak = std::max(peak, in_use);
+  }
+  void count_deallocation(std::size_t bytes) { in_use -= static_cast<std::int64_t>(bytes); }
 };
 thread_local Pool pool{};
+
+// Makes this thread's free small blocks of one class orphans. Returns how many.
+std::int64_t hand_over(std::size_t index) {
+  Block* first = std::exchange(pool.free[index], nullptr);
+  if (!first) return 0;
+  std::int64_t count = 1;
+  Block* last = first;
+  for (; last->next; last = last->next) ++count;
+  Orphans& o = orphans();
+  const std::lock_guard lock(o.mutex);
+  last->next = std::exchange(o.free[index], first);
+  return count;
+}
 
 struct PoolCloser {
   bool armed = false;
   ~PoolCloser() {
-    pool_trim();
+    release_kept_memory();
     pool.closed = true;
-    Orphans& o = orphans();
-    const std::lock_guard lock(o.mutex);
-    for (std::size_t i = 0; i <= kSmall; ++i)
-      while (Block* b = pool.free[i]) {
-        pool.free[i] = b->next;
-        b->next = std::exchange(o.free[i], b);
-      }
+    for (std::size_t i = 0; i <= kSmall; ++i) hand_over(i);
   }
 };
 thread_local PoolCloser closer;
@@ -90,7 +114,7 @@ void* from_system(std::size_t bytes) {
   bytes = (bytes + 63) / 64 * 64;
   void* p = std::aligned_alloc(64, bytes);
   if (!p) {
-    pool_trim();
+    release_kept_memory();
     p = std::aligned_alloc(64, bytes);
     if (!p) throw std::bad_alloc();
   }
@@ -125,28 +149,31 @@ void* from_system(std::size_t bytes) {
 void* pool_allocate(std::size_t bytes) {
   if (bytes > std::numeric_limits<std::size_t>::max() / 4) throw std::bad_alloc();
   const SizeClass c = classify(bytes == 0 ? 1 : bytes);
-  if (!kPooled) return from_system(c.bytes);
-  if (c.index < kClasses)
-    if (Block* b = pool.free[c.index]) {
-      pool.free[c.index] = b->next;
-      if (!is_small(c.index)) pool.kept -= c.bytes;
-      return b;
-    }
-  return is_small(c.index) ? refill(c) : from_system(c.bytes);
+  void* block;
+  if (kPooled && c.index < kClasses && pool.free[c.index]) {
+    Block* b = pool.free[c.index];
+    pool.free[c.index] = b->next;
+    if (!is_small(c.index)) pool.kept -= c.bytes;
+    block = b;
+  } else {
+    block = kPooled && is_small(c.index) ? refill(c) : from_system(c.bytes);
+  }
+  pool.count_allocation(c.bytes);
+  if (is_small(c.index)) pool.small_in_use += static_cast<std::int64_t>(c.bytes);
+  return block;
 }
 
 void pool_deallocate(void* block, std::size_t bytes) noexcept {
   const SizeClass c = classify(bytes == 0 ? 1 : bytes);
   auto* b = static_cast<Block*>(block);
+  pool.count_deallocation(c.bytes);
   if (!kPooled) return std::free(block);
   if (is_small(c.index)) {
-    if (!pool.closed) {
-      b->next = std::exchange(pool.free[c.index], b);
-    } else {
-      Orphans& o = orphans();
-      const std::lock_guard lock(o.mutex);
-      b->next = std::exchange(o.free[c.index], b);
-    }
+    b->next = std::exchange(pool.free[c.index], b);
+    const auto size = static_cast<std::int64_t>(c.bytes);
+    pool.small_in_use -= size;
+    if (pool.small_in_use < -kKeepForeign || pool.closed) [[unlikely]]
+      pool.small_in_use += hand_over(c.index) * size;
     return;
   }
   if (pool.closed || c.index >= kClasses || pool.kept + c.bytes > kKeepBytes)
@@ -156,13 +183,22 @@ void pool_deallocate(void* block, std::size_t bytes) noexcept {
   pool.kept += c.bytes;
 }
 
-void pool_trim() noexcept {
-  for (std::size_t i = kSmall + 1; i < kClasses; ++i)
-    while (Block* b = pool.free[i]) {
-      pool.free[i] = b->next;
+}  // namespace autograd::detail
+
+namespace autograd {
+
+MemoryStats memory_stats() noexcept {
+  const auto& p = detail::pool;
+  return {p.in_use, p.peak, static_cast<std::int64_t>(p.kept)};
+}
+void reset_peak_memory() noexcept { detail::pool.peak = detail::pool.in_use; }
+void release_kept_memory() noexcept {
+  for (std::size_t i = detail::kSmall + 1; i < detail::kClasses; ++i)
+    while (detail::Block* b = detail::pool.free[i]) {
+      detail::pool.free[i] = b->next;
       std::free(b);
     }
-  pool.kept = 0;
+  detail::pool.kept = 0;
 }
 
-}  // namespace autograd::detail
+}  // namespace autograd

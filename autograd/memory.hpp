@@ -1,10 +1,30 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+namespace autograd {
+
+/// What tensors, gradients and the tape take, in bytes, of one thread.
+struct MemoryStats {
+  std::int64_t in_use;  ///< in blocks that the thread took and did not give back; what it gives
+                        ///< back for another thread is subtracted here, so only the sum over
+                        ///< threads counts what lives
+  std::int64_t peak;    ///< the largest in_use since the start or `reset_peak_memory()`
+  std::int64_t kept;    ///< in blocks of more than 512 bytes that wait to be used again
+};
+/// Of the calling thread. Memory of the user's (`from_blob`) is not counted.
+MemoryStats memory_stats() noexcept;
+/// `peak` of this thread begins anew at `in_use`.
+void reset_peak_memory() noexcept;
+/// Returns what this thread keeps to the system; the next steps allocate it again.
+void release_kept_memory() noexcept;
+
+}  // namespace autograd
 
 namespace autograd::detail {
 
@@ -14,8 +34,6 @@ namespace autograd::detail {
 void* pool_allocate(std::size_t bytes);
 /// Gives a block back; `bytes` as at its allocation. Any thread may do it.
 void pool_deallocate(void* block, std::size_t bytes) noexcept;
-/// Returns this thread's kept blocks of more than 512 bytes to the system.
-void pool_trim() noexcept;
 
 /// Lets a standard container take its memory from the pool.
 template <class T>

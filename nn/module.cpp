@@ -10,8 +10,11 @@
 namespace nn {
 namespace {
 
+// Parameters are asked for in every step, so its lists are in the pool.
+using Name = std::basic_string<char, std::char_traits<char>, ag::detail::PoolAllocator<char>>;
+
 struct Member {
-  std::string name;
+  Name name;
   Parameter* parameter = nullptr;
   Buffer* buffer = nullptr;
   Module* module = nullptr;
@@ -20,29 +23,28 @@ struct Member {
 };
 
 struct Collector final : Visitor {
-  std::vector<Member> members;
-  void parameter(std::string_view name, Parameter& p) override {
-    members.push_back({std::string(name), &p});
+  ag::detail::PooledVector<Member> members;  // sorted by rank
+  void add(Member m) {
+    auto place = members.end();
+    while (place != members.begin() && (place - 1)->rank() > m.rank()) --place;
+    members.insert(place, std::move(m));
   }
-  void buffer(std::string_view name, Buffer& b) override {
-    members.push_back({std::string(name), nullptr, &b});
-  }
+  void parameter(std::string_view name, Parameter& p) override { add({Name(name), &p}); }
+  void buffer(std::string_view name, Buffer& b) override { add({Name(name), nullptr, &b}); }
   void module(std::string_view name, Module& m) override {
-    members.push_back({std::string(name), nullptr, nullptr, &m});
+    add({Name(name), nullptr, nullptr, &m});
   }
 };
 
 // Members are reached through const modules as well: handles are as shallow as pointers.
-std::vector<Member> members_of(const Module& module) {
+ag::detail::PooledVector<Member> members_of(const Module& module) {
   Collector collector;
   const_cast<Module&>(module).visit_members(collector);
-  std::stable_sort(collector.members.begin(), collector.members.end(),
-                   [](const Member& a, const Member& b) { return a.rank() < b.rank(); });
   return std::move(collector.members);
 }
 
-std::string joined(const std::string& prefix, const std::string& name) {
-  return prefix.empty() ? name : prefix + '.' + name;
+std::string joined(const std::string& prefix, std::string_view name) {
+  return prefix.empty() ? std::string(name) : fmt::format("{}.{}", prefix, name);
 }
 
 // Calls f(name, member) for the parameters and buffers of a module and all below it.
@@ -67,11 +69,31 @@ std::vector<NamedTensor> distinct(const Module& module, T* Member::*kind) {
   return list;
 }
 
-ag::TensorList tensors(const std::vector<NamedTensor>& named) {
-  ag::TensorList list;
-  for (const auto& entry : named) list.push_back(entry.tensor);
-  return list;
-}
+// The same without names.
+template <class T>
+class Distinct {
+ public:
+  explicit Distinct(T* Member::*kind) : kind_(kind) {}
+  ag::TensorList of(const Module& module) && {
+    add(module);
+    return std::move(list_);
+  }
+
+ private:
+  void add(const Module& module) {
+    for (const Member& m : members_of(module)) {
+      if (m.module)
+        add(*m.module);
+      else if (m.*kind_ && seen_.insert((m.*kind_)->impl()).second)
+        list_.push_back(*(m.*kind_));
+    }
+  }
+  T* Member::*kind_;
+  ag::TensorList list_;
+  std::unordered_set<const void*, std::hash<const void*>, std::equal_to<>,
+                     ag::detail::PoolAllocator<const void*>>
+      seen_;
+};
 
 void convert(OwnedTensor& tensor, ag::DType dtype) {
   if (!ag::is_floating(tensor.dtype()) || tensor.dtype() == dtype) return;
@@ -143,13 +165,13 @@ std::vector<NamedTensor> Module::named_parameters() const {
   return distinct(*this, &Member::parameter);
 }
 std::vector<NamedTensor> Module::named_buffers() const { return distinct(*this, &Member::buffer); }
-ag::TensorList Module::parameters() const { return tensors(named_parameters()); }
-ag::TensorList Module::buffers() const { return tensors(named_buffers()); }
+ag::TensorList Module::parameters() const { return Distinct(&Member::parameter).of(*this); }
+ag::TensorList Module::buffers() const { return Distinct(&Member::buffer).of(*this); }
 
 std::vector<NamedModule> Module::children() {
   std::vector<NamedModule> list;
   for (const Member& m : members_of(*this))
-    if (m.module) list.push_back({m.name, *m.module});
+    if (m.module) list.push_back({std::string(m.name), *m.module});
   return list;
 }
 

@@ -9,19 +9,6 @@
 
 namespace ag = autograd;
 
-TEST_CASE("blocks are aligned, distinct and large enough at every size") {
-  for (std::size_t bytes = 1; bytes < 100000; bytes += bytes < 2000 ? 7 : 997) {
-    auto* a = static_cast<unsigned char*>(ag::detail::pool_allocate(bytes));
-    auto* b = static_cast<unsigned char*>(ag::detail::pool_allocate(bytes));
-    CHECK(reinterpret_cast<std::uintptr_t>(a) % 32 == 0);
-    a[0] = a[bytes - 1] = 1;
-    b[0] = b[bytes - 1] = 2;
-    CHECK((a[0] == 1 && a[bytes - 1] == 1));
-    ag::detail::pool_deallocate(a, bytes);
-    ag::detail::pool_deallocate(b, bytes);
-  }
-}
-
 TEST_CASE("the elements of larger tensors are aligned to 64 bytes") {
   for (const std::int64_t n : {113, 128, 5000, 1000000})
     CHECK(reinterpret_cast<std::uintptr_t>(ag::empty({n}).raw()) % 64 == 0);

@@ -1,0 +1,115 @@
+#include "autograd/memory.hpp"
+
+#include <barrier>
+#include <cstdint>
+#include <cstdio>
+#include <thread>
+#include <vector>
+
+#include "autograd/ops.hpp"
+#include "tests/catch.hpp"
+
+namespace ag = autograd;
+
+namespace {
+
+// Bytes of this process in memory; 0 where that cannot be known.
+std::int64_t resident() {
+  long pages = 0, all = 0;
+  if (std::FILE* f = std::fopen("/proc/self/statm", "r")) {
+    if (std::fscanf(f, "%ld %ld", &all, &pages) != 2) pages = 0;
+    std::fclose(f);
+  }
+  return std::int64_t{pages} * 4096;
+}
+
+std::int64_t in_use() { return ag::memory_stats().in_use; }
+
+}  // namespace
+
+TEST_CASE("blocks are aligned, distinct and large enough at every size") {
+  for (std::size_t bytes = 1; bytes < 100000; bytes += bytes < 2000 ? 7 : 997) {
+    auto* a = static_cast<unsigned char*>(ag::detail::pool_allocate(bytes));
+    auto* b = static_cast<unsigned char*>(ag::detail::pool_allocate(bytes));
+    CHECK(reinterpret_cast<std::uintptr_t>(a) % (bytes > 512 ? 64 : 32) == 0);
+    a[0] = a[bytes - 1] = 1;
+    b[0] = b[bytes - 1] = 2;
+    CHECK((a[0] == 1 && a[bytes - 1] == 1));
+    ag::detail::pool_deallocate(a, bytes);
+    ag::detail::pool_deallocate(b, bytes);
+  }
+}
+
+TEST_CASE("a block is at most a sixteenth larger than asked for") {
+  for (std::size_t bytes = 513; bytes < (std::size_t{1} << 22); bytes += 1 + bytes / 37) {
+    const auto before = in_use();
+    void* block = ag::detail::pool_allocate(bytes);
+    const auto size = static_cast<std::size_t>(in_use() - before);
+    INFO(bytes << " in " << size);
+    CHECK(size >= bytes);
+    CHECK((size - bytes) * 16 <= std::max<std::size_t>(bytes, 1024));
+    ag::detail::pool_deallocate(block, bytes);
+  }
+}
+
+TEST_CASE("a tensor of 2^n elements takes its elements and a line") {
+  for (std::int64_t n = 1 << 8; n <= 1 << 20; n *= 2) {
+    const auto before = in_use();
+    const auto storage = ag::detail::Storage::create(static_cast<std::size_t>(4 * n));
+    CHECK(in_use() - before == 4 * n + 64);
+  }
+}
+
+TEST_CASE("memory_stats counts what lives, its peak and what is kept") {
+  ag::release_kept_memory();
+  CHECK(ag::memory_stats().kept == 0);
+  const auto before = in_use();
+  ag::reset_peak_memory();
+  CHECK(ag::memory_stats().peak == before);
+  constexpr std::int64_t n = 1 << 20;
+  ag::Tensor a = ag::zeros({n});
+  CHECK(in_use() - before >= 4 * n);
+  {
+    const ag::Tensor b = ag::zeros({n});
+    CHECK(in_use() - before >= 8 * n);
+  }
+  CHECK(in_use() - before < 5 * n);
+  CHECK(ag::memory_stats().peak - before >= 8 * n);
+  CHECK(ag::memory_stats().peak - before < 9 * n);
+  a = ag::Tensor();
+  CHECK(in_use() == before);
+  if (ag::memory_stats().kept == 0) return;  // under a sanitizer nothing is kept
+  CHECK(ag::memory_stats().kept >= 8 * n);
+  ag::release_kept_memory();
+  CHECK(ag::memory_stats().kept == 0);
+}
+
+TEST_CASE("an allocation that fails is not counted") {
+  const auto before = ag::memory_stats();
+  CHECK_THROWS_AS(ag::detail::pool_allocate(std::size_t{1} << 60), std::bad_alloc);
+  CHECK(in_use() == before.in_use);
+  CHECK(ag::memory_stats().peak == before.peak);
+}
+
+TEST_CASE("memory does not grow while one thread makes what another drops", "[threads]") {
+  constexpr int kRounds = 1000, kTensors = 200;
+  std::vector<ag::Tensor> made;
+  std::barrier turn(2);
+  std::int64_t start = 0;
+  std::thread maker([&] {
+    for (int round = 0; round < kRounds; ++round) {
+      for (int i = 0; i < kTensors; ++i) made.push_back(ag::zeros({16}));
+      turn.arrive_and_wait();
+      turn.arrive_and_wait();
+    }
+  });
+  for (int round = 0; round < kRounds; ++round) {
+    turn.arrive_and_wait();
+    made.clear();
+    if (round == kRounds / 10) start = resident();
+    turn.arrive_and_wait();
+  }
+  maker.join();
+  // 40 MB are made and dropped in between.
+  CHECK(resident() - start < 10'000'000);
+}
