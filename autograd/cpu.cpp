@@ -1,11 +1,15 @@
 #include "autograd/cpu.hpp"
 
+#include <omp.h>
+#include <pthread.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
+#include <exception>
 #include <string_view>
 
 #include "autograd/errors.hpp"
-#include "autograd/kernels/gemm.hpp"
 
 namespace autograd {
 namespace {
@@ -33,7 +37,13 @@ SimdLevel limited() {
   return std::min(detect(), static_cast<SimdLevel>(found - std::begin(names)));
 }
 
-int threads = 1;
+std::atomic<int> threads{1};
+
+// Nanoseconds of work that are worth a thread: several times what waking one costs.
+constexpr double kWorth = 20'000;
+
+// The helpers of the thread that forks do not exist in the child: it starts without any.
+void before_fork() { omp_pause_resource_all(omp_pause_soft); }
 
 }  // namespace
 
@@ -44,10 +54,41 @@ SimdLevel simd_level() {
 
 void set_num_threads(int n) {
   if (n < 1) fail("set_num_threads", "needs at least 1 thread, got {}", n);
-  threads = n;
-  kernels::set_gemm_threads(n);
+  if (n > 1) {
+    static const int registered = pthread_atfork(before_fork, nullptr, nullptr);
+    static_cast<void>(registered);
+  }
+  threads.store(n, std::memory_order_relaxed);
 }
 
-int num_threads() { return threads; }
+int num_threads() { return threads.load(std::memory_order_relaxed); }
+
+int detail::pieces(std::int64_t n, std::int64_t grain, double cost) {
+  const double work = static_cast<double>(n) * cost;
+  if (work < 2 * kWorth || num_threads() == 1 || omp_in_parallel()) return 1;
+  return static_cast<int>(std::min<double>(
+      {static_cast<double>(num_threads()), work / kWorth, static_cast<double>(n / grain)}));
+}
+
+void detail::run_pieces(std::int64_t n, std::int64_t grain, int pieces, void* f,
+                        void (*call)(void* f, std::int64_t begin, std::int64_t end)) {
+  // Whole grains, the first pieces larger: the last has what is left over.
+  const std::int64_t grains = n / grain;
+  const auto start = [&](std::int64_t piece) {
+    return piece == pieces ? n : (grains * piece + pieces - 1) / pieces * grain;
+  };
+  std::exception_ptr error;
+  // Always the same team: libgomp ends the threads that a smaller one has no use for.
+#pragma omp parallel for num_threads(num_threads()) schedule(static, 1)
+  for (int piece = 0; piece < pieces; ++piece) {
+    try {
+      call(f, start(piece), start(piece + 1));
+    } catch (...) {
+#pragma omp critical(xgrad_error)
+      error = std::current_exception();
+    }
+  }
+  if (error) std::rethrow_exception(error);
+}
 
 }  // namespace autograd

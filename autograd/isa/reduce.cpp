@@ -10,8 +10,6 @@ namespace {
 
 using simd::Vec;
 
-constexpr std::int64_t kBlock =
-    1024;  // elements added in their own precision before the double total
 constexpr std::int64_t kTile = 256;  // columns reduced together
 
 template <class T>
@@ -44,22 +42,22 @@ T sum_block(const T* x, std::int64_t n) {
 template <class T>
 double sum_row(const T* x, std::int64_t n) {
   double total = 0;
-  for (std::int64_t i = 0; i < n; i += kBlock)
-    total += static_cast<double>(sum_block(x + i, n - i < kBlock ? n - i : kBlock));
+  for (std::int64_t i = 0; i < n; i += kSumBlock)
+    total += static_cast<double>(sum_block(x + i, n - i < kSumBlock ? n - i : kSumBlock));
   return total;
 }
 
 // Columns of (n, inner), a tile at a time.
 template <class T>
-void sum_columns(const T* in, T* out, std::int64_t n, std::int64_t inner) {
+void sum_columns(const T* in, T* out, std::int64_t n, std::int64_t inner, std::int64_t stride) {
   for (std::int64_t j = 0; j < inner; j += kTile) {
     const std::int64_t w = inner - j < kTile ? inner - j : kTile;
     double total[kTile] = {};
     T block[kTile];
     for (std::int64_t k = 0; k < n;) {
-      const std::int64_t stop = n - k < kBlock ? n : k + kBlock;
-      for (std::int64_t i = 0; i < w; ++i) block[i] = in[k * inner + j + i];
-      for (++k; k < stop; ++k) add(block, in + k * inner + j, w);
+      const std::int64_t stop = n - k < kSumBlock ? n : k + kSumBlock;
+      for (std::int64_t i = 0; i < w; ++i) block[i] = in[k * stride + j + i];
+      for (++k; k < stop; ++k) add(block, in + k * stride + j, w);
       for (std::int64_t i = 0; i < w; ++i) total[i] += static_cast<double>(block[i]);
     }
     for (std::int64_t i = 0; i < w; ++i) out[j + i] = static_cast<T>(total[i]);
@@ -67,12 +65,13 @@ void sum_columns(const T* in, T* out, std::int64_t n, std::int64_t inner) {
 }
 
 template <class T>
-void sum(const T* in, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner) {
+void sum(const T* in, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner,
+         std::int64_t stride) {
   for (std::int64_t o = 0; o < outer; ++o) {
-    if (inner == 1)
+    if (stride == 1)
       out[o] = static_cast<T>(sum_row(in + o * n, n));
     else
-      sum_columns(in + o * n * inner, out + o * inner, n, inner);
+      sum_columns(in + o * n * stride, out + o * inner, n, inner, stride);
   }
 }
 
@@ -109,15 +108,17 @@ T extreme_row(const T* x, std::int64_t n) {
 }
 
 template <class T, bool Largest>
-void extreme(const T* in, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner) {
-  for (std::int64_t o = 0; o < outer; ++o, in += n * inner, out += inner) {
-    if (inner == 1) {
+void extreme(const T* in, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner,
+             std::int64_t stride) {
+  for (std::int64_t o = 0; o < outer; ++o, in += n * stride, out += inner) {
+    if (stride == 1) {
       *out = extreme_row<T, Largest>(in, n);
       continue;
     }
     for (std::int64_t i = 0; i < inner; ++i) out[i] = in[i];
     for (std::int64_t k = 1; k < n; ++k)
-      for (std::int64_t i = 0; i < inner; ++i) out[i] = pick<T, Largest>(in[k * inner + i], out[i]);
+      for (std::int64_t i = 0; i < inner; ++i)
+        out[i] = pick<T, Largest>(in[k * stride + i], out[i]);
   }
 }
 

@@ -1,8 +1,10 @@
 #include "autograd/kernels/gemm.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
+#include "autograd/cpu.hpp"
 #include "autograd/errors.hpp"
 
 // Declared here rather than through <cblas.h>, which some BLAS packages put elsewhere.
@@ -19,7 +21,16 @@ void cblas_dgemm(int order, int transpose_a, int transpose_b, int m, int n, int 
 namespace autograd::kernels {
 namespace {
 
-constexpr int kRowMajor = 101, kNoTranspose = 111, kTranspose = 112;
+constexpr int kColumnMajor = 102, kNoTranspose = 111, kTranspose = 112;
+
+// Products are cut so that the number of threads changes no bit. An element's rounding depends on
+// its place in the BLAS's tiles of C, and on the code that the sizes select. Rows may be cut at
+// multiples of 12 into pieces of a million multiplications and more, below 6144 rows (somewhere
+// above that OpenBLAS starts its tiles anew); a test compares them over many shapes. Columns have
+// no such places, so they are cut by the sizes alone, for any number of threads, and only where
+// there are too few rows and packing A again costs nothing.
+constexpr std::int64_t kRows = 12, kSlab = 3072, kColumns = 256;
+constexpr double kLeast = 1e6;
 
 template <class T, class F>
 void call(F&& blas, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const T* a,
@@ -33,19 +44,38 @@ void call(F&& blas, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64
     return;
   }
   const auto lda = static_cast<int>(ta ? m : k), ldb = static_cast<int>(tb ? k : n);
-  blas(kRowMajor, ta ? kTranspose : kNoTranspose, tb ? kTranspose : kNoTranspose,
-       static_cast<int>(m), static_cast<int>(n), static_cast<int>(k), T(1), a, lda, b, ldb, beta, c,
-       static_cast<int>(n));
+  const auto block = [&](std::int64_t row, std::int64_t rows, std::int64_t column,
+                         std::int64_t columns) {
+    // Column-major, as Cᵀ = op(B)ᵀ op(A)ᵀ: OpenBLAS has special ways for some row-major products.
+    blas(kColumnMajor, tb ? kTranspose : kNoTranspose, ta ? kTranspose : kNoTranspose,
+         static_cast<int>(columns), static_cast<int>(rows), static_cast<int>(k), T(1),
+         b + (tb ? column * k : column), ldb, a + (ta ? row : row * k), lda, beta,
+         c + row * n + column, static_cast<int>(n));
+  };
+  const double row = static_cast<double>(n) * static_cast<double>(k);
+  if (row * static_cast<double>(m) < 2 * kLeast || row * kSlab < kLeast) return block(0, m, 0, n);
+  if (m < 4 * kRows) {
+    const std::int64_t panels = std::max<std::int64_t>(n / kColumns, 1);
+    return parallel_for(
+        panels, 1, gemm_cost<T>(m, kColumns, k), [&](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t p = begin; p < end; ++p)
+            block(0, m, p * kColumns, p + 1 == panels ? n - p * kColumns : kColumns);
+        });
+  }
+  const std::int64_t grain = kRows * static_cast<std::int64_t>(std::ceil(kLeast / (kRows * row)));
+  parallel_for(m, grain, gemm_cost<T>(1, n, k), [&](std::int64_t begin, std::int64_t end) {
+    for (; end - begin >= 2 * kSlab; begin += kSlab) block(begin, kSlab, 0, n);
+    block(begin, end - begin, 0, n);
+  });
 }
 
-// One thread until the program asks for more: small products only lose by threads.
-[[maybe_unused]] const bool single = (set_gemm_threads(1), true);
+// Its own threads would compete with ours.
+[[maybe_unused]] const bool single = [] {
+  if (openblas_set_num_threads) openblas_set_num_threads(1);
+  return true;
+}();
 
 }  // namespace
-
-void set_gemm_threads(int n) {
-  if (openblas_set_num_threads) openblas_set_num_threads(n);
-}
 
 void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
           const float* b, float beta, float* c) {

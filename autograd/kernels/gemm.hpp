@@ -6,13 +6,18 @@
 namespace autograd::kernels {
 
 /// C (m, n) = beta C + op(A) op(B), row-major, with op(A) (m, k) and op(B) (k, n); op transposes
-/// where the flag says so. Sizes may be 0. Throws where a size exceeds BLAS's 31 bits.
+/// where the flag says so. Sizes may be 0. Throws where a size exceeds BLAS's 31 bits. The BLAS
+/// itself runs on one thread; large products are cut for the threads of `parallel_for`.
 void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
           const float* a, const float* b, float beta, float* c);
 void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
           const double* a, const double* b, double beta, double* c);
 
-/// Threads of the BLAS, where it can be told.
-void set_gemm_threads(int n);
+/// Rough nanoseconds of a product, for thresholds.
+template <class T>
+double gemm_cost(std::int64_t m, std::int64_t n, std::int64_t k) {
+  return (sizeof(T) == 4 ? 0.01 : 0.02) * static_cast<double>(m) * static_cast<double>(n) *
+         static_cast<double>(k);
+}
 
 }  // namespace autograd::kernels

@@ -32,7 +32,7 @@ Table fill() {
 
 }  // namespace
 
-const Table& active() {
+const Table& single_threaded() {
   static const Table table = fill();
   return table;
 }

@@ -27,16 +27,22 @@ struct ElementwiseKernels {
   ElementwiseRun gradient[3][2];  // by input, by floating dtype
 };
 
+/// Elements that `sum` adds in their own precision before the double total.
+constexpr std::int64_t kSumBlock = 1024;
+
 /// Kernels of one floating type.
 template <class T>
 struct Floating {
   /// y[i] += x[i].
   void (*add)(T* y, const T* x, std::int64_t n);
-  /// out[o][i] = Σ_k in[o][k][i] with in (outer, n, inner).
-  void (*sum)(const T* in, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner);
+  /// out[o][i] = Σ_k in[o][k][i] with in (outer, n, inner), each k `stride` after the one before.
+  void (*sum)(const T* in, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner,
+              std::int64_t stride);
   /// Largest and smallest, NaN if any is; n > 0.
-  void (*max)(const T* in, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner);
-  void (*min)(const T* in, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner);
+  void (*max)(const T* in, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner,
+              std::int64_t stride);
+  void (*min)(const T* in, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner,
+              std::int64_t stride);
   /// Rows of length n: y = softmax(x) or log_softmax(x); the gradient from y and its cotangent g.
   void (*softmax)(const T* x, T* y, std::int64_t rows, std::int64_t n);
   void (*softmax_gradient)(const T* y, const T* g, T* out, std::int64_t rows, std::int64_t n);
@@ -75,7 +81,10 @@ XGRAD_DECLARE_ISA(baseline)
 XGRAD_DECLARE_ISA(avx2)
 XGRAD_DECLARE_ISA(avx512)
 
-/// The table for this CPU (see cpu.hpp), filled at the first call.
+/// The table for this CPU (see cpu.hpp), filled at the first call. Its kernels for floating types
+/// use the threads of `parallel_for`; elementwise ones leave that to their caller.
 const Table& active();
+/// The kernels themselves, on the calling thread.
+const Table& single_threaded();
 
 }  // namespace autograd::kernels

@@ -53,9 +53,13 @@ void expand_into(const Tensor& t, Tensor& out) {
     auto* q = static_cast<T*>(out.raw_mutable());
     const std::int64_t n = loop.inner();
     if (loop.inner_step(0))
-      loop.run([&](const std::int64_t* at, std::int64_t o) { std::copy_n(p + at[0], n, q + o); });
+      loop.run_parallel(0.05 * sizeof(T), [&](const std::int64_t* at, std::int64_t o) {
+        std::copy_n(p + at[0], n, q + o);
+      });
     else
-      loop.run([&](const std::int64_t* at, std::int64_t o) { std::fill_n(q + o, n, p[at[0]]); });
+      loop.run_parallel(0.05 * sizeof(T), [&](const std::int64_t* at, std::int64_t o) {
+        std::fill_n(q + o, n, p[at[0]]);
+      });
   });
 }
 

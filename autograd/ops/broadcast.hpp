@@ -2,6 +2,7 @@
 
 #include <span>
 
+#include "autograd/cpu.hpp"
 #include "autograd/tensor.hpp"
 
 /// Loops over broadcast operands. Internal.
@@ -21,17 +22,38 @@ class BroadcastLoop {
     return strides_[(sizes_.size() - 1) * operands_ + k];
   }
 
+  std::int64_t runs() const {
+    std::int64_t n = empty_ ? 0 : 1;
+    for (std::size_t d = 0; d + 1 < sizes_.size(); ++d) n *= sizes_[d];
+    return n;
+  }
+
   /// Calls f(offsets of the operands in elements, offset of out) for each run.
   template <class F>
   void run(F&& f) const {
-    if (empty_) return;
+    run(0, runs(), f);
+  }
+  /// The same on the threads of `parallel_for`; an element costs `cost` nanoseconds.
+  template <class F>
+  void run_parallel(double cost, F&& f) const {
+    parallel_for(runs(), 1, cost * static_cast<double>(inner()),
+                 [&](std::int64_t begin, std::int64_t end) { run(begin, end, f); });
+  }
+
+ private:
+  template <class F>
+  void run(std::int64_t begin, std::int64_t end, F&& f) const {
     const std::size_t outer = sizes_.size() - 1;
     InlineVector<std::int64_t, 8> index(sizes_.size(), 0), at(operands_, 0);
-    for (std::int64_t out_at = 0;; out_at += inner()) {
-      f(static_cast<const std::int64_t*>(at.data()), out_at);
-      std::size_t d = outer;
-      for (;;) {
-        if (d == 0) return;
+    for (std::size_t d = outer, rest = static_cast<std::size_t>(begin); rest > 0;) {
+      const auto size = static_cast<std::size_t>(sizes_[--d]);
+      index[d] = static_cast<std::int64_t>(rest % size);
+      for (std::size_t k = 0; k < operands_; ++k) at[k] += index[d] * strides_[d * operands_ + k];
+      rest /= size;
+    }
+    for (std::int64_t i = begin; i < end; ++i) {
+      f(static_cast<const std::int64_t*>(at.data()), i * inner());
+      for (std::size_t d = outer; d > 0;) {
         --d;
         for (std::size_t k = 0; k < operands_; ++k) at[k] += strides_[d * operands_ + k];
         if (++index[d] < sizes_[d]) break;
@@ -42,7 +64,6 @@ class BroadcastLoop {
     }
   }
 
- private:
   std::size_t operands_;
   bool empty_;
   InlineVector<std::int64_t, 8> sizes_;     // joined axes, outermost first; at least one

@@ -1,3 +1,4 @@
+#include "autograd/cpu.hpp"
 #include "autograd/kernels/gemm.hpp"
 #include "autograd/kernels/kernels.hpp"
 #include "autograd/ops.hpp"
@@ -44,10 +45,13 @@ struct Matmul {
       const Shape* operands[] = {&sa, &sb};
       const internal::BroadcastLoop loop(operands, so);
       loop.run([&](const std::int64_t* at, std::int64_t out_at) {
-        for (std::int64_t i = 0; i < loop.inner(); ++i)
-          kernels::gemm(ta, tb, m, n, k, p + (at[0] + i * loop.inner_step(0)) * m * k,
-                        q + (at[1] + i * loop.inner_step(1)) * k * n, T(0),
-                        o + (out_at + i) * m * n);
+        const double cost = kernels::gemm_cost<T>(m, n, k);
+        parallel_for(loop.inner(), 1, cost, [&](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t i = begin; i < end; ++i)
+            kernels::gemm(ta, tb, m, n, k, p + (at[0] + i * loop.inner_step(0)) * m * k,
+                          q + (at[1] + i * loop.inner_step(1)) * k * n, T(0),
+                          o + (out_at + i) * m * n);
+        });
       });
     });
   }

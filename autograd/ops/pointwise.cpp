@@ -39,6 +39,11 @@ struct Operands {
   }
 };
 
+// Rough nanoseconds of an element, for thresholds.
+double cost(const Operands& in) {
+  return 0.06 * static_cast<double>(size_of(in.tensor[0]->dtype()));
+}
+
 void run(detail::ElementwiseRun kernel, const void* formula, const Operands& in, Tensor& out);
 
 // Operands that are neither whole nor single elements.
@@ -66,8 +71,8 @@ void run_broadcast(detail::ElementwiseRun kernel, const void* formula, const Ope
   for (std::size_t k = 0; k < in.count; ++k) step[k] = loop.inner_step(k);
   auto* o = static_cast<char*>(out.raw_mutable());
   const auto out_bytes = static_cast<std::int64_t>(size_of(out.dtype()));
-  const void* at[Operands::kMost] = {};
-  loop.run([&](const std::int64_t* offsets, std::int64_t out_offset) {
+  loop.run_parallel(cost(in), [&](const std::int64_t* offsets, std::int64_t out_offset) {
+    const void* at[Operands::kMost] = {};
     for (std::size_t k = 0; k < in.count; ++k)
       if (in.p[k])
         at[k] = static_cast<const char*>(in.p[k]) +
@@ -80,7 +85,18 @@ void run_broadcast(detail::ElementwiseRun kernel, const void* formula, const Ope
 void run(detail::ElementwiseRun kernel, const void* formula, const Operands& in, Tensor& out) {
   if (in.n == 0) return;
   if (!in.flat) return run_broadcast(kernel, formula, in, out);
-  kernel(formula, in.p, in.step, out.raw_mutable(), in.n);
+  void* o = out.raw_mutable();
+  parallel_for(in.n, 64, cost(in), [&](std::int64_t begin, std::int64_t end) {
+    if (end - begin == in.n) return kernel(formula, in.p, in.step, o, in.n);
+    const void* at[Operands::kMost] = {};
+    for (std::size_t k = 0; k < in.count; ++k)
+      if (in.p[k])
+        at[k] = static_cast<const char*>(in.p[k]) +
+                begin * in.step[k] * static_cast<std::int64_t>(size_of(in.tensor[k]->dtype()));
+    kernel(formula, at, in.step,
+           static_cast<char*>(o) + begin * static_cast<std::int64_t>(size_of(out.dtype())),
+           end - begin);
+  });
 }
 
 // ---------------------------------------------------------------- built-in rows
@@ -186,7 +202,7 @@ struct Where {
       const auto* b = static_cast<const T*>(in[2].raw());
       auto* o = static_cast<T*>(out.raw_mutable());
       const auto sc = loop.inner_step(0), sa = loop.inner_step(1), sb = loop.inner_step(2);
-      loop.run([&](const std::int64_t* at, std::int64_t out_at) {
+      loop.run_parallel(0.06 * sizeof(T), [&](const std::int64_t* at, std::int64_t out_at) {
         const unsigned char* pc = c + at[0];
         const T *pa = a + at[1], *pb = b + at[2];
         T* po = o + out_at;

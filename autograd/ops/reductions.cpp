@@ -77,7 +77,7 @@ struct Sum {
     dispatch_floating("sum", in[0].dtype(), [&](auto zero) {
       using T = decltype(zero);
       kernels::active().floating<T>().sum(static_cast<const T*>(p.x.raw()),
-                                          static_cast<T*>(out.raw_mutable()), p.outer, p.n,
+                                          static_cast<T*>(out.raw_mutable()), p.outer, p.n, p.inner,
                                           p.inner);
     });
   }
@@ -110,7 +110,7 @@ struct Extreme {
       using T = decltype(zero);
       const auto& k = kernels::active().floating<T>();
       (largest ? k.max : k.min)(static_cast<const T*>(p.x.raw()),
-                                static_cast<T*>(out.raw_mutable()), p.outer, p.n, p.inner);
+                                static_cast<T*>(out.raw_mutable()), p.outer, p.n, p.inner, p.inner);
     });
   }
   unsigned saves() const { return save_input(0) | kSaveOutput; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "autograd/cpu.hpp"
 #include "autograd/ops/internal.hpp"
 
 namespace autograd::internal {
@@ -104,10 +105,7 @@ void transpose_copy(const T* in, std::int64_t from, T* out, std::int64_t to, std
 }
 
 template <class T>
-void run(const Block& block, bool back, const T* in, T* out, bool adds) {
-  for (const auto n : block.sizes)
-    if (n == 0) return;
-  const Block b = tidy(block, back);
+void run_tidy(const Block& b, const T* in, T* out, bool adds) {
   const std::size_t axes = b.sizes.size();
   if (axes == 0) {
     T& place = out[b.to_start];
@@ -124,6 +122,24 @@ void run(const Block& block, bool back, const T* in, T* out, bool adds) {
       adds ? add_run(in + i, from, out + o, to, n) : copy_run(in + i, from, out + o, to, n);
     });
   }
+}
+
+template <class T>
+void run(const Block& block, bool back, const T* in, T* out, bool adds) {
+  double elements = 1;
+  for (const auto n : block.sizes) elements *= static_cast<double>(n);
+  if (elements == 0) return;
+  const Block b = tidy(block, back);
+  if (adds || b.sizes.empty()) return run_tidy(b, in, out, adds);
+  // Along the axis with the farthest steps of the result, which no two threads then share.
+  const auto n = b.sizes[0];
+  const double cost = elements / static_cast<double>(n) * 0.1 * sizeof(T);
+  parallel_for(n, 1, cost, [&](std::int64_t begin, std::int64_t end) {
+    if (end - begin == n) return run_tidy(b, in, out, false);
+    Block piece = b;
+    piece.sizes[0] = end - begin;
+    run_tidy(piece, in + begin * b.from[0], out + begin * b.to[0], false);
+  });
 }
 
 }  // namespace
