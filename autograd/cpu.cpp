@@ -39,9 +39,6 @@ SimdLevel limited() {
 
 std::atomic<int> threads{1};
 
-// Nanoseconds of work that are worth a thread: several times what waking one costs.
-constexpr double kWorth = 20'000;
-
 // The helpers of the thread that forks do not exist in the child: it starts without any.
 void before_fork() { omp_pause_resource_all(omp_pause_soft); }
 
@@ -64,10 +61,10 @@ void set_num_threads(int n) {
 int num_threads() { return threads.load(std::memory_order_relaxed); }
 
 int detail::pieces(std::int64_t n, std::int64_t grain, double cost) {
-  const double work = static_cast<double>(n) * cost;
-  if (work < 2 * kWorth || num_threads() == 1 || omp_in_parallel()) return 1;
-  return static_cast<int>(std::min<double>(
-      {static_cast<double>(num_threads()), work / kWorth, static_cast<double>(n / grain)}));
+  if (num_threads() == 1 || omp_in_parallel()) return 1;
+  return static_cast<int>(
+      std::min({static_cast<double>(num_threads()), static_cast<double>(n) * cost / kWorth,
+                static_cast<double>(n / grain)}));
 }
 
 void detail::run_pieces(std::int64_t n, std::int64_t grain, int pieces, void* f,

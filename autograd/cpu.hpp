@@ -21,6 +21,8 @@ void set_num_threads(int n);
 int num_threads();
 
 namespace detail {
+// Nanoseconds of work that are worth a thread: several times what waking one costs.
+constexpr double kWorth = 20'000;
 // Into how many pieces `parallel_for` cuts; at most one for each thread.
 int pieces(std::int64_t n, std::int64_t grain, double cost);
 void run_pieces(std::int64_t n, std::int64_t grain, int pieces, void* f,
@@ -34,13 +36,13 @@ void run_pieces(std::int64_t n, std::int64_t grain, int pieces, void* f,
 /// carried along. Returns when all is done; of what f throws, one exception comes out.
 template <class F>
 void parallel_for(std::int64_t n, std::int64_t grain, double cost, F&& f) {
-  if (const int pieces = detail::pieces(n, grain, cost); pieces > 1)
-    detail::run_pieces(n, grain, pieces, std::addressof(f),
-                       [](void* g, std::int64_t begin, std::int64_t end) {
-                         (*static_cast<std::remove_reference_t<F>*>(g))(begin, end);
-                       });
-  else if (n > 0)
-    f(std::int64_t{0}, n);
+  if (static_cast<double>(n) * cost >= 2 * detail::kWorth)
+    if (const int pieces = detail::pieces(n, grain, cost); pieces > 1)
+      return detail::run_pieces(n, grain, pieces, std::addressof(f),
+                                [](void* g, std::int64_t begin, std::int64_t end) {
+                                  (*static_cast<std::remove_reference_t<F>*>(g))(begin, end);
+                                });
+  if (n > 0) f(std::int64_t{0}, n);
 }
 
 }  // namespace autograd

@@ -97,11 +97,17 @@ void add_run(const T* in, std::int64_t from, T* out, std::int64_t to, std::int64
 template <class T>
 void transpose_copy(const T* in, std::int64_t from, T* out, std::int64_t to, std::int64_t n,
                     std::int64_t m) {
-  constexpr std::int64_t tile = 32;
+  constexpr std::int64_t tile = 16;
+  const auto copy = [=](std::int64_t i, std::int64_t j, std::int64_t rows, std::int64_t columns) {
+    for (std::int64_t b = j; b < j + columns; ++b)
+      for (std::int64_t a = 0; a < rows; ++a) out[b * to + i + a] = in[(i + a) * from + b];
+  };
   for (std::int64_t i = 0; i < n; i += tile)
     for (std::int64_t j = 0; j < m; j += tile)
-      for (std::int64_t a = i; a < std::min(i + tile, n); ++a)
-        for (std::int64_t b = j; b < std::min(j + tile, m); ++b) out[b * to + a] = in[a * from + b];
+      if (i + tile <= n && j + tile <= m)
+        copy(i, j, tile, tile);  // constants, so that the loop is unrolled
+      else
+        copy(i, j, std::min(tile, n - i), std::min(tile, m - j));
 }
 
 template <class T>
