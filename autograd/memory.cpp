@@ -27,11 +27,12 @@ struct SizeClass {
   std::size_t index, bytes;
 };
 
-SizeClass classify(std::size_t bytes) {
-  if (bytes <= kGrain * kSmall) {
-    const std::size_t i = (bytes + kGrain - 1) / kGrain;
-    return {i, i * kGrain};
-  }
+bool is_small(std::size_t bytes) { return bytes <= kGrain * kSmall; }
+SizeClass classify_small(std::size_t bytes) {
+  const std::size_t i = std::max<std::size_t>((bytes + kGrain - 1) / kGrain, 1);
+  return {i, i * kGrain};
+}
+SizeClass classify_large(std::size_t bytes) {
   const std::size_t last = bytes - kLine - 1;
   const auto log = static_cast<std::size_t>(std::bit_width(last)) - 1;  // 2^log <= last
   const std::size_t power = std::size_t{1} << log;
@@ -57,8 +58,6 @@ struct Block {
 #endif
 constexpr bool kPooled = XGRAD_POOLED;
 
-bool is_small(std::size_t index) { return index <= kSmall; }
-
 // Small blocks of threads that have ended or that were given blocks of other threads, for threads
 // that need some.
 struct Orphans {
@@ -75,29 +74,35 @@ Orphans& orphans() {
 struct Pool {
   Block* free[kClasses];
   std::size_t kept;
-  std::int64_t in_use, peak;
-  std::int64_t small_in_use;  // of small blocks; below 0 if it gives back those of other threads
+  std::int64_t peak, below_peak;  // below_peak: of what is in use; one counter is one instruction
+  std::int64_t small_in_use;      // of small blocks; below 0 if it gives back those of others
   bool closed;
 
+  std::int64_t in_use() const { return peak - below_peak; }
   void count_allocation(std::size_t bytes) {
-    in_use += static_cast<std::int64_t>(bytes);
-    peak = std::max(peak, in_use);
+    below_peak -= static_cast<std::int64_t>(bytes);
+    if (below_peak < 0) [[unlikely]]
+      peak -= std::exchange(below_peak, 0);
   }
-  void count_deallocation(std::size_t bytes) { in_use -= static_cast<std::int64_t>(bytes); }
+  void count_deallocation(std::size_t bytes) { below_peak += static_cast<std::int64_t>(bytes); }
+  void count_small_allocation(std::size_t bytes) {
+    small_in_use += static_cast<std::int64_t>(bytes);
+    count_allocation(bytes);
+  }
 };
 thread_local Pool pool{};
 
-// Makes this thread's free small blocks of one class orphans. Returns how many.
-std::int64_t hand_over(std::size_t index) {
-  Block* first = std::exchange(pool.free[index], nullptr);
-  if (!first) return 0;
-  std::int64_t count = 1;
+// Makes this thread's free small blocks of one class orphans.
+[[gnu::noinline]] void hand_over(SizeClass c) noexcept {
+  Block* first = std::exchange(pool.free[c.index], nullptr);
+  if (!first) return;
+  std::size_t count = 1;
   Block* last = first;
   for (; last->next; last = last->next) ++count;
+  pool.small_in_use += static_cast<std::int64_t>(count * c.bytes);
   Orphans& o = orphans();
   const std::lock_guard lock(o.mutex);
-  last->next = std::exchange(o.free[index], first);
-  return count;
+  last->next = std::exchange(o.free[c.index], first);
 }
 
 struct PoolCloser {
@@ -105,7 +110,7 @@ struct PoolCloser {
   ~PoolCloser() {
     release_kept_memory();
     pool.closed = true;
-    for (std::size_t i = 0; i <= kSmall; ++i) hand_over(i);
+    for (std::size_t i = 0; i <= kSmall; ++i) hand_over({i, i * kGrain});
   }
 };
 thread_local PoolCloser closer;
@@ -124,63 +129,78 @@ void* from_system(std::size_t bytes) {
 // Small blocks are cut from slabs, which stay with the program: malloc would spend more on each
 // than an operation costs.
 [[gnu::noinline]] void* refill(SizeClass c) {
-  closer.armed = true;  // the first use on a thread registers the clean-up at its end
-  {
+  Block* first = nullptr;
+  if (!kPooled) {
+    first = ::new (from_system(c.bytes)) Block{};
+  } else {
+    closer.armed = true;  // the first use on a thread registers the clean-up at its end
     Orphans& o = orphans();
     const std::lock_guard lock(o.mutex);
-    if (Block* b = o.free[c.index]) {
-      pool.free[c.index] = b->next;
-      o.free[c.index] = nullptr;
-      return b;
+    first = std::exchange(o.free[c.index], nullptr);
+  }
+  if (!first) {
+    constexpr std::size_t slab = std::size_t{64} << 10;
+    auto* p = static_cast<char*>(from_system(slab));
+    for (std::size_t at = slab / c.bytes * c.bytes; at > 0;) {
+      at -= c.bytes;
+      first = ::new (p + at) Block{first};
     }
   }
-  constexpr std::size_t slab = std::size_t{64} << 10;
-  auto* p = static_cast<char*>(from_system(slab));
-  for (std::size_t at = slab / c.bytes * c.bytes; at > c.bytes;) {
-    at -= c.bytes;
-    auto* b = reinterpret_cast<Block*>(p + at);
-    b->next = std::exchange(pool.free[c.index], b);
+  pool.free[c.index] = first->next;
+  pool.count_small_allocation(c.bytes);
+  return first;
+}
+
+[[gnu::noinline]] void* allocate_large(std::size_t bytes) {
+  if (bytes > std::numeric_limits<std::size_t>::max() / 4) throw std::bad_alloc();
+  const SizeClass c = classify_large(bytes);
+  void* block = c.index < kClasses ? pool.free[c.index] : nullptr;
+  if (block) {
+    pool.free[c.index] = pool.free[c.index]->next;
+    pool.kept -= c.bytes;
+  } else {
+    block = from_system(c.bytes);
   }
-  return p;
+  pool.count_allocation(c.bytes);
+  return block;
+}
+
+[[gnu::noinline]] void deallocate_large(void* block, std::size_t bytes) noexcept {
+  const SizeClass c = classify_large(bytes);
+  pool.count_deallocation(c.bytes);
+  if (!kPooled || pool.closed || c.index >= kClasses || pool.kept + c.bytes > kKeepBytes)
+    return std::free(block);
+  closer.armed = true;
+  auto* b = static_cast<Block*>(block);
+  b->next = std::exchange(pool.free[c.index], b);
+  pool.kept += c.bytes;
 }
 
 }  // namespace
 
+// The rare paths are functions of their own, and are called last: the frequent ones save no
+// registers.
 void* pool_allocate(std::size_t bytes) {
-  if (bytes > std::numeric_limits<std::size_t>::max() / 4) throw std::bad_alloc();
-  const SizeClass c = classify(bytes == 0 ? 1 : bytes);
-  void* block;
-  if (kPooled && c.index < kClasses && pool.free[c.index]) {
-    Block* b = pool.free[c.index];
-    pool.free[c.index] = b->next;
-    if (!is_small(c.index)) pool.kept -= c.bytes;
-    block = b;
-  } else {
-    block = kPooled && is_small(c.index) ? refill(c) : from_system(c.bytes);
-  }
-  pool.count_allocation(c.bytes);
-  if (is_small(c.index)) pool.small_in_use += static_cast<std::int64_t>(c.bytes);
-  return block;
+  if (!is_small(bytes)) return allocate_large(bytes);
+  const SizeClass c = classify_small(bytes);
+  Block* b = pool.free[c.index];
+  if (!b) [[unlikely]]
+    return refill(c);
+  pool.free[c.index] = b->next;
+  pool.count_small_allocation(c.bytes);
+  return b;
 }
 
 void pool_deallocate(void* block, std::size_t bytes) noexcept {
-  const SizeClass c = classify(bytes == 0 ? 1 : bytes);
-  auto* b = static_cast<Block*>(block);
+  if (!is_small(bytes)) return deallocate_large(block, bytes);
+  const SizeClass c = classify_small(bytes);
   pool.count_deallocation(c.bytes);
+  pool.small_in_use -= static_cast<std::int64_t>(c.bytes);
   if (!kPooled) return std::free(block);
-  if (is_small(c.index)) {
-    b->next = std::exchange(pool.free[c.index], b);
-    const auto size = static_cast<std::int64_t>(c.bytes);
-    pool.small_in_use -= size;
-    if (pool.small_in_use < -kKeepForeign || pool.closed) [[unlikely]]
-      pool.small_in_use += hand_over(c.index) * size;
-    return;
-  }
-  if (pool.closed || c.index >= kClasses || pool.kept + c.bytes > kKeepBytes)
-    return std::free(block);
-  closer.armed = true;
+  auto* b = static_cast<Block*>(block);
   b->next = std::exchange(pool.free[c.index], b);
-  pool.kept += c.bytes;
+  if (pool.small_in_use < -kKeepForeign || pool.closed) [[unlikely]]
+    hand_over(c);
 }
 
 }  // namespace autograd::detail
@@ -189,9 +209,11 @@ namespace autograd {
 
 MemoryStats memory_stats() noexcept {
   const auto& p = detail::pool;
-  return {p.in_use, p.peak, static_cast<std::int64_t>(p.kept)};
+  return {p.in_use(), p.peak, static_cast<std::int64_t>(p.kept)};
 }
-void reset_peak_memory() noexcept { detail::pool.peak = detail::pool.in_use; }
+void reset_peak_memory() noexcept {
+  detail::pool.peak -= std::exchange(detail::pool.below_peak, 0);
+}
 void release_kept_memory() noexcept {
   for (std::size_t i = detail::kSmall + 1; i < detail::kClasses; ++i)
     while (detail::Block* b = detail::pool.free[i]) {

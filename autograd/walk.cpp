@@ -137,7 +137,10 @@ class Walk {
 
   void add(Node& node, std::uint32_t index, Tensor g) {
     auto& list = cotangents_[node.slot_];
-    if (list.size() <= index) list.resize(node.outputs_.size());
+    if (list.empty()) {
+      if (node.outputs_.size() == 1) return list.push_back(std::move(g));
+      list.resize(node.outputs_.size());
+    }
     internal::accumulate(list[index], std::move(g));
   }
 

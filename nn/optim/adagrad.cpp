@@ -11,7 +11,7 @@ Adagrad::Adagrad(const std::vector<Group>& groups) : MultiTensorOptimizer("Adagr
   add_param_groups(groups);
 }
 
-void Adagrad::update(const AdagradOptions& o, std::span<const Update> updates) const {
+void Adagrad::update_all(const AdagradOptions& o, std::span<const Update> updates) const {
   kernels::update_all<kernels::AdagradStep>(
       updates, [](const Slot& slot) { return slot.steps; },
       [&]<class T>(T, std::int64_t steps) {

@@ -20,7 +20,7 @@ class Adagrad : public MultiTensorOptimizer<AdagradOptions> {
   explicit Adagrad(const std::vector<Group>& groups);
 
  private:
-  void update(const AdagradOptions& o, std::span<const Update> updates) const override;
+  void update_all(const AdagradOptions& o, std::span<const Update> updates) const override;
   void visit_options(AdagradOptions& o, OptionVisitor& visitor) const override;
   void check_options(const AdagradOptions& o) const override;
 };

@@ -41,7 +41,8 @@ AdamRule<Options>::AdamRule(const std::vector<Group>& groups)
 }
 
 template <class Options>
-void AdamRule<Options>::update(const Options& o, std::span<const Optimizer::Update> updates) const {
+void AdamRule<Options>::update_all(const Options& o,
+                                   std::span<const Optimizer::Update> updates) const {
   using Slot = Optimizer::Slot;
   kernels::update_all<kernels::AdamStep>(
       updates, [](const Slot& slot) { return slot.steps; },

@@ -32,7 +32,7 @@ class AdamRule : public MultiTensorOptimizer<Options> {
   explicit AdamRule(const std::vector<Group>& groups);
 
  private:
-  void update(const Options& o, std::span<const Optimizer::Update> updates) const override;
+  void update_all(const Options& o, std::span<const Optimizer::Update> updates) const override;
   void visit_options(Options& o, OptionVisitor& visitor) const override;
   void check_options(const Options& o) const override;
 };

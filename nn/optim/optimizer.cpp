@@ -137,7 +137,7 @@ void Optimizer::apply(std::span<const ParameterGradient> gradients) {
       ++slot.steps;
       updates.push_back({slot, g->gradient});
     }
-    update(group, updates);
+    update_group(group, updates);
   }
 }
 

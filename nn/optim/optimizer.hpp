@@ -90,8 +90,7 @@ class Optimizer {
   void check_group(std::size_t group) const;
   void check_not_negative(std::string_view option, double value) const;
 
-  /// Applies the rule to parameters of one group. Each `slot.steps` counts this step already.
-  virtual void update(std::size_t group, std::span<const Update> updates) = 0;
+  virtual void update_group(std::size_t group, std::span<const Update> updates) = 0;
   virtual void save_options(StateDict& state) const = 0;
   /// Reads the options, finishes the reader, and only then takes them over.
   virtual void load_options(StateReader& reader) = 0;
@@ -162,13 +161,14 @@ class MultiTensorOptimizer : public Optimizer {
     if (groups.empty()) add_slots({});  // refused
     for (const auto& group : groups) add_param_group(group);
   }
-  virtual void update(const Options& options, std::span<const Update> updates) const = 0;
+  /// Applies the rule to parameters of one group. Each `slot.steps` counts this step already.
+  virtual void update_all(const Options& options, std::span<const Update> updates) const = 0;
   virtual void visit_options(Options& options, OptionVisitor& visitor) const = 0;
   virtual void check_options(const Options& options) const = 0;
 
  private:
-  void update(std::size_t group, std::span<const Update> updates) final {
-    update(options_[group], updates);
+  void update_group(std::size_t group, std::span<const Update> updates) final {
+    update_all(options_[group], updates);
   }
   void save_options(StateDict& state) const final;
   void load_options(StateReader& reader) final;
@@ -187,7 +187,7 @@ class GroupedOptimizer : public MultiTensorOptimizer<Options> {
   virtual void update(const Options& options, Slot& slot, const ag::Tensor& gradient) const = 0;
 
  private:
-  void update(const Options& options, std::span<const Optimizer::Update> updates) const final {
+  void update_all(const Options& options, std::span<const Optimizer::Update> updates) const final {
     for (const auto& u : updates) update(options, u.slot, u.gradient);
   }
 };

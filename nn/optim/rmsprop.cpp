@@ -12,7 +12,7 @@ RMSprop::RMSprop(const std::vector<Group>& groups)
   add_param_groups(groups);
 }
 
-void RMSprop::update(const RMSpropOptions& o, std::span<const Update> updates) const {
+void RMSprop::update_all(const RMSpropOptions& o, std::span<const Update> updates) const {
   kernels::update_all<kernels::RmsPropStep>(
       updates, [](const Slot&) { return 0; },
       [&]<class T>(T, std::int64_t) {

@@ -22,7 +22,7 @@ class RMSprop : public MultiTensorOptimizer<RMSpropOptions> {
   explicit RMSprop(const std::vector<Group>& groups);
 
  private:
-  void update(const RMSpropOptions& o, std::span<const Update> updates) const override;
+  void update_all(const RMSpropOptions& o, std::span<const Update> updates) const override;
   void visit_options(RMSpropOptions& o, OptionVisitor& visitor) const override;
   void check_options(const RMSpropOptions& o) const override;
 };

@@ -12,7 +12,7 @@ SGD::SGD(const std::vector<Group>& groups) : MultiTensorOptimizer("SGD", {"momen
   add_param_groups(groups);
 }
 
-void SGD::update(const SGDOptions& o, std::span<const Update> updates) const {
+void SGD::update_all(const SGDOptions& o, std::span<const Update> updates) const {
   const bool momentum = o.momentum != 0;
   kernels::update_all<kernels::SgdStep>(
       updates, [](const Slot& slot) { return slot.buffers[0].defined() ? 1 : 0; },

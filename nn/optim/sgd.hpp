@@ -22,7 +22,7 @@ class SGD : public MultiTensorOptimizer<SGDOptions> {
   explicit SGD(const std::vector<Group>& groups);
 
  private:
-  void update(const SGDOptions& o, std::span<const Update> updates) const override;
+  void update_all(const SGDOptions& o, std::span<const Update> updates) const override;
   void visit_options(SGDOptions& o, OptionVisitor& visitor) const override;
   void check_options(const SGDOptions& o) const override;
 };

@@ -23,6 +23,12 @@ std::int64_t resident() {
   return std::int64_t{pages} * 4096;
 }
 
+// False under AddressSanitizer, which itself keeps what is freed.
+bool pool_is_on() {
+  { const ag::Tensor t = ag::zeros({1000}); }
+  return ag::memory_stats().kept > 0;
+}
+
 std::int64_t in_use() { return ag::memory_stats().in_use; }
 
 }  // namespace
@@ -78,7 +84,10 @@ TEST_CASE("memory_stats counts what lives, its peak and what is kept") {
   CHECK(ag::memory_stats().peak - before < 9 * n);
   a = ag::Tensor();
   CHECK(in_use() == before);
-  if (ag::memory_stats().kept == 0) return;  // under a sanitizer nothing is kept
+  if (!pool_is_on()) {
+    WARN("nothing is kept under a sanitizer");
+    return;
+  }
   CHECK(ag::memory_stats().kept >= 8 * n);
   ag::release_kept_memory();
   CHECK(ag::memory_stats().kept == 0);
@@ -92,6 +101,10 @@ TEST_CASE("an allocation that fails is not counted") {
 }
 
 TEST_CASE("memory does not grow while one thread makes what another drops", "[threads]") {
+  if (!pool_is_on()) {
+    WARN("not measured under a sanitizer, where the pool is off");
+    return;
+  }
   constexpr int kRounds = 1000, kTensors = 200;
   std::vector<ag::Tensor> made;
   std::barrier turn(2);
