@@ -32,17 +32,32 @@ constexpr int kColumnMajor = 102, kNoTranspose = 111, kTranspose = 112;
 constexpr std::int64_t kRows = 12, kSlab = 3072, kColumns = 256;
 constexpr double kLeast = 1e6;
 
+// Up to this many multiplications a call of the BLAS takes longer than they do.
+constexpr double kTiny = 128;
+
+template <class T>
+void tiny(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const T* a, const T* b,
+          T beta, T* c) {
+  const std::int64_t a_row = ta ? 1 : k, a_step = ta ? m : 1, b_step = tb ? 1 : n,
+                     b_column = tb ? k : 1;
+  for (std::int64_t i = 0; i < m; ++i)
+    for (std::int64_t j = 0; j < n; ++j, ++c) {
+      const T *x = a + i * a_row, *y = b + j * b_column;
+      T total = 0;
+      for (std::int64_t l = 0; l < k; ++l, x += a_step, y += b_step) total += *x * *y;
+      *c = beta == T(0) ? total : beta * *c + total;
+    }
+}
+
 template <class T, class F>
 void call(F&& blas, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const T* a,
           const T* b, T beta, T* c) {
   if (std::max({m, n, k}) > std::numeric_limits<int>::max())
     fail("matmul", "sizes must fit in 31 bits, got ({}, {}) times ({}, {})", m, k, k, n);
   if (m == 0 || n == 0) return;
-  if (k == 0) {
-    // Not every BLAS touches C when there is nothing to add.
-    std::transform(c, c + m * n, c, [beta](T v) { return beta == T(0) ? T(0) : beta * v; });
-    return;
-  }
+  // Not every BLAS touches C when there is nothing to add.
+  const double row = static_cast<double>(n) * static_cast<double>(k);
+  if (k == 0 || row * static_cast<double>(m) <= kTiny) return tiny(ta, tb, m, n, k, a, b, beta, c);
   const auto lda = static_cast<int>(ta ? m : k), ldb = static_cast<int>(tb ? k : n);
   const auto block = [&](std::int64_t row, std::int64_t rows, std::int64_t column,
                          std::int64_t columns) {
@@ -52,7 +67,6 @@ void call(F&& blas, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64
          b + (tb ? column * k : column), ldb, a + (ta ? row : row * k), lda, beta,
          c + row * n + column, static_cast<int>(n));
   };
-  const double row = static_cast<double>(n) * static_cast<double>(k);
   if (row * static_cast<double>(m) < 2 * kLeast || row * kSlab < kLeast) return block(0, m, 0, n);
   if (m < 4 * kRows) {
     const std::int64_t panels = std::max<std::int64_t>(n / kColumns, 1);

@@ -187,14 +187,22 @@ void Program::bind(Slot& slot, Ref<Storage> storage) {
 }
 
 void Program::bind_all(const TensorList& arguments) {
+  for (Slot& slot : slots_) slot.expected = 1 + static_cast<std::uint32_t>(slot.handles.size());
+  // A gradient that nobody but its leaf holds is written over; one that the call reads is not.
+  for (const Final& f : finals_) {
+    if (!f.defined_after || (f.reads && f.defined_before)) continue;
+    const Node::Watch* w = leaf_of(f, arguments).find_watch(0);
+    Slot& slot = slots_[f.after.value];
+    if (w && w->grad.defined() && w->grad.impl()->storage == slot.storage &&
+        w->grad.impl()->use_count() == 1)
+      ++slot.expected;
+  }
   for (Slot& slot : slots_) {
-    if (slot.source == Source::argument) {
+    if (slot.source == Source::argument)
       bind(slot, arguments[slot.index].impl()->storage);
-    } else if (slot.kept && slot.source == Source::computed) {
-      // What a caller or a leaf still holds keeps its elements.
-      const auto own = 1 + static_cast<std::uint32_t>(slot.handles.size());
-      if (!slot.storage || slot.storage->use_count() > own) bind(slot, Storage::create(slot.bytes));
-    }
+    else if (slot.kept && slot.source == Source::computed &&
+             (!slot.storage || slot.storage->use_count() > slot.expected))
+      bind(slot, Storage::create(slot.bytes));  // what a caller holds keeps its elements
   }
   for (const Final& f : finals_)
     if (f.reads && f.defined_before)
@@ -257,10 +265,13 @@ Tensor Program::result(const Operand& o, const TensorList& arguments) const {
 void Program::leave_gradients(const TensorList& arguments) {
   for (const Final& f : finals_) {
     Node& leaf = leaf_of(f, arguments);
-    if (f.defined_after)
-      leaf.watch(0).grad = tensor_on(slots_[f.after.value].storage, f.after);
-    else if (Node::Watch* w = leaf.find_watch(0))
+    if (f.defined_after) {
+      Tensor& grad = leaf.watch(0).grad;
+      const auto& storage = slots_[f.after.value].storage;
+      if (!grad.defined() || !(grad.impl()->storage == storage)) grad = tensor_on(storage, f.after);
+    } else if (Node::Watch* w = leaf.find_watch(0)) {
       w->grad = {};
+    }
   }
 }
 

@@ -70,6 +70,7 @@ struct Slot {
   std::size_t offset = 0;  // in the arena
   detail::Ref<detail::Storage> storage{};
   char* data = nullptr;
+  std::uint32_t expected = 0;     // references to the storage that are ours
   std::vector<Tensor> handles{};  // the tensors that instructions see, each once
 };
 

@@ -17,6 +17,14 @@ auto eager(State& state) {
   };
 }
 
+// Runs it compiled: recorded once, then replayed.
+auto replay(State& state) {
+  return [&state](const auto& step, const auto&... inputs) {
+    auto compiled = autograd::compile(step);
+    for (auto _ : state) compiled(inputs...);
+  };
+}
+
 void scalar_ops(State& state) { workloads::scalar_ops(state.range(0), eager(state)); }
 BENCHMARK(scalar_ops)->Arg(100)->Arg(10000);
 void wide_graph(State& state) { workloads::wide_graph(state.range(0), eager(state)); }
@@ -35,6 +43,14 @@ void layer_norm(State& state) { workloads::layer_norm(eager(state)); }
 BENCHMARK(layer_norm);
 void softmax(State& state) { workloads::softmax(eager(state)); }
 BENCHMARK(softmax);
+void xor_step_replay(State& state) { workloads::xor_step(replay(state)); }
+BENCHMARK(xor_step_replay);
+void mlp_sgd_replay(State& state) { workloads::mlp_sgd(state.range(0), replay(state)); }
+BENCHMARK(mlp_sgd_replay)->Apply(settings::batches);
+void mlp_adam_replay(State& state) { workloads::mlp_adam(state.range(0), replay(state)); }
+BENCHMARK(mlp_adam_replay)->Apply(settings::batches);
+void gelu_composed_replay(State& state) { workloads::gelu_composed(replay(state)); }
+BENCHMARK(gelu_composed_replay);
 void gemm(State& state) {
   workloads::gemm(state.range(0), state.range(1), state.range(2), eager(state));
 }
