@@ -16,7 +16,9 @@ SimdLevel simd_level();
 /// Threads that one operation may use, in the whole process; 1 until set, whatever OMP_NUM_THREADS
 /// says. Results are the same bits for any number. Operations too small to gain, and those called
 /// from a parallel region of the program's own, run on the thread that calls them. Any number of
-/// threads may call the library at once; each then has helpers of its own. Throws below 1.
+/// threads may call the library at once; each then has helpers of its own. Helpers spin for a while
+/// before they sleep: OMP_WAIT_POLICY=passive suits a busy machine better. Formulas of
+/// `elementwise` run on several threads then. Throws below 1.
 void set_num_threads(int n);
 int num_threads();
 

@@ -64,7 +64,9 @@ Program::Program(Recorder& recorder, const TensorList& results)
     : epoch_(epoch()), grad_enabled_(grad_enabled()) {
   add_results(recorder, results);
   for (const ElementGuard& g : recorder.guards) {
-    Guard& guard = guards_.emplace_back(g.value, g.version);
+    Guard& guard = guards_.emplace_back();
+    guard.slot = g.value;
+    guard.version = g.version;
     Value& value = recorder.values[g.value];
     if (value.source != Source::argument) continue;
     const auto* p = static_cast<const char*>(value.storage->data());
@@ -75,13 +77,19 @@ Program::Program(Recorder& recorder, const TensorList& results)
   recorder.finish();
 
   for (const Value& v : recorder.values) {
-    Slot& slot = slots_.emplace_back(v.source, v.index, v.storage->bytes());
+    Slot& slot = slots_.emplace_back();
+    slot.source = v.source;
+    slot.index = v.index;
+    slot.bytes = v.storage->bytes();
     if (v.source == Source::constant || v.source == Source::outside) slot.storage = v.storage;
   }
   for (const Leaf& l : recorder.leaves) {
     if (!l.touched) continue;
-    Final& f = finals_.emplace_back(l.argument < 0 ? l.node : Ref<Node>(), l.argument, l.reads,
-                                    l.before.defined(), false);
+    Final& f = finals_.emplace_back();
+    if (l.argument < 0) f.node = l.node;
+    f.argument = l.argument;
+    f.reads = l.reads;
+    f.defined_before = l.before.defined();
     if (l.before.defined()) f.before = recorder.operand(l.before).value;
     const Tensor after = l.node->kept_grad(0);
     f.defined_after = after.defined();
@@ -136,7 +144,9 @@ void Program::allocate() {
         return {Place::value, o.value,
                 o.numel == action.n ? static_cast<std::int64_t>(size_of(o.dtype)) : 0};
       };
-      Link& link = action.links.emplace_back(step.pass.run, step.pass.formula);
+      Link& link = action.links.emplace_back();
+      link.run = step.pass.run;
+      link.formula = step.pass.formula;
       for (const int k : step.pass.operands)
         link.in.push_back(k < 0 ? Place{} : place_of(step.in[static_cast<std::size_t>(k)]));
       link.out = place_of(step.out[0]);

@@ -41,8 +41,8 @@ struct Place {
 
 /// One elementwise operation of a chain.
 struct Link {
-  detail::ElementwiseRun run;
-  const void* formula;
+  detail::ElementwiseRun run = nullptr;
+  const void* formula = nullptr;
   InlineVector<Place, 4> in;
   Place out;
 };
@@ -63,9 +63,9 @@ inline constexpr std::int64_t kTile = 2048;
 
 /// A value in a replay.
 struct Slot {
-  Source source;
-  std::size_t index;  // which argument or leaf
-  std::size_t bytes;
+  Source source{};
+  std::size_t index = 0;  // which argument or leaf
+  std::size_t bytes = 0;
   bool kept = false;       // outlives the call: a result or the gradient of a leaf
   std::size_t offset = 0;  // in the arena
   detail::Ref<detail::Storage> storage{};
@@ -89,15 +89,15 @@ class Program {
  private:
   struct Final {
     detail::Ref<Node> node;
-    std::ptrdiff_t argument;
-    bool reads, defined_before, defined_after;
+    std::ptrdiff_t argument = -1;
+    bool reads = false, defined_before = false, defined_after = false;
     std::size_t before = 0;  // the value
     Operand after{};
   };
   struct Guard {
-    std::size_t slot;
-    std::uint32_t version;
-    std::vector<char> elements;  // of an argument
+    std::size_t slot = 0;
+    std::uint32_t version = 0;
+    std::vector<char> elements{};  // of an argument
   };
   struct Argument {
     Shape shape;
