@@ -1,7 +1,6 @@
 #include "autograd/replay/program.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <mutex>
 
 #include "autograd/cpu.hpp"
@@ -181,7 +180,8 @@ bool Program::matches(const TensorList& arguments) const {
   return std::ranges::all_of(guards_, [&](const Guard& g) {
     const Slot& slot = slots_[g.slot];
     if (slot.source == Source::outside) return slot.storage->version() == g.version;
-    return std::memcmp(g.elements.data(), arguments[slot.index].raw(), g.elements.size()) == 0;
+    return std::equal(g.elements.begin(), g.elements.end(),
+                      static_cast<const char*>(arguments[slot.index].raw()));
   });
 }
 
