@@ -73,7 +73,7 @@ void reduce(const T* in, T* out, std::int64_t outer, std::int64_t n, std::int64_
 template <class T>
 void sum(const T* in, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner,
          std::int64_t stride) {
-  if (outer * inner == 1 && n > kSumBlock)
+  if (outer * inner == 1 && n >= 64 * kSumBlock && num_threads() > 1)
     sum_row(in, out, n);
   else
     reduce<T, &Floating<T>::sum>(in, out, outer, n, inner, stride);
