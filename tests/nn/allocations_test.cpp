@@ -91,6 +91,27 @@ TEST_CASE("a step of a classifier with Adam, clipping and a schedule does withou
   });
 }
 
+TEST_CASE("a replayed step does without malloc, also where the caller keeps results") {
+  nn::Sequential model{nn::Linear(50, 32), nn::LayerNorm(ag::Shape{32}), nn::Tanh(),
+                       nn::Dropout(0.2), nn::Linear(32, 10)};
+  nn::optim::Adam optimizer(model.parameters(), {.lr = 1e-3});
+  const Tensor x = ag::rand({100, 50}), y = ag::randint(0, 10, {100});
+  auto step = ag::compile([&](const Tensor& in, const Tensor& target) {
+    optimizer.zero_grad();
+    const Tensor loss = nn::cross_entropy(model(in), target);
+    loss.backward();
+    nn::clip_grad_norm_(model.parameters(), 0.01);
+    optimizer.step();
+    return loss;
+  });
+  Tensor loss, gradient;
+  check_steady([&] {
+    loss = step(x, y);
+    gradient = model.layer<nn::Linear>(0).weight.grad();
+  });
+  CHECK(step.recordings() == 1);
+}
+
 TEST_CASE("layer norm and dropout do without malloc") {
   nn::Sequential model{nn::Linear(8, 16), nn::LayerNorm(ag::Shape{16}), nn::GELU(),
                        nn::Dropout(0.3), nn::Linear(16, 3)};
