@@ -137,8 +137,11 @@ class Walk {
 
   void add(Node& node, std::uint32_t index, Tensor g) {
     auto& list = cotangents_[node.slot_];
-    if (list.size() <= index) list.resize(node.outputs_.size());
-    internal::accumulate(list[index], std::move(g));
+    if (list.empty()) list.resize(node.outputs_.size());
+    if (list[index].defined())
+      internal::accumulate(list[index], std::move(g));
+    else
+      list[index] = std::move(g);
   }
 
   void step(Node& node, TensorList& cotangents) {
