@@ -151,6 +151,35 @@ struct Dual {
     const V y = a.v / b.v;
     return {y, (a.d - y * b.d) / b.v};
   }
+  // Numbers have no derivative.
+  template <Scalar S>
+  friend Dual operator+(Dual a, S s) {
+    return {a.v + s, a.d};
+  }
+  template <Scalar S>
+  friend Dual operator+(S s, Dual a) {
+    return {s + a.v, a.d};
+  }
+  template <Scalar S>
+  friend Dual operator-(Dual a, S s) {
+    return {a.v - s, a.d};
+  }
+  template <Scalar S>
+  friend Dual operator-(S s, Dual a) {
+    return {s - a.v, -a.d};
+  }
+  template <Scalar S>
+  friend Dual operator*(Dual a, S s) {
+    return {a.v * s, a.d * s};
+  }
+  template <Scalar S>
+  friend Dual operator*(S s, Dual a) {
+    return {s * a.v, s * a.d};
+  }
+  template <Scalar S>
+  friend Dual operator/(Dual a, S s) {
+    return {a.v / s, a.d / s};
+  }
   Dual& operator+=(Dual o) { return *this = *this + o; }
   Dual& operator-=(Dual o) { return *this = *this - o; }
   Dual& operator*=(Dual o) { return *this = *this * o; }

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <initializer_list>
 #include <iterator>
 #include <memory>
 #include <new>
 #include <ranges>
+#include <type_traits>
 #include <utility>
 
 #include "autograd/memory.hpp"
@@ -23,21 +25,28 @@ class InlineVector {
   using iterator = T*;
   using const_iterator = const T*;
 
-  InlineVector() noexcept {}
-  explicit InlineVector(std::size_t n, const T& value = T()) { resize(n, value); }
-  InlineVector(std::initializer_list<T> values) { append(values.begin(), values.end()); }
+  InlineVector() noexcept {
+    if constexpr (kCopiedWhole) std::memset(buffer_, 0, sizeof buffer_);
+  }
+  explicit InlineVector(std::size_t n, const T& value = T()) : InlineVector() { resize(n, value); }
+  InlineVector(std::initializer_list<T> values) : InlineVector() {
+    append(values.begin(), values.end());
+  }
   template <class It>
-  InlineVector(It first, It last) {
+  InlineVector(It first, It last) : InlineVector() {
     append(first, last);
   }
   /// From any other range of elements, such as a std::vector.
   template <std::ranges::input_range R>
   requires(!std::derived_from<std::remove_cvref_t<R>, InlineVector> &&
-           std::convertible_to<std::ranges::range_reference_t<R>, T>) InlineVector(const R& range) {
+           std::convertible_to<std::ranges::range_reference_t<R>, T>) InlineVector(const R& range)
+      : InlineVector() {
     append(range.begin(), range.end());
   }
-  InlineVector(const InlineVector& o) { append(o.begin(), o.end()); }
-  InlineVector(InlineVector&& o) noexcept { steal(o); }
+  InlineVector(const InlineVector& o) : InlineVector() {
+    if (!copy_inline(o)) append(o.begin(), o.end());
+  }
+  InlineVector(InlineVector&& o) noexcept : InlineVector() { steal(o); }
   InlineVector& operator=(const InlineVector& o) {
     if (this != &o) {
       clear();
@@ -69,9 +78,11 @@ class InlineVector {
   T& back() noexcept { return data_[size_ - 1]; }
   const T& back() const noexcept { return data_[size_ - 1]; }
 
-  void push_back(T value) {
+  void push_back(T value) { emplace_back(std::move(value)); }
+  template <class... Args>
+  void emplace_back(Args&&... args) {
     if (size_ == capacity_) grow(std::size_t{2} * capacity_);
-    ::new (data_ + size_) T(std::move(value));
+    ::new (data_ + size_) T{std::forward<Args>(args)...};
     ++size_;
   }
   void pop_back() noexcept { data_[--size_].~T(); }
@@ -131,9 +142,24 @@ class InlineVector {
     data_ = inline_data();
     capacity_ = N;
   }
+  // Shapes are copied all the time: a few plain values that lie in the object go in one piece,
+  // whatever their number, and so they must all have a value.
+  static constexpr bool kCopiedWhole = std::is_trivially_copyable_v<T> && N * sizeof(T) <= 32;
+  // This object holds none and no heap block.
+  bool copy_inline(const InlineVector& o) noexcept {
+    if constexpr (kCopiedWhole) {
+      if (!o.is_inline()) return false;
+      std::memcpy(buffer_, o.buffer_, sizeof buffer_);
+      size_ = o.size_;
+      return true;
+    }
+    return false;
+  }
   // Takes o's elements; this object holds none and no heap block.
   void steal(InlineVector& o) noexcept {
-    if (o.is_inline()) {
+    if (copy_inline(o)) {
+      o.size_ = 0;
+    } else if (o.is_inline()) {
       for (std::size_t i = 0; i < o.size_; ++i) ::new (data_ + i) T(std::move(o.data_[i]));
       size_ = o.size_;
       o.clear();

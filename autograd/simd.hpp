@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 // g++ 12 takes the undefined registers of its own AVX-512 intrinsics for mistakes.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -140,6 +141,17 @@ T sum_lanes(Vec<T> x) {
   return lanes[0];
 }
 
+/// The `count` values at p, fewer than a register has; the other lanes hold the last one again.
+template <class T>
+Vec<T> load_some(const T* p, std::int64_t count) {
+  Vec<T> x = p[count - 1];
+  if (count == 1) return x;
+  T lanes[Vec<T>::size];
+  x.store(lanes);
+  for (std::int64_t w = 0; w < count; ++w) lanes[w] = p[w];
+  return Vec<T>::load(lanes);
+}
+
 /// The kernel of every elementwise operation: out[i] = f(in[0][i], …, in[N-1][i]) for i < n. Input
 /// k advances by step[k], 1 or 0 (one value for all); a null input is one that f does not use. The
 /// last, partial register runs through the same code, so that a value does not depend on its
@@ -149,36 +161,35 @@ void run_elementwise(const F& f, const void* const* in, const std::int64_t* step
                      std::int64_t n) {
   using V = Vec<T>;
   constexpr std::int64_t W = V::size;
-  alignas(V) T buffer[N][W];
-  const T* p[N];
-  std::int64_t mask[N];
-  for (int k = 0; k < N; ++k) {
-    p[k] = static_cast<const T*>(in[k]);
-    mask[k] = p[k] && step[k] && n > 1 ? ~std::int64_t{0} : 0;
-    if (mask[k]) continue;
-    V(p[k] ? *p[k] : T{1}).store(buffer[k]);
-    p[k] = buffer[k];
-  }
-  auto at = [&]<int... K>(std::int64_t i, std::integer_sequence<int, K...>) {
-    return f(V::load(p[K] + (i & mask[K]))...);
-  };
   constexpr auto all = std::make_integer_sequence<int, N>{};
-  using R = decltype(at(0, all));
+  std::int64_t i = 0;
+  const auto at = [in](int k) { return static_cast<const T*>(in[k]); };
+  const auto same = [&](int k) { return V(at(k) ? *at(k) : T{1}); };
+  const auto some = [&](int k) { return at(k) && step[k] ? load_some(at(k) + i, n - i) : same(k); };
+  const auto rest = [&]<int... K>(std::integer_sequence<int, K...>) { return f(some(K)...); };
+  using R = decltype(rest(all));
   using O = std::conditional_t<std::is_same_v<R, typename V::Mask>, bool, T>;
   O* o = static_cast<O*>(out);
-  std::int64_t i = 0;
-  for (; i + W <= n; i += W) at(i, all).store(o + i);
-  if (i == n) return;
-  for (int k = 0; k < N; ++k) {
-    if (!mask[k]) continue;
-    V(p[k][n - 1]).store(buffer[k]);
-    for (std::int64_t w = 0; w < n - i; ++w) buffer[k][w] = p[k][i + w];
-    p[k] = buffer[k];
-    mask[k] = 0;
+  if (n >= W) {
+    alignas(V) T buffer[N][W];
+    const T* p[N];
+    std::int64_t mask[N];
+    for (int k = 0; k < N; ++k) {
+      p[k] = at(k);
+      mask[k] = p[k] && step[k] ? ~std::int64_t{0} : 0;
+      if (mask[k]) continue;
+      same(k).store(buffer[k]);
+      p[k] = buffer[k];
+    }
+    const auto f_at = [&]<int... K>(std::int64_t j, std::integer_sequence<int, K...>) {
+      return f(V::load(p[K] + (j & mask[K]))...);
+    };
+    for (; i + W <= n; i += W) f_at(i, all).store(o + i);
   }
-  O rest[W];
-  at(0, all).store(rest);
-  for (std::int64_t w = 0; i < n; ++w, ++i) o[i] = rest[w];
+  if (i == n) return;
+  O lanes[W];
+  rest(all).store(lanes);
+  for (std::int64_t w = 0; i < n; ++w, ++i) o[i] = lanes[w];
 }
 
 }  // inline namespace

@@ -68,32 +68,49 @@ Vec<T> power_of_two(Vec<T> n) {
 /// x · 2^n for whole n, also where 2^n alone is no normal number. It rounds once.
 template <class T>
 Vec<T> scaled(Vec<T> x, Vec<T> n) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(x) == 64 && sizeof(T) == 4)
+    return xsimd::batch<T>(_mm512_scalef_ps(x.b, n.b));
+  else if constexpr (sizeof(x) == 64)
+    return xsimd::batch<T>(_mm512_scalef_pd(x.b, n.b));
+#endif
   const Vec<T> half = nearest(0.5 * n);
   return x * power_of_two(half) * power_of_two(n - half);
 }
 
-/// exp(high + low) as if the sum were exact, for |low| < 1. (Cody and Waite's reduction; the
-/// polynomials are Cephes' for float and Taylor's for double.)
+/// x within the bounds. NaN stays: xsimd's max and min give their second operand then.
 template <class T>
-Vec<T> exp_of_sum(Vec<T> high, Vec<T> low) {
-  using F = Format<T>;
-  // Comparisons that are false for NaN, which passes.
-  high = where(high > F::exp_most, F::exp_most, where(high < F::exp_least, F::exp_least, high));
-  const Vec<T> n = nearest((high + low) * 1.4426950408889634);
-  const Vec<T> r = (high - n * F::ln2_high) - (n * F::ln2_low - low);
-  Vec<T> tail;
+Vec<T> bounded(Vec<T> x, double least, double most) {
+  return xsimd::min(Vec<T>(most).b, xsimd::max(Vec<T>(least).b, x.b));
+}
+
+// The parts of exp, by Cody and Waite's reduction: e^x = (1 + tail) · 2^n. The polynomials are
+// Cephes' for float and Taylor's for double.
+template <class T>
+Vec<T> exp_exponent(Vec<T> x) {
+  return nearest(x * 1.4426950408889634);
+}
+template <class T>
+Vec<T> exp_tail(Vec<T> r) {
   if constexpr (sizeof(T) == 4) {
     static constexpr double c[] = {5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2,
                                    8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4};
-    tail = polynomial(r, c);
+    return r + r * r * polynomial(r, c);
   } else {
     static constexpr double c[] = {1.0 / 2,        1.0 / 6,         1.0 / 24,
                                    1.0 / 120,      1.0 / 720,       1.0 / 5040,
                                    1.0 / 40320,    1.0 / 362880,    1.0 / 3628800,
                                    1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
-    tail = polynomial(r, c);
+    return r + r * r * polynomial(r, c);
   }
-  return scaled(1 + (r + r * r * tail), n);
+}
+/// exp(high + low) as if the sum were exact, for |low| < 1.
+template <class T>
+Vec<T> exp_of_sum(Vec<T> high, Vec<T> low) {
+  using F = Format<T>;
+  high = bounded(high, F::exp_least, F::exp_most);
+  const Vec<T> n = exp_exponent(high + low);
+  return scaled(1 + exp_tail((high - n * F::ln2_high) - (n * F::ln2_low - low)), n);
 }
 
 /// f of each lane, computed in double.
@@ -138,14 +155,16 @@ Vec<T> round(Vec<T> x) {
 
 template <class T>
 Vec<T> exp(Vec<T> x) {
-  return exp_of_sum(x, Vec<T>(0));
+  using F = Format<T>;
+  x = bounded(x, F::exp_least, F::exp_most);
+  const Vec<T> n = exp_exponent(x);
+  return scaled(1 + exp_tail((x - n * F::ln2_high) - n * F::ln2_low), n);
 }
 template <class T>
 Vec<T> exp2(Vec<T> x) {
-  const Vec<T> most = Format<T>::bias + 2, least = -Format<T>::bias - Format<T>::mantissa - 2;
-  x = where(x > most, most, where(x < least, least, x));
+  x = bounded(x, -Format<T>::bias - Format<T>::mantissa - 2, Format<T>::bias + 2);
   const Vec<T> n = nearest(x);
-  return scaled(exp_of_sum((x - n) * 0.6931471805599453, Vec<T>(0)), n);
+  return scaled(1 + exp_tail((x - n) * 0.6931471805599453), n);
 }
 template <class T>
 Vec<T> expm1(Vec<T> x) {
@@ -264,7 +283,13 @@ Vec<T> cosh(Vec<T> x) {
 }
 template <class T>
 Vec<T> tanh(Vec<T> x) {
-  return xsimd::tanh(x.b);
+  if constexpr (sizeof(T) == 8) return xsimd::tanh(x.b);  // this one is nearer there
+  // (1 - p) / (1 + p) with p = e^-2|x|, each rounded once; from 20 on it is 1.
+  using F = Format<T>;
+  const Vec<T> twice = -2 * bounded(abs(x), 0, 20), n = exp_exponent(twice);
+  const Vec<T> tail = exp_tail((twice - n * F::ln2_high) - n * F::ln2_low);
+  const Vec<T> scale = power_of_two(n);
+  return copysign(fma(scale, tail, scale - 1) / fma(scale, tail, scale + 1), x);
 }
 template <class T>
 Vec<T> asinh(Vec<T> x) {

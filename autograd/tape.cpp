@@ -43,17 +43,15 @@ bool should_record(const Inputs& inputs) noexcept {
   return false;
 }
 
-void check_defined(std::string_view op, const Inputs& inputs) {
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    if (!inputs[i].defined())
-      fail(op, "every input must be defined, got an undefined tensor as input {}", i);
+void detail::refuse_undefined(std::string_view op, std::size_t i) {
+  fail(op, "every input must be defined, got an undefined tensor as input {}", i);
 }
 
 void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outputs) {
   std::uint64_t latest = state.sequence;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const auto* t = inputs[i].impl();
-    node->edges_.push_back({t->node, t->index});
+    node->edges_.emplace_back(t->node, t->index);
     if (t->node) latest = std::max(latest, t->node->sequence_);
   }
   if (anomaly_mode() || state.capture || detail::tracing) [[unlikely]] {
@@ -64,7 +62,7 @@ void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outp
   node->sequence_ = state.sequence = latest + 1;
   for (std::uint32_t i = 0; i < outputs.size(); ++i) {
     auto* t = outputs[i].impl();
-    node->outputs_.push_back({t->shape, t->dtype});
+    node->outputs_.emplace_back(t->shape, t->dtype);
     t->index = i;
     if (i + 1 < outputs.size())
       t->node = node;

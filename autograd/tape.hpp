@@ -282,8 +282,12 @@ class OperationNode final : public Node {
     if constexpr (requires { op.saves(); }) {
       const unsigned mask = op.saves();
       if (mask & ~kSaveOutput)
-        for (std::size_t i = 0; i < in.size(); ++i)
-          inputs_.push_back(mask & (1u << i) ? SavedTensor(in[i]) : SavedTensor());
+        for (std::size_t i = 0; i < in.size(); ++i) {
+          if (mask & (1u << i))
+            inputs_.emplace_back(in[i]);
+          else
+            inputs_.emplace_back();
+        }
       if (mask & kSaveOutput) output_ = SavedTensor::output(out);
     }
   }
@@ -409,8 +413,15 @@ void perform(std::string_view name, const TensorList& reads, const TensorList& w
       Inputs(pointers), {});
 }
 
+namespace detail {
+[[noreturn]] void refuse_undefined(std::string_view op, std::size_t input);
+}
 /// Throws unless every input is defined.
-void check_defined(std::string_view op, const Inputs& inputs);
+inline void check_defined(std::string_view op, const Inputs& inputs) {
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (!inputs[i].defined()) [[unlikely]]
+      detail::refuse_undefined(op, i);
+}
 /// In anomaly mode: throws if `op` made a NaN or Inf.
 void check_anomaly(std::string_view op, const Inputs& inputs, std::span<const Tensor> outputs);
 

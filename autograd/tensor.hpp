@@ -23,8 +23,8 @@ namespace detail {
 
 /// What a handle points to. Internal: users hold `Tensor`.
 struct TensorImpl : Counted {
-  TensorImpl(Ref<Storage> s, Shape sh, std::int64_t n, DType d)
-      : storage(std::move(s)), shape(std::move(sh)), numel(n), dtype(d) {}
+  TensorImpl(Ref<Storage> s, const Shape& sh, std::int64_t n, DType d)
+      : storage(std::move(s)), shape(sh), numel(n), dtype(d) {}
   ~TensorImpl();
   Ref<Storage> storage;
   Ref<Node> node;  // what made it, or its leaf node; empty when no gradient is required

@@ -44,11 +44,12 @@ double cost(const Operands& in) {
   return 0.06 * static_cast<double>(size_of(in.tensor[0]->dtype()));
 }
 
-void run(detail::ElementwiseRun kernel, const void* formula, const Operands& in, Tensor& out);
+inline void run(detail::ElementwiseRun kernel, const void* formula, const Operands& in,
+                Tensor& out);
 
 // Operands that are neither whole nor single elements.
-void run_broadcast(detail::ElementwiseRun kernel, const void* formula, const Operands& in,
-                   Tensor& out) {
+[[gnu::noinline]] void run_broadcast(detail::ElementwiseRun kernel, const void* formula,
+                                     const Operands& in, Tensor& out) {
   const Shape* shapes[Operands::kMost];
   for (std::size_t k = 0; k < in.count; ++k)
     shapes[k] = in.tensor[k] ? &in.tensor[k]->shape() : nullptr;
@@ -82,7 +83,8 @@ void run_broadcast(detail::ElementwiseRun kernel, const void* formula, const Ope
 }
 
 // Runs one kernel over broadcast operands into `out`, which has in.n elements.
-void run(detail::ElementwiseRun kernel, const void* formula, const Operands& in, Tensor& out) {
+inline void run(detail::ElementwiseRun kernel, const void* formula, const Operands& in,
+                Tensor& out) {
   if (in.n == 0) return;
   if (!in.flat) return run_broadcast(kernel, formula, in, out);
   void* o = out.raw_mutable();
@@ -280,15 +282,13 @@ struct ElementwiseGradient {
     use(next++);
     for (std::size_t i = 0; i <= info->arity; ++i) {
       const bool saved =
-          info->saves &
-          (i < info->arity ? save_input(static_cast<unsigned>(i)) : kSaveOutput);
+          info->saves & (i < info->arity ? save_input(static_cast<unsigned>(i)) : kSaveOutput);
       saved ? use(next++) : skip();
     }
   }
   void forward(const Inputs& in, Tensor& out) const {
     Operands operands(out.numel());
-    for_each_operand([&](std::size_t k) { operands.add(&in[k]); },
-                     [&] { operands.add(nullptr); });
+    for_each_operand([&](std::size_t k) { operands.add(&in[k]); }, [&] { operands.add(nullptr); });
     run(info->gradient[input][kernel_index(out.dtype())], info->formula, operands, out);
   }
   detail::Pass pass(const Inputs&, const Tensor& out) const {
@@ -299,6 +299,13 @@ struct ElementwiseGradient {
   }
 };
 
+void trace_gradient(const ElementwiseGradient& gradient, const Operands& operands, Tensor& out) {
+  InlineVector<const Tensor*, Operands::kMost> in;
+  for (std::size_t k = 0; k < operands.count; ++k)
+    if (operands.tensor[k]) in.push_back(operands.tensor[k]);
+  compute(gradient, Inputs({in.data(), in.size()}), out);
+}
+
 }  // namespace
 
 TensorList Elementwise::backward(const Call& call) const {
@@ -307,24 +314,36 @@ TensorList Elementwise::backward(const Call& call) const {
     result = info->higher(*info, call);
   } else {
     Tensor g = call.take_grad();
-    InlineVector<const Tensor*, Operands::kMost> in{&g};
-    for (std::size_t i = 0; i < info->arity; ++i)
-      if (info->saves & save_input(static_cast<unsigned>(i))) in.push_back(&call.input_value(i));
-    if (info->saves & kSaveOutput) in.push_back(&call.output_value());
-    std::size_t last = info->arity;
-    for (std::size_t i = 0; i < info->arity; ++i)
-      if (call.needs(i) && !(info->passes & (1u << i))) last = i;
-    for (std::size_t i = 0; i < info->arity; ++i) {
-      if (!call.needs(i) || info->blocks & (1u << i)) {
-        result.push_back(Tensor());
-      } else if (info->passes & (1u << i)) {
-        result.push_back(g);
-      } else {
-        // The last one may overwrite the cotangent: kernels read each element before they write it.
-        Tensor out = i == last && internal::sole_owner(g) ? g : empty_like(g);
-        compute(ElementwiseGradient{info, i, owner}, Inputs({in.data(), in.size()}), out);
-        result.push_back(std::move(out));
+    const std::size_t kernel = kernel_index(g.dtype());
+    Operands operands(g.numel());
+    operands.add(&g);
+    unsigned left = 0;  // inputs that still want a gradient
+    for (unsigned i = 0; i < info->arity; ++i) {
+      operands.add(info->saves & save_input(i) ? &call.input_value(i) : nullptr);
+      if (call.needs(i)) left |= 1u << i;
+    }
+    operands.add(info->saves & kSaveOutput ? &call.output_value() : nullptr);
+    left &= ~info->blocks;
+    for (unsigned i = 0; i < info->arity; ++i) {
+      const unsigned bit = 1u << i;
+      if (!(left & bit)) {
+        result.emplace_back();
+        continue;
       }
+      left &= ~bit;
+      if (info->passes & bit) {
+        result.push_back(left ? g : std::move(g));
+        continue;
+      }
+      // The last one may overwrite the cotangent: kernels read each element before they write it.
+      const bool in_place = !left && internal::sole_owner(g);
+      Tensor fresh = in_place ? Tensor() : empty_like(g);
+      Tensor& out = in_place ? g : fresh;
+      if (detail::tracing) [[unlikely]]
+        trace_gradient(ElementwiseGradient{info, i, owner}, operands, out);
+      else
+        run(info->gradient[i][kernel], info->formula, operands, out);
+      result.push_back(std::move(out));
     }
   }
   for (std::size_t i = 0; i < result.size(); ++i) {

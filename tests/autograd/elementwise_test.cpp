@@ -91,6 +91,13 @@ TEST_CASE("a formula does not depend on the position of an element") {
   CHECK(swish(ag::full({}, 0.3)).item<float>() == y[0]);
 }
 
+TEST_CASE("a number in a formula has no derivative, not even times infinity") {
+  const auto line = ag::elementwise(
+      "line", [](auto x) { return 1 - (2 * x * 0.25 - 3 + 1) / 4 + (5 + x) * 0.5; });
+  const Tensor x = ag::tensor({HUGE_VAL, -HUGE_VAL, 0.0}).requires_grad_();
+  for (const double g : ag::grad({ag::sum(line(x))}, {x})[0].to_vector<double>()) CHECK(g == 0.375);
+}
+
 TEST_CASE("a formula refuses integers and mixed dtypes") {
   CHECK_THROWS_WITH(swish(ag::arange(3)),
                     ContainsSubstring("swish: needs float32 or float64, got int64"));
