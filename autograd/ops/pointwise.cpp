@@ -88,6 +88,8 @@ inline void run(detail::ElementwiseRun kernel, const void* formula, const Operan
   if (in.n == 0) return;
   if (!in.flat) return run_broadcast(kernel, formula, in, out);
   void* o = out.raw_mutable();
+  // Below one step of parallel_for the test alone would cost more than the kernel.
+  if (in.n <= 64) return kernel(formula, in.p, in.step, o, in.n);
   parallel_for(in.n, 64, cost(in), [&](std::int64_t begin, std::int64_t end) {
     if (end - begin == in.n) return kernel(formula, in.p, in.step, o, in.n);
     const void* at[Operands::kMost] = {};
