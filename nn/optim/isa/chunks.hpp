@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "autograd/cpu.hpp"
 #include "autograd/tensor.hpp"
 #include "nn/optim/isa/updates.hpp"
 
@@ -23,11 +24,17 @@ void cut(std::int64_t n, F f) {
   for (std::int64_t at = 0; at < n; at += kChunkSize) f(at, std::min(kChunkSize, n - at));
 }
 
-/// Calls kernel(first, count) so that each chunk is met once. Chunks share no elements: they may be
-/// met in any order.
+/// Calls kernel(first, count) so that each chunk is met once, on as many threads as may be used.
 template <class C, class Kernel>
 void for_chunks(std::span<C> chunks, Kernel kernel) {
-  if (!chunks.empty()) kernel(chunks.data(), chunks.size());
+  double elements = 0;
+  for (const auto& chunk : chunks) elements += static_cast<double>(chunk.n);
+  // Rough nanoseconds of an element.
+  const double cost = 0.2 * elements / static_cast<double>(chunks.size());
+  ag::parallel_for(static_cast<std::int64_t>(chunks.size()), 1, cost,
+                   [&](std::int64_t begin, std::int64_t end) {
+                     kernel(chunks.data() + begin, static_cast<std::size_t>(end - begin));
+                   });
 }
 
 /// The steps of a rule, made once for each number that they depend on.
