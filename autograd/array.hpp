@@ -75,7 +75,8 @@ requires detail::XtensorExpression<E> Tensor::Tensor(const E& e) {
                 "xt::cast<double>");
   using T = detail::StoredAs<Value>;
   const Shape whole(e.shape().begin(), e.shape().end());
-  detail::refuse_in_trace("a tensor made from an array", "make it outside and pass it as an argument");
+  detail::refuse_in_trace("a tensor made from an array",
+                          "make it outside and pass it as an argument");
   detail::check_broadcast(e, whole);
   *this = empty(whole, dtype_of<T>);
   if (numel() == 0) return;

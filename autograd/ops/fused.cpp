@@ -34,8 +34,8 @@ struct SoftmaxGradient {
     dispatch_floating(name(), out.dtype(), [&](auto zero) {
       using T = decltype(zero);
       const auto& k = active().floating<T>();
-      (log ? k.log_softmax_gradient : k.softmax_gradient)(
-          in_ptr<T>(in[0]), in_ptr<T>(in[1]), out_ptr<T>(out), rows(out), last(out));
+      (log ? k.log_softmax_gradient : k.softmax_gradient)(in_ptr<T>(in[0]), in_ptr<T>(in[1]),
+                                                          out_ptr<T>(out), rows(out), last(out));
     });
   }
 };
