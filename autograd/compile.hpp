@@ -102,8 +102,9 @@ class CompiledFunction {
 /// random numbers are those of each call. Numbers and sizes of the program are those of the
 /// recording. It is recorded anew for other shapes, dtypes, grad mode or train/eval mode, for other
 /// elements where `f` reads those of an argument (indices are not read), and where a tensor that
-/// `f` used has been replaced. `f` may be called by the recording only: what it does besides tensor
-/// operations is not repeated. Results are off the tape. In anomaly mode `f` runs as it is.
+/// `f` captured has been replaced, which shows when nothing else holds the old one: pass what
+/// changes as an argument. What `f` does besides tensor operations, hooks included, is not
+/// repeated. Results are off the tape. In anomaly mode `f` runs as it is.
 ///
 /// Throws where a replay would go wrong: when `f` reads elements that it has computed (item(), an
 /// `if` on a value), writes elements by hand, makes tensors from arrays of the program, or returns

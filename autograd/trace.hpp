@@ -1,16 +1,29 @@
 #pragma once
 
+#include <array>
+#include <concepts>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "autograd/tensor.hpp"
 
-/// What a recording of `compile()` sees of the operations that run. Internal.
+/// Computations on elements, below the tape: what `compile()` records and runs again.
 namespace autograd {
 
-class Inputs;
+/// The inputs of one call, by reference.
+class Inputs {
+ public:
+  Inputs(std::span<const Tensor* const> tensors) : tensors_(tensors) {}  // NOLINT
+  const Tensor& operator[](std::size_t i) const { return *tensors_[i]; }
+  std::size_t size() const { return tensors_.size(); }
+
+ private:
+  std::span<const Tensor* const> tensors_;
+};
 
 namespace detail {
 
@@ -68,5 +81,99 @@ class TraceOff {
   bool previous_;
 };
 
+template <class Op>
+class OperationInstruction final : public Instruction {
+ public:
+  explicit OperationInstruction(const Op& op) : op_(op) {}
+  std::string_view name() const override { return op_.name(); }
+  void run(const Inputs& in, std::span<Tensor> out) const override {
+    if constexpr (requires { op_.forward(in, out); })
+      op_.forward(in, out);
+    else
+      op_.forward(in, out[0]);
+  }
+  Pass pass(const Inputs& in, const Tensor& out) const override {
+    if constexpr (requires { op_.pass(in, out); })
+      return op_.pass(in, out);
+    else
+      return {};
+  }
+  bool has_effect() const override {
+    return requires { Op::kHasEffect; };
+  }
+
+ private:
+  Op op_;
+};
 }  // namespace detail
+
+/// Fills `out` by `op.forward`, without recording it on the tape: what a gradient computes with a
+/// kernel of its own goes through here, so that `compile()` can run it again. `op` has `name()` and
+/// `forward()`; for elementwise ones also `pass()`, see `detail::Pass`.
+template <class Op>
+void compute(const Op& op, const Inputs& in, Tensor& out) {
+  if (!detail::tracing) [[likely]]
+    return op.forward(in, out);
+  detail::trace(std::make_unique<detail::OperationInstruction<Op>>(op), in, {&out, 1});
+}
+/// The same for an operation with several outputs, `forward(const Inputs&, std::span<Tensor>)`.
+template <class Op>
+void compute(const Op& op, const Inputs& in, std::span<Tensor> out) {
+  if (!detail::tracing) [[likely]]
+    return op.forward(in, out);
+  detail::trace(std::make_unique<detail::OperationInstruction<Op>>(op), in, out);
+}
+/// compute() into `out` from these inputs.
+template <class Op, std::same_as<Tensor>... T>
+void compute_into(Tensor& out, const Op& op, const T&... in) {
+  const std::array<const Tensor*, sizeof...(T)> pointers{&in...};
+  compute(op, Inputs(pointers), out);
+}
+
+namespace detail {
+template <class F>
+class ActionInstruction final : public Instruction {
+ public:
+  ActionInstruction(std::string name, std::size_t reads, const F& action)
+      : name_(std::move(name)), reads_(reads), action_(action) {}
+  std::string_view name() const override { return name_; }
+  void run(const Inputs& in, std::span<Tensor>) const override {
+    TensorList reads, writes;
+    for (std::size_t i = 0; i < in.size(); ++i) (i < reads_ ? reads : writes).push_back(in[i]);
+    action_(reads, writes);
+  }
+  bool has_effect() const override { return true; }
+  std::size_t first_written() const override { return reads_; }
+
+ private:
+  std::string name_;
+  std::size_t reads_;
+  F action_;
+};
+}  // namespace detail
+
+/// True while `compile()` records on this thread.
+inline bool compiling() noexcept { return detail::tracing; }
+
+/// Makes compiled functions record anew: for when something has changed by which a function chooses
+/// its operations. Switching a module between train and eval does it.
+void invalidate_recordings() noexcept;
+
+/// Changes tensors in place by `action(reads, writes)`, which gets the elements to read and to
+/// write; and does so again whenever a function that `compile()` made runs again. What the action
+/// uses besides must live as long as that function.
+template <class F>
+void perform(std::string_view name, const TensorList& reads, const TensorList& writes,
+             const F& action) {
+  if (!detail::tracing) [[likely]]
+    return action(reads, writes);
+  TensorList in = reads;
+  in.append(writes.begin(), writes.end());
+  std::vector<const Tensor*> pointers;
+  for (const Tensor& t : in) pointers.push_back(&t);
+  detail::trace(
+      std::make_unique<detail::ActionInstruction<F>>(std::string(name), reads.size(), action),
+      Inputs(pointers), {});
+}
+
 }  // namespace autograd

@@ -41,6 +41,7 @@ void Optimizer::add_slots(const ag::TensorList& parameters) {
     group.slots.push_back({p, 0, ag::TensorList(buffers_.size())});
   }
   groups_.push_back(std::move(group));
+  ag::invalidate_recordings();  // they update the parameters that there were
 }
 
 ag::TensorList Optimizer::parameters(std::size_t group) const {

@@ -188,6 +188,22 @@ TEST_CASE("schedules and clipping by value go on in replays") {
   CHECK(compiled.recordings() == 1);
 }
 
+TEST_CASE("a compiled training step follows parameters that join the optimizer") {
+  nn::Linear first(3, 3), second(3, 1);
+  nn::optim::SGD optimizer(first.parameters(), {.lr = 0.1});
+  auto step = ag::compile([&](const Tensor& x) {
+    optimizer.zero_grad();
+    ag::sum(ag::square(second(first(x)))).backward();
+    optimizer.step();
+  });
+  const Tensor x = ag::rand({4, 3}), before = second.weight.clone();
+  step(x), step(x);
+  CHECK(same_bits(second.weight, before));
+  optimizer.add_param_group({second.parameters(), {.lr = 0.1}});
+  step(x);
+  CHECK_FALSE(same_bits(second.weight, before));
+}
+
 TEST_CASE("plateau schedules are refused in a recording") {
   nn::Linear layer(3, 1);
   nn::optim::SGD optimizer(layer.parameters(), {.lr = 1});
