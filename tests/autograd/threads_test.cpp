@@ -15,9 +15,6 @@
 
 namespace ag = autograd;
 
-// LLVM's OpenMP keeps a little for every thread of the program that used it.
-extern "C" const char* __lsan_default_suppressions() { return "leak:libomp"; }
-
 namespace {
 
 // Back to one thread at the end of a test.
