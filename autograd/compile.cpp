@@ -46,6 +46,12 @@ TensorList detail::Recordings::call(const Function& f, const TensorList& argumen
 }
 
 TensorList detail::Recordings::record(const Function& f, const TensorList& arguments) {
+  for (std::size_t i = 0; i < arguments.size(); ++i)
+    for (std::size_t k = 0; k < i; ++k)
+      if (arguments[i].requires_grad() && arguments[i].impl()->node == arguments[k].impl()->node)
+        fail("compile",
+             "arguments that need a gradient must be different tensors, got one at {} and {}", k,
+             i);
   std::erase_if(programs_, [](const auto& p) { return !p->usable(); });
   if (programs_.size() == kMostPrograms) programs_.pop_back();
   TensorList in;

@@ -211,8 +211,10 @@ Tensor Tensor::requires_grad_(bool on) {
 
 Tensor Tensor::grad() const {
   const auto& t = checked("grad");
-  if (detail::tracing && t.node) [[unlikely]]
+  if (detail::tracing && t.node) [[unlikely]] {
+    replay::check_leaf(t);
     detail::trace_gradient_read(*t.node);
+  }
   return t.node ? t.node->kept_grad(t.index) : Tensor();
 }
 
@@ -224,8 +226,10 @@ void Tensor::set_grad(const Tensor& gradient) {
     return;
   }
   if (gradient.defined()) internal::check_gradient("set_grad", gradient, t.shape, t.dtype);
-  if (detail::tracing) [[unlikely]]
+  if (detail::tracing) [[unlikely]] {
+    replay::check_leaf(t);
     detail::trace_gradient_write(*t.node);
+  }
   if (gradient.defined() || t.node->find_watch(t.index)) t.node->watch(t.index).grad = gradient;
 }
 

@@ -172,7 +172,7 @@ struct CrossEntropy : ClassTerms {
   }
 };
 
-// The sum of the weights of the targets (n), or without weights their number.
+// The sum of the weights (classes) of the targets (n).
 struct TargetWeight {
   std::int64_t ignore;
 

@@ -98,16 +98,14 @@ struct Gather {
 };
 
 // The operation and its positions.
-struct GatherCall {
-  Gather op;
+template <class Op>
+struct Picking {
+  Op op;
   Tensor positions;
   Tensor operator()(const Tensor& x) const { return apply(op, x, positions); }
 };
-struct RowCall {
-  IndexSelect op;
-  Tensor positions;
-  Tensor operator()(const Tensor& x) const { return apply(op, x, positions); }
-};
+using GatherCall = Picking<Gather>;
+using RowCall = Picking<IndexSelect>;
 
 GatherCall gather_call(std::string_view name, const Shape& whole, std::int64_t axis,
                        const Tensor& index, bool add) {

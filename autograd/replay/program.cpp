@@ -1,6 +1,7 @@
 #include "autograd/replay/program.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <mutex>
 
 #include "autograd/cpu.hpp"
@@ -62,6 +63,7 @@ Holds::~Holds() {
 Program::Program(Recorder& recorder, const TensorList& results)
     : epoch_(epoch()), grad_enabled_(grad_enabled()) {
   add_results(recorder, results);
+  add_finals(recorder);
   for (const ElementGuard& g : recorder.guards) {
     Guard& guard = guards_.emplace_back();
     guard.slot = g.value;
@@ -74,6 +76,8 @@ Program::Program(Recorder& recorder, const TensorList& results)
   for (const Tensor& t : recorder.arguments)
     arguments_.push_back({t.shape(), t.dtype(), t.requires_grad()});
   recorder.finish();
+  // Leaves that the function itself has made are gone.
+  std::erase_if(finals_, [](const Final& f) { return f.node && f.node->use_count() == 1; });
 
   for (const Value& v : recorder.values) {
     Slot& slot = slots_.emplace_back();
@@ -82,21 +86,15 @@ Program::Program(Recorder& recorder, const TensorList& results)
     slot.bytes = v.storage->bytes();
     if (v.source == Source::constant || v.source == Source::outside) slot.storage = v.storage;
   }
-  for (const Leaf& l : recorder.leaves) {
-    if (!l.touched) continue;
-    Final& f = finals_.emplace_back();
-    if (l.argument < 0) f.node = l.node;
-    f.argument = l.argument;
-    f.reads = l.reads;
-    f.defined_before = l.before.defined();
-    if (l.before.defined()) f.before = recorder.operand(l.before).value;
-    const Tensor after = l.node->kept_grad(0);
-    f.defined_after = after.defined();
-    if (after.defined()) f.after = recorder.operand(after);
-  }
   for (const Operand& o : results_) slots_[o.value].kept = true;
   for (const Final& f : finals_)
     if (f.defined_after) slots_[f.after.value].kept = true;
+  // Who holds what the recorded call has left may write into it.
+  for (Slot& slot : slots_)
+    if (slot.kept && slot.source == Source::constant) {
+      const Ref<Storage> original = std::exchange(slot.storage, Storage::create(slot.bytes));
+      std::memcpy(slot.storage->data(), original->data(), slot.bytes);
+    }
 
   steps_ = std::move(recorder.steps);
   simplify(steps_, slots_);
@@ -113,6 +111,21 @@ void Program::add_results(Recorder& recorder, const TensorList& results) {
            "backward() inside the function, or return result.detach()",
            node->name());
     results_.push_back(recorder.operand(t));
+  }
+}
+
+void Program::add_finals(Recorder& recorder) {
+  for (const Leaf& l : recorder.leaves) {
+    if (!l.touched) continue;
+    Final& f = finals_.emplace_back();
+    if (l.argument < 0) f.node = l.node;
+    f.argument = l.argument;
+    f.reads = l.reads;
+    f.defined_before = l.before.defined();
+    if (l.before.defined()) f.before = recorder.operand(l.before).value;
+    const Tensor after = l.node->kept_grad(0);
+    f.defined_after = after.defined();
+    if (after.defined()) f.after = recorder.operand(after);
   }
 }
 
@@ -175,6 +188,7 @@ bool Program::matches(const TensorList& arguments) const {
         static_cast<bool>(t.node) != arguments_[i].leaf)
       return false;
   }
+  if (!leaves_are_distinct(arguments)) return false;
   for (const Final& f : finals_)
     if (f.reads && leaf_of(f, arguments).kept_grad(0).defined() != f.defined_before) return false;
   return std::ranges::all_of(guards_, [&](const Guard& g) {
@@ -183,6 +197,20 @@ bool Program::matches(const TensorList& arguments) const {
     return std::equal(g.elements.begin(), g.elements.end(),
                       static_cast<const char*>(arguments[slot.index].raw()));
   });
+}
+
+// As they were when it was recorded: no gradient of an argument is that of another one, or of a
+// leaf that the function has captured.
+bool Program::leaves_are_distinct(const TensorList& arguments) const {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const auto& node = arguments[i].impl()->node;
+    if (!node) continue;
+    for (std::size_t k = 0; k < i; ++k)
+      if (arguments[k].impl()->node == node) return false;
+    for (const Final& f : finals_)
+      if (f.node == node) return false;
+  }
+  return true;
 }
 
 Node& Program::leaf_of(const Final& f, const TensorList& arguments) const {
@@ -246,18 +274,17 @@ void Program::run_chain(const Action& action) const {
   parallel_for(action.n, kTile, 0.25 * static_cast<double>(action.links.size()), tiles);
 }
 
-void Program::run_action(Action& action) const {
-  if (!action.instruction) return run_chain(action);
-  action.instruction->run(Inputs(action.pointers), action.out);
-}
-
 TensorList Program::run(const TensorList& arguments) {
   struct Unbind {
     Program& program;
     ~Unbind() { program.unbind(); }
   } const unbind{*this};
   bind_all(arguments);
-  for (Action& action : actions_) run_action(action);
+  for (Action& action : actions_)
+    if (action.instruction)
+      action.instruction->run(Inputs(action.pointers), action.out);
+    else
+      run_chain(action);
   leave_gradients(arguments);
   TensorList list;
   for (const Operand& o : results_) list.push_back(result(o, arguments));
@@ -277,8 +304,11 @@ void Program::leave_gradients(const TensorList& arguments) {
     Node& leaf = leaf_of(f, arguments);
     if (f.defined_after) {
       Tensor& grad = leaf.watch(0).grad;
-      const auto& storage = slots_[f.after.value].storage;
-      if (!grad.defined() || !(grad.impl()->storage == storage)) grad = tensor_on(storage, f.after);
+      const Slot& slot = slots_[f.after.value];
+      if (slot.source == Source::constant)
+        grad = tensor_on(slot.storage, f.after).clone();
+      else if (!grad.defined() || !(grad.impl()->storage == slot.storage))
+        grad = tensor_on(slot.storage, f.after);
     } else if (Node::Watch* w = leaf.find_watch(0)) {
       w->grad = {};
     }

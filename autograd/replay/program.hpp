@@ -64,7 +64,7 @@ inline constexpr std::int64_t kTile = 2048;
 /// A value in a replay.
 struct Slot {
   Source source{};
-  std::size_t index = 0;  // which argument or leaf
+  std::size_t index = 0;  // which argument
   std::size_t bytes = 0;
   bool kept = false;       // outlives the call: a result or the gradient of a leaf
   std::size_t offset = 0;  // in the arena
@@ -87,8 +87,8 @@ class Program {
   TensorList run(const TensorList& arguments);
 
  private:
-  struct Final {
-    detail::Ref<Node> node;
+  struct Final {             // what becomes of the gradient of a leaf
+    detail::Ref<Node> node;  // null: that of an argument
     std::ptrdiff_t argument = -1;
     bool reads = false, defined_before = false, defined_after = false;
     std::size_t before = 0;  // the value
@@ -106,13 +106,14 @@ class Program {
   };
 
   void add_results(Recorder& recorder, const TensorList& results);
+  void add_finals(Recorder& recorder);
   void allocate();
   Tensor handle(const Operand& operand);
   Node& leaf_of(const Final& f, const TensorList& arguments) const;
   void bind(Slot& slot, detail::Ref<detail::Storage> storage);
   void bind_all(const TensorList& arguments);
   void unbind() noexcept;
-  void run_action(Action& action) const;
+  bool leaves_are_distinct(const TensorList& arguments) const;
   void run_chain(const Action& action) const;
   Tensor result(const Operand& operand, const TensorList& arguments) const;
   void leave_gradients(const TensorList& arguments);
@@ -132,8 +133,7 @@ class Program {
 
 // ---------------------------------------------------------------- planning
 
-/// Replaces operands that are copies of others, and drops the steps that nothing needs. `kept`: the
-/// values that outlive the call.
+/// Replaces operands that are copies of others, and drops the steps that nothing needs.
 void simplify(std::vector<Step>& steps, const std::vector<Slot>& slots);
 /// Orders the steps into actions; elementwise ones over equally many elements become chains, also
 /// across steps that they do not depend on.

@@ -21,8 +21,8 @@ namespace replay {
 Recorder::Recorder(TensorList tensors)
     : arguments(std::move(tensors)),
       start_(internal::last_sequence()),
+      outer_(std::exchange(recorder, this)),
       previous_(std::exchange(detail::tracing, true)) {
-  recorder = this;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const auto& storage = arguments[i].impl()->storage;
     known_.emplace(storage.get(), values.size());
@@ -33,7 +33,7 @@ Recorder::Recorder(TensorList tensors)
 }
 
 Recorder::~Recorder() {
-  recorder = nullptr;
+  recorder = outer_;
   detail::tracing = previous_;
 }
 
@@ -53,11 +53,18 @@ void Recorder::add(std::unique_ptr<detail::Instruction> instruction, const Input
                    std::span<Tensor> out) {
   Step step;
   for (std::size_t i = 0; i < in.size(); ++i) {
+    check_leaf(*in[i].impl());
     kept_.push_back(in[i]);
     step.in.push_back(operand(in[i]));
+    if (i < instruction->first_written()) continue;
     const Value& value = values[step.in.back().value];
-    if (i >= instruction->first_written() && value.source == Source::argument)
+    if (value.source == Source::argument)
       refuse(fmt::format("a write into argument {} by {}", value.index, instruction->name()),
+             "write into a clone()");
+    // A replay would go on from what the call before has left in it.
+    if (value.source == Source::constant)
+      refuse(fmt::format("a write into a new tensor of shape {} by {}", in[i].shape(),
+                         instruction->name()),
              "write into a clone()");
   }
   {
@@ -124,14 +131,14 @@ void Recorder::gradient_read(Node& node) {
   if (!l.before.defined()) return;
   const auto& storage = l.before.impl()->storage;
   known_[storage.get()] = values.size();
-  values.push_back({storage, Source::gradient, static_cast<std::size_t>(&l - leaves.data())});
+  values.push_back({storage, Source::gradient});
 }
 
 void Recorder::finish() {
   arguments.clear();
+  leaves.clear();
   kept_.clear();
   created_.clear();
-  std::erase_if(leaves, [](const Leaf& l) { return l.argument < 0 && l.node->use_count() == 1; });
 }
 
 void Recorder::check_edges(const Inputs& inputs) const {
@@ -145,7 +152,19 @@ void Recorder::check_edges(const Inputs& inputs) const {
   }
 }
 
+void Recorder::check_leaf(const detail::TensorImpl& t) const {
+  if (!t.node || !t.node->is_leaf()) return;
+  for (const Leaf& l : leaves)
+    if (l.argument >= 0 && l.node == t.node &&
+        !(t.storage == values[static_cast<std::size_t>(l.argument)].storage))
+      fail("compile",
+           "an argument that needs a gradient must not be captured as well, got argument {} of "
+           "shape {}; use the argument only",
+           l.argument, t.shape);
+}
+
 void check_edges(const Inputs& inputs) { recorder->check_edges(inputs); }
+void check_leaf(const detail::TensorImpl& t) { recorder->check_leaf(t); }
 
 }  // namespace replay
 

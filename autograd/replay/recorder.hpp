@@ -23,7 +23,7 @@ enum class Source {
 struct Value {
   detail::Ref<detail::Storage> storage;
   Source source;
-  std::size_t index = 0;  // which argument or leaf
+  std::size_t index = 0;  // which argument
 };
 
 /// A tensor that an instruction uses: its value, seen with a shape and dtype.
@@ -74,6 +74,7 @@ class Recorder {
   /// Lets go of the recorded tensors.
   void finish();
   void check_edges(const Inputs& inputs) const;
+  void check_leaf(const detail::TensorImpl& t) const;
 
   /// The value of a storage, which is new if it is not known.
   std::size_t value_of(const detail::Ref<detail::Storage>& storage);
@@ -92,11 +93,15 @@ class Recorder {
   std::unordered_map<const detail::Storage*, std::size_t> known_;
   std::unordered_map<const detail::Storage*, Tensor> created_;
   std::uint64_t start_;  // nodes up to this number are older than the recording
+  Recorder* outer_;      // of a call from inside an instruction
   bool previous_;
 };
 
 /// For record(): throws, while a recording is on, where an input is the result of an operation
 /// before it.
 void check_edges(const Inputs& inputs);
+/// While a recording is on: throws where the gradient of `t` is that of an argument, but `t` is not
+/// the argument. Another call may come with another tensor.
+void check_leaf(const detail::TensorImpl& t);
 
 }  // namespace autograd::replay

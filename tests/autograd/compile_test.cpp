@@ -249,6 +249,13 @@ TEST_CASE("what a replay would leave out is refused") {
         return t;
       },
       "got a write into argument 0 by copy_; write into a clone()");
+  refuse(
+      [](const Tensor& t) {
+        Tensor total = ag::zeros({3});
+        total.copy_(t);
+        return total;
+      },
+      "got a write into a new tensor of shape (3,) by copy_; write into a clone()");
   refuse([](const Tensor&) { return Tensor(); }, "compile: results must be defined");
   Tensor w = counted({3}).requires_grad_();
   refuse([&](const Tensor& t) { return w * t; },
@@ -267,6 +274,56 @@ TEST_CASE("what a replay would leave out is refused") {
       ContainsSubstring(
           "compile: arguments must be leaves or need no gradient, got the result of 'mul' at 0"));
   CHECK_THROWS_WITH(f(Tensor()), ContainsSubstring("compile: arguments must be defined"));
+}
+
+TEST_CASE("a gradient that the function makes by itself is new after each call") {
+  Tensor w = counted({3}).requires_grad_();
+  auto f = ag::compile([&](const Tensor& x) {
+    w.set_grad(ag::ones({3}));
+    return x + 1;
+  });
+  for (int i = 0; i < 3; ++i) {
+    f(ag::zeros({1}));
+    CHECK(values(w.grad()) == std::vector<float>(3, 1));
+    Tensor g = w.grad();
+    g.mutable_data<float>()[0] = 7;
+  }
+  CHECK(f.recordings() == 1);
+}
+
+TEST_CASE("leaves that stand for two things are refused, when recorded and when replayed") {
+  Tensor w = counted({3}).requires_grad_(), v = counted({3}).requires_grad_();
+  auto two = ag::compile([](const Tensor& a, const Tensor& b) { ag::sum(a * b).backward(); });
+  CHECK_THROWS_WITH(two(w, w), ContainsSubstring("compile: arguments that need a gradient must be "
+                                                 "different tensors, got one at 0 and 1"));
+  two(w, v), two(w, v);
+  CHECK_THROWS_WITH(two(v, v), ContainsSubstring("must be different tensors"));
+  const auto text = ContainsSubstring(
+      "compile: an argument that needs a gradient must not be captured as well, got argument 0");
+  auto captured = ag::compile([&](const Tensor& a) { ag::sum(a * w).backward(); });
+  CHECK_THROWS_WITH(captured(w), text);
+  captured(v), captured(v);
+  CHECK_THROWS_WITH(captured(w), text);
+  auto gradient = ag::compile([&](const Tensor& a) {
+    ag::sum(a).backward();
+    return w.grad();
+  });
+  CHECK_THROWS_WITH(gradient(w), text);
+}
+
+TEST_CASE("an action may call a compiled function") {
+  auto inner = ag::compile([](const Tensor& x) { return x * x; });
+  Tensor state = ag::zeros({2});
+  auto outer = ag::compile([&](const Tensor& x) {
+    ag::perform("square", {x}, {state}, [&](const TensorList& in, const TensorList& out) {
+      Tensor s = out[0];
+      s.copy_(inner(in[0]));
+    });
+    return state + x;
+  });
+  for (float i = 1; i < 4; ++i)
+    CHECK(values(outer(ag::full({2}, i))) == std::vector<float>(2, i * i + i));
+  CHECK(outer.recordings() == 1);
 }
 
 TEST_CASE("a function that throws leaves nothing recorded") {
