@@ -46,7 +46,7 @@ std::vector<const Node*> in_order(const Node* last) {
     if (next == node->edges().size()) {
       order.push_back(node);
       stack.pop_back();
-    } else if (const Node* input = node->edges()[next++].node.get();
+    } else if (const Node* input = node->edges()[next++].node();
                input && seen.emplace(input, true).second) {
       stack.emplace_back(input, 0);
     }
@@ -69,7 +69,7 @@ class Drawing {
     nodes_ = in_order(output.impl()->node.get());
     for (const Node* node : nodes_) {
       if (const Tensor t = node->saved_output(); t.defined()) values_.emplace(Key{node, 0}, t);
-      for (std::size_t i = 0; i < node->edges().size(); ++i) know(node->saved_input(i));
+      for (const Edge& e : node->edges()) know(e.saved().unchecked());
     }
   }
 
@@ -108,10 +108,10 @@ class Drawing {
     }
     text_ += fmt::format("  n{} [label=\"{}\"{}];\n", id, escape(label),
                          node.is_leaf() ? ", fillcolor=\"#fdf3d8\"" : "");
-    for (std::size_t i = 0; i < node.edges().size(); ++i) {
-      const Node* input = node.edges()[i].node.get();
+    for (const Edge& e : node.edges()) {
+      const Node* input = e.node();
       if (!input) {
-        text_ += fmt::format("  {} -> n{};\n", constant(node.saved_input(i)), id);
+        text_ += fmt::format("  {} -> n{};\n", constant(e.saved().unchecked()), id);
         continue;
       }
       text_ += fmt::format("  n{} -> n{};\n", ids_[input], id);

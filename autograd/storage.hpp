@@ -53,6 +53,8 @@ class Ref {
   ~Ref() {
     if (p_) release(p_);
   }
+  /// Gives the reference away, uncounted.
+  T* detach() noexcept { return std::exchange(p_, nullptr); }
   T* get() const noexcept { return p_; }
   T* operator->() const noexcept { return p_; }
   T& operator*() const noexcept { return *p_; }

@@ -19,9 +19,9 @@ thread_local ThreadState state;
 // The place on the tape of a tensor that requires a gradient and that no operation made.
 class LeafNode final : public Node {
  public:
+  LeafNode() { leaf_ = true; }
   std::string_view name() const override { return "leaf"; }
   TensorList backward(TensorList&) override { return {}; }
-  bool is_leaf() const override { return true; }
 };
 
 }  // namespace
@@ -47,12 +47,13 @@ void detail::refuse_undefined(std::string_view op, std::size_t i) {
   fail(op, "every input must be defined, got an undefined tensor as input {}", i);
 }
 
-void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outputs) {
+void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outputs,
+            unsigned saves) {
   std::uint64_t latest = state.sequence;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const auto* t = inputs[i].impl();
-    node->edges_.emplace_back(t->node, t->index);
-    if (t->node) latest = std::max(latest, t->node->sequence_);
+  saves &= ~kSaveOutput;
+  for (std::size_t i = 0; i < inputs.size(); ++i, saves >>= 1) {
+    node->edges_.emplace_back(inputs[i], (saves & 1) != 0);
+    if (const Node* from = node->edges_[i].node()) latest = std::max(latest, from->sequence_);
   }
   if (anomaly_mode() || state.capture || detail::tracing) [[unlikely]] {
     if (detail::tracing) replay::check_edges(inputs);
@@ -95,21 +96,21 @@ internal::Capture::Scope::~Scope() { state.capture = previous_; }
 
 std::uint64_t internal::Capture::redirect(Node& node, const Inputs& inputs) {
   for (std::size_t i = 0; i < inputs.size(); ++i)
-    if (node.edges_[i].node) node.edges_[i] = edge(inputs[i]);
+    if (node.edges_[i].node()) node.edges_[i].redirect(target(inputs[i]));
   add(&node);
   return state.sequence;
 }
 
-Edge internal::Capture::edge(const Tensor& input) {
+Tensor internal::Capture::target(const Tensor& input) {
   const auto* t = input.impl();
-  if (own_.contains(t->node.get())) return {t->node, t->index};
+  if (own_.contains(t->node.get())) return input;
   for (const Tensor& a : aliases_)
-    if (a.impl()->node == t->node) return {t->node, t->index};
+    if (a.impl()->node == t->node) return input;
   // The alias itself belongs to the scope around this one.
   state.capture = outer_;
-  const Tensor a = alias(input);
+  Tensor a = alias(input);
   state.capture = this;
-  return {a.impl()->node, a.impl()->index};
+  return a;
 }
 
 void internal::Capture::add(const Node* node) {
@@ -129,6 +130,50 @@ void release(Node* node) noexcept {
     delete n;
   }
   state.burying = false;
+}
+
+TensorList Node::saved() const {
+  TensorList list;
+  for (const Edge& e : edges_)
+    if (!e.saved().empty()) list.push_back(e.saved().unchecked());
+  return list;
+}
+
+Edge::Edge(const Tensor& input, bool save)
+    : node_(input.impl()->node.get()), index_(input.impl()->index) {
+  if (save) {
+    saved_ = SavedTensor(input);
+  } else if (node_) {
+    node_->retain();
+    counted_ = true;
+  }
+}
+
+void Edge::redirect(const Tensor& target) {
+  if (Node* const before = std::exchange(node_, target.impl()->node.get()); counted_)
+    release(before);
+  node_->retain();
+  counted_ = true;
+  index_ = target.impl()->index;
+}
+
+void Edge::release_saved() {
+  if (saved_.empty()) return;
+  if (node_ && !counted_) {
+    detail::TensorImpl& t = *saved_.unchecked().impl();
+    if (t.use_count() == 1 && t.node.get() == node_)
+      (void)t.node.detach();
+    else if (node_->is_leaf())
+      return;
+    else
+      node_->retain();
+    counted_ = true;
+  }
+  saved_ = {};
+}
+
+bool Edge::is_only_way() const noexcept {
+  return node_->use_count() == 1 && (counted_ || saved_.unchecked().impl()->use_count() == 1);
 }
 
 SavedTensor::SavedTensor(const Tensor& input)
@@ -199,13 +244,18 @@ Tensor Tensor::requires_grad_(bool on) {
          op_name());
   if (on == static_cast<bool>(node)) return *this;
   if (!detail::tracing) detail::trace_invalidate(*impl_->storage);
-  if (on) {
-    node = detail::Ref<Node>::adopt(new LeafNode);
-    node->outputs_.push_back({impl_->shape, impl_->dtype});
-    impl_->index = 0;
-  } else {
-    node = {};
+  // The leaf node stays with its tensor: edges that save the tensor do not count it.
+  auto& resting = impl_->resting_leaf;
+  if (!on) {
+    resting = std::move(node);
+    resting->watches_ = {};
+    return *this;
   }
+  node = resting ? std::move(resting) : detail::Ref<Node>::adopt(new LeafNode);
+  node->watches_ = {};
+  node->outputs_.clear();
+  node->outputs_.push_back({impl_->shape, impl_->dtype});
+  impl_->index = 0;
   return *this;
 }
 

@@ -76,13 +76,6 @@ struct TensorSpec {
   DType dtype;
 };
 
-/// An input of a node: the node that made the value, or its leaf node. Empty if no gradient goes
-/// there.
-struct Edge {
-  detail::Ref<Node> node;
-  std::uint32_t index = 0;
-};
-
 /// A value kept for the backward walk, with the version it had. Knows the one case in which a
 /// handle would point back at its own node (a saved output) and keeps only the elements then.
 class SavedTensor {
@@ -105,8 +98,46 @@ class SavedTensor {
  private:
   [[noreturn]] void refuse(const Node& owner) const;
   Tensor value_;
-  std::uint32_t version_ = 0, index_ = 0;
-  bool is_output_ = false;
+  std::uint32_t version_ = 0;
+  std::uint32_t index_ : 31 = 0;
+  std::uint32_t is_output_ : 1 = false;
+};
+
+/// An input of a node: the place on the tape to which its gradient goes, and its value if the
+/// operation saved it. A saved value keeps its own place alive, so only other edges count it.
+class Edge {
+ public:
+  Edge() = default;
+  Edge(const Tensor& input, bool save);
+  Edge(Edge&& o) noexcept
+      : node_(std::exchange(o.node_, nullptr)),
+        saved_(std::move(o.saved_)),
+        index_(o.index_),
+        counted_(std::exchange(o.counted_, false)) {}
+  Edge& operator=(Edge&& o) = delete;
+  ~Edge() {
+    if (counted_) release(node_);
+  }
+
+  /// The node that made the value, or its leaf node; null if no gradient goes there.
+  Node* node() const noexcept { return node_; }
+  /// Which output of that node the value is.
+  std::uint32_t index() const noexcept { return index_; }
+  /// Empty if the operation did not save the value, or has released it.
+  const SavedTensor& saved() const noexcept { return saved_; }
+
+  /// Leads to another place from now on.
+  void redirect(const Tensor& target);
+  /// Lets go of the saved value. A leaf's stays, which frees no memory sooner.
+  void release_saved();
+  /// No other reference leads to the node.
+  bool is_only_way() const noexcept;
+
+ private:
+  Node* node_ = nullptr;
+  SavedTensor saved_;
+  std::uint32_t index_ = 0;
+  bool counted_ = false;
 };
 
 class Walk;
@@ -134,22 +165,21 @@ class Node : public detail::Counted {
   /// Gradients for the inputs, one each (undefined: zero, or not needed), from the cotangents of
   /// the outputs (undefined: zero). It may take the cotangents' buffers.
   virtual TensorList backward(TensorList& cotangents) = 0;
-  /// Drops the saved values.
+  /// Drops what the node saved besides inputs.
   virtual void release_saved() {}
-  /// Saved values, for inspection.
-  virtual TensorList saved() const { return {}; }
-  /// Input i, or the output, where it was saved; otherwise undefined.
-  virtual Tensor saved_input(std::size_t) const { return {}; }
+  /// The values that it saved, inputs first, for inspection.
+  virtual TensorList saved() const;
+  /// The output, where it was saved; otherwise undefined.
   virtual Tensor saved_output() const { return {}; }
   /// The gradient that backward left with output i; undefined if it left none.
   Tensor kept_grad(std::uint32_t i) const;
-  virtual bool is_leaf() const { return false; }
+  bool is_leaf() const noexcept { return leaf_; }
 
   /// True if a gradient can flow to input i of this call.
-  bool needs(std::size_t i) const { return edges_[i].node && edges_[i].node->wanted_; }
+  bool needs(std::size_t i) const { return edges_[i].node() && edges_[i].node()->wanted_; }
   /// Shape of input i; only where needs(i).
   const Shape& input_shape(std::size_t i) const {
-    return edges_[i].node->outputs_[edges_[i].index].shape;
+    return edges_[i].node()->outputs_[edges_[i].index()].shape;
   }
   const InlineVector<Edge, 2>& edges() const noexcept { return edges_; }
   const InlineVector<TensorSpec, 1>& outputs() const noexcept { return outputs_; }
@@ -166,7 +196,8 @@ class Node : public detail::Counted {
   friend class replay::Recorder;
   friend class replay::Program;
   friend void release(Node* node) noexcept;
-  friend void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outputs);
+  friend void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outputs,
+                     unsigned saves);
 
   struct Hook {
     std::uint64_t id;
@@ -195,12 +226,18 @@ class Node : public detail::Counted {
   std::atomic<const Walk*> walk_{nullptr};
   std::uint32_t slot_ = 0;
   bool wanted_ = false;  // a gradient must flow here in this walk
+  bool leads_on_ = false;  // and from here to an input
   bool released_ = false;
+
+ protected:
+  bool leaf_ = false;
 };
 
 /// Puts `outputs` on the tape as the results of `node` applied to `inputs`. The one way onto the
 /// tape, for built-in and user operations alike. Call it only where `should_record(inputs)`.
-void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outputs);
+/// `saves`: bits of `save_input(i)`.
+void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outputs,
+            unsigned saves = 0);
 
 /// Recording is on and some input requires a gradient.
 bool should_record(const Inputs& inputs) noexcept;
@@ -213,19 +250,18 @@ constexpr unsigned save_input(unsigned i) { return 1u << i; }
 /// What an operation's gradient sees of its recorded call.
 class Call {
  public:
-  Call(const Node& node, std::span<const SavedTensor> inputs, const SavedTensor& output,
-       TensorList& cotangents)
-      : node_(node), inputs_(inputs), output_(output), cotangents_(cotangents) {}
+  Call(const Node& node, const SavedTensor& output, TensorList& cotangents)
+      : node_(node), output_(output), cotangents_(cotangents) {}
   /// The cotangent of the output.
   const Tensor& grad() const { return cotangents_[0]; }
   /// The same, given away: its buffer may be reused if nobody else holds it.
   Tensor take_grad() const { return std::move(cotangents_[0]); }
   bool needs(std::size_t i) const { return node_.needs(i); }
   /// A saved input or the saved output.
-  Tensor input(std::size_t i) const { return inputs_[i].unpack(node_); }
+  Tensor input(std::size_t i) const { return node_.edges()[i].saved().unpack(node_); }
   Tensor output() const { return output_.unpack(node_); }
   /// The same without their history, for kernels.
-  const Tensor& input_value(std::size_t i) const { return inputs_[i].value(node_); }
+  const Tensor& input_value(std::size_t i) const { return node_.edges()[i].saved().value(node_); }
   const Tensor& output_value() const { return output_.value(node_); }
   const Shape& input_shape(std::size_t i) const { return node_.input_shape(i); }
   const TensorSpec& output_spec() const { return node_.outputs()[0]; }
@@ -233,7 +269,6 @@ class Call {
 
  private:
   const Node& node_;
-  std::span<const SavedTensor> inputs_;
   const SavedTensor& output_;
   TensorList& cotangents_;
 };
@@ -269,42 +304,29 @@ concept Differentiable = requires(const Op& op, const Call& call) {
 template <class Op>
 class OperationNode final : public Node {
  public:
-  OperationNode(const Op& op, const Inputs& in, const Tensor& out) : op_(op) {
-    if constexpr (requires { op.saves(); }) {
-      const unsigned mask = op.saves();
-      if (mask & ~kSaveOutput)
-        for (std::size_t i = 0; i < in.size(); ++i) {
-          if (mask & (1u << i))
-            inputs_.emplace_back(in[i]);
-          else
-            inputs_.emplace_back();
-        }
-      if (mask & kSaveOutput) output_ = SavedTensor::output(out);
-    }
+  OperationNode(const Op& op, const Tensor& out) : op_(op) {
+    if (saves_of(op) & kSaveOutput) output_ = SavedTensor::output(out);
+  }
+  static unsigned saves_of(const Op& op) {
+    if constexpr (requires { op.saves(); })
+      return op.saves();
+    else
+      return 0;
   }
   std::string_view name() const override { return op_.name(); }
   TensorList backward(TensorList& cotangents) override {
-    return op_.backward(Call(*this, {inputs_.data(), inputs_.size()}, output_, cotangents));
+    return op_.backward(Call(*this, output_, cotangents));
   }
-  void release_saved() override {
-    inputs_.clear();
-    output_ = {};
-  }
+  void release_saved() override { output_ = {}; }
   TensorList saved() const override {
-    TensorList list;
-    for (const auto& s : inputs_)
-      if (!s.empty()) list.push_back(s.unchecked());
+    TensorList list = Node::saved();
     if (!output_.empty()) list.push_back(output_.unchecked());
     return list;
-  }
-  Tensor saved_input(std::size_t i) const override {
-    return i < inputs_.size() ? inputs_[i].unchecked() : Tensor();
   }
   Tensor saved_output() const override { return output_.unchecked(); }
 
  private:
   Op op_;
-  InlineVector<SavedTensor, 2> inputs_;
   SavedTensor output_;
 };
 
@@ -329,6 +351,7 @@ Tensor apply(const Op& op, const Inputs& in) {
   Tensor out;
   if constexpr (requires { op.view(in); }) {
     out = op.view(in);
+    if (out.is(in[0])) out = out.detach();  // it gets a place of its own on the tape
   } else {
     const TensorSpec spec = op.infer(in);
     out = empty(spec.shape, spec.dtype);
@@ -338,7 +361,8 @@ Tensor apply(const Op& op, const Inputs& in) {
     check_anomaly(op.name(), in, {&out, 1});
   if constexpr (Differentiable<Op>)
     if (should_record(in))
-      record(detail::Ref<Node>::adopt(new OperationNode<Op>(op, in, out)), in, {&out, 1});
+      record(detail::Ref<Node>::adopt(new OperationNode<Op>(op, out)), in, {&out, 1},
+             OperationNode<Op>::saves_of(op));
   return out;
 }
 template <Operation Op, std::same_as<Tensor>... T>

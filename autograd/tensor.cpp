@@ -235,7 +235,7 @@ void Tensor::set_data(const Tensor& source) {
   detail::refuse_in_trace("set_data()", "use copy_()");
   detail::trace_invalidate(*impl_->storage);
   const bool leaf = requires_grad();
-  impl_->node = {};
+  requires_grad_(false);
   impl_->storage = source.checked("set_data").storage;
   impl_->shape = source.shape();
   impl_->numel = source.numel();

@@ -28,6 +28,7 @@ struct TensorImpl : Counted {
   ~TensorImpl();
   Ref<Storage> storage;
   Ref<Node> node;  // what made it, or its leaf node; empty when no gradient is required
+  Ref<Node> resting_leaf;  // of a former leaf
   Shape shape;
   std::int64_t numel;
   std::uint32_t index = 0;  // which output of the node

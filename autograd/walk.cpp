@@ -80,18 +80,19 @@ class Walk {
       std::size_t next;
     };
     detail::PooledVector<Frame> stack;
-    auto visit = [&](Node* n) {
+    // exclusive: no other thread can come to the node.
+    auto visit = [&](Node* n, bool exclusive) {
       if (n->sequence() < oldest) return;
       if (n->walk_.load(std::memory_order_relaxed) == this) return;
       const Walk* other = nullptr;
-      if (n->walk_.compare_exchange_strong(other, this, std::memory_order_acq_rel)) {
-        stack.push_back({n, 0});
-      } else {
+      if (exclusive)
+        n->walk_.store(this, std::memory_order_relaxed);
+      else if (!n->walk_.compare_exchange_strong(other, this, std::memory_order_acq_rel))
         throw_busy(*n);
-      }
+      stack.push_back({n, 0});
     };
     for (const auto& t : outputs_) {
-      if (t.impl()->node) visit(t.impl()->node.get());
+      if (t.impl()->node) visit(t.impl()->node.get(), false);
       while (!stack.empty()) {
         auto& [node, next] = stack.back();
         if (next == 0 && node->released_) {
@@ -99,10 +100,10 @@ class Walk {
           throw_released(*node);
         }
         if (next < node->edges_.size()) {
-          Node* input = node->edges_[next++].node.get();
-          if (!input) continue;
+          const Edge& e = node->edges_[next++];
+          if (!e.node()) continue;
           try {
-            visit(input);
+            visit(e.node(), e.is_only_way());
           } catch (...) {
             unwind(stack);
             throw;
@@ -118,16 +119,18 @@ class Walk {
   // The gradient along an edge is wanted in this walk. The node at its end may belong to another
   // walk, the one that called this, and its scratch then says nothing.
   bool leads_on(const Edge& e) const {
-    return e.node && e.node->walk_.load(std::memory_order_relaxed) == this && e.node->wanted_;
+    return e.node() && e.node()->walk_.load(std::memory_order_relaxed) == this &&
+           e.node()->wanted_;
   }
 
   void finish(Node* node) {
     node->slot_ = static_cast<std::uint32_t>(order_.size());
     order_.push_back(node);
-    node->wanted_ = !inputs_ && node->is_leaf();
+    node->leads_on_ = false;
+    for (const auto& e : node->edges_) node->leads_on_ |= leads_on(e);
+    node->wanted_ = node->leads_on_ || (!inputs_ && node->is_leaf());
     if (inputs_)
       for (const auto& t : *inputs_) node->wanted_ |= t.impl()->node.get() == node;
-    for (const auto& e : node->edges_) node->wanted_ |= leads_on(e);
   }
 
   template <class Stack>
@@ -147,8 +150,7 @@ class Walk {
   void step(Node& node, TensorList& cotangents) {
     if (!node.wanted_ || cotangents.empty()) return;
     show(node, cotangents);
-    if (node.is_leaf()) return;
-    if (std::ranges::none_of(node.edges_, [&](const Edge& e) { return leads_on(e); })) return;
+    if (!node.leads_on_) return;
     TensorList gradients = gradients_of(node, cotangents);
     if (gradients.size() != node.edges_.size())
       fail(node.name(), "backward must return one gradient per input, got {} for {} inputs",
@@ -156,13 +158,14 @@ class Walk {
     for (std::size_t i = 0; i < gradients.size(); ++i) {
       const Edge& e = node.edges_[i];
       if (!gradients[i].defined() || !leads_on(e)) continue;
-      const TensorSpec& spec = e.node->outputs_[e.index];
+      const TensorSpec& spec = e.node()->outputs_[e.index()];
       if (gradients[i].shape() != spec.shape || gradients[i].dtype() != spec.dtype)
         internal::check_gradient(fmt::format("{} backward, input {}", node.name(), i), gradients[i],
                                  spec.shape, spec.dtype);
-      add(*e.node, e.index, std::move(gradients[i]));
+      add(*e.node(), e.index(), std::move(gradients[i]));
     }
     if (!retain_) {
+      for (Edge& e : node.edges_) e.release_saved();
       node.release_saved();
       node.released_ = true;
     }

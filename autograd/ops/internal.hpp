@@ -58,7 +58,7 @@ class Capture {
   std::uint64_t redirect(Node& node, const Inputs& inputs);
 
  private:
-  Edge edge(const Tensor& input);
+  Tensor target(const Tensor& input);
   void add(const Node* node);
 
   TensorList originals_, aliases_;

@@ -37,7 +37,7 @@ std::size_t saved_bytes(const Tensor& y) {
         bytes += static_cast<std::size_t>(t.numel()) * ag::size_of(t.dtype());
       }
     for (const auto& e : n->edges())
-      if (e.node) todo.push_back(e.node.get());
+      if (e.node()) todo.push_back(e.node());
   }
   return bytes;
 }
