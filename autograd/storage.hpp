@@ -71,6 +71,13 @@ class Ref {
 class Storage : public Counted {
  public:
   static Ref<Storage> create(std::size_t bytes);
+  /// The same in the block of its first tensor, behind it, for no more than `kEmbedded` bytes.
+  static Ref<Storage> create_behind(void* tensor, std::size_t bytes) noexcept {
+    return Ref<Storage>::adopt(::new (static_cast<char*>(tensor) + kTensorBytes)
+                                   Storage(bytes, false, true));
+  }
+  static constexpr std::size_t kEmbedded = 48, kTensorBytes = 96;
+  static constexpr std::size_t header(std::size_t bytes) { return bytes <= kEmbedded ? 16 : 64; }
   /// Shares `bytes` bytes at `data`, aligned for their type; calls `release`, if any, in the end.
   static Ref<Storage> wrap(void* data, std::size_t bytes, std::function<void(void*)> release);
   void* data() noexcept {
@@ -88,9 +95,9 @@ class Storage : public Counted {
   friend void release(Storage* s) noexcept {
     if (!s->drop()) return;
     if (s->foreign_) [[unlikely]]
-      s->give_back();
-    else
-      pool_deallocate(s, header(s->bytes_) + s->bytes_);
+      return s->give_back();
+    const std::size_t before = s->embedded_ ? kTensorBytes : 0;
+    pool_deallocate(reinterpret_cast<char*>(s) - before, before + header(s->bytes_) + s->bytes_);
   }
 
  private:
@@ -100,11 +107,12 @@ class Storage : public Counted {
   };
   Foreign* foreign() noexcept { return reinterpret_cast<Foreign*>(this + 1); }
   void give_back() noexcept;
-  static constexpr std::size_t header(std::size_t bytes) { return bytes <= 48 ? 16 : 64; }
-  explicit Storage(std::size_t bytes, bool foreign = false) : bytes_(bytes), foreign_(foreign) {}
+  explicit Storage(std::size_t bytes, bool foreign = false, bool embedded = false)
+      : bytes_(bytes), foreign_(foreign), embedded_(embedded) {}
   std::atomic<std::uint32_t> version_{0};
-  std::size_t bytes_ : 63;  // two members in one word: the header of a small block is 16 bytes
+  std::size_t bytes_ : 62;  // members in one word: the header of a small block is 16 bytes
   std::size_t foreign_ : 1;
+  std::size_t embedded_ : 1;
 };
 
 }  // namespace autograd::detail

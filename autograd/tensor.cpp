@@ -9,7 +9,30 @@
 
 namespace autograd {
 
-detail::TensorImpl::~TensorImpl() = default;
+namespace detail {
+
+Ref<TensorImpl> TensorImpl::create(const Shape& shape, std::int64_t n, DType dtype) {
+  const std::size_t bytes = static_cast<std::size_t>(n) * size_of(dtype);
+  if (bytes > Storage::kEmbedded)
+    return Ref<TensorImpl>::adopt(new TensorImpl(Storage::create(bytes), shape, n, dtype));
+  void* block = pool_allocate(sizeof(TensorImpl) + Storage::header(bytes) + bytes);
+  auto* t = ::new (block) TensorImpl(Storage::create_behind(block, bytes), shape, n, dtype);
+  t->embeds = true;
+  return Ref<TensorImpl>::adopt(t);
+}
+
+void TensorImpl::destroy() noexcept {
+  Storage* const own = embedded();
+  if (!own) {
+    delete this;
+    return;
+  }
+  set_storage({});
+  this->~TensorImpl();
+  release(own);
+}
+
+}  // namespace detail
 
 void Tensor::undefined(std::string_view what) {
   fail(what, "the tensor must be defined, got an undefined one{}",
@@ -48,16 +71,14 @@ namespace {
 
 // n: the number of elements of a valid shape.
 Tensor allocate(const Shape& shape, std::int64_t n, DType dtype) {
-  const std::size_t bytes = static_cast<std::size_t>(n) * size_of(dtype);
   try {
-    Tensor t(detail::Ref<detail::TensorImpl>::adopt(
-        new detail::TensorImpl(detail::Storage::create(bytes), shape, n, dtype)));
+    Tensor t(detail::TensorImpl::create(shape, n, dtype));
     if (detail::tracing) [[unlikely]]
       detail::trace_created(t);
     return t;
   } catch (const std::bad_alloc&) {
     fail("empty", "memory for the elements must be there, got none for shape {} of {} ({} bytes)",
-         shape, name(dtype), bytes);
+         shape, name(dtype), static_cast<std::size_t>(n) * size_of(dtype));
   }
 }
 
@@ -236,7 +257,7 @@ void Tensor::set_data(const Tensor& source) {
   detail::trace_invalidate(*impl_->storage);
   const bool leaf = requires_grad();
   requires_grad_(false);
-  impl_->storage = source.checked("set_data").storage;
+  impl_->set_storage(source.checked("set_data").storage);
   impl_->shape = source.shape();
   impl_->numel = source.numel();
   impl_->dtype = source.dtype();

@@ -25,7 +25,13 @@ namespace detail {
 struct TensorImpl : Counted {
   TensorImpl(Ref<Storage> s, const Shape& sh, std::int64_t n, DType d)
       : storage(std::move(s)), shape(sh), numel(n), dtype(d) {}
-  ~TensorImpl();
+  /// With new elements.
+  static Ref<TensorImpl> create(const Shape& shape, std::int64_t n, DType dtype);
+  void set_storage(Ref<Storage> s) {
+    if (storage.get() == embedded()) (void)storage.detach();
+    storage = std::move(s);
+  }
+
   Ref<Storage> storage;
   Ref<Node> node;  // what made it, or its leaf node; empty when no gradient is required
   Ref<Node> resting_leaf;  // of a former leaf
@@ -33,12 +39,21 @@ struct TensorImpl : Counted {
   std::int64_t numel;
   std::uint32_t index = 0;  // which output of the node
   DType dtype;
+  /// Few elements live in the tensor's block, behind it. A reference to them stays with the tensor
+  /// all its life, so the block lives as long as both.
+  bool embeds = false;
+
   static void* operator new(std::size_t n) { return pool_allocate(n); }
   static void operator delete(void* p, std::size_t n) { pool_deallocate(p, n); }
   friend void release(TensorImpl* t) noexcept {
-    if (t->drop()) delete t;
+    if (t->drop()) t->destroy();
   }
+
+ private:
+  Storage* embedded() { return embeds ? reinterpret_cast<Storage*>(this + 1) : nullptr; }
+  void destroy() noexcept;
 };
+static_assert(sizeof(TensorImpl) == Storage::kTensorBytes);
 
 /// `compile()` records on this thread, and no operation runs: what touches elements now is the
 /// program itself.

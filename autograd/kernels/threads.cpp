@@ -26,6 +26,10 @@ const Floating<T>& plain() {
 
 template <class T>
 void add(T* y, const T* x, std::int64_t n) {
+  if (n < kGrain) {
+    for (std::int64_t i = 0; i < n; ++i) y[i] += x[i];
+    return;
+  }
   parallel_for(n, kGrain, cost<T>(0.2), [=](std::int64_t begin, std::int64_t end) {
     plain<T>().add(y + begin, x + begin, end - begin);
   });

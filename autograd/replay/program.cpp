@@ -220,7 +220,7 @@ Node& Program::leaf_of(const Final& f, const TensorList& arguments) const {
 
 void Program::bind(Slot& slot, Ref<Storage> storage) {
   slot.data = storage ? static_cast<char*>(storage->data()) : nullptr;
-  for (const Tensor& t : slot.handles) t.impl()->storage = storage;
+  for (const Tensor& t : slot.handles) t.impl()->set_storage(storage);
   slot.storage = std::move(storage);
 }
 
