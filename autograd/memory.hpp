@@ -28,12 +28,71 @@ void release_kept_memory() noexcept;
 
 namespace autograd::detail {
 
-/// A block of at least `bytes` bytes, aligned to 64 (to 32 up to 512 bytes). Freed blocks are kept
-/// per thread and per size and handed out again, instead of going back to malloc.
+// The pool of a thread. Small blocks are taken and given back in line, since that happens several
+// times in each operation; the rest is in memory.cpp.
+struct Pool {
+  // Small blocks are multiples of kGrain bytes. Beyond kSmall of them: a line of 64 bytes, which is
+  // a header's, and 16 steps for each doubling. So 2^n bytes of elements fit exactly, and others
+  // waste a sixteenth at most (or less than a line).
+  static constexpr std::size_t kGrain = 32, kSmall = 16, kLine = 64, kSteps = 16;
+  static constexpr std::size_t kFirstLog = 8, kLastLog = 29;  // 2^8 < kGrain * kSmall - kLine
+  static constexpr std::size_t kClasses = kSmall + 1 + kSteps * (kLastLog - kFirstLog);
+  // What it keeps at most of small blocks that others took: one thread may make what another drops.
+  static constexpr std::int64_t kKeepForeign = std::int64_t{1} << 20;
+
+  struct Block {
+    Block* next;
+  };
+  Block* free[kClasses];
+  std::size_t kept;
+  std::int64_t peak, below_peak;  // below_peak: of what is in use; one counter is one instruction
+  std::int64_t small_in_use;      // of small blocks; below 0 if it gives back those of others
+  bool closed;
+
+  static bool is_small(std::size_t bytes) { return bytes <= kGrain * kSmall; }
+  static std::size_t small_class(std::size_t bytes) {
+    return bytes == 0 ? 1 : (bytes + kGrain - 1) / kGrain;
+  }
+  void count_allocation(std::size_t bytes) {
+    below_peak -= static_cast<std::int64_t>(bytes);
+    if (below_peak < 0) [[unlikely]]
+      peak -= std::exchange(below_peak, 0);
+  }
+  void count_deallocation(std::size_t bytes) { below_peak += static_cast<std::int64_t>(bytes); }
+};
+// Trivially destructible, so that tensors that outlive it in static storage find it in a valid
+// state.
+extern constinit thread_local Pool pool;
+void* pool_refill(std::size_t small_class);
+void pool_hand_over(std::size_t small_class) noexcept;
+void* pool_allocate_large(std::size_t bytes);
+void pool_deallocate_large(void* block, std::size_t bytes) noexcept;
+
+/// A block of at least `bytes` bytes, aligned to 64 (to 32 up to 512 bytes). Freed
+/// blocks are kept per thread and per size and handed out again, instead of going back to malloc.
 /// Throws std::bad_alloc.
-void* pool_allocate(std::size_t bytes);
+inline void* pool_allocate(std::size_t bytes) {
+  if (!Pool::is_small(bytes)) return pool_allocate_large(bytes);
+  const std::size_t c = Pool::small_class(bytes);
+  Pool::Block* b = pool.free[c];
+  if (!b) [[unlikely]]
+    return pool_refill(c);
+  pool.free[c] = b->next;
+  pool.small_in_use += static_cast<std::int64_t>(c * Pool::kGrain);
+  pool.count_allocation(c * Pool::kGrain);
+  return b;
+}
 /// Gives a block back; `bytes` as at its allocation. Any thread may do it.
-void pool_deallocate(void* block, std::size_t bytes) noexcept;
+inline void pool_deallocate(void* block, std::size_t bytes) noexcept {
+  if (!Pool::is_small(bytes)) return pool_deallocate_large(block, bytes);
+  const std::size_t c = Pool::small_class(bytes);
+  pool.count_deallocation(c * Pool::kGrain);
+  pool.small_in_use -= static_cast<std::int64_t>(c * Pool::kGrain);
+  auto* b = static_cast<Pool::Block*>(block);
+  b->next = std::exchange(pool.free[c], b);
+  if (pool.small_in_use < -Pool::kKeepForeign || pool.closed) [[unlikely]]
+    pool_hand_over(c);
+}
 
 /// Lets a standard container take its memory from the pool.
 template <class T>

@@ -139,16 +139,6 @@ TensorList Node::saved() const {
   return list;
 }
 
-Edge::Edge(const Tensor& input, bool save)
-    : node_(input.impl()->node.get()), index_(input.impl()->index) {
-  if (save) {
-    saved_ = SavedTensor(input);
-  } else if (node_) {
-    node_->retain();
-    counted_ = true;
-  }
-}
-
 void Edge::redirect(const Tensor& target) {
   if (Node* const before = std::exchange(node_, target.impl()->node.get()); counted_)
     release(before);
@@ -171,13 +161,6 @@ void Edge::release_saved() {
   }
   saved_ = {};
 }
-
-bool Edge::is_only_way() const noexcept {
-  return node_->use_count() == 1 && (counted_ || saved_.unchecked().impl()->use_count() == 1);
-}
-
-SavedTensor::SavedTensor(const Tensor& input)
-    : value_(input), version_(input.impl()->storage->version()) {}
 
 SavedTensor SavedTensor::output(const Tensor& output) {
   SavedTensor s(output.detach());

@@ -82,7 +82,7 @@ class SavedTensor {
  public:
   SavedTensor() = default;
   /// An input of the recorded call.
-  explicit SavedTensor(const Tensor& input);
+  explicit SavedTensor(const Tensor& input) : value_(input), version_(input.version()) {}
   /// Output number `index` of the recorded call.
   static SavedTensor output(const Tensor& output);
   bool empty() const noexcept { return !value_.defined(); }
@@ -108,7 +108,7 @@ class SavedTensor {
 class Edge {
  public:
   Edge() = default;
-  Edge(const Tensor& input, bool save);
+  inline Edge(const Tensor& input, bool save);
   Edge(Edge&& o) noexcept
       : node_(std::exchange(o.node_, nullptr)),
         saved_(std::move(o.saved_)),
@@ -131,7 +131,7 @@ class Edge {
   /// Lets go of the saved value. A leaf's stays, which frees no memory sooner.
   void release_saved();
   /// No other reference leads to the node.
-  bool is_only_way() const noexcept;
+  inline bool is_only_way() const noexcept;
 
  private:
   Node* node_ = nullptr;
@@ -225,13 +225,24 @@ class Node : public detail::Counted {
   // Scratch of the walk that has claimed this node (none: null).
   std::atomic<const Walk*> walk_{nullptr};
   std::uint32_t slot_ = 0;
-  bool wanted_ = false;  // a gradient must flow here in this walk
+  bool wanted_ = false;    // a gradient must flow here in this walk
   bool leads_on_ = false;  // and from here to an input
   bool released_ = false;
 
  protected:
   bool leaf_ = false;
 };
+
+inline Edge::Edge(const Tensor& input, bool save)
+    : node_(input.impl()->node.get()),
+      saved_(save ? SavedTensor(input) : SavedTensor()),
+      index_(input.impl()->index),
+      counted_(node_ && !save) {
+  if (counted_) node_->retain();
+}
+inline bool Edge::is_only_way() const noexcept {
+  return node_->use_count() == 1 && (counted_ || saved_.unchecked().impl()->use_count() == 1);
+}
 
 /// Puts `outputs` on the tape as the results of `node` applied to `inputs`. The one way onto the
 /// tape, for built-in and user operations alike. Call it only where `should_record(inputs)`.

@@ -266,11 +266,6 @@ void Tensor::set_data(const Tensor& source) {
 
 namespace internal {
 
-bool sole_owner(const Tensor& t) {
-  const auto& storage = *t.impl()->storage;
-  return t.impl()->use_count() == 1 && storage.use_count() == 1 && !storage.is_foreign();
-}
-
 Tensor view_as(const Tensor& t, const Shape& shape) {
   (void)t.shape();  // throws if undefined
   const auto* i = t.impl();
@@ -304,10 +299,9 @@ void convert(const Tensor& from, Tensor& to) {
   });
 }
 
-void check_same_dtype(std::string_view op, const Tensor& a, const Tensor& b) {
-  if (a.dtype() != b.dtype())
-    fail(op, "dtypes must match, got {} and {}; convert one with .to({})", name(a.dtype()),
-         name(b.dtype()), name(b.dtype()));
+void refuse_dtypes(std::string_view op, const Tensor& a, const Tensor& b) {
+  fail(op, "dtypes must match, got {} and {}; convert one with .to({})", name(a.dtype()),
+       name(b.dtype()), name(b.dtype()));
 }
 
 void check_floating(std::string_view op, const Tensor& t) {

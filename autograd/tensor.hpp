@@ -33,7 +33,7 @@ struct TensorImpl : Counted {
   }
 
   Ref<Storage> storage;
-  Ref<Node> node;  // what made it, or its leaf node; empty when no gradient is required
+  Ref<Node> node;          // what made it, or its leaf node; empty when no gradient is required
   Ref<Node> resting_leaf;  // of a former leaf
   Shape shape;
   std::int64_t numel;

@@ -119,8 +119,7 @@ class Walk {
   // The gradient along an edge is wanted in this walk. The node at its end may belong to another
   // walk, the one that called this, and its scratch then says nothing.
   bool leads_on(const Edge& e) const {
-    return e.node() && e.node()->walk_.load(std::memory_order_relaxed) == this &&
-           e.node()->wanted_;
+    return e.node() && e.node()->walk_.load(std::memory_order_relaxed) == this && e.node()->wanted_;
   }
 
   void finish(Node* node) {

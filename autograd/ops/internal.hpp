@@ -9,7 +9,10 @@
 namespace autograd::internal {
 
 /// Nobody else can see the elements of `t`.
-bool sole_owner(const Tensor& t);
+inline bool sole_owner(const Tensor& t) {
+  const auto& storage = *t.impl()->storage;
+  return t.impl()->use_count() == 1 && storage.use_count() == 1 && !storage.is_foreign();
+}
 /// total += g. Reuses the buffer of either where nobody else looks and the sum is not recorded.
 void accumulate(Tensor& total, Tensor g);
 /// Fills with `value`, converted to the dtype.
@@ -18,8 +21,12 @@ void fill(Tensor& t, double value);
 void convert(const Tensor& from, Tensor& to);
 /// A new handle with another shape (same number of elements) on the same storage, off the tape.
 Tensor view_as(const Tensor& t, const Shape& shape);
+[[noreturn]] void refuse_dtypes(std::string_view op, const Tensor& a, const Tensor& b);
 /// Throws unless both tensors have one dtype.
-void check_same_dtype(std::string_view op, const Tensor& a, const Tensor& b);
+inline void check_same_dtype(std::string_view op, const Tensor& a, const Tensor& b) {
+  if (a.dtype() != b.dtype()) [[unlikely]]
+    refuse_dtypes(op, a, b);
+}
 /// Throws unless a gradient has the shape and dtype of its tensor.
 void check_gradient(std::string_view where, const Tensor& gradient, const Shape& shape,
                     DType dtype);

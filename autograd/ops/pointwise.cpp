@@ -311,49 +311,60 @@ void trace_gradient(const ElementwiseGradient& gradient, const Operands& operand
 }  // namespace
 
 TensorList Elementwise::backward(const Call& call) const {
+  const ElementwiseInfo& f = *info;
+  const unsigned arity = static_cast<unsigned>(f.arity), saves = f.saves, passes = f.passes;
   TensorList result;
+  // Sums a gradient over the axes along which its input was repeated.
+  const auto finish = [&](unsigned i, Tensor& gradient) {
+    if (gradient.shape() != call.input_shape(i)) gradient = sum_to(gradient, call.input_shape(i));
+  };
+  const auto zero = [&](unsigned i) {
+    return zeros(call.input_shape(i), call.output_spec().dtype);
+  };
   if (grad_enabled()) {
-    result = info->higher(*info, call);
-  } else {
-    Tensor g = call.take_grad();
-    const std::size_t kernel = kernel_index(g.dtype());
-    Operands operands(g.numel());
-    operands.add(&g);
-    unsigned left = 0;  // inputs that still want a gradient
-    for (unsigned i = 0; i < info->arity; ++i) {
-      operands.add(info->saves & save_input(i) ? &call.input_value(i) : nullptr);
-      if (call.needs(i)) left |= 1u << i;
+    result = f.higher(f, call);
+    for (unsigned i = 0; i < arity; ++i) {
+      if (!call.needs(i)) continue;
+      if (!result[i].defined()) result[i] = zero(i);
+      finish(i, result[i]);
     }
-    operands.add(info->saves & kSaveOutput ? &call.output_value() : nullptr);
-    left &= ~info->blocks;
-    for (unsigned i = 0; i < info->arity; ++i) {
-      const unsigned bit = 1u << i;
-      if (!(left & bit)) {
-        result.emplace_back();
-        continue;
-      }
-      left &= ~bit;
-      if (info->passes & bit) {
-        result.push_back(left ? g : std::move(g));
-        continue;
-      }
-      // The last one may overwrite the cotangent: kernels read each element before they write it.
-      const bool in_place = !left && internal::sole_owner(g);
-      Tensor fresh = in_place ? Tensor() : empty_like(g);
-      Tensor& out = in_place ? g : fresh;
-      if (detail::tracing) [[unlikely]]
-        trace_gradient(ElementwiseGradient{info, i, owner}, operands, out);
-      else
-        run(info->gradient[i][kernel], info->formula, operands, out);
-      result.push_back(std::move(out));
-    }
+    return result;
   }
-  for (std::size_t i = 0; i < result.size(); ++i) {
-    if (!call.needs(i)) continue;
-    if (!result[i].defined())
-      result[i] = zeros(call.input_shape(i), call.output_spec().dtype);
-    else if (result[i].shape() != call.input_shape(i))
-      result[i] = sum_to(result[i], call.input_shape(i));
+  Tensor g = call.take_grad();
+  const std::size_t kernel = kernel_index(g.dtype());
+  Operands operands(g.numel());
+  operands.add(&g);
+  unsigned left = 0;  // inputs that still want a gradient of their own
+  for (unsigned i = 0; i < arity; ++i) {
+    operands.add(saves & save_input(i) ? &call.input_value(i) : nullptr);
+    if (call.needs(i)) left |= 1u << i;
+  }
+  operands.add(saves & kSaveOutput ? &call.output_value() : nullptr);
+  for (unsigned i = 0; i < arity; ++i) {
+    const unsigned bit = 1u << i;
+    result.emplace_back();
+    if (!(left & bit)) continue;
+    left &= ~bit;
+    Tensor& out = result.back();
+    if (f.blocks & bit) {
+      out = zero(i);
+      continue;
+    }
+    // The last one may take the cotangent: kernels read each element before they write it.
+    const bool last = !(left & ~f.blocks);
+    if (passes & bit) {
+      out = last ? std::move(g) : g;
+    } else {
+      const bool in_place = last && internal::sole_owner(g);
+      if (!in_place) out = empty_like(g);
+      Tensor& filled = in_place ? g : out;
+      if (detail::tracing) [[unlikely]]
+        trace_gradient(ElementwiseGradient{info, i, owner}, operands, filled);
+      else
+        run(f.gradient[i][kernel], f.formula, operands, filled);
+      if (in_place) out = std::move(g);
+    }
+    finish(i, out);
   }
   return result;
 }
