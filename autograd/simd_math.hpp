@@ -282,7 +282,7 @@ Vec<T> cosh(Vec<T> x) {
   return xsimd::cosh(x.b);
 }
 template <class T>
-Vec<T> tanh(Vec<T> x) {
+[[gnu::always_inline]] inline Vec<T> tanh(Vec<T> x) {
   if constexpr (sizeof(T) == 8) return xsimd::tanh(x.b);  // this one is nearer there
   // (1 - p) / (1 + p) with p = e^-2|x|, each rounded once; from 20 on it is 1.
   using F = Format<T>;

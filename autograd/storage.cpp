@@ -1,7 +1,12 @@
 #include "autograd/storage.hpp"
 
+#include <algorithm>
+#include <cstring>
 #include <limits>
+#include <mutex>
 #include <new>
+
+#include "autograd/cpu.hpp"
 
 namespace autograd::detail {
 
@@ -13,9 +18,37 @@ Ref<Storage> Storage::create(std::size_t bytes) {
 Ref<Storage> Storage::wrap(void* data, std::size_t bytes, std::function<void(void*)> release) {
   static_assert(sizeof(Storage) == 16 && alignof(Foreign) <= 16);
   void* block = pool_allocate(sizeof(Storage) + sizeof(Foreign));
-  auto* s = ::new (block) Storage(bytes, true);
+  auto* s = ::new (block) Storage(bytes, Kind::foreign);
   ::new (s->foreign()) Foreign{data, std::move(release)};
   return Ref<Storage>::adopt(s);
+}
+
+void Storage::repeat(const void* value, std::size_t size) noexcept {
+  static_assert(sizeof(Storage) + sizeof(Repeat) <= header(kEmbedded + 1));
+  auto* r = ::new (repeat_of()) Repeat{.value = {}, .size = size, .pending = true};
+  std::memcpy(r->value, value, size);
+  kind_ = Kind::repeated;
+}
+
+void* Storage::special_data() noexcept {
+  if (is_foreign()) return foreign()->data;
+  Repeat& r = *repeat_of();
+  if (!r.pending.load(std::memory_order_acquire)) return own_data();
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  if (!r.pending.load(std::memory_order_relaxed)) return own_data();
+  const auto fill = [&](auto zero) {
+    using T = decltype(zero);
+    T value;
+    std::memcpy(&value, r.value, sizeof(T));
+    const auto n = static_cast<std::int64_t>(bytes_ / sizeof(T));
+    parallel_for(n, 64, 0.05 * sizeof(T), [&](std::int64_t begin, std::int64_t end) {
+      std::fill(static_cast<T*>(own_data()) + begin, static_cast<T*>(own_data()) + end, value);
+    });
+  };
+  r.size == 8 ? fill(std::uint64_t{}) : r.size == 4 ? fill(std::uint32_t{}) : fill(std::uint8_t{});
+  r.pending.store(false, std::memory_order_release);
+  return own_data();
 }
 
 void Storage::give_back() noexcept {

@@ -74,19 +74,37 @@ class Storage : public Counted {
   /// The same in the block of its first tensor, behind it, for no more than `kEmbedded` bytes.
   static Ref<Storage> create_behind(void* tensor, std::size_t bytes) noexcept {
     return Ref<Storage>::adopt(::new (static_cast<char*>(tensor) + kTensorBytes)
-                                   Storage(bytes, false, true));
+                                   Storage(bytes, Kind::own, true));
   }
   static constexpr std::size_t kEmbedded = 48, kTensorBytes = 96;
   static constexpr std::size_t header(std::size_t bytes) { return bytes <= kEmbedded ? 16 : 64; }
   /// Shares `bytes` bytes at `data`, aligned for their type; calls `release`, if any, in the end.
   static Ref<Storage> wrap(void* data, std::size_t bytes, std::function<void(void*)> release);
   void* data() noexcept {
-    if (foreign_) [[unlikely]]
-      return foreign()->data;
-    return reinterpret_cast<char*>(this) + header(bytes_);
+    if (kind_ != Kind::own) [[unlikely]]
+      return special_data();
+    return own_data();
   }
   /// The memory is the user's.
-  bool is_foreign() const noexcept { return foreign_; }
+  bool is_foreign() const noexcept { return kind_ == Kind::foreign; }
+
+  /// All elements are to be `value`, of 1, 4 or 8 bytes. They are written when somebody asks for
+  /// them: many a gradient is one number repeated, and who can use it as that need not read it all.
+  /// For new elements, more than `kEmbedded` bytes of them.
+  void repeat(const void* value, std::size_t size) noexcept;
+  /// The value that all elements have, as long as they are not written; otherwise null.
+  const void* repeated() noexcept {
+    if (kind_ != Kind::repeated) [[likely]]
+      return nullptr;
+    return repeat_of()->pending.load(std::memory_order_acquire) ? repeat_of()->value : nullptr;
+  }
+  /// Where the elements go, for the only owner, who writes all of them. `repeated()` stays valid.
+  void* data_to_overwrite() noexcept {
+    if (kind_ == Kind::repeated) [[unlikely]]
+      repeat_of()->pending.store(false, std::memory_order_relaxed);
+    return data();
+  }
+
   std::size_t bytes() const noexcept { return bytes_; }
   /// Counts the writes after creation; saved values compare it.
   std::uint32_t version() const noexcept { return version_.load(std::memory_order_relaxed); }
@@ -94,24 +112,35 @@ class Storage : public Counted {
   void bump_version() noexcept { version_.store(version() + 1, std::memory_order_relaxed); }
   friend void release(Storage* s) noexcept {
     if (!s->drop()) return;
-    if (s->foreign_) [[unlikely]]
+    if (s->is_foreign()) [[unlikely]]
       return s->give_back();
     const std::size_t before = s->embedded_ ? kTensorBytes : 0;
     pool_deallocate(reinterpret_cast<char*>(s) - before, before + header(s->bytes_) + s->bytes_);
   }
 
  private:
+  enum class Kind : std::size_t { own, foreign, repeated };
+  // Behind the header of foreign memory.
   struct Foreign {
     void* data;
     std::function<void(void*)> release;
   };
+  // In the header of large blocks, where there is room.
+  struct Repeat {
+    alignas(8) unsigned char value[8];
+    std::size_t size;
+    std::atomic<bool> pending;
+  };
   Foreign* foreign() noexcept { return reinterpret_cast<Foreign*>(this + 1); }
+  Repeat* repeat_of() noexcept { return reinterpret_cast<Repeat*>(this + 1); }
+  void* own_data() noexcept { return reinterpret_cast<char*>(this) + header(bytes_); }
+  void* special_data() noexcept;
   void give_back() noexcept;
-  explicit Storage(std::size_t bytes, bool foreign = false, bool embedded = false)
-      : bytes_(bytes), foreign_(foreign), embedded_(embedded) {}
+  explicit Storage(std::size_t bytes, Kind kind = Kind::own, bool embedded = false)
+      : bytes_(bytes), kind_(kind), embedded_(embedded) {}
   std::atomic<std::uint32_t> version_{0};
-  std::size_t bytes_ : 62;  // members in one word: the header of a small block is 16 bytes
-  std::size_t foreign_ : 1;
+  std::size_t bytes_ : 61;  // members in one word: the header of a small block is 16 bytes
+  Kind kind_ : 2;
   std::size_t embedded_ : 1;
 };
 

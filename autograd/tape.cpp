@@ -177,7 +177,8 @@ void SavedTensor::refuse(const Node& owner) const {
        "values saved by '{}' must not change before the walk, got version {} of its {} ({}), saved "
        "at "
        "version {}; clone() before changing it, or read it with std::as_const(t).array<T>()",
-       owner.name(), value_.version(), is_output_ ? "output" : "input", value_.shape(), version_);
+       owner.name(), value_.impl()->stamp(), is_output_ ? "output" : "input", value_.shape(),
+       stamp_);
 }
 
 Tensor SavedTensor::unpack(const Node& owner) const {

@@ -76,19 +76,19 @@ struct TensorSpec {
   DType dtype;
 };
 
-/// A value kept for the backward walk, with the version it had. Knows the one case in which a
+/// A value kept for the backward walk, with a stamp of its elements. Knows the one case in which a
 /// handle would point back at its own node (a saved output) and keeps only the elements then.
 class SavedTensor {
  public:
   SavedTensor() = default;
   /// An input of the recorded call.
-  explicit SavedTensor(const Tensor& input) : value_(input), version_(input.version()) {}
+  explicit SavedTensor(const Tensor& input) : value_(input), stamp_(input.impl()->stamp()) {}
   /// Output number `index` of the recorded call.
   static SavedTensor output(const Tensor& output);
   bool empty() const noexcept { return !value_.defined(); }
   /// The elements. Throws if they were changed.
   const Tensor& value(const Node& owner) const {
-    if (!value_.defined() || value_.version() != version_) refuse(owner);
+    if (!value_.defined() || value_.impl()->stamp() != stamp_) refuse(owner);
     return value_;
   }
   /// The value with its place on the tape (an output gets it back from `owner`). Throws likewise.
@@ -98,7 +98,7 @@ class SavedTensor {
  private:
   [[noreturn]] void refuse(const Node& owner) const;
   Tensor value_;
-  std::uint32_t version_ = 0;
+  std::uint32_t stamp_ = 0;
   std::uint32_t index_ : 31 = 0;
   std::uint32_t is_output_ : 1 = false;
 };

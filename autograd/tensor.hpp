@@ -30,7 +30,10 @@ struct TensorImpl : Counted {
   void set_storage(Ref<Storage> s) {
     if (storage.get() == embedded()) (void)storage.detach();
     storage = std::move(s);
+    ++replaced;
   }
+  /// Another one after every write, and for other elements: what saved values compare.
+  std::uint32_t stamp() const { return storage->version() + (std::uint32_t{replaced} << 16); }
 
   Ref<Storage> storage;
   Ref<Node> node;          // what made it, or its leaf node; empty when no gradient is required
@@ -42,6 +45,7 @@ struct TensorImpl : Counted {
   /// Few elements live in the tensor's block, behind it. A reference to them stays with the tensor
   /// all its life, so the block lives as long as both.
   bool embeds = false;
+  std::uint16_t replaced = 0;  // how often it got another storage
 
   static void* operator new(std::size_t n) { return pool_allocate(n); }
   static void operator delete(void* p, std::size_t n) { pool_deallocate(p, n); }

@@ -45,6 +45,10 @@ Tensor expanded(const Tensor& t, const Shape& shape) {
 }
 
 void expand_into(const Tensor& t, Tensor& out) {
+  auto& storage = *out.impl()->storage;
+  constexpr std::size_t worthwhile = 4096;
+  if (t.numel() == 1 && storage.bytes() >= worthwhile && !storage.is_foreign())
+    return storage.repeat(t.raw(), size_of(t.dtype()));
   const Shape* shapes[] = {&t.shape()};
   const BroadcastLoop loop(shapes, out.shape());
   dispatch(t.dtype(), [&](auto zero) {

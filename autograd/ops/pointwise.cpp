@@ -33,9 +33,13 @@ struct Operands {
     step[k] = 0;
     if (!t) return;
     const auto& impl = *t->impl();
+    flat &= impl.numel == n || impl.numel == 1;
+    if (const void* value = impl.storage->repeated()) [[unlikely]] {
+      p[k] = value;
+      return;
+    }
     p[k] = impl.storage->data();
     step[k] = impl.numel == n;
-    flat &= step[k] || impl.numel == 1;
   }
 };
 
@@ -69,15 +73,18 @@ inline void run(detail::ElementwiseRun kernel, const void* formula, const Operan
     return run(kernel, formula, full, out);
   }
   std::int64_t step[Operands::kMost] = {};
-  for (std::size_t k = 0; k < in.count; ++k) step[k] = loop.inner_step(k);
+  const char* whole[Operands::kMost];
+  for (std::size_t k = 0; k < in.count; ++k) {
+    step[k] = loop.inner_step(k);
+    whole[k] = in.tensor[k] ? static_cast<const char*>(in.tensor[k]->raw()) : nullptr;
+  }
   auto* o = static_cast<char*>(out.raw_mutable());
   const auto out_bytes = static_cast<std::int64_t>(size_of(out.dtype()));
   loop.run_parallel(cost(in), [&](const std::int64_t* offsets, std::int64_t out_offset) {
     const void* at[Operands::kMost] = {};
     for (std::size_t k = 0; k < in.count; ++k)
-      if (in.p[k])
-        at[k] = static_cast<const char*>(in.p[k]) +
-                offsets[k] * static_cast<std::int64_t>(size_of(in.tensor[k]->dtype()));
+      if (whole[k])
+        at[k] = whole[k] + offsets[k] * static_cast<std::int64_t>(size_of(in.tensor[k]->dtype()));
     kernel(formula, at, step, o + out_offset * out_bytes, loop.inner());
   });
 }
@@ -87,7 +94,7 @@ inline void run(detail::ElementwiseRun kernel, const void* formula, const Operan
                 Tensor& out) {
   if (in.n == 0) return;
   if (!in.flat) return run_broadcast(kernel, formula, in, out);
-  void* o = out.raw_mutable();
+  void* o = out.impl()->storage->data_to_overwrite();
   // Below one step of parallel_for the test alone would cost more than the kernel.
   if (in.n <= 64) return kernel(formula, in.p, in.step, o, in.n);
   parallel_for(in.n, 64, cost(in), [&](std::int64_t begin, std::int64_t end) {
