@@ -23,15 +23,21 @@ int train(const Settings& s) {
   const auto [images, test] = nn::data::load_mnist(s.data);
   const auto [training, validation] = nn::data::split(images, {0.9, 0.1}, s.seed);
   nn::data::DataLoader loader(training, {.batch_size = s.batch, .shuffle = true, .seed = s.seed});
-  const std::int64_t steps = loader.size();
-  const std::int64_t pixels = test.images.numel() / test.images.size(0);
   const std::int64_t classes = ag::max(images.labels).item<std::int64_t>() + 1;
-  nn::Sequential model{nn::Flatten(), nn::MLP(pixels, {256, 128}, classes)};
+  nn::Sequential model{nn::Flatten(), nn::MLP(test.images[0].numel(), {256, 128}, classes)};
   fmt::print("{} images to train, {} to validate\n{}\n", training.size(), validation.size(), model);
   nn::optim::AdamW optimizer(model.parameters(), {.lr = s.lr});
-  nn::optim::CosineAnnealingLR cosine(optimizer, {.T_max = s.epochs * steps});
-  nn::optim::StepLR step(optimizer, {.step_size = (s.epochs * steps + 2) / 3});
+  nn::optim::CosineAnnealingLR cosine(optimizer, {.T_max = s.epochs * loader.size()});
+  nn::optim::StepLR step(optimizer, {.step_size = (s.epochs * loader.size() + 2) / 3});
   auto& scheduler = s.schedule == "cosine" ? static_cast<nn::optim::Scheduler&>(cosine) : step;
+  auto update = ag::compile([&](const ag::Tensor& x, const ag::Tensor& y) {
+    optimizer.zero_grad();
+    const ag::Tensor loss = nn::cross_entropy(model(x), y);
+    loss.backward();
+    optimizer.step();
+    scheduler.step();
+    return loss;
+  });
 
   const std::string file = s.save + ".checkpoint";
   nn::Checkpoint run{{"model", model}, {"optimizer", optimizer}, {"scheduler", scheduler}};
@@ -39,16 +45,11 @@ int train(const Settings& s) {
   if (!s.resume.empty()) run.load(s.resume);
   double &best = run.numbers["best"], &waited = run.numbers["waited"];
   while (run.epoch < s.epochs && (s.patience == 0 || waited < double(s.patience))) {
-    nn::Progress bar(fmt::format("epoch {}/{}", run.epoch + 1, s.epochs), steps, run.step);
+    nn::Progress bar(fmt::format("epoch {}/{}", run.epoch + 1, s.epochs), loader.size(), run.step);
     loader.set_epoch(run.epoch, run.step);
     model.train();
     for (const auto& [x, y] : loader) {
-      optimizer.zero_grad();
-      const ag::Tensor loss = nn::cross_entropy(model(x), y);
-      loss.backward();
-      optimizer.step();
-      scheduler.step();
-      bar.step(y.numel(), loss.item());
+      bar.step(y.numel(), update(x, y).item());
       ++run.step;
       if (!interrupted) continue;
       run.save(file);
@@ -61,8 +62,7 @@ int train(const Settings& s) {
     fmt::print("  validated: {:.4f}, accuracy {:.4f}\n", loss, nn::accuracy(logits, validation.y));
     waited = loss < best ? 0 : waited + 1;
     best = std::min(best, loss);
-    run.step = 0, ++run.epoch;
-    run.save(file);
+    run.step = 0, ++run.epoch, run.save(file);
   }
 
   model.eval();
