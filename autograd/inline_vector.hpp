@@ -61,7 +61,11 @@ class InlineVector {
     }
     return *this;
   }
-  ~InlineVector() { destroy(); }
+  ~InlineVector() {
+    std::destroy(begin(), end());
+    if (!is_inline()) [[unlikely]]
+      free_heap();
+  }
 
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
@@ -136,11 +140,15 @@ class InlineVector {
     size_ = n;
     capacity_ = static_cast<std::uint32_t>(capacity);
   }
-  void destroy() noexcept {
-    clear();
-    if (!is_inline()) detail::PoolAllocator<T>().deallocate(data_, capacity_);
+  [[gnu::noinline]] void free_heap() noexcept {
+    detail::PoolAllocator<T>().deallocate(data_, capacity_);
     data_ = inline_data();
     capacity_ = N;
+  }
+  void destroy() noexcept {
+    clear();
+    if (!is_inline()) [[unlikely]]
+      free_heap();
   }
   // Shapes are copied all the time: a few plain values that lie in the object go in one piece,
   // whatever their number, and so they must all have a value.

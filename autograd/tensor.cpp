@@ -27,7 +27,7 @@ void TensorImpl::destroy() noexcept {
     delete this;
     return;
   }
-  set_storage({});
+  if (storage.get() == own) (void)storage.detach();
   this->~TensorImpl();
   release(own);
 }
