@@ -6,6 +6,7 @@
 
 #include "autograd/cpu.hpp"
 #include "autograd/errors.hpp"
+#include "autograd/kernels/onednn.hpp"
 
 // Declared here rather than through <cblas.h>, which some BLAS packages put elsewhere.
 extern "C" {
@@ -93,7 +94,8 @@ void call(F&& blas, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64
 
 void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
           const float* b, float beta, float* c) {
-  call(cblas_sgemm, ta, tb, m, n, k, a, b, beta, c);
+  if (!onednn_gemm(ta, tb, m, n, k, a, b, beta, c))
+    call(cblas_sgemm, ta, tb, m, n, k, a, b, beta, c);
 }
 void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const double* a,
           const double* b, double beta, double* c) {

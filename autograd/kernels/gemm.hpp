@@ -13,11 +13,14 @@ void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, st
 void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
           const double* a, const double* b, double beta, double* c);
 
+inline double multiplications(std::int64_t m, std::int64_t n, std::int64_t k) {
+  return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+}
+
 /// Rough nanoseconds of a product, for thresholds.
 template <class T>
 double gemm_cost(std::int64_t m, std::int64_t n, std::int64_t k) {
-  return (sizeof(T) == 4 ? 0.01 : 0.02) * static_cast<double>(m) * static_cast<double>(n) *
-         static_cast<double>(k);
+  return (sizeof(T) == 4 ? 0.01 : 0.02) * multiplications(m, n, k);
 }
 
 }  // namespace autograd::kernels

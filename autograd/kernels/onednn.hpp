@@ -1,0 +1,16 @@
+#pragma once
+
+#include <cstdint>
+
+/// Float32 matrix products by oneDNN, which is looked for when the program runs.
+namespace autograd::kernels {
+
+/// The product that `gemm` describes, for sizes where oneDNN is the faster library; false, with
+/// nothing done, for other sizes and where oneDNN or AVX2 is missing. The environment variable
+/// XGRAD_GEMM says `openblas` for never, or `onednn` for an error where it is missing. Loading the
+/// library and its first product take some 30 ms and 40 MB: only products of more than a million
+/// multiplications do it.
+bool onednn_gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
+                 const float* a, const float* b, float beta, float* c);
+
+}  // namespace autograd::kernels
