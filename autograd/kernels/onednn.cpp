@@ -39,7 +39,7 @@ Library load() {
   Library l;
   std::string_view missing;
   if (simd_level() < SimdLevel::avx2)
-    missing = "a CPU without AVX2";
+    missing = "no AVX2";
   else if (void* library = dlopen("libdnnl.so.2", RTLD_LAZY | RTLD_LOCAL); !library)
     missing = "no libdnnl.so.2";
   else if (!find(library, "dnnl_sgemm", l.sgemm) ||
@@ -48,7 +48,8 @@ Library load() {
     missing = "a libdnnl.so.2 without dnnl_sgemm or OpenMP";
   if (missing.empty()) return l;
   if (!wanted.empty())
-    fail("XGRAD_GEMM", "onednn needs AVX2 and oneDNN 2, got {}; install libdnnl2", missing);
+    fail("XGRAD_GEMM",
+         "onednn needs AVX2 and oneDNN 2, got {}; install libdnnl2 or unset the variable", missing);
   return {};
 }
 

@@ -227,7 +227,7 @@ void check_product(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_
 
 }  // namespace
 
-TEST_CASE("matrix products: the same bits with any number of threads", "[threads]") {
+TEST_CASE("matrix products: the same bits with any number of threads", "[threads][gemm]") {
   std::mt19937 random(11);
   const auto pick = [&](unsigned below) { return static_cast<std::int64_t>(1 + random() % below); };
   for (int done = 0; done < 80;) {
@@ -239,6 +239,13 @@ TEST_CASE("matrix products: the same bits with any number of threads", "[threads
     const bool ta = random() % 2, tb = random() % 2;
     check_product<float>(ta, tb, m, n, k, static_cast<float>(random() % 2));
     check_product<double>(ta, tb, m, n, k, static_cast<double>(random() % 2));
+  }
+  // Layers: x Wᵀ, and the gradients of x and W.
+  for (const std::int64_t m : {64, 128, 256, 500}) {
+    check_product<float>(false, true, m, 256, 784, 1);
+    check_product<float>(false, true, m, 900, 210, 1);
+    check_product<float>(false, false, m, 784, 256, 0);
+    check_product<float>(true, false, 256, 784, m, 0);
   }
   // Few rows, very many rows, one column.
   for (const bool t : {false, true}) {
