@@ -70,31 +70,33 @@ class OneThread {
   int before_;
 };
 
-// Measured on Zen 5 over 6000 shapes. Below a million multiplications OpenBLAS has kernels that
+// Measured on Zen 5 over 8000 shapes. Below a million multiplications OpenBLAS has kernels that
 // copy nothing; from 2^27 on both libraries are at the CPU's limit, and OpenBLAS's products can be
-// cut more finely. Between, oneDNN takes 0.8 of OpenBLAS's time (0.9 with AVX2), except with rows
-// of multiples of a page, and with a transposed B of long rows or of many more rows than A.
+// cut more finely. Between, oneDNN takes 0.8 of OpenBLAS's time (0.9 with AVX2), except where it
+// steps through memory by pages, or by half pages in a transposed B, and where a transposed B has
+// long rows.
 constexpr double kLeast = 1e6, kMost = 1 << 27;
 
 bool faster(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k) {
   const double work = multiplications(m, n, k);
   if (work <= kLeast || work >= kMost || (ta && tb)) return false;
-  return tb ? k < 1000 && k % 512 != 0 && n <= 16 * m : (ta ? m : n) % 1024 != 0;
+  return tb ? k < 1500 && k % 512 != 0 : (ta ? m : n) % 1024 != 0;
 }
 
-// Equal parts of an axis: at least `least` long, at most `most` of them, cut at multiples of
-// `unit`.
+// An axis in nearly equal parts of at least `least`, but at most `most` of them, that begin at
+// multiples of `unit`.
 struct Parts {
-  Parts(std::int64_t n, std::int64_t least, double most, std::int64_t unit) {
-    const auto wanted =
-        std::max(std::min(n / least, static_cast<std::int64_t>(most)), std::int64_t{1});
-    size = (n + wanted * unit - 1) / (wanted * unit) * unit;
-    count = (n + size - 1) / size;
-  }
-  std::int64_t size, count;
+  Parts(std::int64_t length, std::int64_t least, double most, std::int64_t multiple)
+      : n(length),
+        unit(multiple),
+        count(std::max(std::min(n / least, static_cast<std::int64_t>(most)), std::int64_t{1})) {}
+  std::int64_t begin(std::int64_t p) const { return p == count ? n : n / unit * p / count * unit; }
+  std::int64_t n, unit, count;
 };
 
-// Blocks of at least so many multiplications: to pack the operands again costs 1 to 2 % there.
+// Blocks of this size and more cost 1 or 2 % for packing the operands again. Columns are cut first:
+// it is rows that are expensive where B is transposed.
+constexpr std::int64_t kColumns = 128, kRows = 64, kRowsTransposed = 128;
 constexpr double kBlock = 2e6;
 
 }  // namespace
@@ -106,24 +108,23 @@ bool onednn_gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t 
   if (!faster(ta, tb, m, n, k)) return false;
   static const Library library = load();
   if (!library.sgemm) return false;
-  // A transposed B is the most expensive to pack.
   const double blocks = multiplications(m, n, k) / kBlock;
-  const Parts rows(m, tb ? 128 : 64, blocks, 8),
-      columns(n, tb ? 384 : 192, blocks / static_cast<double>(rows.count), 16);
-  parallel_for(rows.count * columns.count, 1, gemm_cost<float>(rows.size, columns.size, k),
+  const Parts columns(n, kColumns, blocks, 16),
+      rows(m, tb ? kRowsTransposed : kRows, blocks / static_cast<double>(columns.count), 8);
+  const std::int64_t count = rows.count * columns.count;
+  parallel_for(count, 1, gemm_cost<float>(m, n, k) / static_cast<double>(count),
                [&](std::int64_t begin, std::int64_t end) {
                  // Which OpenMP it found, the program's or the one it was linked with, depends on
                  // the program.
                  const OneThread ours(omp_get_max_threads, omp_set_num_threads),
                      its(library.max_threads, library.set_threads);
                  for (; begin < end; ++begin) {
-                   const std::int64_t row = begin / columns.count * rows.size,
-                                      column = begin % columns.count * columns.size;
+                   const std::int64_t i = begin / columns.count, j = begin % columns.count,
+                                      row = rows.begin(i), column = columns.begin(j);
                    const int status = library.sgemm(
-                       ta ? 'T' : 'N', tb ? 'T' : 'N', std::min(rows.size, m - row),
-                       std::min(columns.size, n - column), k, 1, a + (ta ? row : row * k),
-                       ta ? m : k, b + (tb ? column * k : column), tb ? k : n, beta,
-                       c + row * n + column, n);
+                       ta ? 'T' : 'N', tb ? 'T' : 'N', rows.begin(i + 1) - row,
+                       columns.begin(j + 1) - column, k, 1, a + (ta ? row : row * k), ta ? m : k,
+                       b + (tb ? column * k : column), tb ? k : n, beta, c + row * n + column, n);
                    // What it complains of, with arguments such as these, is too little memory.
                    if (status != 0) throw std::bad_alloc();
                  }
