@@ -247,7 +247,7 @@ TEST_CASE("matrix products: the same bits with any number of threads", "[threads
     check_product<float>(false, false, m, 784, 256, 0);
     check_product<float>(true, false, 256, 784, m, 0);
   }
-  // Few rows, very many rows, one column.
+  // Few rows, very many rows, one column, a small second factor.
   for (const bool t : {false, true}) {
     check_product<float>(t, false, 40, 1500, 300, 0);
     check_product<double>(false, t, 1, 4000, 2000, 1);
@@ -255,6 +255,7 @@ TEST_CASE("matrix products: the same bits with any number of threads", "[threads
     check_product<double>(false, t, 13000, 25, 40, 0);
     check_product<float>(t, t, 8000, 1, 2000, 0);
     check_product<float>(t, t, 90000, 5, 20, 0);
+    check_product<double>(t, true, 13000, 60, 16, 1);
   }
 }
 
