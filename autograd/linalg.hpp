@@ -12,7 +12,9 @@ namespace autograd {
 // ---------------------------------------------------------------- products
 
 /// Matrix product as NumPy's: 2-D; batched over broadcast leading axes; a 1-D operand is a row on
-/// the left, a column on the right, and its axis goes.
+/// the left, a column on the right, and its axis goes. The environment variable XGRAD_GEMM
+/// (openblas, onednn) says which library computes float32 products; without it oneDNN does where it
+/// is installed and faster.
 Tensor matmul(const Tensor& a, const Tensor& b);
 /// x Wᵀ + bias with x (…, in), weight (out, in), bias (out) or undefined. → (…, out).
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
