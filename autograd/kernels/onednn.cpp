@@ -94,10 +94,10 @@ struct Parts {
   std::int64_t n, unit, count;
 };
 
-// Blocks of this size and more cost 1 or 2 % for packing the operands again. Columns are cut first:
-// it is rows that are expensive where B is transposed.
+// So few blocks, of this size and more, cost 1 or 2 % for packing the operands again. Columns are
+// cut first: it is rows that are expensive where B is transposed.
 constexpr std::int64_t kColumns = 128, kRows = 64, kRowsTransposed = 128;
-constexpr double kBlock = 2e6;
+constexpr double kBlock = 2e6, kBlocks = 16;
 
 }  // namespace
 
@@ -108,7 +108,7 @@ bool onednn_gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t 
   if (!faster(ta, tb, m, n, k)) return false;
   static const Library library = load();
   if (!library.sgemm) return false;
-  const double blocks = multiplications(m, n, k) / kBlock;
+  const double blocks = std::min(multiplications(m, n, k) / kBlock, kBlocks);
   const Parts columns(n, kColumns, blocks, 16),
       rows(m, tb ? kRowsTransposed : kRows, blocks / static_cast<double>(columns.count), 8);
   const std::int64_t count = rows.count * columns.count;
