@@ -50,9 +50,13 @@ void tiny(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, cons
     }
 }
 
-// With a transposed B of rows as short as these OpenBLAS takes two to three times as long as with B
-// as it is; copying so few elements takes less than that.
-constexpr std::int64_t kShort = 16, kCopied = 1024, kRowsWorthCopying = 8;
+// OpenBLAS takes up to three times as long with B transposed as without, for short rows and for
+// many rows of A. There it is quicker to copy a B of so few elements.
+constexpr std::int64_t kCopied = 2048;
+
+bool worth_copying(std::int64_t m, std::int64_t n, std::int64_t k) {
+  return n * k <= kCopied && (k <= 16 ? m >= 8 : m >= 256 && n >= 8);
+}
 
 template <class T, class F>
 void call(F&& blas, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const T* a,
@@ -63,7 +67,7 @@ void call(F&& blas, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64
   // Not every BLAS touches C when there is nothing to add.
   const double row = static_cast<double>(n) * static_cast<double>(k);
   if (k == 0 || row * static_cast<double>(m) <= kTiny) return tiny(ta, tb, m, n, k, a, b, beta, c);
-  if (tb && k <= kShort && n * k <= kCopied && m >= kRowsWorthCopying) {
+  if (tb && worth_copying(m, n, k)) {
     T copy[kCopied];
     for (std::int64_t l = 0; l < k; ++l)
       for (std::int64_t j = 0; j < n; ++j) copy[l * n + j] = b[j * k + l];
