@@ -1,6 +1,9 @@
 #include "autograd/kernels/gemm.hpp"
 
 #include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/time.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -156,6 +159,46 @@ TEST_CASE("a product starts no threads and leaves OpenMP's number of them as it 
   CHECK(threads_of_process() == before);
   CHECK(get() == 4);
   set(usual);
+}
+
+namespace {
+
+pthread_t tested;
+std::uintptr_t stack_begin, stack_end;
+volatile sig_atomic_t off_stack;
+
+void note_stack(int) {
+  const auto at = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+  // While it blocks the signal, another thread may get it.
+  if (pthread_equal(pthread_self(), tested) && (at < stack_begin || at >= stack_end)) off_stack = 1;
+}
+
+}  // namespace
+
+TEST_CASE("a signal handler finds the stack where it should be, also during a product", "[gemm]") {
+  pthread_attr_t attributes;
+  tested = pthread_self();
+  REQUIRE(pthread_getattr_np(tested, &attributes) == 0);
+  void* begin = nullptr;
+  std::size_t size = 0;
+  pthread_attr_getstack(&attributes, &begin, &size);
+  pthread_attr_destroy(&attributes);
+  stack_begin = reinterpret_cast<std::uintptr_t>(begin), stack_end = stack_begin + size;
+
+  struct sigaction action {
+  }, before{};
+  action.sa_handler = note_stack;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGALRM, &action, &before);
+  const itimerval often{{0, 200}, {0, 200}}, never{};
+  off_stack = 0;
+  setitimer(ITIMER_REAL, &often, nullptr);
+  for (int round = 0; round < 5; ++round)
+    for (const bool t : {false, true})
+      for (const Sizes s : kMedium) Product(t, false, s).compute(0);
+  setitimer(ITIMER_REAL, &never, nullptr);
+  sigaction(SIGALRM, &before, nullptr);
+  CHECK(off_stack == 0);
 }
 
 TEST_CASE("threads of the program may all begin with a large product", "[gemm][threads]") {
