@@ -83,11 +83,11 @@ class Walk {
     // exclusive: no other thread can come to the node.
     auto visit = [&](Node* n, bool exclusive) {
       if (n->sequence() < oldest) return;
-      if (n->walk_.load(std::memory_order_relaxed) == this) return;
-      const Walk* other = nullptr;
-      if (exclusive)
+      const Walk* other = n->walk_.load(std::memory_order_relaxed);
+      if (other == this) return;
+      if (exclusive && !other)
         n->walk_.store(this, std::memory_order_relaxed);
-      else if (!n->walk_.compare_exchange_strong(other, this, std::memory_order_acq_rel))
+      else if (other || !n->walk_.compare_exchange_strong(other, this, std::memory_order_acq_rel))
         throw_busy(*n);
       stack.push_back({n, 0});
     };

@@ -80,8 +80,6 @@ torch::Tensor gelu(const torch::Tensor& x) {
   return 0.5 * x * (1 + torch::tanh(0.79788456 * (x + 0.044715 * x * x * x)));
 }
 void gelu_composed(benchmark::State& state) { million(state, gelu); }
-// LibTorch has no way to fuse a user's formula: what its user writes is the composed form.
-void gelu_fused(benchmark::State& state) { million(state, gelu); }
 void layer_norm(benchmark::State& state) {
   million(state, [](const torch::Tensor& x) { return torch::layer_norm(x, {1000}); });
 }
@@ -89,7 +87,6 @@ void softmax(benchmark::State& state) {
   million(state, [](const torch::Tensor& x) { return torch::softmax(x, 1).square(); });
 }
 BENCHMARK(gelu_composed);
-BENCHMARK(gelu_fused);
 BENCHMARK(layer_norm);
 BENCHMARK(softmax);
 

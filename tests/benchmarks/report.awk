@@ -19,14 +19,16 @@ FNR == NR {
   if (!(($2, $1) in least) || $3 + 0 < least[$2, $1]) least[$2, $1] = $3 + 0
 }
 
-# The rows of other sides that a replayed step compares with are those of the eager one.
+# The rows of other sides that a replayed step compares with are those of the eager one, and others have one way only to
+# write a formula.
 function eager(name) { sub(/_replay/, "", name); return name }
+function theirs(name) { sub(/_fused/, "_composed", name); return eager(name) }
 function has(name, side) { return ((name, side) in least) }
 function value(name, side,   a, b) {
   if (side == "value") side = "xgrad"
   if (side == "xgrad" || side == "one_thread") return has(name, side) ? least[name, side] : 0
-  name = eager(name)
-  if (side == "eager") return value(name, "xgrad")
+  if (side == "eager") return value(eager(name), "xgrad")
+  name = theirs(name)
   if (side != "hand") return has(name, side) ? least[name, side] : 0
   a = value(name, "openblas")
   b = value(name, "onednn")
