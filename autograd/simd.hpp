@@ -189,7 +189,9 @@ void run_elementwise(const F& f, const void* const* in, const std::int64_t* step
   if (i == n) return;
   O lanes[W];
   rest(all).store(lanes);
-  for (std::int64_t w = 0; i < n; ++w, ++i) o[i] = lanes[w];
+  // The first by itself: for a number of them that varies, the compiler calls memcpy.
+  o[i] = lanes[0];
+  for (std::int64_t w = 1; i + w < n; ++w) o[i + w] = lanes[w];
 }
 
 }  // inline namespace
