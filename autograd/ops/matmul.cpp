@@ -26,7 +26,8 @@ struct Matmul {
     internal::check_floating("matmul", in[0]);
     const auto k = columns(a, ta), l = rows(b, tb);
     if (k != l) fail("matmul", "inner sizes must match, got {} and {}: {} != {}", a, b, k, l);
-    Shape out = shapes::broadcast("matmul", batch(a), batch(b));
+    Shape out;
+    if (a.size() > 2 || b.size() > 2) out = shapes::broadcast("matmul", batch(a), batch(b));
     out.push_back(rows(a, ta));
     out.push_back(columns(b, tb));
     return {out, in[0].dtype()};
