@@ -123,8 +123,7 @@ void* pool_refill(std::size_t small_class) {
     }
   }
   pool.free[small_class] = first->next;
-  pool.small_in_use += static_cast<std::int64_t>(bytes);
-  pool.count_allocation(bytes);
+  pool.count_small_allocation(bytes);
   return first;
 }
 

@@ -58,6 +58,10 @@ struct Pool {
     if (below_peak < 0) [[unlikely]]
       peak -= std::exchange(below_peak, 0);
   }
+  void count_small_allocation(std::size_t bytes) {
+    small_in_use += static_cast<std::int64_t>(bytes);
+    count_allocation(bytes);
+  }
   void count_deallocation(std::size_t bytes) { below_peak += static_cast<std::int64_t>(bytes); }
 };
 // Trivially destructible, so that tensors that outlive it in static storage find it in a valid
@@ -78,8 +82,7 @@ inline void* pool_allocate(std::size_t bytes) {
   if (!b) [[unlikely]]
     return pool_refill(c);
   pool.free[c] = b->next;
-  pool.small_in_use += static_cast<std::int64_t>(c * Pool::kGrain);
-  pool.count_allocation(c * Pool::kGrain);
+  pool.count_small_allocation(c * Pool::kGrain);
   return b;
 }
 /// Gives a block back; `bytes` as at its allocation. Any thread may do it.

@@ -29,7 +29,8 @@ struct TensorImpl : Counted {
   static Ref<TensorImpl> create(const Shape& shape, std::int64_t n, DType dtype);
   void set_storage(Ref<Storage> s) {
     if (storage.get() == embedded()) (void)storage.detach();
-    storage = std::move(s);
+    // Its own elements it holds already: this reference goes with `s`.
+    storage = s.get() == embedded() ? Ref<Storage>::adopt(s.get()) : std::move(s);
     ++replaced;
   }
   /// Another one after every write, and for other elements: what saved values compare.

@@ -126,3 +126,16 @@ TEST_CASE("memory does not grow while one thread makes what another drops", "[th
   // 40 MB are made and dropped in between.
   CHECK(resident() - start < 10'000'000);
 }
+
+TEST_CASE("a tensor that is given its own elements, or gets them back, is freed") {
+  const auto before = in_use();
+  for (int i = 0; i < 10; ++i) {
+    ag::Tensor x = ag::ones({3});
+    const ag::Tensor own = x.detach();
+    x.set_data(own);
+    x.set_data(ag::zeros({3}));
+    x.set_data(own);
+    CHECK(x.to_vector<float>() == std::vector<float>{1, 1, 1});
+  }
+  CHECK(in_use() == before);
+}

@@ -1,22 +1,15 @@
 #include "autograd/compile.hpp"
 
-#include <cstring>
-
 #include "autograd/autograd.hpp"
 #include "nn/nn.hpp"
 #include "tests/catch.hpp"
+#include "tests/same_bits.hpp"
 
 namespace ag = autograd;
 using ag::Tensor;
 using Catch::Matchers::ContainsSubstring;
 
 namespace {
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.shape() == b.shape() && a.dtype() == b.dtype() &&
-         std::memcmp(a.raw(), b.raw(),
-                     static_cast<std::size_t>(a.numel()) * ag::size_of(a.dtype())) == 0;
-}
 
 void check_equal(const nn::Module& a, const nn::Module& b) {
   const auto x = a.named_parameters(), y = b.named_parameters();
