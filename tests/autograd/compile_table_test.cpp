@@ -1,4 +1,3 @@
-#include <cstring>
 #include <map>
 #include <set>
 
@@ -6,18 +5,13 @@
 #include "autograd/gradcheck.hpp"
 #include "autograd/ops.hpp"
 #include "tests/autograd/op_table_tools.hpp"
+#include "tests/same_bits.hpp"
 
 namespace ag = autograd;
 using ag::Tensor;
 using ag::TensorList;
 
 namespace {
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.shape() == b.shape() && a.dtype() == b.dtype() &&
-         std::memcmp(a.raw(), b.raw(),
-                     static_cast<std::size_t>(a.numel()) * ag::size_of(a.dtype())) == 0;
-}
 
 // The same elements in reverse: values that the operation takes as well, in other places.
 TensorList reversed(const TensorList& inputs) {

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <set>
 
@@ -9,6 +8,7 @@
 #include "autograd/functional.hpp"
 #include "autograd/ops.hpp"
 #include "tests/autograd/op_table_tools.hpp"
+#include "tests/same_bits.hpp"
 
 /// Laws that hold for every operation of the table, without a reference.
 namespace ag = autograd;
@@ -26,12 +26,6 @@ Tensor direction(const Tensor& like, std::uint64_t seed) {
 }
 
 double pairing(const Tensor& a, const Tensor& b) { return ag::sum(a * b).item(); }
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.shape() == b.shape() && a.dtype() == b.dtype() &&
-         std::memcmp(a.raw(), b.raw(),
-                     static_cast<std::size_t>(a.numel()) * ag::size_of(a.dtype())) == 0;
-}
 
 bool has_output(const table::Sample& s) {
   const Tensor y = s.call(s.inputs);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/catch.hpp"
+#include "tests/same_bits.hpp"
 
 namespace ag = autograd;
 using ag::Shape;
@@ -17,12 +18,6 @@ namespace {
 // As many elements as it takes, and some more.
 constexpr std::int64_t kRows = 70, kColumns = 60;
 const Shape kShape{kRows, kColumns};
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.shape() == b.shape() && a.dtype() == b.dtype() &&
-         std::memcmp(a.raw(), b.raw(), static_cast<std::size_t>(a.numel()) * size_of(a.dtype())) ==
-             0;
-}
 
 // The same elements, each written at once.
 Tensor written(const Tensor& t) {

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cstring>
 #include <functional>
 #include <mutex>
 #include <random>
@@ -12,6 +11,7 @@
 
 #include "autograd/kernels/gemm.hpp"
 #include "tests/catch.hpp"
+#include "tests/same_bits.hpp"
 
 namespace ag = autograd;
 
@@ -22,12 +22,6 @@ struct Threads {
   explicit Threads(int n) { ag::set_num_threads(n); }
   ~Threads() { ag::set_num_threads(1); }
 };
-
-bool same_bits(const ag::Tensor& a, const ag::Tensor& b) {
-  return a.shape() == b.shape() && a.dtype() == b.dtype() &&
-         std::memcmp(a.raw(), b.raw(), static_cast<std::size_t>(a.numel()) * size_of(a.dtype())) ==
-             0;
-}
 
 // f gives the same bits with any number of threads.
 void check_threads(const std::string& what, const std::function<ag::TensorList()>& f) {
