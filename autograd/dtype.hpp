@@ -34,11 +34,11 @@ constexpr std::string_view name(DType d) {
   return names[static_cast<int>(d)];
 }
 
-/// Bytes per element.
-constexpr std::size_t size_of(DType d) {
-  constexpr std::size_t sizes[] = {4, 8, 8, 1};
-  return sizes[static_cast<int>(d)];
+namespace detail {
+inline constexpr std::uint8_t kSizes[] = {4, 8, 8, 1};
 }
+/// Bytes per element.
+constexpr std::size_t size_of(DType d) { return detail::kSizes[static_cast<int>(d)]; }
 
 constexpr bool is_floating(DType d) { return d == DType::float32 || d == DType::float64; }
 

@@ -26,12 +26,13 @@ struct ElementwiseInfo {
   unsigned passes = 0;  ///< bit i: the gradient of input i is g itself
   unsigned blocks = 0;  ///< bit i: the gradient of input i is 0
   const void* formula = nullptr;
-  /// The gradients before the sum over broadcast axes, recorded.
+  /// The gradients, recorded.
   TensorList (*higher)(const ElementwiseInfo& info, const Call& call) = nullptr;
 };
 
 /// The one operation behind all elementwise ones.
 struct Elementwise {
+  static constexpr bool kBroadcasts = true;
   const ElementwiseInfo* info;
   std::shared_ptr<const void> owner{};  // keeps a user's formula alive
 
@@ -70,9 +71,11 @@ struct UserFormula {
   static void run_value(const void* f, const void* const* in, const std::int64_t* step, void* out,
                         std::int64_t n) {
     using V = simd::Vec<T>;
-    const auto& formula = *static_cast<const F*>(f);
-    simd::run_elementwise<T, int{arity}>([&](const auto&... x) -> V { return formula(x...); }, in,
-                                         step, out, n);
+    simd::run_elementwise<T, int{arity}>(
+        [](const void* formula, const auto&... x) -> V {
+          return (*static_cast<const F*>(formula))(x...);
+        },
+        f, in, step, out, n);
   }
   // Dual numbers whose derivative part is 1 for input I.
   template <class T, std::size_t I>
@@ -80,17 +83,16 @@ struct UserFormula {
                            void* out, std::int64_t n) {
     using V = simd::Vec<T>;
     using D = simd::Dual<V>;
-    const auto& formula = *static_cast<const F*>(f);
-    auto derivative = [&]<std::size_t... K>(std::index_sequence<K...>, const V& g, const auto& x) {
-      const D y = formula(D{x[K], V(K == I ? 1 : 0)}...);
-      return g * y.d;
-    };
     simd::run_elementwise<T, int{arity} + 1>(
-        [&](const V& g, const auto&... x) {
+        [](const void* formula, const V& g, const auto&... x) {
           const V values[] = {x...};
-          return derivative(std::make_index_sequence<arity>{}, g, values);
+          return [&]<std::size_t... K>(std::index_sequence<K...>) {
+            const D y = (*static_cast<const F*>(formula))(D{values[K], V(K == I ? 1 : 0)}...);
+            return g * y.d;
+          }
+          (std::make_index_sequence<arity>{});
         },
-        in, step, out, n);
+        f, in, step, out, n);
   }
   static TensorList higher(const ElementwiseInfo& info, const Call& call) {
     const auto& formula = *static_cast<const F*>(info.formula);

@@ -25,9 +25,7 @@ class InlineVector {
   using iterator = T*;
   using const_iterator = const T*;
 
-  InlineVector() noexcept {
-    if constexpr (kCopiedWhole) std::memset(buffer_, 0, sizeof buffer_);
-  }
+  InlineVector() noexcept { clear_buffer(); }
   explicit InlineVector(std::size_t n, const T& value = T()) : InlineVector() { resize(n, value); }
   InlineVector(std::initializer_list<T> values) : InlineVector() {
     append(values.begin(), values.end());
@@ -43,10 +41,15 @@ class InlineVector {
       : InlineVector() {
     append(range.begin(), range.end());
   }
-  InlineVector(const InlineVector& o) : InlineVector() {
-    if (!copy_inline(o)) append(o.begin(), o.end());
+  InlineVector(const InlineVector& o) {
+    if (copy_inline(o)) return;
+    clear_buffer();
+    append(o.begin(), o.end());
   }
-  InlineVector(InlineVector&& o) noexcept : InlineVector() { steal(o); }
+  InlineVector(InlineVector&& o) noexcept {
+    if (!o.is_inline()) clear_buffer();
+    steal(o);
+  }
   InlineVector& operator=(const InlineVector& o) {
     if (this != &o) {
       clear();
@@ -97,6 +100,14 @@ class InlineVector {
       if (n > capacity_) grow(std::max<std::size_t>(n, std::size_t{2} * capacity_));
     }
     for (; first != last; ++first) push_back(*first);
+  }
+  /// Adds make(0), …, make(n - 1).
+  template <class F>
+  requires std::is_invocable_r_v<T, F&, std::size_t>
+  void append(std::size_t n, F make) {
+    if (size_ + n > capacity_) grow(size_ + n);
+    T* const at = end();
+    for (std::size_t i = 0; i < n; ++i, ++size_) ::new (at + i) T(make(i));
   }
   T* insert(T* at, T value) {
     const auto i = at - data_;
@@ -153,6 +164,9 @@ class InlineVector {
   // Shapes are copied all the time: a few plain values that lie in the object go in one piece,
   // whatever their number, and so they must all have a value.
   static constexpr bool kCopiedWhole = std::is_trivially_copyable_v<T> && N * sizeof(T) <= 32;
+  void clear_buffer() noexcept {
+    if constexpr (kCopiedWhole) std::memset(buffer_, 0, sizeof buffer_);
+  }
   // This object holds none and no heap block.
   bool copy_inline(const InlineVector& o) noexcept {
     if constexpr (kCopiedWhole) {

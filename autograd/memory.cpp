@@ -47,7 +47,12 @@ constexpr bool kPooled = XGRAD_POOLED;
 
 // Without pooling it is closed from the start.
 constinit thread_local Pool pool{
-    .free = {}, .kept = 0, .peak = 0, .below_peak = 0, .small_in_use = 0, .closed = !kPooled};
+    .small_in_use = 0,
+    .hand_over_at = kPooled ? -Pool::kKeepForeign : std::numeric_limits<std::int64_t>::max(),
+    .free = {},
+    .kept = 0,
+    .peak = 0,
+    .below_peak = 0};
 
 namespace {
 
@@ -68,7 +73,7 @@ struct PoolCloser {
   bool armed = false;
   ~PoolCloser() {
     release_kept_memory();
-    pool.closed = true;
+    pool.close();
     for (std::size_t i = 0; i <= Pool::kSmall; ++i) pool_hand_over(i);
   }
 };
@@ -144,7 +149,7 @@ void* pool_allocate_large(std::size_t bytes) {
 void pool_deallocate_large(void* block, std::size_t bytes) noexcept {
   const SizeClass c = classify_large(bytes);
   pool.count_deallocation(c.bytes);
-  if (pool.closed || c.index >= Pool::kClasses || pool.kept + c.bytes > kKeepBytes)
+  if (pool.closed() || c.index >= Pool::kClasses || pool.kept + c.bytes > kKeepBytes)
     return std::free(block);
   closer.armed = true;
   auto* b = static_cast<Block*>(block);

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -43,11 +44,12 @@ struct Pool {
   struct Block {
     Block* next;
   };
+  // The two counters are apart: side by side, compilers make vectors of them, which takes longer.
+  std::int64_t small_in_use;  // of small blocks; below 0 if it gives back those of others
+  std::int64_t hand_over_at;  // for a smaller small_in_use; if closed, for any
   Block* free[kClasses];
   std::size_t kept;
   std::int64_t peak, below_peak;  // below_peak: of what is in use; one counter is one instruction
-  std::int64_t small_in_use;      // of small blocks; below 0 if it gives back those of others
-  bool closed;
 
   static bool is_small(std::size_t bytes) { return bytes <= kGrain * kSmall; }
   static std::size_t small_class(std::size_t bytes) {
@@ -63,6 +65,8 @@ struct Pool {
     count_allocation(bytes);
   }
   void count_deallocation(std::size_t bytes) { below_peak += static_cast<std::int64_t>(bytes); }
+  void close() { hand_over_at = std::numeric_limits<std::int64_t>::max(); }
+  bool closed() const { return hand_over_at > 0; }
 };
 // Trivially destructible, so that tensors that outlive it in static storage find it in a valid
 // state.
@@ -93,7 +97,7 @@ inline void pool_deallocate(void* block, std::size_t bytes) noexcept {
   pool.small_in_use -= static_cast<std::int64_t>(c * Pool::kGrain);
   auto* b = static_cast<Pool::Block*>(block);
   b->next = std::exchange(pool.free[c], b);
-  if (pool.small_in_use < -Pool::kKeepForeign || pool.closed) [[unlikely]]
+  if (pool.small_in_use < pool.hand_over_at) [[unlikely]]
     pool_hand_over(c);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 #include <utility>
 
@@ -141,57 +142,93 @@ T sum_lanes(Vec<T> x) {
   return lanes[0];
 }
 
+/// `count` values, fewer than `below`, a power of 2. In pieces of fixed sizes: for a number that
+/// varies, compilers call memcpy.
+template <std::int64_t below, class T>
+void copy_some(T* to, const T* from, std::int64_t count) {
+  if constexpr (below > 1) {
+    constexpr std::int64_t half = below / 2;
+    if (count & half) {
+      std::memcpy(to, from, half * sizeof(T));
+      to += half;
+      from += half;
+    }
+    copy_some<half>(to, from, count);
+  }
+}
+
 /// The `count` values at p, fewer than a register has; the other lanes hold the last one again.
 template <class T>
 Vec<T> load_some(const T* p, std::int64_t count) {
   Vec<T> x = p[count - 1];
   if (count == 1) return x;
-  T lanes[Vec<T>::size];
+  alignas(Vec<T>) T lanes[Vec<T>::size];
   x.store(lanes);
-  for (std::int64_t w = 0; w < count; ++w) lanes[w] = p[w];
+  copy_some<Vec<T>::size>(lanes, p, count);
   return Vec<T>::load(lanes);
 }
 
-/// The kernel of every elementwise operation: out[i] = f(in[0][i], …, in[N-1][i]) for i < n. Input
-/// k advances by step[k], 1 or 0 (one value for all); a null input is one that f does not use. The
-/// last, partial register runs through the same code, so that a value does not depend on its
-/// position.
+/// run_elementwise for fewer elements than a register has. This and run_whole are functions of
+/// their own, and take what kernels take, so that few elements do not pay for what many need.
 template <class T, int N, class F>
-void run_elementwise(const F& f, const void* const* in, const std::int64_t* step, void* out,
-                     std::int64_t n) {
+[[gnu::noinline]] void run_few(const void* formula, const void* const* in, const std::int64_t* step,
+                               void* out, std::int64_t n) {
+  using V = Vec<T>;
+  const auto some = [&](int k) {
+    const T* p = static_cast<const T*>(in[k]);
+    return p && step[k] ? load_some(p, n) : V(p ? *p : T{1});
+  };
+  const auto y = [&]<int... K>(std::integer_sequence<int, K...>) {
+    return F{}(formula, some(K)...);
+  }
+  (std::make_integer_sequence<int, N>{});
+  using O = std::conditional_t<std::is_same_v<decltype(y), const typename V::Mask>, bool, T>;
+  alignas(V) O lanes[V::size];
+  y.store(lanes);
+  copy_some<V::size>(static_cast<O*>(out), lanes, n);
+}
+
+template <class T, int N, class F>
+[[gnu::noinline]] void run_whole(const void* formula, const void* const* in,
+                                 const std::int64_t* step, void* out, std::int64_t n) {
   using V = Vec<T>;
   constexpr std::int64_t W = V::size;
+  alignas(V) T buffer[N][W];
+  const T* p[N];
+  std::int64_t mask[N];
+  for (int k = 0; k < N; ++k) {
+    p[k] = static_cast<const T*>(in[k]);
+    mask[k] = p[k] && step[k] ? ~std::int64_t{0} : 0;
+    if (mask[k]) continue;
+    V(p[k] ? *p[k] : T{1}).store(buffer[k]);
+    p[k] = buffer[k];
+  }
+  const auto f_at = [&]<int... K>(std::int64_t j, std::integer_sequence<int, K...>) {
+    return F{}(formula, V::load(p[K] + (j & mask[K]))...);
+  };
   constexpr auto all = std::make_integer_sequence<int, N>{};
-  std::int64_t i = 0;
-  const auto at = [in](int k) { return static_cast<const T*>(in[k]); };
-  const auto same = [&](int k) { return V(at(k) ? *at(k) : T{1}); };
-  const auto some = [&](int k) { return at(k) && step[k] ? load_some(at(k) + i, n - i) : same(k); };
-  const auto rest = [&]<int... K>(std::integer_sequence<int, K...>) { return f(some(K)...); };
-  using R = decltype(rest(all));
+  using R = decltype(f_at(0, all));
   using O = std::conditional_t<std::is_same_v<R, typename V::Mask>, bool, T>;
   O* o = static_cast<O*>(out);
-  if (n >= W) {
-    alignas(V) T buffer[N][W];
-    const T* p[N];
-    std::int64_t mask[N];
-    for (int k = 0; k < N; ++k) {
-      p[k] = at(k);
-      mask[k] = p[k] && step[k] ? ~std::int64_t{0} : 0;
-      if (mask[k]) continue;
-      same(k).store(buffer[k]);
-      p[k] = buffer[k];
-    }
-    const auto f_at = [&]<int... K>(std::int64_t j, std::integer_sequence<int, K...>) {
-      return f(V::load(p[K] + (j & mask[K]))...);
-    };
-    for (; i + W <= n; i += W) f_at(i, all).store(o + i);
-  }
+  std::int64_t i = 0;
+  for (; i + W <= n; i += W) f_at(i, all).store(o + i);
   if (i == n) return;
-  O lanes[W];
-  rest(all).store(lanes);
-  // The first by itself: for a number of them that varies, the compiler calls memcpy.
-  o[i] = lanes[0];
-  for (std::int64_t w = 1; i + w < n; ++w) o[i + w] = lanes[w];
+  const void* rest[N];
+  for (int k = 0; k < N; ++k) rest[k] = in[k] ? p[k] + (i & mask[k]) : nullptr;
+  run_few<T, N, F>(formula, rest, step, o + i, n - i);
+}
+
+/// The kernel of every elementwise operation: out[i] = F{}(formula, in[0][i], …, in[N-1][i]) for
+/// i < n. Input k advances by step[k], 1 or 0 (one value for all); a null input is one that F does
+/// not use. The last, partial register runs through the same code, so that a value does not depend
+/// on its position.
+template <class T, int N, class F>
+void run_elementwise(F, const void* formula, const void* const* in, const std::int64_t* step,
+                     void* out, std::int64_t n) {
+  if (n >= Vec<T>::size)
+    run_whole<T, N, F>(formula, in, step, out, n);
+  else if (n > 0)
+    run_few<T, N, F>(formula, in, step, out, n);
 }
 
 }  // inline namespace

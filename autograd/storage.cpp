@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <mutex>
 #include <new>
 
@@ -11,23 +10,25 @@
 namespace autograd::detail {
 
 Ref<Storage> Storage::create(std::size_t bytes) {
-  if (bytes > std::numeric_limits<std::size_t>::max() / 4) throw std::bad_alloc();
-  return Ref<Storage>::adopt(::new (pool_allocate(header(bytes) + bytes)) Storage(bytes));
+  if (bytes >> 48) throw std::bad_alloc();
+  return Ref<Storage>::adopt(::new (pool_allocate(kHeader + bytes))
+                                 Storage(bytes, kHeader, Kind::own));
 }
 
 Ref<Storage> Storage::wrap(void* data, std::size_t bytes, std::function<void(void*)> release) {
   static_assert(sizeof(Storage) == 16 && alignof(Foreign) <= 16);
   void* block = pool_allocate(sizeof(Storage) + sizeof(Foreign));
-  auto* s = ::new (block) Storage(bytes, Kind::foreign);
+  auto* s = ::new (block) Storage(bytes, 0, Kind::foreign);
   ::new (s->foreign()) Foreign{data, std::move(release)};
   return Ref<Storage>::adopt(s);
 }
 
 void Storage::repeat(const void* value, std::size_t size) noexcept {
-  static_assert(sizeof(Storage) + sizeof(Repeat) <= header(kEmbedded + 1));
+  static_assert(sizeof(Storage) + sizeof(Repeat) <= kHeader);
   auto* r = ::new (repeat_of()) Repeat{.value = {}, .size = size, .pending = true};
   std::memcpy(r->value, value, size);
   kind_ = Kind::repeated;
+  offset_ = 0;
 }
 
 void* Storage::special_data() noexcept {
@@ -52,6 +53,7 @@ void* Storage::special_data() noexcept {
 }
 
 void Storage::give_back() noexcept {
+  if (!is_foreign()) return pool_deallocate(this, kHeader + bytes_);
   Foreign* f = foreign();
   if (f->release) f->release(f->data);
   f->~Foreign();

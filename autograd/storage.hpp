@@ -74,16 +74,16 @@ class Storage : public Counted {
   /// The same in the block of its first tensor, behind it, for no more than `kEmbedded` bytes.
   static Ref<Storage> create_behind(void* tensor, std::size_t bytes) noexcept {
     return Ref<Storage>::adopt(::new (static_cast<char*>(tensor) + kTensorBytes)
-                                   Storage(bytes, Kind::own, true));
+                                   Storage(bytes, kSmallHeader, Kind::embedded));
   }
   static constexpr std::size_t kEmbedded = 48, kTensorBytes = 96;
-  static constexpr std::size_t header(std::size_t bytes) { return bytes <= kEmbedded ? 16 : 64; }
+  static constexpr std::size_t kSmallHeader = 16, kHeader = 64;
   /// Shares `bytes` bytes at `data`, aligned for their type; calls `release`, if any, in the end.
   static Ref<Storage> wrap(void* data, std::size_t bytes, std::function<void(void*)> release);
   void* data() noexcept {
-    if (kind_ != Kind::own) [[unlikely]]
+    if (!offset_) [[unlikely]]
       return special_data();
-    return own_data();
+    return reinterpret_cast<char*>(this) + offset_;
   }
   /// The memory is the user's.
   bool is_foreign() const noexcept { return kind_ == Kind::foreign; }
@@ -94,7 +94,7 @@ class Storage : public Counted {
   void repeat(const void* value, std::size_t size) noexcept;
   /// The value that all elements have, as long as they are not written; otherwise null.
   const void* repeated() noexcept {
-    if (kind_ != Kind::repeated) [[likely]]
+    if (offset_ || kind_ != Kind::repeated) [[likely]]
       return nullptr;
     return repeat_of()->pending.load(std::memory_order_acquire) ? repeat_of()->value : nullptr;
   }
@@ -112,14 +112,15 @@ class Storage : public Counted {
   void bump_version() noexcept { version_.store(version() + 1, std::memory_order_relaxed); }
   friend void release(Storage* s) noexcept {
     if (!s->drop()) return;
-    if (s->is_foreign()) [[unlikely]]
-      return s->give_back();
-    const std::size_t before = s->embedded_ ? kTensorBytes : 0;
-    pool_deallocate(reinterpret_cast<char*>(s) - before, before + header(s->bytes_) + s->bytes_);
+    if (s->kind_ == Kind::embedded)
+      pool_deallocate(reinterpret_cast<char*>(s) - kTensorBytes,
+                      kTensorBytes + kSmallHeader + s->bytes_);
+    else
+      s->give_back();
   }
 
  private:
-  enum class Kind : std::size_t { own, foreign, repeated };
+  enum class Kind : std::uint8_t { embedded, own, foreign, repeated };
   // Behind the header of foreign memory.
   struct Foreign {
     void* data;
@@ -133,15 +134,15 @@ class Storage : public Counted {
   };
   Foreign* foreign() noexcept { return reinterpret_cast<Foreign*>(this + 1); }
   Repeat* repeat_of() noexcept { return reinterpret_cast<Repeat*>(this + 1); }
-  void* own_data() noexcept { return reinterpret_cast<char*>(this) + header(bytes_); }
+  void* own_data() noexcept { return reinterpret_cast<char*>(this) + kHeader; }
   void* special_data() noexcept;
   void give_back() noexcept;
-  explicit Storage(std::size_t bytes, Kind kind = Kind::own, bool embedded = false)
-      : bytes_(bytes), kind_(kind), embedded_(embedded) {}
+  Storage(std::size_t bytes, std::size_t offset, Kind kind) noexcept
+      : bytes_(bytes), offset_(static_cast<std::uint8_t>(offset)), kind_(kind) {}
   std::atomic<std::uint32_t> version_{0};
-  std::size_t bytes_ : 61;  // members in one word: the header of a small block is 16 bytes
-  Kind kind_ : 2;
-  std::size_t embedded_ : 1;
+  std::uint64_t bytes_ : 48;  // members in one word: the header of a small block is 16 bytes
+  std::uint64_t offset_ : 8;  // of the data; 0: special_data() knows
+  Kind kind_;
 };
 
 }  // namespace autograd::detail

@@ -8,7 +8,6 @@ namespace autograd {
 namespace {
 
 struct ThreadState {
-  bool grad_enabled = true;
   bool burying = false;
   internal::Capture* capture = nullptr;
   Node* dead = nullptr;
@@ -26,50 +25,37 @@ class LeafNode final : public Node {
 
 }  // namespace
 
-bool grad_enabled() noexcept { return state.grad_enabled; }
-GradMode::GradMode(bool enabled) noexcept : previous_(state.grad_enabled) {
-  state.grad_enabled = enabled;
-}
-GradMode::~GradMode() { state.grad_enabled = previous_; }
-
-constinit thread_local bool detail::anomaly = false;
+constinit thread_local bool detail::recording = true, detail::anomaly = false;
 
 // ---------------------------------------------------------------- recording
-
-bool should_record(const Inputs& inputs) noexcept {
-  if (!state.grad_enabled) return false;
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    if (inputs[i].impl()->node) return true;
-  return false;
-}
 
 void detail::refuse_undefined(std::string_view op, std::size_t i) {
   fail(op, "every input must be defined, got an undefined tensor as input {}", i);
 }
 
-void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outputs,
+void record(detail::Ref<Node> holder, const Inputs& inputs, std::span<Tensor> outputs,
             unsigned saves) {
+  Node& node = *holder;
   std::uint64_t latest = state.sequence;
-  saves &= ~kSaveOutput;
-  for (std::size_t i = 0; i < inputs.size(); ++i, saves >>= 1) {
-    node->edges_.emplace_back(inputs[i], (saves & 1) != 0);
-    if (const Node* from = node->edges_[i].node()) latest = std::max(latest, from->sequence_);
-  }
+  node.edges_.append(inputs.size(), [&](std::size_t i) {
+    const Tensor& input = inputs[i];
+    if (const Node* from = input.impl()->node.get()) latest = std::max(latest, from->sequence_);
+    return Edge(input, i < 31 && (saves >> i & 1) != 0);
+  });
   if (anomaly_mode() || state.capture || detail::tracing) [[unlikely]] {
     if (detail::tracing) replay::check_edges(inputs);
-    if (anomaly_mode()) node->call_.reset(internal::record_call(inputs));
-    if (state.capture) latest = std::max(latest, state.capture->redirect(*node, inputs));
+    if (anomaly_mode()) node.call_.reset(internal::record_call(inputs));
+    if (state.capture) latest = std::max(latest, state.capture->redirect(node, inputs));
   }
-  node->sequence_ = state.sequence = latest + 1;
-  for (std::uint32_t i = 0; i < outputs.size(); ++i) {
-    auto* t = outputs[i].impl();
-    node->outputs_.emplace_back(t->shape, t->dtype);
-    t->index = i;
-    if (i + 1 < outputs.size())
-      t->node = node;
-    else
-      t->node = std::move(node);
-  }
+  node.sequence_ = state.sequence = latest + 1;
+  const auto add_output = [&](detail::TensorImpl& t, std::size_t i, detail::Ref<Node> place) {
+    node.outputs_.emplace_back(t.shape, t.dtype);
+    t.index = static_cast<std::uint32_t>(i);
+    t.node = std::move(place);
+  };
+  std::size_t i = 0;
+  for (; i + 1 < outputs.size(); ++i) add_output(*outputs[i].impl(), i, holder);
+  if (i < outputs.size()) add_output(*outputs[i].impl(), i, std::move(holder));
 }
 
 std::uint64_t internal::last_sequence() noexcept { return state.sequence; }
@@ -183,7 +169,7 @@ void SavedTensor::refuse(const Node& owner) const {
 
 Tensor SavedTensor::unpack(const Node& owner) const {
   value(owner);
-  if (!is_output_ || !state.grad_enabled) return value_;
+  if (!is_output_ || !grad_enabled()) return value_;
   Tensor t = value_.detach();
   t.impl()->node = detail::Ref<Node>(const_cast<Node*>(&owner));
   t.impl()->index = index_;

@@ -19,14 +19,19 @@ namespace autograd {
 
 // ---------------------------------------------------------------- grad mode
 
+namespace detail {
+// Read by every operation, so not behind a call.
+extern constinit thread_local bool recording, anomaly;
+}
+
 /// Whether operations on this thread are recorded.
-bool grad_enabled() noexcept;
+inline bool grad_enabled() noexcept { return detail::recording; }
 
 /// Sets the recording of this thread for a scope.
 class GradMode {
  public:
-  explicit GradMode(bool enabled) noexcept;
-  ~GradMode();
+  explicit GradMode(bool enabled) noexcept : previous_(std::exchange(detail::recording, enabled)) {}
+  ~GradMode() { detail::recording = previous_; }
   GradMode(const GradMode&) = delete;
   GradMode& operator=(const GradMode&) = delete;
 
@@ -43,10 +48,6 @@ struct [[nodiscard]] EnableGrad : GradMode {
 };
 
 // ---------------------------------------------------------------- anomaly mode
-
-namespace detail {
-extern constinit thread_local bool anomaly;  // read by every operation, so not behind a call
-}
 
 /// Whether operations on this thread are watched for NaN and Inf.
 inline bool anomaly_mode() noexcept { return detail::anomaly; }
@@ -103,6 +104,8 @@ class SavedTensor {
   std::uint32_t is_output_ : 1 = false;
 };
 
+class Walk;
+
 /// An input of a node: the place on the tape to which its gradient goes, and its value if the
 /// operation saved it. A saved value keeps its own place alive, so only other edges count it.
 class Edge {
@@ -132,15 +135,18 @@ class Edge {
   void release_saved();
   /// No other reference leads to the node.
   inline bool is_only_way() const noexcept;
+  /// The walk under way wants a gradient along here.
+  bool wanted() const noexcept { return wanted_; }
 
  private:
+  friend class Walk;
   Node* node_ = nullptr;
   SavedTensor saved_;
   std::uint32_t index_ = 0;
   bool counted_ = false;
+  bool wanted_ = false;
 };
 
-class Walk;
 namespace internal {
 class Capture;
 }
@@ -176,11 +182,14 @@ class Node : public detail::Counted {
   bool is_leaf() const noexcept { return leaf_; }
 
   /// True if a gradient can flow to input i of this call.
-  bool needs(std::size_t i) const { return edges_[i].node() && edges_[i].node()->wanted_; }
+  bool needs(std::size_t i) const { return edges_[i].wanted(); }
   /// Shape of input i; only where needs(i).
   const Shape& input_shape(std::size_t i) const {
     return edges_[i].node()->outputs_[edges_[i].index()].shape;
   }
+  /// For the `backward` of a walk: the sum of the gradients that other operations have given for
+  /// input i so far, if this one may add its own in place instead of returning it; otherwise null.
+  Tensor* running_total(std::size_t i) const;
   const InlineVector<Edge, 2>& edges() const noexcept { return edges_; }
   const InlineVector<TensorSpec, 1>& outputs() const noexcept { return outputs_; }
   std::uint64_t sequence() const noexcept { return sequence_; }
@@ -223,7 +232,7 @@ class Node : public detail::Counted {
   std::uint64_t sequence_ = 0;
   Node* next_dead_ = nullptr;
   // Scratch of the walk that has claimed this node (none: null).
-  std::atomic<const Walk*> walk_{nullptr};
+  std::atomic<Walk*> walk_{nullptr};
   std::uint32_t slot_ = 0;
   bool wanted_ = false;    // a gradient must flow here in this walk
   bool leads_on_ = false;  // and from here to an input
@@ -231,6 +240,7 @@ class Node : public detail::Counted {
 
  protected:
   bool leaf_ = false;
+  bool broadcasts_ = false;  // gradients may have the shape to which the inputs were broadcast
 };
 
 inline Edge::Edge(const Tensor& input, bool save)
@@ -251,7 +261,12 @@ void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outp
             unsigned saves = 0);
 
 /// Recording is on and some input requires a gradient.
-bool should_record(const Inputs& inputs) noexcept;
+inline bool should_record(const Inputs& inputs) noexcept {
+  if (!grad_enabled()) return false;
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (inputs[i].impl()->node) return true;
+  return false;
+}
 
 // ---------------------------------------------------------------- operations
 
@@ -275,6 +290,8 @@ class Call {
   const Tensor& input_value(std::size_t i) const { return node_.edges()[i].saved().value(node_); }
   const Tensor& output_value() const { return output_.value(node_); }
   const Shape& input_shape(std::size_t i) const { return node_.input_shape(i); }
+  /// See `Node::running_total`.
+  Tensor* running_total(std::size_t i) const { return node_.running_total(i); }
   const TensorSpec& output_spec() const { return node_.outputs()[0]; }
   std::size_t inputs() const { return node_.edges().size(); }
 
@@ -289,6 +306,8 @@ class Call {
 ///   `infer(const Inputs&) const` → TensorSpec, after validating the inputs, and
 ///   `forward(const Inputs&, Tensor& out) const`, which fills `out`;
 ///   or instead of both `view(const Inputs&) const` → Tensor that shares storage;
+///   `static constexpr bool kBroadcasts = true` where it broadcasts its inputs: gradients may then
+///   have the broadcast shape, and are summed to that of their input;
 ///   `saves() const` → bits of `save_input(i)` and `kSaveOutput` (default: nothing);
 ///   `backward(const Call&) const` → TensorList, the gradient in tensor operations.
 /// Without `backward` the operation is not differentiable and never recorded. `forward` may run
@@ -316,6 +335,7 @@ template <class Op>
 class OperationNode final : public Node {
  public:
   OperationNode(const Op& op, const Tensor& out) : op_(op) {
+    broadcasts_ = requires { requires Op::kBroadcasts; };
     if (saves_of(op) & kSaveOutput) output_ = SavedTensor::output(out);
   }
   static unsigned saves_of(const Op& op) {
@@ -359,15 +379,18 @@ void check_anomaly(std::string_view op, const Inputs& inputs, std::span<const Te
 template <Operation Op>
 Tensor apply(const Op& op, const Inputs& in) {
   check_defined(op.name(), in);
-  Tensor out;
-  if constexpr (requires { op.view(in); }) {
-    out = op.view(in);
-    if (out.is(in[0])) out = out.detach();  // it gets a place of its own on the tape
-  } else {
-    const TensorSpec spec = op.infer(in);
-    out = empty(spec.shape, spec.dtype);
-    compute(op, in, out);
-  }
+  Tensor out = [&] {
+    if constexpr (requires { op.view(in); }) {
+      Tensor view = op.view(in);
+      if (view.is(in[0])) return view.detach();  // it gets a place of its own on the tape
+      return view;
+    } else {
+      const TensorSpec spec = op.infer(in);
+      Tensor result = empty(spec.shape, spec.dtype);
+      compute(op, in, result);
+      return result;
+    }
+  }();
   if (anomaly_mode()) [[unlikely]]
     check_anomaly(op.name(), in, {&out, 1});
   if constexpr (Differentiable<Op>)

@@ -11,16 +11,6 @@ namespace autograd {
 
 namespace detail {
 
-Ref<TensorImpl> TensorImpl::create(const Shape& shape, std::int64_t n, DType dtype) {
-  const std::size_t bytes = static_cast<std::size_t>(n) * size_of(dtype);
-  if (bytes > Storage::kEmbedded)
-    return Ref<TensorImpl>::adopt(new TensorImpl(Storage::create(bytes), shape, n, dtype));
-  void* block = pool_allocate(sizeof(TensorImpl) + Storage::header(bytes) + bytes);
-  auto* t = ::new (block) TensorImpl(Storage::create_behind(block, bytes), shape, n, dtype);
-  t->embeds = true;
-  return Ref<TensorImpl>::adopt(t);
-}
-
 void TensorImpl::destroy() noexcept {
   Storage* const own = embedded();
   if (!own) {
@@ -69,10 +59,20 @@ double Tensor::item() const {
 
 namespace {
 
+detail::TensorImpl* create(const Shape& shape, std::int64_t n, DType dtype) {
+  using detail::Storage, detail::TensorImpl;
+  const std::size_t bytes = static_cast<std::size_t>(n) * size_of(dtype);
+  if (bytes > Storage::kEmbedded) return new TensorImpl(Storage::create(bytes), shape, n, dtype);
+  void* block = detail::pool_allocate(sizeof(TensorImpl) + Storage::kSmallHeader + bytes);
+  auto* t = ::new (block) TensorImpl(Storage::create_behind(block, bytes), shape, n, dtype);
+  t->embeds = true;
+  return t;
+}
+
 // n: the number of elements of a valid shape.
 Tensor allocate(const Shape& shape, std::int64_t n, DType dtype) {
   try {
-    Tensor t(detail::TensorImpl::create(shape, n, dtype));
+    Tensor t(detail::Ref<detail::TensorImpl>::adopt(create(shape, n, dtype)));
     if (detail::tracing) [[unlikely]]
       detail::trace_created(t);
     return t;

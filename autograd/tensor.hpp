@@ -25,8 +25,6 @@ namespace detail {
 struct TensorImpl : Counted {
   TensorImpl(Ref<Storage> s, const Shape& sh, std::int64_t n, DType d)
       : storage(std::move(s)), shape(sh), numel(n), dtype(d) {}
-  /// With new elements.
-  static Ref<TensorImpl> create(const Shape& shape, std::int64_t n, DType dtype);
   void set_storage(Ref<Storage> s) {
     if (storage.get() == embedded()) (void)storage.detach();
     // Its own elements it holds already: this reference goes with `s`.

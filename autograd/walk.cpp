@@ -36,16 +36,19 @@ class Walk {
  public:
   Walk(std::string_view name, const TensorList& outputs, const TensorList* inputs, bool retain,
        bool create)
-      : name_(name), outputs_(outputs), inputs_(inputs), retain_(retain || create), mode_(create) {}
+      : name_(name),
+        outputs_(outputs),
+        inputs_(inputs),
+        retain_(retain || create),
+        in_place_(!create && !anomaly_mode() && !detail::tracing),
+        mode_(create) {}
 
   ~Walk() {
-    for (Node* n : order_) {
-      n->wanted_ = false;
-      n->walk_.store(nullptr, std::memory_order_release);
-    }
     // Inputs come before what uses them, so no node dies before its turn.
-    for (Node* n : order_)
+    for (Node* n : order_) {
+      n->walk_.store(nullptr, std::memory_order_release);
       if (n->released_) n->edges_.clear();
+    }
   }
 
   TensorList run(const TensorList& cotangents) {
@@ -65,6 +68,14 @@ class Walk {
     return std::move(found_);
   }
 
+  Tensor* running_total(const Edge& e) {
+    if (!in_place_ || !e.wanted_) return nullptr;
+    TensorList& list = cotangents_[e.node()->slot_];
+    if (list.empty()) return nullptr;
+    Tensor& total = list[e.index()];
+    return total.defined() && internal::sole_owner(total) ? &total : nullptr;
+  }
+
  private:
   // Depth-first, with the stack on the heap; order_ ends with inputs first.
   void collect() {
@@ -80,19 +91,19 @@ class Walk {
       std::size_t next;
     };
     detail::PooledVector<Frame> stack;
-    // exclusive: no other thread can come to the node.
-    auto visit = [&](Node* n, bool exclusive) {
+    // is_exclusive(): no other thread can come to the node.
+    auto visit = [&](Node* n, auto&& is_exclusive) {
       if (n->sequence() < oldest) return;
-      const Walk* other = n->walk_.load(std::memory_order_relaxed);
+      Walk* other = n->walk_.load(std::memory_order_relaxed);
       if (other == this) return;
-      if (exclusive && !other)
+      if (!other && is_exclusive())
         n->walk_.store(this, std::memory_order_relaxed);
       else if (other || !n->walk_.compare_exchange_strong(other, this, std::memory_order_acq_rel))
         throw_busy(*n);
       stack.push_back({n, 0});
     };
     for (const auto& t : outputs_) {
-      if (t.impl()->node) visit(t.impl()->node.get(), false);
+      if (t.impl()->node) visit(t.impl()->node.get(), [] { return false; });
       while (!stack.empty()) {
         auto& [node, next] = stack.back();
         if (next == 0 && node->released_) {
@@ -103,7 +114,7 @@ class Walk {
           const Edge& e = node->edges_[next++];
           if (!e.node()) continue;
           try {
-            visit(e.node(), e.is_only_way());
+            visit(e.node(), [&] { return e.is_only_way(); });
           } catch (...) {
             unwind(stack);
             throw;
@@ -116,18 +127,19 @@ class Walk {
     }
   }
 
-  // The gradient along an edge is wanted in this walk. The node at its end may belong to another
-  // walk, the one that called this, and its scratch then says nothing.
-  bool leads_on(const Edge& e) const {
-    return e.node() && e.node()->walk_.load(std::memory_order_relaxed) == this && e.node()->wanted_;
-  }
-
   void finish(Node* node) {
     node->slot_ = static_cast<std::uint32_t>(order_.size());
     order_.push_back(node);
-    node->leads_on_ = false;
-    for (const auto& e : node->edges_) node->leads_on_ |= leads_on(e);
-    node->wanted_ = node->leads_on_ || (!inputs_ && node->is_leaf());
+    bool leads_on = false;
+    for (Edge& e : node->edges_) {
+      // The node at its end may belong to another walk, the one that called this, and its scratch
+      // then says nothing.
+      e.wanted_ =
+          e.node() && e.node()->walk_.load(std::memory_order_relaxed) == this && e.node()->wanted_;
+      leads_on |= e.wanted_;
+    }
+    node->leads_on_ = leads_on;
+    node->wanted_ = leads_on || (!inputs_ && node->is_leaf());
     if (inputs_)
       for (const auto& t : *inputs_) node->wanted_ |= t.impl()->node.get() == node;
   }
@@ -148,26 +160,36 @@ class Walk {
 
   void step(Node& node, TensorList& cotangents) {
     if (!node.wanted_ || cotangents.empty()) return;
-    show(node, cotangents);
+    if (node.watches_ || node.is_leaf() || inputs_) show(node, cotangents);
     if (!node.leads_on_) return;
     TensorList gradients = gradients_of(node, cotangents);
-    if (gradients.size() != node.edges_.size())
+    const std::size_t n = node.edges_.size();
+    if (gradients.size() != n)
       fail(node.name(), "backward must return one gradient per input, got {} for {} inputs",
-           gradients.size(), node.edges_.size());
-    for (std::size_t i = 0; i < gradients.size(); ++i) {
-      const Edge& e = node.edges_[i];
-      if (!gradients[i].defined() || !leads_on(e)) continue;
+           gradients.size(), n);
+    Edge* const edges = node.edges_.data();
+    for (std::size_t i = 0; i < n; ++i) {
+      const Edge& e = edges[i];
+      Tensor& g = gradients[i];
+      if (!e.wanted_ || !g.defined()) continue;
       const TensorSpec& spec = e.node()->outputs_[e.index()];
-      if (gradients[i].shape() != spec.shape || gradients[i].dtype() != spec.dtype)
-        internal::check_gradient(fmt::format("{} backward, input {}", node.name(), i), gradients[i],
-                                 spec.shape, spec.dtype);
-      add(*e.node(), e.index(), std::move(gradients[i]));
+      if (g.shape() != spec.shape || g.dtype() != spec.dtype) [[unlikely]]
+        fit(node, i, spec, g);
+      add(*e.node(), e.index(), std::move(g));
     }
     if (!retain_) {
-      for (Edge& e : node.edges_) e.release_saved();
+      for (std::size_t i = 0; i < n; ++i) edges[i].release_saved();
       node.release_saved();
       node.released_ = true;
     }
+  }
+
+  // A gradient that has not the shape of its input is a mistake, unless the input was broadcast.
+  static void fit(const Node& node, std::size_t i, const TensorSpec& spec, Tensor& g) {
+    if (node.broadcasts_) g = sum_to(g, spec.shape);
+    if (g.shape() == spec.shape && g.dtype() == spec.dtype) return;
+    internal::check_gradient(fmt::format("{} backward, input {}", node.name(), i), g, spec.shape,
+                             spec.dtype);
   }
 
   TensorList gradients_of(Node& node, TensorList& cotangents) const {
@@ -239,11 +261,17 @@ class Walk {
   TensorList outputs_;
   const TensorList* inputs_;
   bool retain_;
+  bool in_place_;  // operations may add to the gradients of others
   GradMode mode_;
   detail::PooledVector<Node*> order_;            // what is walked, inputs before what uses them
   detail::PooledVector<TensorList> cotangents_;  // of each, one per output; undefined: zero
   TensorList found_;
 };
+
+Tensor* Node::running_total(std::size_t i) const {
+  Walk* const walk = walk_.load(std::memory_order_relaxed);
+  return walk ? walk->running_total(edges_[i]) : nullptr;
+}
 
 namespace {
 

@@ -12,19 +12,20 @@ namespace {
 using simd::Vec;
 
 template <class T, class F>
-void run_value(const void*, const void* const* in, const std::int64_t* step, void* out,
+void run_value(const void* none, const void* const* in, const std::int64_t* step, void* out,
                std::int64_t n) {
   using V = Vec<T>;
-  simd::run_elementwise<T, F::arity>([](const auto&... x) -> V { return F::value(x...); }, in, step,
-                                     out, n);
+  simd::run_elementwise<T, F::arity>(
+      [](const void*, const auto&... x) -> V { return F::value(x...); }, none, in, step, out, n);
 }
 
 template <class T, class F, int I>
-void run_gradient(const void*, const void* const* in, const std::int64_t* step, void* out,
+void run_gradient(const void* none, const void* const* in, const std::int64_t* step, void* out,
                   std::int64_t n) {
   using V = Vec<T>;
   simd::run_elementwise<T, F::arity + 2>(
-      [](const auto&... x) -> V { return F::template gradient<I, V>(x...); }, in, step, out, n);
+      [](const void*, const auto&... x) -> V { return F::template gradient<I, V>(x...); }, none, in,
+      step, out, n);
 }
 
 // A plain loop, which compilers turn into wide comparisons and packed bytes.

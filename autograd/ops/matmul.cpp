@@ -12,6 +12,7 @@ namespace {
 // op(A) op(B) of matrices (…, r, c), batched over equal or broadcast leading axes; op transposes
 // the last two axes. The transposes are flags of the product, never copies, also in the gradient.
 struct Matmul {
+  static constexpr bool kBroadcasts = true;
   bool ta = false, tb = false;
 
   std::string_view name() const { return "matmul"; }
@@ -64,13 +65,11 @@ struct Matmul {
     TensorList result(2, Tensor());
     if (call.needs(0)) {
       const Tensor b = call.input(1);
-      result[0] = sum_to(ta ? apply(Matmul{tb, true}, b, g) : apply(Matmul{false, !tb}, g, b),
-                         call.input_shape(0));
+      result[0] = ta ? apply(Matmul{tb, true}, b, g) : apply(Matmul{false, !tb}, g, b);
     }
     if (call.needs(1)) {
       const Tensor a = call.input(0);
-      result[1] = sum_to(tb ? apply(Matmul{true, ta}, g, a) : apply(Matmul{!ta, false}, a, g),
-                         call.input_shape(1));
+      result[1] = tb ? apply(Matmul{true, ta}, g, a) : apply(Matmul{!ta, false}, a, g);
     }
     return result;
   }

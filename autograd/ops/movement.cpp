@@ -39,6 +39,7 @@ struct Cast {
 };
 
 struct Expand {
+  static constexpr bool kBroadcasts = true;
   Shape to;
   std::string_view name() const { return "expand"; }
   TensorSpec infer(const Inputs& in) const { return {to, in[0].dtype()}; }
@@ -46,7 +47,7 @@ struct Expand {
   detail::Pass pass(const Inputs& in, const Tensor&) const {
     return {.expands = in[0].numel() == 1};
   }
-  TensorList backward(const Call& call) const { return {sum_to(call.grad(), call.input_shape(0))}; }
+  TensorList backward(const Call& call) const { return {call.grad()}; }
 };
 
 struct Concat {

@@ -115,6 +115,7 @@ void for_each_matrix(const Shape& a, const Shape& out, F&& f) {
 
 // op(A)⁻¹ B.
 struct Solve {
+  static constexpr bool kBroadcasts = true;
   bool transpose;
   LuFactors lu;
 
@@ -144,10 +145,9 @@ struct Solve {
     TensorList result(2, Tensor());
     if (call.needs(0)) {
       const Tensor x = call.output();
-      result[0] = sum_to(-(transpose ? product(x, false, gb, true) : product(gb, false, x, true)),
-                         call.input_shape(0));
+      result[0] = -(transpose ? product(x, false, gb, true) : product(gb, false, x, true));
     }
-    if (call.needs(1)) result[1] = sum_to(gb, call.input_shape(1));
+    result[1] = gb;
     return result;
   }
 };
@@ -292,6 +292,7 @@ struct Signs {
 
 // op(A)⁻¹ B, or B op(A)⁻¹, with A triangular.
 struct Triangular {
+  static constexpr bool kBroadcasts = true;
   std::string_view op;
   bool left, upper, transpose, unit;
 
@@ -335,9 +336,9 @@ struct Triangular {
       // -gb xᵀ on the left, -xᵀ gb on the right; transposed where A was.
       const bool x_first = left == transpose;
       const Tensor ga = product(x_first ? x : gb, !left, x_first ? gb : x, left);
-      result[0] = sum_to(upper ? -triu(ga, unit) : -tril(ga, -unit), call.input_shape(0));
+      result[0] = upper ? -triu(ga, unit) : -tril(ga, -unit);
     }
-    if (call.needs(1)) result[1] = sum_to(gb, call.input_shape(1));
+    result[1] = gb;
     return result;
   }
 };
