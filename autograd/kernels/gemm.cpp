@@ -6,6 +6,7 @@
 
 #include "autograd/cpu.hpp"
 #include "autograd/errors.hpp"
+#include "autograd/kernels/one_thread.hpp"
 #include "autograd/kernels/onednn.hpp"
 
 // Declared here rather than through <cblas.h>, which some BLAS packages put elsewhere.
@@ -17,6 +18,7 @@ void cblas_dgemm(int order, int transpose_a, int transpose_b, int m, int n, int 
                  int ldc);
 // OpenBLAS only; null with another BLAS.
 [[gnu::weak]] void openblas_set_num_threads(int n);
+[[gnu::weak]] int openblas_get_parallel();
 }
 
 namespace autograd::kernels {
@@ -98,22 +100,25 @@ void call(F&& blas, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64
   });
 }
 
-// Its own threads would compete with ours.
-[[maybe_unused]] const bool single = [] {
+// Its own threads would compete with ours, and change the rounding.
+const bool follows_openmp = [] {
   if (openblas_set_num_threads) openblas_set_num_threads(1);
-  return true;
+  constexpr int built_with_openmp = 2;
+  return openblas_get_parallel && openblas_get_parallel() == built_with_openmp;
 }();
 
 }  // namespace
 
+bool blas_follows_openmp() noexcept { return follows_openmp; }
+
 void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
           const float* b, float beta, float* c) {
   if (!onednn_gemm(ta, tb, m, n, k, a, b, beta, c))
-    call(cblas_sgemm, ta, tb, m, n, k, a, b, beta, c);
+    call(SingleThreaded<cblas_sgemm>{}, ta, tb, m, n, k, a, b, beta, c);
 }
 void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const double* a,
           const double* b, double beta, double* c) {
-  call(cblas_dgemm, ta, tb, m, n, k, a, b, beta, c);
+  call(SingleThreaded<cblas_dgemm>{}, ta, tb, m, n, k, a, b, beta, c);
 }
 
 }  // namespace autograd::kernels

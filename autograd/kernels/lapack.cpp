@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "autograd/errors.hpp"
+#include "autograd/kernels/one_thread.hpp"
 
 // LAPACK's matrices are column-major: it sees the transpose of ours. Each factorisation below is
 // the one of the transpose that gives ours without a copy. The trailing lengths belong to the
@@ -39,16 +40,16 @@ namespace {
 
 template <class T>
 struct Lapack;
-#define XGRAD_LAPACK(p, T)                        \
-  template <>                                     \
-  struct Lapack<T> {                              \
-    static constexpr auto trsm = cblas_##p##trsm; \
-    static constexpr auto getrf = p##getrf_;      \
-    static constexpr auto potrf = p##potrf_;      \
-    static constexpr auto gelqf = p##gelqf_;      \
-    static constexpr auto orglq = p##orglq_;      \
-    static constexpr auto gesdd = p##gesdd_;      \
-    static constexpr auto syevd = p##syevd_;      \
+#define XGRAD_LAPACK(p, T)                                   \
+  template <>                                                \
+  struct Lapack<T> {                                         \
+    static constexpr SingleThreaded<cblas_##p##trsm> trsm{}; \
+    static constexpr SingleThreaded<p##getrf_> getrf{};      \
+    static constexpr SingleThreaded<p##potrf_> potrf{};      \
+    static constexpr SingleThreaded<p##gelqf_> gelqf{};      \
+    static constexpr SingleThreaded<p##orglq_> orglq{};      \
+    static constexpr SingleThreaded<p##gesdd_> gesdd{};      \
+    static constexpr SingleThreaded<p##syevd_> syevd{};      \
   };
 XGRAD_LAPACK(s, float)
 XGRAD_LAPACK(d, double)

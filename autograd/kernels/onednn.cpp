@@ -13,6 +13,7 @@
 #include "autograd/cpu.hpp"
 #include "autograd/errors.hpp"
 #include "autograd/kernels/gemm.hpp"
+#include "autograd/kernels/one_thread.hpp"
 
 namespace autograd::kernels {
 namespace {
@@ -54,23 +55,6 @@ Library load() {
          "onednn needs AVX2 and oneDNN 2, got {}; install libdnnl2 or unset the variable", missing);
   return {};
 }
-
-// While it lives, the calling thread asks OpenMP for one thread: oneDNN takes all that it can get.
-class OneThread {
- public:
-  OneThread(int (*max_threads)(), void (*set_threads)(int n))
-      : set_threads_(set_threads), before_(max_threads()) {
-    if (before_ > 1) set_threads_(1);
-  }
-  OneThread(const OneThread&) = delete;
-  ~OneThread() {
-    if (before_ > 1) set_threads_(before_);
-  }
-
- private:
-  void (*set_threads_)(int n);
-  int before_;
-};
 
 // While it lives, no signal handler runs on this thread. The kernels of oneDNN before 3.12 move the
 // stack pointer into the heap (uxlfoundation/oneDNN#4845), where a handler's frame would overwrite
@@ -137,8 +121,8 @@ bool onednn_gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t 
   const std::int64_t count = rows.count * columns.count;
   parallel_for(count, 1, gemm_cost<float>(m, n, k) / static_cast<double>(count),
                [&](std::int64_t begin, std::int64_t end) {
-                 // Which OpenMP it found, the program's or the one it was linked with, depends on
-                 // the program.
+                 // It takes all threads that it can get. Which OpenMP it found, the program's or
+                 // the one it was linked with, depends on the program.
                  const OneThread ours(omp_get_max_threads, omp_set_num_threads),
                      its(library.max_threads, library.set_threads);
                  const NoSignals blocked;

@@ -20,7 +20,7 @@
 
 namespace ag = autograd;
 
-// Run once as it is and once with XGRAD_GEMM=openblas.
+// Run once as it is, and again with XGRAD_GEMM=openblas and with an OpenBLAS that uses OpenMP.
 
 namespace {
 
@@ -147,7 +147,9 @@ TEST_CASE("a small product does not look for oneDNN", "[gemm][small]") {
     CHECK(Product(false, false, s).error(0) < 1);
 }
 
-TEST_CASE("a product starts no threads and leaves OpenMP's number of them as it was", "[gemm]") {
+TEST_CASE(
+    "products and factorisations start no threads and leave OpenMP's number of them as it was",
+    "[gemm]") {
   const auto get = symbol<int()>("omp_get_max_threads");
   const auto set = symbol<void(int)>("omp_set_num_threads");
   REQUIRE(get);
@@ -156,6 +158,9 @@ TEST_CASE("a product starts no threads and leaves OpenMP's number of them as it 
   set(4);
   const auto before = threads_of_process();
   for (const Sizes s : kMedium) Product(false, true, s).compute(0);
+  const ag::Tensor a = ag::rand({300, 300}) + 300 * ag::eye(300);
+  CHECK(ag::max(ag::abs(ag::matmul(a, ag::inv(a)) - ag::eye(300))).item() < 1e-4);
+  ag::qr(a), ag::svd(a), ag::eigh(a);
   CHECK(threads_of_process() == before);
   CHECK(get() == 4);
   set(usual);

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <omp.h>
+
+namespace autograd::kernels {
+
+/// While it lives, the calling thread asks an OpenMP for one thread.
+class OneThread {
+ public:
+  OneThread(int (*max_threads)(), void (*set_threads)(int n))
+      : set_threads_(set_threads), before_(max_threads()) {
+    if (before_ > 1) set_threads_(1);
+  }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+  ~OneThread() {
+    if (before_ > 1) set_threads_(before_);
+  }
+
+ private:
+  void (*set_threads_)(int n);
+  int before_;
+};
+
+/// The BLAS is an OpenBLAS that takes all threads that OpenMP offers, whatever was set for it.
+bool blas_follows_openmp() noexcept;
+
+/// The BLAS or LAPACK function F, on one thread.
+template <auto* F>
+struct SingleThreaded {
+  template <class... A>
+  void operator()(A... arguments) const {
+    if (!blas_follows_openmp()) return F(arguments...);
+    const OneThread one(omp_get_max_threads, omp_set_num_threads);
+    F(arguments...);
+  }
+};
+
+}  // namespace autograd::kernels
