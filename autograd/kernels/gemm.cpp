@@ -6,6 +6,7 @@
 
 #include "autograd/cpu.hpp"
 #include "autograd/errors.hpp"
+#include "autograd/kernels/kernels.hpp"
 #include "autograd/kernels/one_thread.hpp"
 #include "autograd/kernels/onednn.hpp"
 
@@ -16,6 +17,10 @@ void cblas_sgemm(int order, int transpose_a, int transpose_b, int m, int n, int 
 void cblas_dgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, double alpha,
                  const double* a, int lda, const double* b, int ldb, double beta, double* c,
                  int ldc);
+void cblas_sgemv(int order, int transpose, int m, int n, float alpha, const float* a, int lda,
+                 const float* x, int x_step, float beta, float* y, int y_step);
+void cblas_dgemv(int order, int transpose, int m, int n, double alpha, const double* a, int lda,
+                 const double* x, int x_step, double beta, double* y, int y_step);
 // OpenBLAS only; null with another BLAS.
 [[gnu::weak]] void openblas_set_num_threads(int n);
 [[gnu::weak]] int openblas_get_parallel();
@@ -24,7 +29,17 @@ void cblas_dgemm(int order, int transpose_a, int transpose_b, int m, int n, int 
 namespace autograd::kernels {
 namespace {
 
-constexpr int kColumnMajor = 102, kNoTranspose = 111, kTranspose = 112;
+template <class T>
+struct Blas {
+  static constexpr SingleThreaded<cblas_sgemm> gemm{};
+  static constexpr SingleThreaded<cblas_sgemv> gemv{};
+};
+template <>
+struct Blas<double> {
+  static constexpr SingleThreaded<cblas_dgemm> gemm{};
+  static constexpr SingleThreaded<cblas_dgemv> gemv{};
+};
+constexpr int kRowMajor = 101, kColumnMajor = 102, kNoTranspose = 111, kTranspose = 112;
 
 // Products are cut so that the number of threads changes no bit. An element's rounding depends on
 // its place in the BLAS's tiles of C, and on the code that the sizes select. Rows may be cut at
@@ -34,6 +49,9 @@ constexpr int kColumnMajor = 102, kNoTranspose = 111, kTranspose = 112;
 // there are too few rows and packing A again costs nothing.
 constexpr std::int64_t kRows = 12, kSlab = 3072, kColumns = 256;
 constexpr double kLeast = 1e6;
+
+// Rows of an outer product from which a call for each row is worth it.
+constexpr std::int64_t kLongRow = 64;
 
 // Up to this many multiplications a call of the BLAS takes longer than they do.
 constexpr double kTiny = 128;
@@ -52,6 +70,42 @@ void tiny(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, cons
     }
 }
 
+// y (n) = beta y + M x with M (n, k), or its transpose in memory. OpenBLAS has no such case in its
+// products: without AVX-512 they take four to seven times as long.
+template <class T>
+void matrix_vector(bool transposed, std::int64_t n, std::int64_t k, const T* matrix, const T* x,
+                   T beta, T* y) {
+  if (beta == T(0)) std::fill_n(y, n, T(0));
+  const std::int64_t panels = std::max<std::int64_t>(n / kColumns, 1);
+  parallel_for(panels, 1, 0.02 * sizeof(T) * static_cast<double>(kColumns * k),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t p = begin; p < end; ++p) {
+                   const std::int64_t i = p * kColumns, rows = p + 1 == panels ? n - i : kColumns;
+                   Blas<T>::gemv(kRowMajor, transposed ? kTranspose : kNoTranspose,
+                                 static_cast<int>(transposed ? k : rows),
+                                 static_cast<int>(transposed ? rows : k), T(1),
+                                 matrix + (transposed ? i : i * k),
+                                 static_cast<int>(transposed ? n : k), x, 1,
+                                 beta == T(0) ? T(1) : beta, y + i, 1);
+                 }
+               });
+}
+
+// C (m, n) = a bᵀ. Without AVX-512 OpenBLAS takes three times as long.
+template <class T>
+void outer(std::int64_t m, std::int64_t n, const T* a, const T* b, T* c) {
+  const auto multiply =
+      active().elementwise[static_cast<int>(ElementwiseId::mul)].value[sizeof(T) == 8];
+  constexpr std::int64_t steps[] = {0, 1};
+  parallel_for(m, 1, 0.06 * sizeof(T) * static_cast<double>(n),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t i = begin; i < end; ++i) {
+                   const void* operands[] = {a + i, b};
+                   multiply(nullptr, operands, steps, c + i * n, n);
+                 }
+               });
+}
+
 // OpenBLAS takes up to three times as long with B transposed as without, for short rows and for
 // many rows of A. There it is quicker to copy a B of so few elements.
 constexpr std::int64_t kCopied = 2048;
@@ -60,29 +114,34 @@ bool worth_copying(std::int64_t m, std::int64_t n, std::int64_t k) {
   return n * k <= kCopied && (k <= 16 ? m >= 8 : m >= 256 && n >= 8);
 }
 
-template <class T, class F>
-void call(F&& blas, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const T* a,
-          const T* b, T beta, T* c) {
+template <class T>
+void call(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const T* a, const T* b,
+          T beta, T* c) {
   if (std::max({m, n, k}) > std::numeric_limits<int>::max())
     fail("matmul", "sizes must fit in 31 bits, got ({}, {}) times ({}, {})", m, k, k, n);
   if (m == 0 || n == 0) return;
   // Not every BLAS touches C when there is nothing to add.
   const double row = static_cast<double>(n) * static_cast<double>(k);
   if (k == 0 || row * static_cast<double>(m) <= kTiny) return tiny(ta, tb, m, n, k, a, b, beta, c);
+  if (m == 1) return matrix_vector(!tb, n, k, b, a, beta, c);
+  if (n == 1) return matrix_vector(ta, m, k, a, b, beta, c);
+  if (k == 1 && beta == T(0) && n >= kLongRow) return outer(m, n, a, b, c);
+  if constexpr (sizeof(T) == 4)
+    if (onednn_gemm(ta, tb, m, n, k, a, b, beta, c)) return;
   if (tb && worth_copying(m, n, k)) {
     T copy[kCopied];
     for (std::int64_t l = 0; l < k; ++l)
       for (std::int64_t j = 0; j < n; ++j) copy[l * n + j] = b[j * k + l];
-    return call(blas, ta, false, m, n, k, a, copy, beta, c);
+    return call(ta, false, m, n, k, a, copy, beta, c);
   }
   const auto lda = static_cast<int>(ta ? m : k), ldb = static_cast<int>(tb ? k : n);
   const auto block = [&](std::int64_t row, std::int64_t rows, std::int64_t column,
                          std::int64_t columns) {
     // Column-major, as Cᵀ = op(B)ᵀ op(A)ᵀ: OpenBLAS has special ways for some row-major products.
-    blas(kColumnMajor, tb ? kTranspose : kNoTranspose, ta ? kTranspose : kNoTranspose,
-         static_cast<int>(columns), static_cast<int>(rows), static_cast<int>(k), T(1),
-         b + (tb ? column * k : column), ldb, a + (ta ? row : row * k), lda, beta,
-         c + row * n + column, static_cast<int>(n));
+    Blas<T>::gemm(kColumnMajor, tb ? kTranspose : kNoTranspose, ta ? kTranspose : kNoTranspose,
+                  static_cast<int>(columns), static_cast<int>(rows), static_cast<int>(k), T(1),
+                  b + (tb ? column * k : column), ldb, a + (ta ? row : row * k), lda, beta,
+                  c + row * n + column, static_cast<int>(n));
   };
   if (row * static_cast<double>(m) < 2 * kLeast || row * kSlab < kLeast) return block(0, m, 0, n);
   if (m < 4 * kRows) {
@@ -113,12 +172,11 @@ bool blas_follows_openmp() noexcept { return follows_openmp; }
 
 void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
           const float* b, float beta, float* c) {
-  if (!onednn_gemm(ta, tb, m, n, k, a, b, beta, c))
-    call(SingleThreaded<cblas_sgemm>{}, ta, tb, m, n, k, a, b, beta, c);
+  call(ta, tb, m, n, k, a, b, beta, c);
 }
 void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const double* a,
           const double* b, double beta, double* c) {
-  call(SingleThreaded<cblas_dgemm>{}, ta, tb, m, n, k, a, b, beta, c);
+  call(ta, tb, m, n, k, a, b, beta, c);
 }
 
 }  // namespace autograd::kernels

@@ -77,16 +77,18 @@ class NoSignals {
   std::uint64_t before_ = 0;
 };
 
-// Measured on Zen 5 over 8000 shapes. Below a million multiplications OpenBLAS has kernels that
-// copy nothing; from 2^27 on both libraries are at the CPU's limit, and OpenBLAS's products can be
-// cut more finely. Between, oneDNN takes 0.8 of OpenBLAS's time (0.9 with AVX2), except where it
-// steps through memory by pages, or by half pages in a transposed B, and where a transposed B has
-// long rows.
-constexpr double kLeast = 1e6, kMost = 1 << 27;
+// Measured on Zen 5 over 8000 shapes, and on Zen 3 over 460. Below a million multiplications
+// OpenBLAS has kernels that copy nothing, but only with AVX-512: without it oneDNN takes 0.65 of
+// its time. Products still smaller leave too little to gain for loading a library. From 2^27 on
+// both libraries are at the CPU's limit, and OpenBLAS's products can be cut more finely. Between,
+// oneDNN takes 0.8 of OpenBLAS's time, except where it steps through memory by pages, or by half
+// pages in a transposed B, and where a transposed B has long rows.
+constexpr double kLeastAvx512 = 1e6, kLeast = 2e5, kMost = 1 << 27;
 
 bool faster(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k) {
   const double work = multiplications(m, n, k);
-  if (work <= kLeast || work >= kMost || (ta && tb)) return false;
+  const double least = simd_level() == SimdLevel::avx512 ? kLeastAvx512 : kLeast;
+  if (work <= least || work >= kMost || (ta && tb)) return false;
   return tb ? k < 1500 && k % 512 != 0 : (ta ? m : n) % 1024 != 0;
 }
 
