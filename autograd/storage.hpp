@@ -8,7 +8,21 @@
 
 #include "autograd/memory.hpp"
 
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#endif
+
 namespace autograd::detail {
+
+/// The process has one thread, so that a count needs no locked instruction. False where the C
+/// library does not tell.
+inline bool process_has_one_thread() noexcept {
+#if __has_include(<sys/single_threaded.h>)
+  return __libc_single_threaded;
+#else
+  return false;
+#endif
+}
 
 /// Base of what is shared by counted references; a new object has one, for `Ref::adopt`. The count
 /// is atomic: handles may cross threads.
@@ -17,12 +31,20 @@ class Counted {
   Counted() = default;
   Counted(const Counted&) = delete;
   Counted& operator=(const Counted&) = delete;
-  void retain() const noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
+  void retain() const noexcept {
+    if (process_has_one_thread())
+      refs_.store(refs_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    else
+      refs_.fetch_add(1, std::memory_order_relaxed);
+  }
   /// True when the last reference is gone.
   bool drop() const noexcept {
     // A sole owner needs no locked instruction: nobody else can touch the count.
-    if (refs_.load(std::memory_order_acquire) == 1) return true;
-    return refs_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+    const std::uint32_t refs = refs_.load(std::memory_order_acquire);
+    if (refs == 1) return true;
+    if (!process_has_one_thread()) return refs_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+    refs_.store(refs - 1, std::memory_order_relaxed);
+    return false;
   }
   std::uint32_t use_count() const noexcept { return refs_.load(std::memory_order_acquire); }
 
@@ -81,8 +103,13 @@ class Storage : public Counted {
   /// Shares `bytes` bytes at `data`, aligned for their type; calls `release`, if any, in the end.
   static Ref<Storage> wrap(void* data, std::size_t bytes, std::function<void(void*)> release);
   void* data() noexcept {
+    void* const plain = plain_data();
+    return plain ? plain : special_data();
+  }
+  /// The same; null where more than an addition is needed to tell.
+  void* plain_data() noexcept {
     if (!offset_) [[unlikely]]
-      return special_data();
+      return nullptr;
     return reinterpret_cast<char*>(this) + offset_;
   }
   /// The memory is the user's.
@@ -94,7 +121,7 @@ class Storage : public Counted {
   void repeat(const void* value, std::size_t size) noexcept;
   /// The value that all elements have, as long as they are not written; otherwise null.
   const void* repeated() noexcept {
-    if (offset_ || kind_ != Kind::repeated) [[likely]]
+    if (kind_ != Kind::repeated) [[likely]]
       return nullptr;
     return repeat_of()->pending.load(std::memory_order_acquire) ? repeat_of()->value : nullptr;
   }

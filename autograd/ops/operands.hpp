@@ -24,16 +24,17 @@ struct Operands {
   Operands(std::int64_t elements, std::size_t operands) : n(elements), count(operands) {}
   void set(std::size_t k, const Tensor& t) {
     const auto& impl = *t.impl();
+    const bool whole = impl.numel == n;
     tensor[k] = &t;
-    p[k] = nullptr;
-    step[k] = 0;
-    if (impl.numel == n) {
-      p[k] = impl.storage->repeated();
-      if (!p[k]) step[k] = n > 1;
-    } else if (impl.numel != 1) {
-      flat = false;
-    }
-    if (!p[k]) p[k] = impl.storage->data();
+    step[k] = whole && n > 1;
+    flat &= whole || impl.numel == 1;
+    p[k] = impl.storage->plain_data();
+    if (p[k]) return;
+    p[k] = whole ? impl.storage->repeated() : nullptr;
+    if (p[k])
+      step[k] = 0;
+    else
+      p[k] = impl.storage->data();
   }
   void skip(std::size_t k) {
     tensor[k] = nullptr;
