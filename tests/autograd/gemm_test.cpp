@@ -127,6 +127,25 @@ TEST_CASE("a product with beta 0 does not read C", "[gemm]") {
     }
 }
 
+TEST_CASE("0 times NaN is NaN in every product", "[gemm]") {
+  for (const Sizes s : {Sizes{2, 3, 4},
+                        {1, 300, 784},
+                        {300, 1, 784},
+                        {90, 100, 1},
+                        {30, 40, 50},
+                        {60, 64, 64},
+                        {64, 256, 784}})
+    for (const bool t : {false, true}) {
+      Product product(false, t, s);
+      product.a.assign(product.a.size(), 0);
+      product.b[0] = NAN;  // of the first column
+      const std::vector<float> c = product.compute(0);
+      INFO(s.m << " " << s.n << " " << s.k << " " << t);
+      for (std::size_t i = 0; i < c.size(); ++i)
+        if (std::isnan(c[i]) != (i % static_cast<std::size_t>(s.n) == 0)) FAIL("at " << i);
+    }
+}
+
 TEST_CASE("oneDNN, where it is there and allowed, computes products of medium size and no others",
           "[gemm]") {
   const char* wanted = std::getenv("XGRAD_GEMM");
