@@ -18,7 +18,7 @@ thread_local ThreadState state;
 // The place on the tape of a tensor that requires a gradient and that no operation made.
 class LeafNode final : public Node {
  public:
-  LeafNode() { leaf_ = true; }
+  LeafNode() { kind_ = Kind::leaf; }
   std::string_view name() const override { return "leaf"; }
   TensorList backward(TensorList&) override { return {}; }
 };

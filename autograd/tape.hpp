@@ -179,7 +179,7 @@ class Node : public detail::Counted {
   virtual Tensor saved_output() const { return {}; }
   /// The gradient that backward left with output i; undefined if it left none.
   Tensor kept_grad(std::uint32_t i) const;
-  bool is_leaf() const noexcept { return leaf_; }
+  bool is_leaf() const noexcept { return kind_ == Kind::leaf; }
 
   /// True if a gradient can flow to input i of this call.
   bool needs(std::size_t i) const { return edges_[i].wanted(); }
@@ -239,8 +239,9 @@ class Node : public detail::Counted {
   bool released_ = false;
 
  protected:
-  bool leaf_ = false;
-  bool broadcasts_ = false;  // gradients may have the shape to which the inputs were broadcast
+  // broadcasting: gradients may have the shape to which the inputs were broadcast.
+  enum class Kind : std::uint8_t { operation, broadcasting, leaf };
+  Kind kind_ = Kind::operation;
 };
 
 inline Edge::Edge(const Tensor& input, bool save)
@@ -335,7 +336,7 @@ template <class Op>
 class OperationNode final : public Node {
  public:
   OperationNode(const Op& op, const Tensor& out) : op_(op) {
-    broadcasts_ = requires { requires Op::kBroadcasts; };
+    if constexpr (requires { requires Op::kBroadcasts; }) kind_ = Kind::broadcasting;
     if (saves_of(op) & kSaveOutput) output_ = SavedTensor::output(out);
   }
   static unsigned saves_of(const Op& op) {

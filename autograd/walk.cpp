@@ -186,7 +186,7 @@ class Walk {
 
   // A gradient that has not the shape of its input is a mistake, unless the input was broadcast.
   static void fit(const Node& node, std::size_t i, const TensorSpec& spec, Tensor& g) {
-    if (node.broadcasts_) g = sum_to(g, spec.shape);
+    if (node.kind_ == Node::Kind::broadcasting) g = sum_to(g, spec.shape);
     if (g.shape() == spec.shape && g.dtype() == spec.dtype) return;
     internal::check_gradient(fmt::format("{} backward, input {}", node.name(), i), g, spec.shape,
                              spec.dtype);

@@ -125,6 +125,9 @@ void internal::run_onto(detail::ElementwiseRun kernel, const void* formula, cons
 
 // ---------------------------------------------------------------- the operation
 
+// One more byte would cost each recorded operation a larger block of the pool.
+static_assert(sizeof(OperationNode<Elementwise>) <= 256);
+
 TensorSpec Elementwise::infer(const Inputs& in) const {
   const detail::TensorImpl& first = *in[0].impl();
   bool same = true;
