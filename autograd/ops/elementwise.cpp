@@ -162,8 +162,8 @@ detail::Pass Elementwise::pass(const Inputs& in, const Tensor& out) const {
 
 namespace {
 
-// The gradient of an elementwise operation for one input. Its
-// inputs: the cotangent, then what the operation saved, in the order of the formula.
+// The gradient of an elementwise operation for one input. Its inputs: the cotangent, then what the
+// operation saved, in the order of the formula.
 struct ElementwiseGradient {
   const ElementwiseInfo* info;
   std::size_t input;
@@ -228,12 +228,13 @@ TensorList Elementwise::backward(const Call& call) const {
   unsigned left = 0;  // inputs that still want a gradient of their own
   for (unsigned i = 0; i < arity; ++i) {
     if (!call.needs(i)) continue;
-    Tensor* const total = call.running_total(i);
+    const unsigned bit = 1u << i;
+    Tensor* const total = f.blocks & bit ? nullptr : call.running_total(i);
     if (!total || total->numel() != operands.n || !operands.flat)
-      left |= 1u << i;
-    else if (passes & 1u << i)
+      left |= bit;
+    else if (passes & bit)
       internal::accumulate(*total, g);
-    else if (!(f.blocks & 1u << i))
+    else
       internal::run_onto(f.gradient[i][kernel], f.formula, operands, *total);
   }
   for (unsigned i = 0; i < arity; ++i) {

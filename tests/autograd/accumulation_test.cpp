@@ -1,6 +1,7 @@
 // Gradients that come together from several operations: added in place where that changes nothing.
 #include "autograd/autograd.hpp"
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,22 @@ TEST_CASE("gradients added in place have the bits of those added afterwards", "[
         CHECK(same_bits(replayed[1], gw));
       }
   ag::set_num_threads(1);
+}
+
+TEST_CASE("a gradient of 0 takes the sign from a total of -0, eager and replayed") {
+  const auto one_way = [](const Tensor& x) { return ag::sum(x * -0.0) + ag::sum(ag::floor(x)); };
+  const auto other_way = [](const Tensor& x) { return ag::sum(ag::floor(x)) + ag::sum(x * -0.0); };
+  for (const auto& f : std::vector<std::function<Tensor(const Tensor&)>>{one_way, other_way}) {
+    Tensor x = leaf({3}, ag::float64);
+    f(x).backward();
+    CHECK(same_bits(x.grad(), ag::zeros({3}, ag::float64)));
+    x.zero_grad();
+    auto step = ag::compile([&](const Tensor& a) {
+      f(a).backward();
+      return a.grad();
+    });
+    CHECK(same_bits(step(x), ag::zeros({3}, ag::float64)));
+  }
 }
 
 TEST_CASE("gradients added in place are those of differences") {
