@@ -20,7 +20,12 @@ using autograd::fail;
 
 class InputFile::Source {
  public:
-  explicit Source(const std::string& path) : path_(path), buffer_(std::size_t{64} << 10) {
+  Source(const std::string& path, std::optional<std::int64_t> max_unpacked)
+      : path_(path), max_unpacked_(max_unpacked), buffer_(std::size_t{64} << 10) {
+    if (path.find('\0') != path.npos)
+      fail("InputFile", "a path must hold no NUL, got one after \"{}\"", path.c_str());
+    if (max_unpacked && *max_unpacked < 0)
+      fail("InputFile", "max_unpacked must be at least 0, got {}", *max_unpacked);
     std::error_code ignored;
     if (std::filesystem::is_directory(path, ignored)) fail(path, "must be a file, got a directory");
     file_.reset(std::fopen(path.c_str(), "rb"));
@@ -28,7 +33,7 @@ class InputFile::Source {
     refill();
     packed_ = size_ >= 2 && buffer_[0] == 0x1f && buffer_[1] == 0x8b;
     // 16 + 15: a gzip wrapper, the largest window.
-    if (packed_ && inflateInit2(&stream_, 16 + MAX_WBITS) != Z_OK) throw std::bad_alloc();
+    if (packed_ && inflateInit2(&stream_, 16 + MAX_WBITS) != Z_OK) refuse_memory();
   }
   Source(const Source&) = delete;
   Source& operator=(const Source&) = delete;
@@ -70,7 +75,7 @@ class InputFile::Source {
 
   // Some bytes, or 0 at the end of the last member.
   std::size_t unpack(std::uint8_t* out, std::size_t n) {
-    n = std::min<std::size_t>(n, std::size_t{1} << 30);  // zlib counts in 32 bits
+    n = std::min<std::size_t>(n, std::size_t{1} << 20);  // the limit is checked after each piece
     stream_.next_out = out;
     stream_.avail_out = static_cast<uInt>(n);
     while (stream_.avail_out == n) {
@@ -86,12 +91,28 @@ class InputFile::Source {
       const int status = inflate(&stream_, Z_NO_FLUSH);
       at_ = size_ - stream_.avail_in;
       member_ended_ = status == Z_STREAM_END;
-      if (status == Z_MEM_ERROR) throw std::bad_alloc();
+      if (status == Z_MEM_ERROR) refuse_memory();
       if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR)
         fail(path_, "gzip data must be intact, got \"{}\" at byte {}",
              stream_.msg ? stream_.msg : "a preset dictionary", offset());
     }
+    unpacked_ += n - stream_.avail_out;
+    check_limit();
     return n - stream_.avail_out;
+  }
+
+  void check_limit() const {
+    const std::size_t usual = std::max(std::size_t{256} << 20, 100 * consumed_);
+    const std::size_t limit = max_unpacked_ ? static_cast<std::size_t>(*max_unpacked_) : usual;
+    if (unpacked_ > limit)
+      fail(path_,
+           "gzip data must unpack to at most {} bytes, got more from {} bytes; raise max_unpacked "
+           "or unpack the file yourself if you trust it",
+           limit, consumed_);
+  }
+
+  [[noreturn]] void refuse_memory() const {
+    fail(path_, "gzip data need some memory to be unpacked, got none");
   }
 
   // RFC 1952 allows several members, one after the other.
@@ -106,16 +127,18 @@ class InputFile::Source {
   std::size_t offset() const { return consumed_ - size_ + at_; }
 
   std::string path_;
+  std::optional<std::int64_t> max_unpacked_;
   std::unique_ptr<std::FILE, Close> file_;
   std::vector<std::uint8_t> buffer_;
   std::size_t at_ = 0, size_ = 0;  // what is left of the buffer
   std::size_t consumed_ = 0;       // bytes read from the file
+  std::size_t unpacked_ = 0;
   bool packed_ = false, member_ended_ = false;
   z_stream stream_{};
 };
 
-InputFile::InputFile(std::string path)
-    : path_(std::move(path)), source_(std::make_unique<Source>(path_)) {}
+InputFile::InputFile(std::string path, std::optional<std::int64_t> max_unpacked)
+    : path_(std::move(path)), source_(std::make_unique<Source>(path_, max_unpacked)) {}
 InputFile::InputFile(InputFile&&) noexcept = default;
 InputFile& InputFile::operator=(InputFile&&) noexcept = default;
 InputFile::~InputFile() = default;
