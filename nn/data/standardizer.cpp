@@ -26,7 +26,9 @@ Standardizer& Standardizer::fit(const ag::Tensor& data) {
   ag::Tensor means = ag::zeros(row, ag::float64), scales = ag::ones(row, ag::float64);
   for (std::int64_t c = 0; c < columns; ++c) {
     const auto at = [&](std::int64_t r) { return begin[r * columns + c]; };
-    double sum = 0, squares = 0, low = at(0), high = at(0);
+    // Squares of numbers near the ends of the range of float64 fit in no double.
+    long double sum = 0, squares = 0;
+    double low = at(0), high = at(0);
     for (std::int64_t r = 0; r < rows; ++r) {
       if (!std::isfinite(at(r)))
         fail("fit", "values must be finite, got {} in row {}, column {}", at(r), r, c);
@@ -35,11 +37,10 @@ Standardizer& Standardizer::fit(const ag::Tensor& data) {
       high = std::max(high, at(r));
     }
     // The mean of equal values may be off by a rounding, which is no deviation.
-    const double m = low == high ? low : sum / static_cast<double>(rows);
+    const long double n = static_cast<long double>(rows), m = low == high ? low : sum / n;
     for (std::int64_t r = 0; r < rows; ++r) squares += (at(r) - m) * (at(r) - m);
-    means.mutable_data<double>()[c] = m;
-    if (low != high)
-      scales.mutable_data<double>()[c] = std::sqrt(squares / static_cast<double>(rows));
+    means.mutable_data<double>()[c] = static_cast<double>(m);
+    if (low != high) scales.mutable_data<double>()[c] = static_cast<double>(std::sqrt(squares / n));
   }
   mean = means;
   scale = scales;

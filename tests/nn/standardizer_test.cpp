@@ -51,6 +51,14 @@ TEST_CASE("a constant column is only shifted") {
   CHECK(s.fit(ag::ones({1, 2})).scale.to_vector<double>() == std::vector<double>{1, 1});
 }
 
+TEST_CASE("numbers near the ends of the range are standardized like others") {
+  for (const double unit : {1e-200, 1e200, 4e307}) {
+    Standardizer s;
+    const Tensor x = ag::tensor({unit, 3 * unit});
+    CHECK(s.fit(x).transform(x).to_vector<double>() == std::vector<double>{-1, 1});
+  }
+}
+
 TEST_CASE("a standardizer works in the dtype of its input, on rows of any shape, on the tape") {
   Standardizer s;
   s.fit(ag::reshape(ag::arange(8, ag::float32), {2, 2, 2}));
