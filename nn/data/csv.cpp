@@ -6,320 +6,375 @@
 #include <charconv>
 #include <cmath>
 #include <cstddef>
+#include <deque>
 #include <limits>
-#include <optional>
+#include <memory>
+#include <numeric>
 #include <string_view>
-#include <system_error>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "nn/data/input_file.hpp"
+#include "nn/data/number_format.hpp"
+#include "nn/data/quoted.hpp"
+#include "nn/data/records.hpp"
 
 namespace nn::data {
-namespace {
 
 using autograd::fail;
+using detail::quoted;
+
+namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+using Cells = std::vector<std::string_view>;
 
-// A cell for an error message: one line, not too long.
-std::string show(std::string_view cell) {
-  std::string text = "\"";
-  for (const char c : cell.substr(0, 40)) text += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
-  return text + (cell.size() > 40 ? "…\"" : "\"");
+bool contains(const std::vector<std::string>& list, std::string_view text) {
+  return std::find(list.begin(), list.end(), text) != list.end();
 }
 
-// The records of RFC 4180. Cells are views of `text`, in which doubled quotes are closed up.
-class Records {
- public:
-  Records(std::string& text, std::size_t begin, const std::string& path, char delimiter)
-      : at_(text.data() + begin),
-        end_(text.data() + text.size()),
-        path_(path),
-        delimiter_(delimiter) {}
+// What "column12" says: 12; 0 if it is no such name.
+std::size_t number_of(std::string_view name) {
+  std::size_t number = 0;
+  if (!name.starts_with("column")) return 0;
+  const auto [end, error] = std::from_chars(name.data() + 6, name.data() + name.size(), number);
+  return error == std::errc{} && end == name.data() + name.size() ? number : 0;
+}
 
-  // False at the end of the text.
-  bool next(std::vector<std::string_view>& cells) {
-    cells.clear();
-    for (skip_blanks(); at_ != end_ && is_newline(*at_); skip_blanks()) skip_newline();
-    if (at_ == end_) return false;
-    record_line_ = line_;
-    do cells.push_back(cell());
-    while (skip_delimiter());
-    if (at_ != end_) skip_newline();
+// The records without the footer: each waits until so many more have been read.
+class Rows {
+ public:
+  Rows(Records& records, std::int64_t footer) : records_(records), footer_(footer) {}
+
+  bool next(Cells& cells) {
+    if (footer_ == 0) {
+      const bool any = records_.next(cells);
+      line_ = records_.line();
+      return any;
+    }
+    if (at_end()) return false;
+    current_ = std::move(ahead_.front());
+    ahead_.pop_front();
+    cells.assign(current_.cells.begin(), current_.cells.end());
+    line_ = current_.line;
     return true;
   }
-  // Where the record begins that `next` gave.
-  std::size_t line() const { return record_line_; }
+  bool at_end() {
+    if (footer_ == 0) return records_.at_end();
+    while (static_cast<std::int64_t>(ahead_.size()) <= footer_) {
+      Cells cells;
+      if (!records_.next(cells)) return true;
+      ahead_.push_back({{cells.begin(), cells.end()}, records_.line()});
+    }
+    return false;
+  }
+  std::size_t line() const { return line_; }
+  std::string place() const { return records_.place(line_); }
 
  private:
-  static bool is_newline(char c) { return c == '\n' || c == '\r'; }
-  // A space or tab that says nothing. Where blanks are the delimiter, they are skipped before a
-  // cell.
-  bool is_blank(char c) const { return c == ' ' || (c == '\t' && delimiter_ != '\t'); }
-  bool ends_cell(char c) const {
-    return c == delimiter_ || is_newline(c) || (delimiter_ == ' ' && c == '\t');
-  }
-
-  void skip_blanks() {
-    while (at_ != end_ && is_blank(*at_)) ++at_;
-  }
-  void skip_newline() {
-    const bool pair = at_[0] == '\r' && at_ + 1 != end_ && at_[1] == '\n';
-    at_ += pair ? 2 : 1;
-    ++line_;
-  }
-  // True if another cell follows.
-  bool skip_delimiter() {
-    if (delimiter_ == ' ') {
-      skip_blanks();
-      return at_ != end_ && !is_newline(*at_);
-    }
-    if (at_ == end_ || *at_ != delimiter_) return false;
-    ++at_;
-    return true;
-  }
-
-  std::string_view cell() {
-    skip_blanks();
-    if (at_ != end_ && *at_ == '"') return quoted_cell();
-    const char* begin = at_;
-    while (at_ != end_ && !ends_cell(*at_)) ++at_;
-    const char* last = at_;
-    while (last != begin && is_blank(last[-1])) --last;
-    return {begin, static_cast<std::size_t>(last - begin)};
-  }
-
-  std::string_view quoted_cell() {
-    const std::size_t opened = line_;
-    char* const begin = ++at_;
-    char* to = begin;
-    for (;; ++at_) {
-      if (at_ == end_)
-        fail(fmt::format("{}:{}", path_, opened), "a quoted cell must be closed, got {} to the end",
-             show({begin, static_cast<std::size_t>(to - begin)}));
-      if (*at_ == '"' && (++at_ == end_ || *at_ != '"')) break;
-      if (*at_ == '\n' || (*at_ == '\r' && (at_ + 1 == end_ || at_[1] != '\n'))) ++line_;
-      *to++ = *at_;
-    }
-    const std::string_view text(begin, static_cast<std::size_t>(to - begin));
-    const char* const closed = at_;
-    if (delimiter_ != ' ') skip_blanks();
-    if (at_ != end_ && !ends_cell(*at_))
-      fail(fmt::format("{}:{}", path_, line_),
-           "a quoted cell must be followed by the delimiter or the end of the line, got {}",
-           show({closed, std::min<std::size_t>(static_cast<std::size_t>(end_ - closed), 10)}));
-    return text;
-  }
-
-  char* at_;
-  char* end_;
-  const std::string& path_;
-  char delimiter_;
-  std::size_t line_ = 1, record_line_ = 1;
+  struct Record {
+    std::vector<std::string> cells;
+    std::size_t line = 0;
+  };
+  Records& records_;
+  std::int64_t footer_;
+  std::deque<Record> ahead_;
+  Record current_;
+  std::size_t line_ = 1;
 };
 
-// Nothing if it is no number; infinite if it is too large for float64.
-std::optional<double> parse(std::string_view cell) {
-  if (cell.size() > 1 && cell[0] == '+' && cell[1] != '-') cell.remove_prefix(1);
-  double value = 0;
-  const char* const last = cell.data() + cell.size();
-  const auto [end, error] = std::from_chars(cell.data(), last, value);
-  if (end != last || error == std::errc::invalid_argument) return std::nullopt;
-  if (error == std::errc::result_out_of_range) {
-    const bool small = cell.find("e-") != cell.npos || cell.find("E-") != cell.npos;
-    return small ? 0 : std::numeric_limits<double>::infinity();
-  }
-  return value;
-}
-
-enum class Kind { number, codes, one_hot };
-
-struct Column {
-  std::string name;
-  Kind kind = Kind::number;
-  std::vector<double> values{};           // NaN where missing; of text: codes, in the end
-  std::vector<std::string_view> texts{};  // of a column of text
-  std::vector<std::string> categories{};
-};
+}  // namespace
 
 class CsvReader {
  public:
-  CsvReader(const std::string& path, const CsvOptions& options) : path_(path), options_(options) {}
+  CsvReader(const std::string& path, const CsvOptions& options)
+      : path_(path),
+        options_(options),
+        format_{options.decimal, options.thousands, options.percent} {}
 
   Table read() {
-    const char d = options_.delimiter;
-    if (d == '"' || d == '\n' || d == '\r' || d == '\0')
-      fail("read_csv", "the delimiter must be no quote, line end or NUL, got character {}", int{d});
-    std::string text = InputFile(path_).read_all();
-    Records records(text, skip_byte_order_mark(text), path_, d);
-    std::vector<std::string_view> cells;
-    if (!records.next(cells)) fail(path_, "must hold a table, got an empty file");
-    first_line_ = records.line();
-    const bool header = is_header(cells);
+    check_options();
+    Records records(InputFile(path_, options_.max_unpacked), options_.delimiter, options_.comment);
+    records.skip_lines(options_.skip_rows);
+    Rows rows(records, options_.skip_footer);
+    Cells cells;
+    if (!rows.next(cells)) fail(path_, "must hold a table, got an empty file");
+    first_line_ = rows.line();
+    const bool header = is_header(cells, rows);
+    if (options_.row_names && !header && options_.names.empty())
+      fail(rows.place(), "row names need a header that leaves them out, got none");
     name_columns(cells, header);
-    if (!header) add_row(cells, records.line());
-    while (records.next(cells)) add_row(cells, records.line());
-    if (columns_[0].values.empty())
+    if (!header) add_row(cells, rows);
+    while (rows.next(cells)) add_row(cells, rows);
+    if (rows_ == 0)
       fail(path_, "must hold at least one row, got {}",
            dropped_ ? fmt::format("{}, each with a missing value", dropped_) : "only a header");
-    for (Column& column : columns_) {
-      if (column.kind != Kind::number) encode(column);
-      if (options_.missing == Missing::mean) fill(column);
-    }
     return table();
   }
 
  private:
-  std::size_t skip_byte_order_mark(std::string_view text) const {
-    if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
-      fail(path_, "must be UTF-8, got UTF-16; convert it first");
-    return text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
+  struct Column {
+    std::size_t place = 0;  // in the file
+    Missing missing = Missing::error;
+    const std::vector<std::string>* missing_values = nullptr;  // its own
+    std::unordered_map<std::string, double> places{};          // of a text in those of `data`
+    Table::Column data{};
+    double last = 0;  // the value of the row at hand
+  };
+
+  void check_options() const {
+    const auto& o = options_;
+    if (o.skip_rows < 0 || o.skip_footer < 0)
+      fail("read_csv", "skip_rows and skip_footer must be at least 0, got {} and {}", o.skip_rows,
+           o.skip_footer);
+    for (const char c : {o.decimal, o.thousands})
+      if ((c >= '0' && c <= '9') || c == '-' || c == '+' || c == 'e' || c == 'E' || c == '"')
+        fail("read_csv", "decimal and thousands must be no part of a number, got {}",
+             quoted({&c, 1}));
+    if (o.decimal == '\0' || o.decimal == o.thousands)
+      fail("read_csv", "decimal must be a character other than thousands, got {}",
+           quoted({&o.decimal, 1}));
   }
 
-  bool is_missing(std::string_view cell) const {
-    const auto& list = options_.missing_values;
-    return std::find(list.begin(), list.end(), cell) != list.end();
+  bool is_missing(std::string_view cell) const { return contains(options_.missing_values, cell); }
+
+  // The names of columns that the options give.
+  std::vector<std::string> wanted() const {
+    std::vector<std::string> names = options_.text;
+    for (const auto& column : options_.columns)
+      if (const auto* name = std::get_if<std::string>(&column)) names.push_back(*name);
+    for (const auto& [name, missing] : options_.missing_in) names.push_back(name);
+    for (const auto& [name, values] : options_.missing_values_in) names.push_back(name);
+    return names;
   }
 
-  bool is_header(const std::vector<std::string_view>& cells) const {
+  // A first line is a header for certain, or none for certain, or an error asks.
+  bool is_header(const Cells& cells, Rows& rows) const {
     if (options_.header != Header::automatic) return options_.header == Header::yes;
-    bool text = false;
-    for (const auto cell : cells) {
-      if (is_missing(cell)) continue;
-      if (parse(cell)) return false;
-      text = true;
+    if (!options_.names.empty()) return false;
+    const auto names = wanted();
+    const std::unordered_set<std::string_view> in_line(cells.begin(), cells.end());
+    if (std::any_of(names.begin(), names.end(),
+                    [&](const std::string& name) { return in_line.contains(name); }))
+      return true;
+    if (!names.empty() && std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+          return number_of(name) >= 1 && number_of(name) <= cells.size();
+        }))
+      return false;
+    std::size_t texts = 0, numbers = 0;
+    for (const std::size_t i : used(cells.size())) {
+      if (is_missing(cells[i])) continue;
+      ++(number(cells[i]) ? numbers : texts);
     }
-    return text;
+    if (texts > 0 && numbers == 0) return true;
+    // Names are distinct, and stand above something.
+    if (texts == 0 && (repeats(cells) || rows.at_end())) return false;
+    fail(rows.place(),
+         "it must be certain whether this line names the columns, got {}; set .header",
+         texts > 0 ? "numbers and text" : "numbers, which may be names");
   }
 
-  void name_columns(const std::vector<std::string_view>& cells, bool header) {
+  // Whether a value comes twice where a name could not.
+  bool repeats(const Cells& cells) const {
+    std::unordered_set<std::string_view> seen;
+    return options_.duplicates == Duplicates::error &&
+           std::any_of(cells.begin(), cells.end(), [&](std::string_view cell) {
+             return !is_missing(cell) && !seen.insert(cell).second;
+           });
+  }
+
+  // The places of the columns chosen by number, or all where some are chosen by name.
+  std::vector<std::size_t> used(std::size_t count) const {
+    std::vector<std::size_t> places;
+    for (const auto& column : options_.columns)
+      if (const auto* place = std::get_if<std::int64_t>(&column);
+          place && *place >= 0 && *place < static_cast<std::int64_t>(count))
+        places.push_back(static_cast<std::size_t>(*place));
+    if (places.empty()) {
+      places.resize(count);
+      std::iota(places.begin(), places.end(), std::size_t{0});
+    }
+    return places;
+  }
+
+  void name_columns(const Cells& cells, bool header) {
+    const bool given = !options_.names.empty();
+    width_ = given ? options_.names.size() : cells.size();
     std::vector<std::string> names;
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-      const bool named = header && !cells[i].empty();
-      std::string name = named ? std::string(cells[i]) : fmt::format("column{}", i + 1);
-      if (std::find(names.begin(), names.end(), name) != names.end())
-        fail(at(first_line_), "each column must have a name of its own, got {} twice", show(name));
-      names.push_back(name);
-      columns_.push_back({std::move(name)});
+    for (std::size_t i = 0; i < width_; ++i) {
+      const std::string_view name = given ? options_.names[i] : header ? cells[i] : "";
+      names.push_back(name.empty() ? fmt::format("column{}", i + 1) : std::string(name));
     }
-    mark_text(options_.codes, Kind::codes);
-    mark_text(options_.one_hot, Kind::one_hot);
+    if (options_.duplicates == Duplicates::number) number_duplicates(names);
+    for (std::size_t i = 0; i < width_; ++i)
+      ++places_.try_emplace(names[i], Place{i}).first->second.count;
+    choose_columns(names);
+    mark_columns();
   }
 
-  void mark_text(const std::vector<std::string>& names, Kind kind) {
-    for (const auto& name : names) {
-      const auto column = std::find_if(columns_.begin(), columns_.end(),
-                                       [&](const Column& c) { return c.name == name; });
-      if (column == columns_.end())
-        fail(path_, "columns of text must be columns of the file, got {}", show(name));
-      if (column->kind != Kind::number)
-        fail(path_, "a column of text must be given once, got {} twice", show(name));
-      column->kind = kind;
+  std::string header_place() const { return fmt::format("{}:{}", path_, first_line_); }
+
+  static void number_duplicates(std::vector<std::string>& names) {
+    std::unordered_set<std::string> taken(names.begin(), names.end());
+    std::unordered_map<std::string, std::size_t> seen;
+    for (auto& name : names) {
+      const auto [count, is_first] = seen.try_emplace(name, 0);
+      if (is_first) continue;
+      do name = fmt::format("{}.{}", count->first, ++count->second);
+      while (!taken.insert(name).second);
     }
   }
 
-  void add_row(const std::vector<std::string_view>& cells, std::size_t line) {
-    if (cells.size() != columns_.size())
-      fail(at(line), "must have {} cells as line {} has, got {}", columns_.size(), first_line_,
-           cells.size());
-    row_.clear();
-    bool missing = false;
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-      const bool gone = is_missing(cells[i]);
-      if (gone && options_.missing == Missing::error)
-        fail(at(line), "column {} must have a value, got {}; choose another .missing",
-             show(columns_[i].name), show(cells[i]));
-      missing |= gone;
-      row_.push_back(gone || columns_[i].kind != Kind::number ? kNaN : number(i, cells[i], line));
+  struct Place {
+    std::size_t place = 0, count = 0, column = 0;  // the last: in columns_, if read
+    bool read = false;
+  };
+  Place& find(const std::string& name, const char* option) {
+    const auto at = places_.find(name);
+    if (at == places_.end())
+      fail(path_, ".{} must name columns of the file, got {}", option, quoted(name));
+    if (at->second.count > 1) refuse_twice(name);
+    return at->second;
+  }
+  [[noreturn]] void refuse_twice(const std::string& name) const {
+    fail(header_place(),
+         "each column must have a name of its own, got {} twice; choose "
+         ".duplicates",
+         quoted(name));
+  }
+
+  void choose_columns(const std::vector<std::string>& names) {
+    std::vector<std::size_t> chosen;
+    for (const auto& column : options_.columns) {
+      if (const auto* name = std::get_if<std::string>(&column)) {
+        chosen.push_back(find(*name, "columns").place);
+        continue;
+      }
+      const std::int64_t place = std::get<std::int64_t>(column);
+      if (place < 0 || place >= static_cast<std::int64_t>(width_))
+        fail(path_, ".columns must be in [0, {}), got {}", width_, place);
+      chosen.push_back(static_cast<std::size_t>(place));
     }
-    if (missing && options_.missing == Missing::drop) {
+    if (options_.columns.empty()) chosen = used(width_);
+    columns_.resize(chosen.size());
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+      const std::string& name = names[chosen[i]];
+      Place& place = places_.at(name);
+      if (std::exchange(place.read, true)) refuse_twice(name);
+      place.column = i;
+      columns_[i].place = chosen[i];
+      columns_[i].missing = options_.missing;
+      columns_[i].data.name = name;
+    }
+  }
+
+  void mark_columns() {
+    const auto column = [this](const std::string& name, const char* option) -> Column& {
+      const Place& place = find(name, option);
+      if (!place.read)
+        fail(path_, ".{} must name columns that are read, got {}", option, quoted(name));
+      return columns_[place.column];
+    };
+    for (const auto& name : options_.text) column(name, "text").data.text = true;
+    for (const auto& [name, missing] : options_.missing_in)
+      column(name, "missing_in").missing = missing;
+    for (const auto& [name, values] : options_.missing_values_in)
+      column(name, "missing_values_in").missing_values = &values;
+  }
+
+  void add_row(Cells& cells, const Rows& rows) {
+    fit_width(cells, rows);
+    bool dropped = false;
+    for (Column& column : columns_) {
+      const std::string_view cell = cells[column.place];
+      const bool gone =
+          is_missing(cell) || (column.missing_values && contains(*column.missing_values, cell));
+      column.last = gone ? kNaN : column.data.text ? 0 : read_number(column, cell, rows);
+      if (!std::isnan(column.last)) continue;
+      if (column.missing == Missing::error)
+        fail(rows.place(), "column {} must have a value, got {}; choose another .missing",
+             quoted(column.data.name), quoted(cell));
+      dropped |= column.missing == Missing::drop;
+    }
+    if (dropped) {
       ++dropped_;
       return;
     }
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-      columns_[i].values.push_back(row_[i]);
-      if (columns_[i].kind != Kind::number) columns_[i].texts.push_back(cells[i]);
+    ++rows_;
+    for (Column& column : columns_) {
+      const bool text = column.data.text && !std::isnan(column.last);
+      column.data.values.push_back(text ? place_of_text(column, cells[column.place]) : column.last);
     }
   }
 
-  double number(std::size_t column, std::string_view cell, std::size_t line) const {
-    const auto value = parse(cell);
-    const std::string name = show(columns_[column].name);
-    if (!value && line == first_line_)
-      fail(at(line), "column {} must be a number, got {}; is this line a header?", name,
-           show(cell));
-    if (!value)
-      fail(at(line),
-           "column {} must be a number, got {}; name a column of text in .codes or .one_hot", name,
-           show(cell));
-    if (std::isinf(*value) && cell.find_first_of("0123456789") != cell.npos)
-      fail(at(line), "column {} must fit in float64, got {}", name, show(cell));
-    return *value;
+  // Takes the name of the row off, fills it up, and refuses it if it is too long or short then.
+  void fit_width(Cells& cells, const Rows& rows) const {
+    const std::size_t got = cells.size(), wanted = width_ + options_.row_names;
+    if (options_.fill_short_rows && got < wanted) cells.resize(wanted);
+    if (cells.size() != wanted)
+      fail(rows.place(), "must have {} cells{}, got {}{}", wanted,
+           options_.row_names       ? ", a name and those of the header"
+           : options_.names.empty() ? fmt::format(" as line {} has", first_line_)
+                                    : ", one for each name",
+           got,
+           got < wanted        ? "; .fill_short_rows takes what lacks for missing"
+           : got == wanted + 1 ? "; .row_names leaves the first cell out if it names the row"
+                               : "");
+    if (options_.row_names) cells.erase(cells.begin());
   }
 
-  // Numbers the texts in their sorted order.
-  void encode(Column& column) const {
-    std::vector<std::string_view> sorted;
-    for (const auto text : column.texts)
-      if (!is_missing(text)) sorted.push_back(text);
-    std::sort(sorted.begin(), sorted.end());
-    sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
-    for (std::size_t row = 0; row < column.texts.size(); ++row) {
-      if (is_missing(column.texts[row])) continue;
-      const auto place = std::lower_bound(sorted.begin(), sorted.end(), column.texts[row]);
-      column.values[row] = static_cast<double>(place - sorted.begin());
-    }
-    column.categories.assign(sorted.begin(), sorted.end());
+  static double place_of_text(Column& column, std::string_view cell) {
+    auto& texts = column.data.texts;
+    const auto [at, is_new] =
+        column.places.try_emplace(std::string(cell), static_cast<double>(texts.size()));
+    if (is_new) texts.emplace_back(cell);
+    return at->second;
   }
 
-  void fill(Column& column) const {
-    double sum = 0, count = 0;
-    for (const double v : column.values)
-      if (!std::isnan(v)) sum += v, ++count;
-    if (count == static_cast<double>(column.values.size())) return;
-    if (column.kind != Kind::number || count == 0)
-      fail(path_, "column {} must hold numbers to fill missing values with their mean, got {}",
-           show(column.name), count == 0 ? "none" : "text");
-    for (double& v : column.values)
-      if (std::isnan(v)) v = sum / count;
+  std::optional<double> number(std::string_view cell) const { return format_.parse(cell); }
+
+  double read_number(const Column& column, std::string_view cell, const Rows& rows) const {
+    const auto value = number(cell);
+    if (value && std::isinf(*value) && cell.find_first_of("0123456789") != cell.npos)
+      fail(rows.place(), "column {} must fit in float64, got {}", quoted(column.data.name),
+           quoted(cell));
+    if (value) return *value;
+    if (contains(options_.true_values, cell)) return 1;
+    if (contains(options_.false_values, cell)) return 0;
+    fail(rows.place(), "column {} must be a number, got {}; {}", quoted(column.data.name),
+         quoted(cell), remedy(cell, rows));
   }
 
-  Table table() const {
-    std::vector<std::string> names;
-    for (const Column& column : columns_) {
-      if (column.kind != Kind::one_hot)
-        names.push_back(column.name);
-      else
-        for (const auto& text : column.categories) names.push_back(column.name + '=' + text);
-    }
-    const std::size_t rows = columns_[0].values.size();
-    ag::Tensor values = ag::empty({rows, names.size()}, ag::float64);
-    double* out = values.mutable_data<double>();
-    for (std::size_t row = 0; row < rows; ++row)
-      for (const Column& column : columns_) {
-        const double value = column.values[row];
-        if (column.kind != Kind::one_hot)
-          *out++ = value;
-        else
-          for (std::size_t i = 0; i < column.categories.size(); ++i)
-            *out++ = std::isnan(value) ? kNaN : value == static_cast<double>(i);
-      }
-    Table result(std::move(names), std::move(values));
-    for (const Column& column : columns_)
-      if (column.kind == Kind::codes) result.set_categories(column.name, column.categories);
+  // What would make a number of the cell.
+  std::string remedy(std::string_view cell, const Rows& rows) const {
+    NumberFormat other = format_;
+    other.percent = true;
+    if (other.parse(cell)) return "set .percent";
+    other = {',', '.', false};
+    if (options_.decimal == '.' && other.parse(cell)) return "set .decimal = ','";
+    other = {'.', ',', false};
+    if (cell.find(',') != cell.npos && other.parse(cell)) return "set .thousands = ','";
+    if (rows.line() == first_line_) return "is this line a header?";
+    return "name a column of text in .text";
+  }
+
+  Table table() {
+    Table result(rows_);
+    for (Column& column : columns_)
+      result.add(std::make_shared<const Table::Column>(std::move(column.data)));
     return result;
   }
 
-  std::string at(std::size_t line) const { return fmt::format("{}:{}", path_, line); }
-
   const std::string& path_;
   const CsvOptions& options_;
-  std::vector<Column> columns_;
-  std::vector<double> row_;
+  NumberFormat format_;
+  std::unordered_map<std::string, Place> places_;  // of all names of the file
+  std::vector<Column> columns_;                    // those that are read
+  std::size_t width_ = 0;                          // cells of a row, without its name
   std::size_t first_line_ = 1, dropped_ = 0;
+  std::int64_t rows_ = 0;
 };
-
-}  // namespace
 
 Table read_csv(const std::string& path, const CsvOptions& options) {
   return CsvReader(path, options).read();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <utility>
 
@@ -60,9 +61,9 @@ TensorDataset subset(const TensorDataset& data, const std::vector<std::int64_t>&
   return subset(data, std::span(indices));
 }
 
-std::vector<TensorDataset> split(const TensorDataset& data, std::span<const std::int64_t> lengths,
-                                 std::uint64_t seed) {
-  const std::int64_t n = data.size();
+std::vector<std::vector<std::int64_t>> detail::split_rows(std::int64_t n,
+                                                          std::span<const std::int64_t> lengths,
+                                                          std::uint64_t seed) {
   std::int64_t left = n;
   for (const std::int64_t length : lengths) {
     if (length < 0) ag::fail("split", "lengths must be at least 0, got {}", length);
@@ -75,16 +76,15 @@ std::vector<TensorDataset> split(const TensorDataset& data, std::span<const std:
   ag::Generator generator(seed);
   const ag::Tensor order = ag::randperm(n, generator);
   const std::int64_t* next = order.data<std::int64_t>();
-  std::vector<TensorDataset> parts;
+  std::vector<std::vector<std::int64_t>> parts;
   for (const std::int64_t length : lengths) {
-    parts.push_back(rows(data, {next, static_cast<std::size_t>(length)}));
+    parts.emplace_back(next, next + length);
     next += length;
   }
   return parts;
 }
 
-std::vector<TensorDataset> split(const TensorDataset& data, std::span<const double> fractions,
-                                 std::uint64_t seed) {
+std::vector<std::int64_t> detail::lengths_of(std::int64_t n, std::span<const double> fractions) {
   double total = 0;
   for (const double f : fractions) {
     if (!(f >= 0 && f <= 1)) ag::fail("split", "fractions must be in [0, 1], got {}", f);
@@ -92,7 +92,6 @@ std::vector<TensorDataset> split(const TensorDataset& data, std::span<const doub
   }
   if (fractions.empty() || std::abs(total - 1) > 1e-9)
     ag::fail("split", "fractions must add up to 1, got {}; pass whole numbers for lengths", total);
-  const std::int64_t n = data.size();
   std::vector<std::int64_t> lengths;
   std::int64_t left = n;
   for (const double f : fractions) {
@@ -101,7 +100,20 @@ std::vector<TensorDataset> split(const TensorDataset& data, std::span<const doub
     left -= lengths.back();
   }
   for (std::size_t i = 0; left > 0; i = (i + 1) % lengths.size(), --left) ++lengths[i];
-  return split(data, std::span<const std::int64_t>(lengths), seed);
+  return lengths;
+}
+
+std::vector<TensorDataset> split(const TensorDataset& data, std::span<const std::int64_t> lengths,
+                                 std::uint64_t seed) {
+  std::vector<TensorDataset> parts;
+  for (const auto& part : detail::split_rows(data.size(), lengths, seed))
+    parts.push_back(rows(data, part));
+  return parts;
+}
+
+std::vector<TensorDataset> split(const TensorDataset& data, std::span<const double> fractions,
+                                 std::uint64_t seed) {
+  return split(data, detail::lengths_of(data.size(), fractions), seed);
 }
 
 }  // namespace nn::data

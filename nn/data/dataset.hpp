@@ -68,6 +68,12 @@ requires std::is_arithmetic_v<T> std::array<TensorDataset, N> split(const Tensor
 }
 
 namespace detail {
+/// The rows of each part of a `split` of `n` rows.
+std::vector<std::vector<std::int64_t>> split_rows(std::int64_t n,
+                                                  std::span<const std::int64_t> lengths,
+                                                  std::uint64_t seed);
+/// The lengths that shares of `n` rows mean.
+std::vector<std::int64_t> lengths_of(std::int64_t n, std::span<const double> fractions);
 /// Uninitialised, of the shape of `n` rows of `source`; undefined where `source` is.
 ag::Tensor empty_rows(const ag::Tensor& source, std::int64_t n);
 /// Copies the rows `indices` of `source`, each in [0, rows), into `out`, made by `empty_rows`.

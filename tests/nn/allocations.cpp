@@ -20,7 +20,12 @@
 
 namespace {
 
-thread_local constinit std::size_t count = 0;
+thread_local constinit std::size_t count = 0, largest = 0;
+
+[[maybe_unused]] void note(std::size_t size) {
+  ++count;
+  if (size > largest) largest = size;
+}
 
 }  // namespace
 
@@ -28,6 +33,12 @@ std::optional<std::size_t> allocations_of(const std::function<void()>& run) {
   const std::size_t before = count;
   run();
   return COUNTED ? std::optional(count - before) : std::nullopt;
+}
+
+std::optional<std::size_t> largest_allocation_of(const std::function<void()>& run) {
+  largest = 0;
+  run();
+  return COUNTED ? std::optional(largest) : std::nullopt;
 }
 
 #if COUNTED
@@ -41,27 +52,27 @@ void* __libc_realloc(void* p, std::size_t size);
 void* __libc_memalign(std::size_t alignment, std::size_t size);
 
 void* malloc(std::size_t size) noexcept {
-  ++count;
+  note(size);
   return __libc_malloc(size);
 }
 void* calloc(std::size_t n, std::size_t size) noexcept {
-  ++count;
+  note(n * size);
   return __libc_calloc(n, size);
 }
 void* realloc(void* p, std::size_t size) noexcept {
-  ++count;
+  note(size);
   return __libc_realloc(p, size);
 }
 void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
-  ++count;
+  note(size);
   return __libc_memalign(alignment, size);
 }
 void* memalign(std::size_t alignment, std::size_t size) noexcept {
-  ++count;
+  note(size);
   return __libc_memalign(alignment, size);
 }
 int posix_memalign(void** p, std::size_t alignment, std::size_t size) noexcept {
-  ++count;
+  note(size);
   *p = __libc_memalign(alignment, size);
   return *p ? 0 : ENOMEM;
 }

@@ -7,3 +7,6 @@
 /// The calls of malloc and its kin (operator new included) that this thread makes in `run`; none
 /// where a sanitizer or another C library stands in the way of counting.
 std::optional<std::size_t> allocations_of(const std::function<void()>& run);
+
+/// The bytes of the largest block that they ask for.
+std::optional<std::size_t> largest_allocation_of(const std::function<void()>& run);

@@ -1,0 +1,84 @@
+#include "nn/data/input_file.hpp"
+
+#include <zlib.h>
+
+#include <sstream>
+
+#include "nn/data/csv.hpp"
+#include "nn/data/idx.hpp"
+#include "tests/catch.hpp"
+#include "tests/nn/allocations.hpp"
+#include "tests/nn/scratch.hpp"
+
+namespace data = nn::data;
+using Catch::Matchers::Equals;
+
+namespace {
+
+void write_gzip(const std::string& path, const std::string& bytes) {
+  const gzFile file = gzopen(path.c_str(), "wb");
+  gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
+  gzclose(file);
+}
+
+std::string repeated(const std::string& bytes, int n) {
+  std::string all;
+  while (n-- > 0) all += bytes;
+  return all;
+}
+
+// A small file that unpacks to 300 MiB: members may follow one another.
+void write_bomb(const std::string& path, const std::string& line) {
+  write_gzip(path, repeated(line, (1 << 20) / static_cast<int>(line.size())));
+  write_bytes(path, repeated(read_bytes(path), 300));
+}
+
+}  // namespace
+
+TEST_CASE("gzip data that unpacks to far more than real data does is refused") {
+  const Scratch dir;
+  const std::string path = dir / "bomb";
+  write_bomb(path, "0,0\n");
+  const std::string refusal =
+      path + ": gzip data must unpack to at most 268435456 bytes, got more from ";
+  CHECK_THROWS_WITH(data::read_csv(path, {.header = data::Header::no}),
+                    Catch::Matchers::StartsWith(refusal));
+  CHECK_THROWS_WITH(data::InputFile(path).read_all(), Catch::Matchers::StartsWith(refusal));
+  const std::string header("\0\0\x08\1\x20\0\0\0", 8);
+  write_gzip(dir / "header", header);
+  write_bytes(path, read_bytes(dir / "header") + read_bytes(path));
+  CHECK_THROWS_WITH(data::read_idx(path), Catch::Matchers::StartsWith(refusal));
+}
+
+TEST_CASE("the number of bytes that gzip data may unpack to is the caller's") {
+  const Scratch dir;
+  const std::string path = dir / "t.csv.gz";
+  write_gzip(path, "a,b\n1,2\n");
+  const auto size = std::to_string(read_bytes(path).size());
+  CHECK(data::read_csv(path, {.max_unpacked = 8}).rows() == 1);
+  CHECK_THROWS_WITH(
+      data::read_csv(path, {.max_unpacked = 7}),
+      Equals(path + ": gzip data must unpack to at most 7 bytes, got more from " + size +
+             " bytes; raise max_unpacked or unpack the file yourself if you trust "
+             "it"));
+  CHECK_THROWS_WITH(data::InputFile(path, -1),
+                    Equals("InputFile: max_unpacked must be at least 0, got -1"));
+  write_bytes(path, "a,b\n1,2\n");  // nothing to unpack
+  CHECK(data::read_csv(path, {.max_unpacked = 0}).rows() == 1);
+}
+
+TEST_CASE("a table takes memory for what is in it, not for its text") {
+  const Scratch dir;
+  const std::string path = dir / "t.csv.gz";
+  write_gzip(path, "a,b\n" + repeated("1," + std::string(1000, 'x') + "\n", 20'000));
+  data::Table table;
+  const auto largest =
+      largest_allocation_of([&] { table = data::read_csv(path, {.columns = {"a"}}); });
+  CHECK(table.rows() == 20'000);
+  if (largest) CHECK(*largest < 1'000'000);  // of a text of 20 million bytes
+}
+
+TEST_CASE("a path with a NUL is refused") {
+  CHECK_THROWS_WITH(data::InputFile(std::string("a\0b", 3)),
+                    Equals("InputFile: a path must hold no NUL, got one after \"a\""));
+}
