@@ -9,6 +9,7 @@
 #include <deque>
 #include <limits>
 #include <memory>
+#include <new>
 #include <numeric>
 #include <string_view>
 #include <unordered_map>
@@ -377,7 +378,11 @@ class CsvReader {
 };
 
 Table read_csv(const std::string& path, const CsvOptions& options) {
-  return CsvReader(path, options).read();
+  try {
+    return CsvReader(path, options).read();
+  } catch (const std::bad_alloc&) {
+    fail(path, "the table must fit in memory, got one that does not; choose .columns");
+  }
 }
 
 }  // namespace nn::data

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -38,7 +39,7 @@ class DataLoader::Iterator::Epoch {
     ag::Generator generator = stream(options_.seed, epoch);
     batch_seed_ = generator.next_u64();
     order_ = options_.shuffle ? ag::randperm(data_.size(), generator) : ag::arange(data_.size());
-    if (options_.prefetch > 0 && next_ < batches_) worker_ = std::thread([this] { work(); });
+    if (options_.prefetch > 0 && next_ < batches_) start_worker();
   }
   Epoch(const Epoch&) = delete;
   Epoch& operator=(const Epoch&) = delete;
@@ -68,6 +69,14 @@ class DataLoader::Iterator::Epoch {
     Batch batch;
     std::exception_ptr error;
   };
+
+  void start_worker() {
+    try {
+      worker_ = std::thread([this] { work(); });
+    } catch (const std::system_error& e) {
+      ag::fail("DataLoader", "prefetch needs a thread, got: {}; set prefetch = 0", e.what());
+    }
+  }
 
   std::optional<Batch> next_made_ahead() {
     std::unique_lock lock(mutex_);
@@ -217,6 +226,7 @@ DataLoader::Iterator& DataLoader::Iterator::operator=(Iterator&&) noexcept = def
 DataLoader::Iterator::~Iterator() = default;
 
 DataLoader::Iterator& DataLoader::Iterator::operator++() {
+  if (!epoch_) ag::fail("DataLoader", "a loop must end at its end, got a step beyond it");
   // An epoch that failed is over, also for a caller that catches the error and asks again.
   std::unique_ptr<Epoch> epoch = std::move(epoch_);
   std::optional<Batch> batch = epoch->next();

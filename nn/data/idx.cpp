@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <new>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -98,8 +99,12 @@ Idx read_raw(const std::string& path) {
   }
   if (overflow || size > INT64_MAX / 8)
     fail(path, "the number of elements must fit in 63 bits of bytes, got shape {}", idx.shape);
-  const auto elements = static_cast<std::size_t>(idx.shape.numel());
-  idx.bytes = read_elements(file, elements * width(idx.type));
+  const auto bytes = static_cast<std::size_t>(idx.shape.numel()) * width(idx.type);
+  try {
+    idx.bytes = read_elements(file, bytes);
+  } catch (const std::bad_alloc&) {
+    fail(path, "the elements must fit in memory, got {} bytes", bytes);
+  }
   return idx;
 }
 

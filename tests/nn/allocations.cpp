@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <limits>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define COUNTED 0
@@ -21,10 +22,14 @@
 namespace {
 
 thread_local constinit std::size_t count = 0, largest = 0;
+thread_local constinit std::size_t limit = std::numeric_limits<std::size_t>::max();
 
-[[maybe_unused]] void note(std::size_t size) {
+// False if the block is to be refused.
+[[maybe_unused]] bool note(std::size_t size) {
   ++count;
   if (size > largest) largest = size;
+  if (size > limit) errno = ENOMEM;
+  return size <= limit;
 }
 
 }  // namespace
@@ -41,6 +46,19 @@ std::optional<std::size_t> largest_allocation_of(const std::function<void()>& ru
   return COUNTED ? std::optional(largest) : std::nullopt;
 }
 
+bool with_blocks_up_to(std::size_t bytes, const std::function<void()>& run) {
+  if (!COUNTED) return false;
+  limit = bytes;
+  try {
+    run();
+  } catch (...) {
+    limit = std::numeric_limits<std::size_t>::max();
+    throw;
+  }
+  limit = std::numeric_limits<std::size_t>::max();
+  return true;
+}
+
 #if COUNTED
 
 // The program's own malloc comes before that of the C library, for the shared libraries too.
@@ -51,29 +69,21 @@ void* __libc_calloc(std::size_t n, std::size_t size);
 void* __libc_realloc(void* p, std::size_t size);
 void* __libc_memalign(std::size_t alignment, std::size_t size);
 
-void* malloc(std::size_t size) noexcept {
-  note(size);
-  return __libc_malloc(size);
-}
+void* malloc(std::size_t size) noexcept { return note(size) ? __libc_malloc(size) : nullptr; }
 void* calloc(std::size_t n, std::size_t size) noexcept {
-  note(n * size);
-  return __libc_calloc(n, size);
+  return note(n * size) ? __libc_calloc(n, size) : nullptr;
 }
 void* realloc(void* p, std::size_t size) noexcept {
-  note(size);
-  return __libc_realloc(p, size);
+  return note(size) ? __libc_realloc(p, size) : nullptr;
 }
 void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
-  note(size);
-  return __libc_memalign(alignment, size);
+  return note(size) ? __libc_memalign(alignment, size) : nullptr;
 }
 void* memalign(std::size_t alignment, std::size_t size) noexcept {
-  note(size);
-  return __libc_memalign(alignment, size);
+  return note(size) ? __libc_memalign(alignment, size) : nullptr;
 }
 int posix_memalign(void** p, std::size_t alignment, std::size_t size) noexcept {
-  note(size);
-  *p = __libc_memalign(alignment, size);
+  *p = !note(size) ? nullptr : __libc_memalign(alignment, size);
   return *p ? 0 : ENOMEM;
 }
 

@@ -178,3 +178,19 @@ TEST_CASE_METHOD(Fixture, "cells may be longer than any buffer, and lie across t
     CHECK(t["b"].to_vector<double>() == Values{1, 2});
   }
 }
+
+TEST_CASE_METHOD(Fixture, "the time to read a table grows with its size") {
+  // In time quadratic in the columns this would last longer than a test may.
+  constexpr std::size_t kColumns = 400'000;
+  std::string names, numbers;
+  for (std::size_t i = 0; i < kColumns; ++i) {
+    names += (i ? ",c" : "c") + std::to_string(i);
+    numbers += i ? ",1" : "1";
+  }
+  const auto t = read(names + '\n' + numbers + '\n');
+  CHECK(t.columns().size() == kColumns);
+  CHECK(t.drop({"c0"}).select({"c7", "c399999"}).values().to_vector<double>() == Values{1, 1});
+  std::string same = "a";
+  for (std::size_t i = 1; i < kColumns; ++i) same += ",a";
+  CHECK(read(same + '\n' + numbers + '\n', {.duplicates = Duplicates::number}).has("a.399999"));
+}

@@ -196,6 +196,23 @@ TEST_CASE("a loader refuses what it cannot loop over") {
                     Equals("set_epoch: the first batch must be in [0, 3], got -1"));
 }
 
+TEST_CASE("a step beyond the end of a loop is refused") {
+  data::DataLoader loader(numbered(1), {});
+  auto it = loader.begin();
+  ++it;
+  CHECK(it == loader.end());
+  CHECK_THROWS_WITH(++it, Equals("DataLoader: a loop must end at its end, got a step beyond it"));
+  data::DataLoader::Iterator none;
+  CHECK_THROWS_WITH(++none, Equals("DataLoader: a loop must end at its end, got a step beyond it"));
+}
+
+TEST_CASE("batches may be as large as numbers go") {
+  constexpr auto kLargest = std::numeric_limits<std::int64_t>::max();
+  data::DataLoader loader(numbered(3), {.batch_size = kLargest, .prefetch = kLargest});
+  CHECK(loader.size() == 1);
+  CHECK(epoch_of(loader) == std::vector<Rows>{{0, 1, 2}});
+}
+
 TEST_CASE("a transform sees each batch with random numbers of its own", "[threads]") {
   const auto jitter = [](data::Batch b, ag::Generator& g) {
     return data::Batch{ag::mul(b.x, ag::rand(b.x.shape(), ag::float64, g)), b.y};

@@ -78,6 +78,29 @@ TEST_CASE("a table takes memory for what is in it, not for its text") {
   if (largest) CHECK(*largest < 1'000'000);  // of a text of 20 million bytes
 }
 
+TEST_CASE("a file that does not fit in memory is refused as any other") {
+  const Scratch dir;
+  write_bytes(dir / "t.csv", "a\n" + repeated("1\n", 100'000));
+  const auto idx = std::string("\0\0\x08\1\0\x20\0\0", 8) + std::string(2 << 20, '\0');
+  write_bytes(dir / "idx", idx);
+  std::string csv, images;
+  const auto error_of = [](const std::function<void()>& run) {
+    try {
+      run();
+    } catch (const autograd::Error& e) {
+      return std::string(e.what());
+    }
+    return std::string("none");
+  };
+  if (!with_blocks_up_to(500'000, [&] {
+        csv = error_of([&] { data::read_csv(dir / "t.csv", {.header = data::Header::yes}); });
+        images = error_of([&] { data::read_idx(dir / "idx"); });
+      }))
+    return;
+  CHECK(csv == dir / "t.csv: the table must fit in memory, got one that does not; choose .columns");
+  CHECK(images == dir / "idx: the elements must fit in memory, got 2097152 bytes");
+}
+
 TEST_CASE("a path with a NUL is refused") {
   CHECK_THROWS_WITH(data::InputFile(std::string("a\0b", 3)),
                     Equals("InputFile: a path must hold no NUL, got one after \"a\""));

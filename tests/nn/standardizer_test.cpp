@@ -55,7 +55,9 @@ TEST_CASE("numbers near the ends of the range are standardized like others") {
   for (const double unit : {1e-200, 1e200, 4e307}) {
     Standardizer s;
     const Tensor x = ag::tensor({unit, 3 * unit});
-    CHECK(s.fit(x).transform(x).to_vector<double>() == std::vector<double>{-1, 1});
+    const Tensor z = s.fit(x).transform(x);
+    CHECK(z.data<double>()[0] == Catch::Approx(-1));
+    CHECK(z.data<double>()[1] == Catch::Approx(1));
   }
 }
 
