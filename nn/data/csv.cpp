@@ -166,14 +166,24 @@ class CsvReader {
     std::size_t texts = 0, numbers = 0;
     for (const std::size_t i : used(cells.size())) {
       if (is_missing(cells[i])) continue;
-      ++(number(cells[i]) ? numbers : texts);
+      ++(may_be_value(cells[i]) ? numbers : texts);
     }
     if (texts > 0 && numbers == 0) return true;
     // Names are distinct, and stand above something.
     if (texts == 0 && (repeats(cells) || rows.at_end())) return false;
     fail(rows.place(),
          "it must be certain whether this line names the columns, got {}; set .header",
-         texts > 0 ? "numbers and text" : "numbers, which may be names");
+         texts > 0 ? "numbers and text" : "values, which may be names");
+  }
+
+  // A number or truth value, or nothing to name a column by: -, 1,5.
+  bool may_be_value(std::string_view cell) const {
+    const auto is_letter = [](char c) {
+      return (c | 0x20) >= 'a' ? (c | 0x20) <= 'z' : (c & 0x80) != 0;
+    };
+    return number(cell) || contains(options_.true_values, cell) ||
+           contains(options_.false_values, cell) ||
+           std::none_of(cell.begin(), cell.end(), is_letter);
   }
 
   // Whether a value comes twice where a name could not.

@@ -101,9 +101,9 @@ TEST_CASE_METHOD(Fixture, "the first line is a header only where that is certain
   CHECK(read("1,1\n3,4\n").columns() == Names{"column1", "column2"});
   CHECK(read("1,1\n3,4\n").rows() == 2);
   CHECK(read("1,2\n").rows() == 1);
-  for (const std::string first : {"1990,1991", "400.5,401", "1,2", ",0"})
+  for (const std::string first : {"1990,1991", "400.5,401", "1,2", ",0", "True,False", "-,*"})
     refuses(first + "\n3,4\n",
-            ":1: it must be certain whether this line names the columns, got numbers, which may be "
+            ":1: it must be certain whether this line names the columns, got values, which may be "
             "names; set .header",
             {.missing = Missing::nan});
   refuses("year,2020\n1,2\n",
