@@ -1,5 +1,8 @@
 #include "nn/data/input_file.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -28,9 +31,8 @@ class InputFile::Source {
       fail("InputFile", "max_unpacked must be at least 0, got {}", *max_unpacked);
     std::error_code ignored;
     if (std::filesystem::is_directory(path, ignored)) fail(path, "must be a file, got a directory");
-    file_.reset(std::fopen(path.c_str(), "rb"));
-    if (!file_) fail(path, "must be a readable file, got: {}", std::strerror(errno));
-    refill();
+    open();
+    fill();
     packed_ = size_ >= 2 && buffer_[0] == 0x1f && buffer_[1] == 0x8b;
     // 16 + 15: a gzip wrapper, the largest window.
     if (packed_ && inflateInit2(&stream_, 16 + MAX_WBITS) != Z_OK) refuse_memory();
@@ -56,13 +58,33 @@ class InputFile::Source {
     void operator()(std::FILE* f) const { std::fclose(f); }
   };
 
+  // To open a named pipe would wait for a writer, for ever if there is none. So it is opened
+  // without waiting, and a first read tells: it is at its end only where nobody writes.
+  void open() {
+    const int fd = ::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0) file_.reset(::fdopen(fd, "rb"));
+    if (!file_) fail(path_, "must be a readable file, got: {}", std::strerror(errno));
+    struct stat status {};
+    if (::fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode)) {
+      const auto got = ::read(fd, buffer_.data(), buffer_.size());
+      if (got == 0) fail(path_, "must hold data, got a pipe that nobody writes to");
+      if (got > 0) size_ = consumed_ = static_cast<std::size_t>(got);
+    }
+    ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+  }
+
   // False at the end of the file.
   bool refill() {
-    size_ = std::fread(buffer_.data(), 1, buffer_.size(), file_.get());
-    if (std::ferror(file_.get())) fail(path_, "must be readable, got: {}", std::strerror(errno));
-    at_ = 0;
-    consumed_ += size_;
+    at_ = size_ = 0;
+    fill();
     return size_ > 0;
+  }
+  void fill() {
+    const std::size_t got =
+        std::fread(buffer_.data() + size_, 1, buffer_.size() - size_, file_.get());
+    if (std::ferror(file_.get())) fail(path_, "must be readable, got: {}", std::strerror(errno));
+    size_ += got;
+    consumed_ += got;
   }
 
   std::size_t copy(std::uint8_t* out, std::size_t n) {

@@ -12,9 +12,10 @@ namespace nn::data {
 /// the way, whatever its name. Errors begin with the path.
 class InputFile {
  public:
-  /// Throws if the file is missing, is a directory or may not be read. `max_unpacked` is the number
-  /// of bytes that gzip data may unpack to; by default 256 MiB, or 100 times the packed bytes where
-  /// that is more. Real data stays below that, a file made to fill the memory does not.
+  /// Throws if the file is missing, is a directory, a pipe without a writer, or may not be read.
+  /// `max_unpacked` is the number of bytes that gzip data may unpack to; by default 256 MiB, or 100
+  /// times the packed bytes where that is more. Real data stays below that, a file made to fill the
+  /// memory does not.
   explicit InputFile(std::string path, std::optional<std::int64_t> max_unpacked = {});
   InputFile(InputFile&&) noexcept;
   InputFile& operator=(InputFile&&) noexcept;

@@ -1,8 +1,13 @@
 #include "nn/data/input_file.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
-#include <sstream>
+#include <fstream>
+#include <functional>
+#include <thread>
 
 #include "nn/data/csv.hpp"
 #include "nn/data/idx.hpp"
@@ -99,6 +104,22 @@ TEST_CASE("a file that does not fit in memory is refused as any other") {
     return;
   CHECK(csv == dir / "t.csv: the table must fit in memory, got one that does not; choose .columns");
   CHECK(images == dir / "idx: the elements must fit in memory, got 2097152 bytes");
+}
+
+TEST_CASE("a named pipe is read where somebody writes, and refused where nobody does") {
+  const Scratch dir;
+  const std::string path = dir / "pipe";
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+  CHECK_THROWS_WITH(data::read_csv(path),
+                    Equals(path + ": must hold data, got a pipe that nobody writes to"));
+  const int both = open(path.c_str(), O_RDWR);  // so that neither end waits for the other
+  const std::string text = "a,b\n1,2\n" + repeated("3,4\n", 100'000);
+  std::thread writer([&] {
+    std::ofstream(path) << text;
+    close(both);
+  });
+  CHECK(data::read_csv(path).rows() == 100'001);
+  writer.join();
 }
 
 TEST_CASE("a path with a NUL is refused") {
