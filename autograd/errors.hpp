@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -50,17 +51,24 @@ class [[nodiscard]] Location {
   const Location* outer_;
 };
 
+/// Text from outside (a name, a file, a formula) as it may stand in an error: control characters
+/// and bytes that are not UTF-8 as `\n`, `\t`, `\x1b`, and from more than `longest` characters (at
+/// least 3) the beginning and the end with `…` between. The marks around it are the caller's.
+std::string quoted(std::string_view text, std::size_t longest = 80);
+
 namespace detail {
-/// Throws `Error` with the text, and the place that a `Location` names.
+/// Throws `Error` with the text, and the place that a `Location` names. One line, whatever is in
+/// it: control characters are escaped as by `quoted`.
 [[noreturn]] void throw_error(std::string text);
 }  // namespace detail
 
-/// Throws `Error` with the text `<where>: <formatted message>`.
+/// Throws `Error` with the text `<where>: <formatted message>`. Text from outside goes through
+/// `quoted`; `where` does that here.
 template <class... Args>
 [[noreturn]] void fail(std::string_view where, fmt::format_string<Args...> message,
                        Args&&... args) {
   detail::throw_error(
-      fmt::format("{}: {}", where, fmt::format(message, std::forward<Args>(args)...)));
+      fmt::format("{}: {}", quoted(where, 200), fmt::format(message, std::forward<Args>(args)...)));
 }
 
 }  // namespace autograd
