@@ -78,7 +78,7 @@ requires detail::XtensorExpression<E> Tensor::Tensor(const E& e) {
   detail::refuse_in_trace("a tensor made from an array",
                           "make it outside and pass it as an argument");
   detail::check_broadcast(e, whole);
-  *this = empty(whole, dtype_of<T>);
+  *this = detail::empty_for("Tensor", whole, dtype_of<T>);
   if (numel() == 0) return;
   auto out = detail::adapt(static_cast<T*>(raw_mutable()), *this);
   if constexpr (std::is_unsigned_v<Value> && sizeof(Value) == 8) {
@@ -92,11 +92,13 @@ requires detail::XtensorExpression<E> Tensor::Tensor(const E& e) {
 
 template <Element T>
 auto Tensor::array() const {
+  (void)checked("array");
   return detail::adapt(data<T>(), *this);
 }
 
 template <Element T>
 auto Tensor::array() {
+  (void)checked("array");
   return detail::adapt(mutable_data<T>(), *this);
 }
 

@@ -24,8 +24,9 @@ class GradCheckMatcher XGRAD_CATCH2_BASE {
 
   template <class F>
   bool match(const F& f) const {
-    const auto result =
-        detail::check_gradients(detail::list_function(f), inputs_, options_, order_);
+    const auto result = detail::check_gradients(
+        detail::list_function(order_ == 1 ? "gradcheck" : "gradgradcheck", f), inputs_, options_,
+        order_);
     report_ = result.report();
     return static_cast<bool>(result);
   }

@@ -26,6 +26,7 @@ auto checkpoint(F f, const T&... inputs) {
       "checkpoint would copy the model: pass a lambda that calls it");
   using Result = decltype(f(static_cast<const Tensor&>(inputs)...));
   constexpr bool single = std::is_convertible_v<Result, Tensor>;
+  check_callable("checkpoint", f);
   TensorList out = detail::checkpoint(
       [f = std::move(f)](const TensorList& in) mutable -> TensorList {
         return [&]<std::size_t... I>(std::index_sequence<I...>)->TensorList {

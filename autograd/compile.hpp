@@ -111,6 +111,7 @@ class CompiledFunction {
 /// a result that waits for a backward().
 template <class F>
 CompiledFunction<std::decay_t<F>> compile(F&& f) {
+  check_callable<std::decay_t<F>>("compile", f);
   return CompiledFunction<std::decay_t<F>>(std::forward<F>(f));
 }
 

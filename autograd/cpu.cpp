@@ -33,7 +33,7 @@ SimdLevel limited() {
   constexpr std::string_view names[] = {"baseline", "avx2", "avx512"};
   const auto* found = std::find(std::begin(names), std::end(names), text);
   if (found == std::end(names))
-    fail("XGRAD_SIMD", "the variable must be baseline, avx2 or avx512, got '{}'", text);
+    fail("XGRAD_SIMD", "the variable must be baseline, avx2 or avx512, got '{}'", quoted(text));
   return std::min(detect(), static_cast<SimdLevel>(found - std::begin(names)));
 }
 

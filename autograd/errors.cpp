@@ -6,6 +6,7 @@
 namespace autograd {
 namespace {
 thread_local const Location* innermost_location = nullptr;
+constinit thread_local std::string_view outermost_name;
 
 bool continues(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
@@ -80,9 +81,20 @@ std::string Location::innermost() {
   return w ? fmt::format("{}:{}", w->file_, w->line_) : std::string();
 }
 
-void detail::throw_error(std::string text) {
+detail::Named::Named(std::string_view op) noexcept : outermost_(outermost_name.empty()) {
+  if (outermost_) outermost_name = op;
+}
+detail::Named::~Named() {
+  if (outermost_) outermost_name = {};
+}
+
+void detail::throw_error(std::string_view where, std::string_view message) {
+  // What is wrong with the recording or the environment is no fault of the operation.
+  const bool of_operation = where != "compile" && where.substr(0, 6) != "XGRAD_";
+  if (of_operation && !outermost_name.empty()) where = outermost_name;
+  std::string text = fmt::format("{}: {}", quoted(where, 200), message);
   if (innermost_location) text += "; at " + Location::innermost();
-  throw Error(escaped(text));
+  throw Error(quoted(text, 2000));
 }
 
 }  // namespace autograd

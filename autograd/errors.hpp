@@ -2,10 +2,14 @@
 
 #include <fmt/core.h>
 
+#include <cmath>
+#include <concepts>
 #include <cstddef>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace autograd {
@@ -56,19 +60,58 @@ class [[nodiscard]] Location {
 /// least 3) the beginning and the end with `…` between. The marks around it are the caller's.
 std::string quoted(std::string_view text, std::size_t longest = 80);
 
+/// x for a text: a NaN without its sign, which says nothing and differs between CPUs.
+template <std::floating_point T>
+T unsigned_nan(T x) {
+  return std::isnan(x) ? std::numeric_limits<T>::quiet_NaN() : x;
+}
+
 namespace detail {
-/// Throws `Error` with the text, and the place that a `Location` names. One line, whatever is in
-/// it: control characters are escaped as by `quoted`.
-[[noreturn]] void throw_error(std::string text);
+/// For an operation that is made of others: errors of this thread begin with its name while this
+/// lives, not with those of the others. The outermost one counts.
+class [[nodiscard]] Named {
+ public:
+  explicit Named(std::string_view op) noexcept;
+  ~Named();
+  Named(const Named&) = delete;
+  Named& operator=(const Named&) = delete;
+
+ private:
+  bool outermost_;
+};
+
+/// Throws `Error` with `where: message`, and the place that a `Location` names. One line of at most
+/// 2000 characters, whatever is in it, by `quoted`.
+[[noreturn]] void throw_error(std::string_view where, std::string_view message);
+
+template <class T>
+decltype(auto) shown(const T& x) {
+  if constexpr (std::floating_point<T>)
+    return unsigned_nan(x);
+  else
+    return (x);
+}
+// Keeps what make_format_args refers to alive.
+template <class... T>
+std::string formatted(fmt::string_view message, const T&... arguments) {
+  return fmt::vformat(message, fmt::make_format_args(arguments...));
+}
 }  // namespace detail
 
 /// Throws `Error` with the text `<where>: <formatted message>`. Text from outside goes through
-/// `quoted`; `where` does that here.
+/// `quoted`; that is done here for `where`, and `unsigned_nan` for numbers.
 template <class... Args>
 [[noreturn]] void fail(std::string_view where, fmt::format_string<Args...> message,
                        Args&&... args) {
-  detail::throw_error(
-      fmt::format("{}: {}", quoted(where, 200), fmt::format(message, std::forward<Args>(args)...)));
+  detail::throw_error(where, detail::formatted(message, detail::shown(args)...));
+}
+
+/// Throws for a `std::function` or a pointer to a function that is empty, which a call would end in
+/// std::bad_function_call or worse.
+template <class F>
+void check_callable(std::string_view where, const F& f) {
+  if constexpr (std::is_pointer_v<F> || requires { f.target_type(); })
+    if (!f) fail(where, "the function must be there, got an empty one");
 }
 
 }  // namespace autograd

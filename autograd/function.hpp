@@ -118,7 +118,7 @@ class Function {
         if (out[i].is(in[k])) out[i] = out[i].detach();
     }
     if (anomaly_mode()) check_anomaly(name(), in, {out.data(), out.size()});
-    if (!should_record(in)) return;
+    if (!should_record(in)) return detail::mark_unrecorded(in, {out.data(), out.size()});
     TensorList saved = std::move(ctx.tensors_);
     auto* node = new Recorded(std::move(ctx));
     const auto owner = detail::Ref<Node>::adopt(node);

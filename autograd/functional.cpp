@@ -5,16 +5,7 @@
 namespace autograd {
 namespace {
 
-void check_argument(std::string_view op, const Tensor& x) {
-  if (!x.defined()) fail(op, "x must be defined, got an undefined tensor");
-  if (!is_floating(x.dtype()))
-    fail(op, "x must be float32 or float64, got {}; convert with .to(float64)", name(x.dtype()));
-}
-
-void check_arguments(std::string_view op, const TensorList& x) {
-  if (x.empty()) fail(op, "needs at least one tensor, got none");
-  for (const Tensor& t : x) check_argument(op, t);
-}
+using detail::check_arguments, detail::check_value;
 
 void check_vector(std::string_view op, std::string_view of, const Tensor& v, const Tensor& like) {
   if (!v.defined()) fail(op, "v must be defined, got an undefined tensor");
@@ -29,11 +20,16 @@ void check_vectors(std::string_view op, const TensorList& v, const TensorList& x
   for (std::size_t i = 0; i < x.size(); ++i) check_vector(op, "x", v[i], x[i]);
 }
 
-Tensor evaluate(std::string_view op, const TensorsFunction& f, const TensorList& x) {
-  Tensor y = f(x);
+void check_result(std::string_view op, const Tensor& y) {
   if (!y.defined()) fail(op, "the function must return a tensor, got an undefined one");
   if (!is_floating(y.dtype()))
     fail(op, "the function must return float32 or float64, got {}", name(y.dtype()));
+}
+
+Tensor evaluate(std::string_view op, const TensorsFunction& f, const TensorList& x) {
+  check_callable(op, f);
+  Tensor y = f(x);
+  check_result(op, y);
   return y;
 }
 
@@ -63,9 +59,7 @@ TensorList products(const Tensor& y, const TensorList& x, const Tensor& v, bool 
 
 TensorList gradient(std::string_view op, const TensorsFunction& f, const TensorList& x) {
   const Tensor y = evaluate(op, f, x);
-  if (y.numel() != 1)
-    fail(op, "the function must return one element, got shape {}; sum it or use jacobian",
-         y.shape());
+  check_value(op, y);
   return products(y, x, ones_like(y), true);
 }
 
@@ -166,11 +160,28 @@ TensorList jacobians(std::string_view op, const TensorsFunction& f, const Tensor
   return jacobian_by_rows(y, in, create_graph);
 }
 
-TensorsFunction of_one(const TensorFunction& f) {
+TensorsFunction of_one(std::string_view op, const TensorFunction& f) {
+  check_callable(op, f);
   return [&f](const TensorList& x) { return f(x[0]); };
 }
 
 }  // namespace
+
+void detail::check_arguments(std::string_view op, const TensorList& x) {
+  if (x.empty()) fail(op, "needs at least one tensor, got none");
+  for (const Tensor& t : x) {
+    if (!t.defined()) fail(op, "x must be defined, got an undefined tensor");
+    if (!is_floating(t.dtype()))
+      fail(op, "x must be float32 or float64, got {}; convert with .to(float64)", name(t.dtype()));
+  }
+}
+
+void detail::check_value(std::string_view op, const Tensor& y) {
+  check_result(op, y);
+  if (y.numel() != 1)
+    fail(op, "the function must return one element, got shape {}; sum it or use jacobian",
+         y.shape());
+}
 
 TensorList jacobian(const TensorsFunction& f, const TensorList& x, bool create_graph) {
   const EnableGrad recording;
@@ -230,19 +241,19 @@ TensorList vjp(const TensorsFunction& f, const TensorList& x, const Tensor& v) {
 }
 
 Tensor jacobian(const TensorFunction& f, const Tensor& x, bool create_graph) {
-  return jacobian(of_one(f), TensorList{x}, create_graph)[0];
+  return jacobian(of_one("jacobian", f), TensorList{x}, create_graph)[0];
 }
 Tensor hessian(const TensorFunction& f, const Tensor& x) {
-  return hessian(of_one(f), TensorList{x})[0][0];
+  return hessian(of_one("hessian", f), TensorList{x})[0][0];
 }
 Tensor hvp(const TensorFunction& f, const Tensor& x, const Tensor& v) {
-  return hvp(of_one(f), TensorList{x}, TensorList{v})[0];
+  return hvp(of_one("hvp", f), TensorList{x}, TensorList{v})[0];
 }
 Tensor jvp(const TensorFunction& f, const Tensor& x, const Tensor& v) {
-  return jvp(of_one(f), TensorList{x}, TensorList{v});
+  return jvp(of_one("jvp", f), TensorList{x}, TensorList{v});
 }
 Tensor vjp(const TensorFunction& f, const Tensor& x, const Tensor& v) {
-  return vjp(of_one(f), TensorList{x}, v)[0];
+  return vjp(of_one("vjp", f), TensorList{x}, v)[0];
 }
 
 }  // namespace autograd

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -12,15 +13,25 @@ namespace autograd {
 /// A function of one tensor.
 using TensorFunction = std::function<Tensor(const Tensor&)>;
 
+namespace detail {
+/// Throws unless all tensors are defined and floating.
+void check_arguments(std::string_view op, const TensorList& x);
+/// Throws unless it is one floating element.
+void check_value(std::string_view op, const Tensor& y);
+}  // namespace detail
+
 /// `value_and_grad(f)(x)` → pair {f(x), df/dx}; with several arguments {f(x, y, …), TensorList of
 /// gradients}. f must return one element. The arguments themselves stay as they are.
 template <class F>
 auto value_and_grad(F f) {
+  check_callable("value_and_grad", f);
   return [f = std::move(f)]<class... T>(const T&... x) {
     const EnableGrad recording;
+    detail::check_arguments("value_and_grad", {x...});
     TensorList in{Tensor(x).detach().requires_grad_()...};
     const Tensor value = [&]<std::size_t... I>(std::index_sequence<I...>) { return f(in[I]...); }
     (std::index_sequence_for<T...>{});
+    detail::check_value("value_and_grad", value);
     TensorList g = grad({value}, in);
     if constexpr (sizeof...(T) == 1)
       return std::pair<Tensor, Tensor>(value.detach(), g[0]);

@@ -246,7 +246,8 @@ std::string GradcheckResult::report() const {
         check, place(order == 1 ? "output" : "gradient of input", m->output, m->at_output),
         place(cotangent ? "cotangent" : "input", cotangent ? m->input - inputs : m->input,
               m->at_input),
-        m->analytic, m->numeric, std::abs(m->analytic - m->numeric), mismatches.size(), compared);
+        unsigned_nan(m->analytic), unsigned_nan(m->numeric),
+        unsigned_nan(std::abs(m->analytic - m->numeric)), mismatches.size(), compared);
   }
   for (const auto& w : warnings) text += "; warning: " + w;
   return text;

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -46,10 +47,13 @@ namespace detail {
 GradcheckResult check_gradients(const TensorListFunction& f, const TensorList& inputs,
                                 const GradcheckOptions& options, int order);
 
-// From a function of separate tensors, of a TensorList, or without a fixed arity, to one form.
+// From a function of separate tensors, of a TensorList, or without a fixed arity, to one form. The
+// name is in its errors, and lives as long as the function.
 template <class F>
-TensorListFunction list_function(F f) {
-  return [f = std::move(f)](const TensorList& x) -> TensorList {
+TensorListFunction list_function(std::string_view op, F f) {
+  check_callable(op, f);
+  return [op, f = std::move(f)](const TensorList& x) -> TensorList {
+    static_cast<void>(op);  // not every form can fail
     auto as_list = [](auto&& r) -> TensorList {
       if constexpr (std::is_convertible_v<decltype(r), Tensor>)
         return {Tensor(r)};
@@ -62,8 +66,8 @@ TensorListFunction list_function(F f) {
     } else {
       auto call = [&]<std::size_t... I>(std::index_sequence<I...>) { return as_list(f(x[I]...)); };
       auto wrong = [&](std::size_t n) -> TensorList {
-        fail("gradcheck", "the function must take as many tensors as given, got {} inputs for {}",
-             x.size(), n);
+        fail(op, "the function must take as many tensors as given, got {} inputs for {}", x.size(),
+             n);
       };
       auto unary = [&](auto n) -> TensorList {
         return x.size() == n() ? call(std::make_index_sequence<n()>{}) : wrong(n());
@@ -90,12 +94,14 @@ TensorListFunction list_function(F f) {
 /// Runs f twice to see whether it is deterministic. Use float64: float32 is warned about.
 template <class F>
 GradcheckResult gradcheck(F f, const TensorList& inputs, const GradcheckOptions& options = {}) {
-  return detail::check_gradients(detail::list_function(std::move(f)), inputs, options, 1);
+  return detail::check_gradients(detail::list_function("gradcheck", std::move(f)), inputs, options,
+                                 1);
 }
 /// The same, and then checks the gradient of the gradient with random cotangents.
 template <class F>
 GradcheckResult gradgradcheck(F f, const TensorList& inputs, const GradcheckOptions& options = {}) {
-  return detail::check_gradients(detail::list_function(std::move(f)), inputs, options, 2);
+  return detail::check_gradients(detail::list_function("gradgradcheck", std::move(f)), inputs,
+                                 options, 2);
 }
 
 }  // namespace autograd

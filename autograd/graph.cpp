@@ -5,7 +5,7 @@
 #include <map>
 #include <unordered_map>
 
-#include "autograd/tape.hpp"
+#include "autograd/ops/internal.hpp"
 
 namespace autograd {
 namespace {
@@ -42,7 +42,7 @@ std::vector<const Node*> in_order(const Node* last) {
            "the graph must be whole, but a walk released it (at '{}'); call it before backward(), "
            "or pass "
            "{{.retain_graph = true}} there",
-           node->name());
+           quoted(node->name()));
     if (next == node->edges().size()) {
       order.push_back(node);
       stack.pop_back();
@@ -58,7 +58,8 @@ class Drawing {
  public:
   Drawing(const Tensor& output, const std::vector<std::pair<std::string, Tensor>>& names) {
     for (const auto& [name, t] : names) {
-      if (!t.defined()) fail("to_dot", "named tensors must be defined, got undefined '{}'", name);
+      if (!t.defined())
+        fail("to_dot", "named tensors must be defined, got undefined '{}'", quoted(name));
       know(t);
       if (t.impl()->node)
         names_[{t.impl()->node.get(), t.impl()->index}] = name;
@@ -147,8 +148,10 @@ class Drawing {
 }  // namespace
 
 std::string to_dot(const Tensor& output, const std::vector<std::pair<std::string, Tensor>>& names) {
+  internal::check_defined("to_dot", output);
   if (!output.requires_grad())
-    fail("to_dot", "the tensor must be on the tape, got one that requires no gradient");
+    fail("to_dot", "the tensor must be on the tape, got one that requires no gradient{}",
+         internal::why_unrecorded(output));
   return Drawing(output, names).text();
 }
 

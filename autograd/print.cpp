@@ -60,12 +60,6 @@ bool needs_exponent(const std::vector<T>& values) {
   return high > 0 && (high >= limit || low < T(1e-4) || high / low > T(1000));
 }
 
-// The sign of a NaN says nothing, and CPUs differ in it.
-template <class T>
-T unsigned_nan(T x) {
-  return x != x ? std::numeric_limits<T>::quiet_NaN() : x;
-}
-
 // With equal numbers of digits behind the point, or blanks in their place.
 template <class T>
 std::vector<std::string> float_words(const std::vector<T>& values) {
@@ -96,17 +90,29 @@ std::vector<std::string> float_words(const std::vector<T>& values) {
   return words;
 }
 
+// A width or precision of millions takes memory for every element.
+void check_numbers(std::string_view spec) {
+  std::size_t digits = 0;
+  for (const char c : spec) {
+    digits = c >= '0' && c <= '9' ? digits + 1 : 0;
+    if (digits > 3)
+      fail("to_string", "numbers in the format must have at most 3 digits, got \"{}\"",
+           quoted(spec));
+  }
+}
+
 std::vector<std::string> spec_words(const Tensor& t, const std::vector<std::int64_t>& at,
                                     std::string_view spec) {
+  check_numbers(spec);
   const std::string format = fmt::format("{{:{}}}", spec);
   std::vector<std::string> words;
   dispatch(t.dtype(), [&](auto zero) {
     const auto* p = t.data<decltype(zero)>();
     try {
-      for (auto i : at) words.push_back(fmt::format(fmt::runtime(format), unsigned_nan(p[i])));
+      for (auto i : at) words.push_back(fmt::format(fmt::runtime(format), detail::shown(p[i])));
     } catch (const fmt::format_error& e) {
-      fail("to_string", "the format must suit {} elements, got \"{}\" ({})", name(t.dtype()), spec,
-           e.what());
+      fail("to_string", "the format must suit {} elements, got \"{}\" ({})", name(t.dtype()),
+           quoted(spec), e.what());
     }
   });
   return words;

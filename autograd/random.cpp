@@ -82,7 +82,7 @@ struct Random {
 
 template <class F>
 Tensor filled(std::string_view name, const Shape& shape, DType dtype, Generator& g, F draw) {
-  Tensor t = empty(shape, dtype);
+  Tensor t = detail::empty_for(name, shape, dtype);
   compute_into(t, Random<F>{name, &g == &default_generator() ? nullptr : &g, std::move(draw)});
   return t;
 }
@@ -233,8 +233,14 @@ Tensor randn(const Shape& shape, DType dtype, Generator& g) {
   });
 }
 
-Tensor rand_like(const Tensor& x, Generator& g) { return rand(x.shape(), x.dtype(), g); }
-Tensor randn_like(const Tensor& x, Generator& g) { return randn(x.shape(), x.dtype(), g); }
+Tensor rand_like(const Tensor& x, Generator& g) {
+  const detail::Named as("rand_like");
+  return rand(x.shape(), x.dtype(), g);
+}
+Tensor randn_like(const Tensor& x, Generator& g) {
+  const detail::Named as("randn_like");
+  return randn(x.shape(), x.dtype(), g);
+}
 
 Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape, Generator& g) {
   shapes::check("randint", shape);

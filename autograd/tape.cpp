@@ -30,7 +30,14 @@ constinit thread_local bool detail::recording = true, detail::anomaly = false;
 // ---------------------------------------------------------------- recording
 
 void detail::refuse_undefined(std::string_view op, std::size_t i) {
-  fail(op, "every input must be defined, got an undefined tensor as input {}", i);
+  fail(op, "every input must be defined, got an undefined tensor as input {}; {}", i,
+       internal::kUndefinedHint);
+}
+
+std::string_view internal::why_unrecorded(const Tensor& t) {
+  return t.impl()->unrecorded
+             ? "; it was computed from what requires one while recording was off (NoGrad)"
+             : "";
 }
 
 void record(detail::Ref<Node> holder, const Inputs& inputs, std::span<Tensor> outputs,
@@ -158,13 +165,13 @@ SavedTensor SavedTensor::output(const Tensor& output) {
 void SavedTensor::refuse(const Node& owner) const {
   if (!value_.defined())
     fail("backward", "saved values of '{}' must be there, but were not saved or were released",
-         owner.name());
+         quoted(owner.name()));
   fail("backward",
        "values saved by '{}' must not change before the walk, got version {} of its {} ({}), saved "
        "at "
        "version {}; clone() before changing it, or read it with std::as_const(t).array<T>()",
-       owner.name(), value_.impl()->stamp(), is_output_ ? "output" : "input", value_.shape(),
-       stamp_);
+       quoted(owner.name()), value_.impl()->stamp(), is_output_ ? "output" : "input",
+       value_.shape(), stamp_);
 }
 
 Tensor SavedTensor::unpack(const Node& owner) const {
@@ -202,7 +209,10 @@ bool Tensor::is_leaf() const {
   return !node || node->is_leaf();
 }
 
-std::string_view Tensor::op_name() const { return is_leaf() ? "" : impl_->node->name(); }
+std::string_view Tensor::op_name() const {
+  const auto& node = checked("op_name").node;
+  return !node || node->is_leaf() ? "" : node->name();
+}
 
 Tensor Tensor::requires_grad_(bool on) {
   auto& node = const_cast<detail::TensorImpl&>(checked("requires_grad_")).node;
@@ -211,8 +221,9 @@ Tensor Tensor::requires_grad_(bool on) {
          name(impl_->dtype));
   if (!on && !is_leaf())
     fail("requires_grad_", "only a leaf can leave the tape, got the result of '{}'; use detach()",
-         op_name());
+         quoted(op_name()));
   if (on == static_cast<bool>(node)) return *this;
+  if (impl_->unrecorded) impl_->unrecorded = false;
   if (!detail::tracing) detail::trace_invalidate(*impl_->storage);
   // The leaf node stays with its tensor: edges that save the tensor do not count it.
   auto& resting = impl_->resting_leaf;
@@ -255,13 +266,18 @@ void Tensor::set_grad(const Tensor& gradient) {
 
 void Tensor::retain_grad() {
   const auto& t = checked("retain_grad");
-  if (!t.node) fail("retain_grad", "the tensor must require a gradient, got one that does not");
+  if (!t.node)
+    fail("retain_grad", "the tensor must require a gradient, got one that does not{}",
+         internal::why_unrecorded(*this));
   t.node->watch(t.index).retain = true;
 }
 
 std::uint64_t Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) {
   const auto& t = checked("register_hook");
-  if (!t.node) fail("register_hook", "the tensor must require a gradient, got one that does not");
+  check_callable("register_hook", hook);
+  if (!t.node)
+    fail("register_hook", "the tensor must require a gradient, got one that does not{}",
+         internal::why_unrecorded(*this));
   auto& hooks = t.node->watch(t.index).hooks;
   const std::uint64_t id = hooks.empty() ? 1 : hooks.back().id + 1;
   hooks.push_back(

@@ -261,6 +261,17 @@ inline bool Edge::is_only_way() const noexcept {
 void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outputs,
             unsigned saves = 0);
 
+namespace detail {
+/// For results that are not recorded: marks those that would be if recording were on.
+inline void mark_unrecorded(const Inputs& inputs, std::span<Tensor> outputs) noexcept {
+  bool lost = false;
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    lost |= inputs[i].impl()->node || inputs[i].impl()->unrecorded;
+  if (lost) [[unlikely]]
+    for (Tensor& t : outputs) t.impl()->unrecorded = true;
+}
+}  // namespace detail
+
 /// Recording is on and some input requires a gradient.
 inline bool should_record(const Inputs& inputs) noexcept {
   if (!grad_enabled()) return false;
@@ -387,17 +398,20 @@ Tensor apply(const Op& op, const Inputs& in) {
       return view;
     } else {
       const TensorSpec spec = op.infer(in);
-      Tensor result = empty(spec.shape, spec.dtype);
+      Tensor result = detail::empty_for(op.name(), spec.shape, spec.dtype);
       compute(op, in, result);
       return result;
     }
   }();
   if (anomaly_mode()) [[unlikely]]
     check_anomaly(op.name(), in, {&out, 1});
-  if constexpr (Differentiable<Op>)
+  if constexpr (Differentiable<Op>) {
     if (should_record(in))
       record(detail::Ref<Node>::adopt(new OperationNode<Op>(op, out)), in, {&out, 1},
              OperationNode<Op>::saves_of(op));
+    else
+      detail::mark_unrecorded(in, {&out, 1});
+  }
   return out;
 }
 template <Operation Op, std::same_as<Tensor>... T>

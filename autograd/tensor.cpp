@@ -25,8 +25,7 @@ void TensorImpl::destroy() noexcept {
 }  // namespace detail
 
 void Tensor::undefined(std::string_view what) {
-  fail(what, "the tensor must be defined, got an undefined one{}",
-       what == "item" || what == "shape" ? " (a gradient is undefined before backward())" : "");
+  fail(what, "the tensor must be defined, got an undefined one; {}", internal::kUndefinedHint);
 }
 
 void Tensor::wrong_dtype(std::string_view what, DType wanted) const {
@@ -35,7 +34,7 @@ void Tensor::wrong_dtype(std::string_view what, DType wanted) const {
 }
 
 std::int64_t Tensor::size(std::int64_t axis) const {
-  if (ndim() == 0) fail("size", "the tensor must have an axis, got a 0-d tensor");
+  if (checked("size").shape.empty()) fail("size", "the tensor must have an axis, got a 0-d tensor");
   return shape()[static_cast<std::size_t>(shapes::axis("size", axis, shape()))];
 }
 
@@ -70,60 +69,86 @@ detail::TensorImpl* create(const Shape& shape, std::int64_t n, DType dtype) {
 }
 
 // n: the number of elements of a valid shape.
-Tensor allocate(const Shape& shape, std::int64_t n, DType dtype) {
+Tensor allocate(std::string_view op, const Shape& shape, std::int64_t n, DType dtype) {
   try {
     Tensor t(detail::Ref<detail::TensorImpl>::adopt(create(shape, n, dtype)));
     if (detail::tracing) [[unlikely]]
       detail::trace_created(t);
     return t;
   } catch (const std::bad_alloc&) {
-    fail("empty", "memory for the elements must be there, got none for shape {} of {} ({} bytes)",
-         shape, name(dtype), static_cast<std::size_t>(n) * size_of(dtype));
+    fail(op, "memory for the elements must be there, got none for shape {} of {} ({} bytes)", shape,
+         name(dtype), static_cast<std::size_t>(n) * size_of(dtype));
   }
 }
 
-}  // namespace
-
-Tensor empty(const Shape& shape, DType dtype) {
-  return allocate(shape, shapes::check("empty", shape), dtype);
-}
-
-Tensor full(const Shape& shape, double value, DType dtype) {
+Tensor full_for(std::string_view op, const Shape& shape, double value, DType dtype) {
   if (dtype == int64 && !(std::abs(value) < 0x1p63))
-    fail("full", "the value must fit in int64, got {}", value);
-  Tensor t = empty(shape, dtype);
+    fail(op, "the value must fit in int64, got {}", value);
+  Tensor t = detail::empty_for(op, shape, dtype);
   internal::fill(t, value);
   return t;
 }
 
-Tensor zeros(const Shape& shape, DType dtype) {
-  Tensor t = empty(shape, dtype);
+Tensor zeros_for(std::string_view op, const Shape& shape, DType dtype) {
+  Tensor t = detail::empty_for(op, shape, dtype);
   std::memset(t.raw_mutable(), 0, static_cast<std::size_t>(t.numel()) * size_of(dtype));
   return t;
 }
 
-Tensor ones(const Shape& shape, DType dtype) { return full(shape, 1, dtype); }
-Tensor empty_like(const Tensor& x) { return allocate(x.shape(), x.numel(), x.dtype()); }
-Tensor full_like(const Tensor& x, double value) { return full(x.shape(), value, x.dtype()); }
-Tensor zeros_like(const Tensor& x) { return zeros(x.shape(), x.dtype()); }
-Tensor ones_like(const Tensor& x) { return ones(x.shape(), x.dtype()); }
+// The tensor whose shape and dtype another one gets.
+const detail::TensorImpl& model(std::string_view op, const Tensor& x) {
+  internal::check_defined(op, x);
+  return *x.impl();
+}
 
-Tensor scalar_like(double value, const Tensor& x) {
+}  // namespace
+
+Tensor detail::empty_for(std::string_view op, const Shape& shape, DType dtype) {
+  return allocate(op, shape, shapes::check(op, shape), dtype);
+}
+
+Tensor empty(const Shape& shape, DType dtype) { return detail::empty_for("empty", shape, dtype); }
+Tensor full(const Shape& shape, double value, DType dtype) {
+  return full_for("full", shape, value, dtype);
+}
+Tensor zeros(const Shape& shape, DType dtype) { return zeros_for("zeros", shape, dtype); }
+Tensor ones(const Shape& shape, DType dtype) { return full_for("ones", shape, 1, dtype); }
+Tensor empty_like(const Tensor& x) {
+  const auto& t = model("empty_like", x);
+  return allocate("empty_like", t.shape, t.numel, t.dtype);
+}
+Tensor full_like(const Tensor& x, double value) {
+  const auto& t = model("full_like", x);
+  return full_for("full_like", t.shape, value, t.dtype);
+}
+Tensor zeros_like(const Tensor& x) {
+  const auto& t = model("zeros_like", x);
+  return zeros_for("zeros_like", t.shape, t.dtype);
+}
+Tensor ones_like(const Tensor& x) {
+  const auto& t = model("ones_like", x);
+  return full_for("ones_like", t.shape, 1, t.dtype);
+}
+
+Tensor internal::number_for(std::string_view op, double value, const Tensor& x, std::size_t input) {
+  if (!x.defined()) detail::refuse_undefined(op, input);
   const DType d = x.dtype();
   if ((d == int64 && !(value == std::trunc(value) && std::abs(value) < 0x1p63)) ||
       (d == boolean && value != 0 && value != 1))
-    fail("scalar", "the value must be representable in the tensor's dtype, got {} for {}", value,
+    fail(op, "the value must be representable in the tensor's dtype, got {} for {}", value,
          name(d));
   Tensor t = empty({}, d);
-  internal::fill(t, value);
+  fill(t, value);
   return t;
+}
+Tensor scalar_like(double value, const Tensor& x) {
+  return internal::number_for("scalar_like", value, x, 1);
 }
 
 Tensor eye(std::int64_t n, DType dtype) { return eye(n, n, dtype); }
 
 Tensor eye(std::int64_t n, std::int64_t m, DType dtype) {
-  shapes::check("eye", {n, m});
-  Tensor t = zeros({n, m}, dtype);
+  Tensor t = zeros_for("eye", {n, m}, dtype);
   dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
     auto* p = static_cast<T*>(t.raw_mutable());
@@ -136,8 +161,8 @@ namespace {
 
 // value(i) for i < n.
 template <class F>
-Tensor generate(std::int64_t n, DType dtype, F&& value) {
-  Tensor t = empty({n}, dtype);
+Tensor generate(std::string_view op, std::int64_t n, DType dtype, F&& value) {
+  Tensor t = detail::empty_for(op, {n}, dtype);
   dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
     auto* p = static_cast<T*>(t.raw_mutable());
@@ -155,7 +180,7 @@ void check_number(std::string_view op, DType dtype) {
 Tensor arange(std::int64_t n, DType dtype) {
   if (n < 0) fail("arange", "the length must be at least 0, got {}", n);
   check_number("arange", dtype);
-  return generate(n, dtype, [](std::int64_t i) { return i; });
+  return generate("arange", n, dtype, [](std::int64_t i) { return i; });
 }
 
 Tensor detail::arange_of(std::int64_t start, std::int64_t stop, std::int64_t step, DType dtype) {
@@ -169,7 +194,7 @@ Tensor detail::arange_of(std::int64_t start, std::int64_t stop, std::int64_t ste
   const auto stride =
       step > 0 ? static_cast<std::uint64_t>(step) : -static_cast<std::uint64_t>(step);
   const std::uint64_t n = distance == 0 ? 0 : (distance - 1) / stride + 1;
-  return generate(static_cast<std::int64_t>(std::min<std::uint64_t>(n, INT64_MAX)), dtype,
+  return generate("arange", static_cast<std::int64_t>(std::min<std::uint64_t>(n, INT64_MAX)), dtype,
                   [=](std::int64_t i) {
                     return static_cast<std::int64_t>(static_cast<std::uint64_t>(start) +
                                                      static_cast<std::uint64_t>(i) *
@@ -188,27 +213,33 @@ Tensor detail::arange_of(double start, double stop, double step, DType dtype) {
   if (dtype == int64 && (start != std::trunc(start) || step != std::trunc(step) ||
                          !(std::abs(start) + std::abs(stop) < 0x1p53)))
     fail("arange", "start and step must be whole for int64, got {} and {}", start, step);
-  return generate(static_cast<std::int64_t>(n), dtype,
+  return generate("arange", static_cast<std::int64_t>(n), dtype,
                   [=](std::int64_t i) { return start + static_cast<double>(i) * step; });
 }
+
+namespace {
+Tensor line(std::string_view op, double start, double stop, std::int64_t n, DType dtype) {
+  // From both ends, so that both are exact.
+  const double step = n > 1 ? (stop - start) / static_cast<double>(n - 1) : 0;
+  return generate(op, n, dtype, [=](std::int64_t i) {
+    return i < n - n / 2 ? start + static_cast<double>(i) * step
+                         : stop - static_cast<double>(n - 1 - i) * step;
+  });
+}
+}  // namespace
 
 Tensor linspace(double start, double stop, std::int64_t n, DType dtype) {
   if (n < 0) fail("linspace", "the length must be at least 0, got {}", n);
   dispatch_floating("linspace", dtype, [](auto) {});
-  // From both ends, so that both are exact.
-  const double step = n > 1 ? (stop - start) / static_cast<double>(n - 1) : 0;
-  return generate(n, dtype, [=](std::int64_t i) {
-    return i < n - n / 2 ? start + static_cast<double>(i) * step
-                         : stop - static_cast<double>(n - 1 - i) * step;
-  });
+  return line("linspace", start, stop, n, dtype);
 }
 
 Tensor logspace(double start, double stop, std::int64_t n, double base, DType dtype) {
   if (n < 0) fail("logspace", "the length must be at least 0, got {}", n);
   dispatch_floating("logspace", dtype, [](auto) {});
-  const Tensor exponents = linspace(start, stop, n, float64);
+  const Tensor exponents = line("logspace", start, stop, n, float64);
   const auto* e = exponents.data<double>();
-  return generate(n, dtype, [=](std::int64_t i) { return std::pow(base, e[i]); });
+  return generate("logspace", n, dtype, [=](std::int64_t i) { return std::pow(base, e[i]); });
 }
 
 // ---------------------------------------------------------------- memory of the user
@@ -232,13 +263,14 @@ Tensor detail::wrap(void* data, const Shape& shape, DType dtype,
 
 // ---------------------------------------------------------------- elements
 
-Tensor Tensor::detach() const { return internal::view_as(*this, shape()); }
+Tensor Tensor::detach() const { return internal::view_as(*this, checked("detach").shape); }
 
 void Tensor::copy_(const Tensor& source) {
+  (void)checked("copy_"), (void)source.checked("copy_");
   if (!is_leaf())
     fail("copy_",
          "the target must not be the result of a recorded operation ({}); detach() it first",
-         op_name());
+         quoted(op_name()));
   if (source.shape() != shape())
     fail("copy_", "shapes must be equal, got {} into {}", source.shape(), shape());
   perform("copy_", {source}, {*this}, [](const TensorList& from, const TensorList& to) {
@@ -249,15 +281,16 @@ void Tensor::copy_(const Tensor& source) {
 }
 
 void Tensor::set_data(const Tensor& source) {
+  (void)checked("set_data"), (void)source.checked("set_data");
   if (!is_leaf())
     fail("set_data",
          "the target must not be the result of a recorded operation ({}); detach() it first",
-         op_name());
+         quoted(op_name()));
   detail::refuse_in_trace("set_data()", "use copy_()");
   detail::trace_invalidate(*impl_->storage);
   const bool leaf = requires_grad();
   requires_grad_(false);
-  impl_->set_storage(source.checked("set_data").storage);
+  impl_->set_storage(source.impl_->storage);
   impl_->shape = source.shape();
   impl_->numel = source.numel();
   impl_->dtype = source.dtype();

@@ -43,7 +43,9 @@ struct TensorImpl : Counted {
   DType dtype;
   /// Few elements live in the tensor's block, behind it. A reference to them stays with the tensor
   /// all its life, so the block lives as long as both.
-  bool embeds = false;
+  bool embeds : 1 = false;
+  /// Made of what requires a gradient while recording was off: for the error of a backward().
+  bool unrecorded : 1 = false;
   std::uint16_t replaced = 0;  // how often it got another storage
 
   static void* operator new(std::size_t n) { return pool_allocate(n); }
@@ -137,6 +139,7 @@ class Tensor {
   /// The elements in row-major order.
   template <Element T>
   std::vector<T> to_vector() const {
+    (void)checked("to_vector");
     const T* p = data<T>();
     return std::vector<T>(p, p + numel());
   }
@@ -162,7 +165,10 @@ class Tensor {
   Tensor grad() const;
   /// Replaces the gradient; an undefined tensor clears it. Shape and dtype must be this tensor's.
   void set_grad(const Tensor& gradient);
-  void zero_grad() { set_grad(Tensor()); }
+  void zero_grad() {
+    (void)checked("zero_grad");
+    set_grad(Tensor());
+  }
   /// Makes backward() keep the gradient of this intermediate result.
   void retain_grad();
   /// Calls `hook` with this tensor's whole gradient during each backward; a defined result replaces
@@ -239,6 +245,11 @@ template <class T>
 using StoredAs = std::conditional_t<std::integral<T> && !std::same_as<T, bool>, std::int64_t, T>;
 }
 
+namespace detail {
+/// `empty`, with the name of `op` in its errors.
+Tensor empty_for(std::string_view op, const Shape& shape, DType dtype);
+}  // namespace detail
+
 /// Uninitialised elements.
 Tensor empty(const Shape& shape, DType dtype = float32);
 /// `value`, converted to `dtype`; int64 truncates, and throws on what it cannot hold.
@@ -288,7 +299,7 @@ Tensor logspace(double start, double stop, std::int64_t n, double base = 10, DTy
 template <Element T>
 Tensor from_data(const T* data, const Shape& shape) {
   detail::check_memory("from_data", data, shape, alignof(T));
-  Tensor t = empty(shape, dtype_of<T>);
+  Tensor t = detail::empty_for("from_data", shape, dtype_of<T>);
   std::copy(data, data + t.numel(), static_cast<T*>(t.raw_mutable()));
   return t;
 }
@@ -314,14 +325,14 @@ requires std::is_arithmetic_v<T> Tensor tensor(T value) {
 /// A 1-d tensor: `tensor({1.0, 2.0})`.
 template <class T>
 requires std::is_arithmetic_v<T> Tensor tensor(std::initializer_list<T> values) {
-  Tensor t = empty({values.size()}, dtype_of<detail::StoredAs<T>>);
+  Tensor t = detail::empty_for("tensor", {values.size()}, dtype_of<detail::StoredAs<T>>);
   std::copy(values.begin(), values.end(), static_cast<detail::StoredAs<T>*>(t.raw_mutable()));
   return t;
 }
 template <class T>
 requires std::is_arithmetic_v<T> &&(!std::same_as<T, bool>)Tensor
     tensor(const std::vector<T>& values) {
-  Tensor t = empty({values.size()}, dtype_of<detail::StoredAs<T>>);
+  Tensor t = detail::empty_for("tensor", {values.size()}, dtype_of<detail::StoredAs<T>>);
   std::copy(values.begin(), values.end(), static_cast<detail::StoredAs<T>*>(t.raw_mutable()));
   return t;
 }
@@ -330,7 +341,7 @@ template <class T>
 requires std::is_arithmetic_v<T> Tensor
 tensor(std::initializer_list<std::initializer_list<T>> rows) {
   const std::size_t width = rows.size() ? rows.begin()->size() : 0;
-  Tensor t = empty({rows.size(), width}, dtype_of<detail::StoredAs<T>>);
+  Tensor t = detail::empty_for("tensor", {rows.size(), width}, dtype_of<detail::StoredAs<T>>);
   auto* p = static_cast<detail::StoredAs<T>*>(t.raw_mutable());
   for (const auto& row : rows) {
     if (row.size() != width)

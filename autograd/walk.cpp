@@ -275,6 +275,17 @@ Tensor* Node::running_total(std::size_t i) const {
 
 namespace {
 
+[[noreturn]] void refuse_unrecorded(std::string_view what, const TensorList& outputs) {
+  const auto made = [](const Tensor& t) { return t.impl()->unrecorded; };
+  if (!grad_enabled() || std::any_of(outputs.begin(), outputs.end(), made))
+    fail(what,
+         "the output must require a gradient, got one that was computed while recording was off; "
+         "compute it outside of NoGrad, or inside of EnableGrad");
+  fail(what,
+       "the output must require a gradient, got one that no recorded operation made; call "
+       "requires_grad_() on a leaf before computing it");
+}
+
 // Checks outputs and completes the cotangents.
 TensorList cotangents_for(std::string_view what, const TensorList& outputs,
                           const TensorList& given) {
@@ -286,7 +297,9 @@ TensorList cotangents_for(std::string_view what, const TensorList& outputs,
   bool recorded = false;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const Tensor& t = outputs[i];
-    if (!t.defined()) fail(what, "every output must be defined, got an undefined tensor at {}", i);
+    if (!t.defined())
+      fail(what, "every output must be defined, got an undefined tensor at {}; {}", i,
+           internal::kUndefinedHint);
     recorded |= t.requires_grad();
     if (!given.empty() && given[i].defined()) {
       internal::check_gradient(what, given[i], t.shape(), t.dtype());
@@ -300,10 +313,7 @@ TensorList cotangents_for(std::string_view what, const TensorList& outputs,
            t.shape());
     }
   }
-  if (!recorded)
-    fail(what,
-         "the output must require a gradient, got one that no recorded operation made; call "
-         "requires_grad_() on a leaf before computing it");
+  if (!recorded) refuse_unrecorded(what, outputs);
   return result;
 }
 
@@ -334,6 +344,7 @@ void internal::accumulate(Tensor& total, Tensor g) {
 
 TensorList reference_gradient(const Call& call,
                               const std::function<Tensor(const TensorList&)>& reference) {
+  check_callable("reference_gradient", reference);
   const EnableGrad recording;
   // Aliases stand for the inputs, so that the walk through the reference stops at them while what
   // it records still leads on to the inputs' own history.
@@ -351,9 +362,14 @@ TensorList reference_gradient(const Call& call,
 }
 
 TensorList grad(const TensorList& outputs, const TensorList& inputs, const GradOptions& options) {
-  for (std::size_t i = 0; i < inputs.size(); ++i)
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i].defined())
+      fail("grad", "every input must be defined, got an undefined tensor at {}; {}", i,
+           internal::kUndefinedHint);
     if (!inputs[i].requires_grad())
-      fail("grad", "every input must require a gradient, got one that does not at {}", i);
+      fail("grad", "every input must require a gradient, got one that does not at {}{}", i,
+           internal::why_unrecorded(inputs[i]));
+  }
   const TensorList cotangents = cotangents_for("grad", outputs, options.grad_outputs);
   TensorList found =
       Walk("grad", outputs, &inputs, options.retain_graph, options.create_graph).run(cotangents);

@@ -38,7 +38,7 @@ Library load() {
   const std::string_view wanted = text ? text : "";
   if (wanted == "openblas") return {};
   if (!wanted.empty() && wanted != "onednn")
-    fail("XGRAD_GEMM", "the variable must be openblas or onednn, got '{}'", wanted);
+    fail("XGRAD_GEMM", "the variable must be openblas or onednn, got '{}'", quoted(wanted));
   Library l;
   std::string_view missing;
   if (simd_level() < SimdLevel::avx2)
@@ -136,7 +136,8 @@ bool onednn_gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t 
                        columns.begin(j + 1) - column, k, 1, a + (ta ? row : row * k), ta ? m : k,
                        b + (tb ? column * k : column), tb ? k : n, beta, c + row * n + column, n);
                    // What it complains of, with arguments such as these, is too little memory.
-                   if (status != 0) throw std::bad_alloc();
+                   if (status != 0)
+                     fail("matmul", "oneDNN must have the memory for its work, got none");
                  }
                });
   return true;

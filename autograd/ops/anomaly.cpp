@@ -104,7 +104,7 @@ void check_gradients_anomaly(std::string_view op, const detail::CallRecord* call
     throw Error(
         fmt::format("{} backward: gradients must be finite in anomaly mode, got {} for "
                     "input {}, from {}",
-                    op, text(r), i, context));
+                    quoted(op), text(r), i, context));
   }
 }
 
@@ -117,8 +117,8 @@ void check_anomaly(std::string_view op, const Inputs& inputs, std::span<const Te
     if (!r.nan && !r.inf) continue;
     const std::unique_ptr<detail::CallRecord> call(internal::record_call(inputs));
     if (!internal::anomalous(r, call->inputs)) continue;
-    throw Error(fmt::format("{}: results must be finite in anomaly mode, got {}, from {}{}", op,
-                            internal::text(r), internal::list("input", call->inputs),
+    throw Error(fmt::format("{}: results must be finite in anomaly mode, got {}, from {}{}",
+                            quoted(op), internal::text(r), internal::list("input", call->inputs),
                             internal::called_at("called", *call)));
   }
 }

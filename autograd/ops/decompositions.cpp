@@ -318,19 +318,22 @@ struct Pinv {
 }  // namespace
 
 Tensor cholesky(const Tensor& a, bool upper) {
+  const detail::Named as("cholesky");
   const Tensor l = apply(Cholesky{}, a);
   return upper ? transpose(l) : l;
 }
 
 QrResult qr(const Tensor& a, std::string_view mode) {
+  const detail::Named as("qr");
   internal::check_matrix("qr", a);
   if (mode != "reduced" && mode != "complete")
-    fail("qr", "the mode must be \"reduced\" or \"complete\", got \"{}\"", mode);
+    fail("qr", "the mode must be \"reduced\" or \"complete\", got \"{}\"", quoted(mode));
   const TensorList f = Qr::apply(a, mode == "complete");
   return {f[0], f[1]};
 }
 
 SvdResult svd(const Tensor& a, bool full_matrices) {
+  const detail::Named as("svd");
   internal::check_matrix("svd", a);
   const TensorList f = Svd::apply(std::string_view("svd"), a, full_matrices);
   return {f[0], f[1], f[2]};
@@ -342,15 +345,20 @@ Tensor internal::singular_values(std::string_view op, const Tensor& a) {
                                                : svd_of(op, a, false, false)[1];
 }
 
-Tensor svdvals(const Tensor& a) { return internal::singular_values("svdvals", a); }
+Tensor svdvals(const Tensor& a) {
+  const detail::Named as("svdvals");
+  return internal::singular_values("svdvals", a);
+}
 
 EighResult eigh(const Tensor& a) {
+  const detail::Named as("eigh");
   internal::check_square("eigh", a);
   const TensorList f = Eigh::apply(std::string_view("eigh"), a);
   return {f[0], f[1]};
 }
 
 Tensor eigvalsh(const Tensor& a) {
+  const detail::Named as("eigvalsh");
   internal::check_square("eigvalsh", a);
   const std::string_view op = "eigvalsh";
   return should_record(Inputs(std::array{&a})) ? Eigh::apply(op, a)[0] : eigh_of(op, a, false)[0];
@@ -360,9 +368,13 @@ Tensor internal::pseudo_inverse(std::string_view op, const Tensor& a, double rto
   return apply(Pinv{op, rtol}, a);
 }
 
-Tensor pinv(const Tensor& a, double rtol) { return internal::pseudo_inverse("pinv", a, rtol); }
+Tensor pinv(const Tensor& a, double rtol) {
+  const detail::Named as("pinv");
+  return internal::pseudo_inverse("pinv", a, rtol);
+}
 
 Tensor matrix_rank(const Tensor& a, double rtol) {
+  const detail::Named as("matrix_rank");
   internal::check_matrix("matrix_rank", a);
   const Tensor s = svd_of("matrix_rank", a, false, false)[1];
   return sum(s > threshold(a, s, rtol), -1);

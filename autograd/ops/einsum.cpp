@@ -106,12 +106,12 @@ Labels parse_term(std::string_view term, std::int64_t operand, std::int64_t rank
     if (!std::isalpha(static_cast<unsigned char>(c)))
       fail("einsum",
            "subscripts must be letters and at most one \"...\" a term, got '{}' in \"{}\"", c,
-           term);
+           quoted(term));
   const auto named = static_cast<std::int64_t>(letters.size());
   const std::int64_t extra = operand < 0 ? rank : rank - named;
   if (operand >= 0 && (extra < 0 || (extra > 0 && dots == std::string::npos)))
-    fail("einsum", "operand {} must have the {} axes of \"{}\", got {}", operand, named, term,
-         rank);
+    fail("einsum", "operand {} must have the {} axes of \"{}\", got {}", operand, named,
+         quoted(term), rank);
   Labels labels;
   for (std::size_t i = 0; i <= letters.size(); ++i) {
     if (i == dots)
@@ -188,10 +188,10 @@ void check_result(std::string_view term, const Labels& result,
   for (std::size_t i = 0; i < result.size(); ++i) {
     if (!sizes.count(result[i]))
       fail("einsum", "subscripts of the result must occur in an operand, got '{}' in \"{}\"",
-           subscript(result[i]), term);
+           subscript(result[i]), quoted(term));
     if (std::find(result.begin(), result.begin() + i, result[i]) != result.begin() + i)
       fail("einsum", "subscripts of the result must be distinct, got '{}' twice in \"{}\"",
-           subscript(result[i]), term);
+           subscript(result[i]), quoted(term));
   }
 }
 
@@ -246,6 +246,7 @@ std::vector<std::string> split(const std::string& text) {
 }  // namespace
 
 Tensor einsum(std::string_view equation, const TensorList& operands) {
+  const detail::Named as("einsum");
   std::string text(equation);
   std::erase(text, ' ');
   const std::size_t arrow = text.find("->");
@@ -253,12 +254,11 @@ Tensor einsum(std::string_view equation, const TensorList& operands) {
   if (operands.empty()) fail("einsum", "needs at least one operand, got none");
   if (terms.size() != operands.size())
     fail("einsum", "the equation must have a term for each operand, got {} terms in \"{}\" for {}",
-         terms.size(), equation, operands.size());
+         terms.size(), quoted(equation), operands.size());
   std::vector<Labelled> labelled;
   Labels ellipsis;
   for (std::size_t i = 0; i < terms.size(); ++i) {
-    if (!operands[i].defined())
-      fail("einsum", "every input must be defined, got an undefined tensor as input {}", i);
+    if (!operands[i].defined()) detail::refuse_undefined("einsum", i);
     internal::check_floating("einsum", operands[i]);
     internal::check_same_dtype("einsum", operands[0], operands[i]);
     labelled.push_back(
@@ -287,6 +287,7 @@ Tensor einsum(std::string_view equation, const TensorList& operands) {
 }
 
 Tensor tensordot(const Tensor& a, const Tensor& b, const Axes& axes_a, const Axes& axes_b) {
+  const detail::Named as("tensordot");
   check_defined("tensordot", Inputs(std::array{&a, &b}));
   internal::check_floating("tensordot", a);
   internal::check_same_dtype("tensordot", a, b);
@@ -317,6 +318,7 @@ Tensor tensordot(const Tensor& a, const Tensor& b, const Axes& axes_a, const Axe
 }
 
 Tensor tensordot(const Tensor& a, const Tensor& b, std::int64_t count) {
+  const detail::Named as("tensordot");
   check_defined("tensordot", Inputs(std::array{&a, &b}));
   if (count < 0 || count > a.ndim() || count > b.ndim())
     fail("tensordot", "the number of axes must be in [0, {}] for {} and {}, got {}",

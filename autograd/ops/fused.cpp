@@ -69,6 +69,7 @@ struct Softmax {
 };
 
 Tensor softmax_along(const Softmax& op, const Tensor& x, std::int64_t axis) {
+  internal::check_defined(op.name(), x);
   axis = shapes::axis(op.name(), axis, x.shape());
   if (axis + 1 >= x.ndim()) return apply(op, x);
   return transpose(apply(op, transpose(x, axis, -1)), axis, -1);
@@ -275,6 +276,7 @@ Tensor log_softmax(const Tensor& x, std::int64_t axis) { return softmax_along({t
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets,
                      const CrossEntropyOptions& options) {
+  const detail::Named as("cross_entropy");
   const char* op = "cross_entropy";
   internal::check_floating(op, logits);
   if (logits.ndim() == 0) fail(op, "logits must have a class axis, got a 0-d tensor");
@@ -317,6 +319,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets,
 
 Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& weight,
                   const Tensor& bias, double eps) {
+  const detail::Named as("layer_norm");
   const char* op = "layer_norm";
   internal::check_floating(op, x);
   const auto k = normalized.size();

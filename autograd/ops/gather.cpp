@@ -225,15 +225,18 @@ Tensor pick(const Tensor& x, std::int64_t axis, const Tensor& positions) {
 }  // namespace internal
 
 Tensor index_select(const Tensor& x, std::int64_t axis, const Tensor& index) {
+  const detail::Named as("index_select");
   return row_call("index_select", x, axis, index)(x);
 }
 
 Tensor gather(const Tensor& x, std::int64_t axis, const Tensor& index) {
+  const detail::Named as("gather");
   return gather_call("gather", x.shape(), axis, index, false)(x);
 }
 
 Tensor scatter_add_zeros(const Shape& shape, std::int64_t axis, const Tensor& index,
                          const Tensor& source) {
+  const detail::Named as("scatter_add_zeros");
   const GatherCall add = gather_call("scatter_add_zeros", shape, axis, index, true);
   if (source.shape() != index.shape())
     fail("scatter_add_zeros", "source and index must have one shape, got {} and {}", source.shape(),
@@ -242,6 +245,7 @@ Tensor scatter_add_zeros(const Shape& shape, std::int64_t axis, const Tensor& in
 }
 
 Tensor take(const Tensor& x, const Tensor& index) {
+  const detail::Named as("take");
   check_index("take", index);
   const Tensor flat = flatten(x);
   const Tensor places = internal::positions("take", flatten(index), flat.shape(), 0);
@@ -249,6 +253,7 @@ Tensor take(const Tensor& x, const Tensor& index) {
 }
 
 Tensor take_along_axis(const Tensor& x, const Tensor& index, std::int64_t axis) {
+  const detail::Named as("take_along_axis");
   check_index("take_along_axis", index);
   axis = shapes::axis("take_along_axis", axis, x.shape());
   if (index.ndim() != x.ndim())
@@ -262,6 +267,7 @@ Tensor take_along_axis(const Tensor& x, const Tensor& index, std::int64_t axis) 
 }
 
 Tensor scatter(const Tensor& x, std::int64_t axis, const Tensor& index, const Tensor& source) {
+  const detail::Named as("scatter");
   const GatherCall from = gather_call("scatter", x.shape(), axis, index, false);
   const Tensor part = flatten(leading_part("scatter", x, index, source));
   if (part.numel() == 0) return x.clone();
@@ -273,16 +279,19 @@ Tensor scatter(const Tensor& x, std::int64_t axis, const Tensor& index, const Te
 }
 
 Tensor scatter(const Tensor& x, std::int64_t axis, const Tensor& index, double value) {
+  const detail::Named as("scatter");
   return scatter(x, axis, index, expand(scalar_like(value, x), index.shape()));
 }
 
 Tensor scatter_add(const Tensor& x, std::int64_t axis, const Tensor& index, const Tensor& source) {
+  const detail::Named as("scatter_add");
   const GatherCall add = gather_call("scatter_add", x.shape(), axis, index, true);
   return x + add(leading_part("scatter_add", x, index, source));
 }
 
 Tensor index_add(const Tensor& x, std::int64_t axis, const Tensor& index, const Tensor& source,
                  double alpha) {
+  const detail::Named as("index_add");
   RowCall rows = row_call("index_add", x, axis, index);
   rows.op.add = true;
   internal::check_same_dtype("index_add", x, source);
@@ -294,6 +303,7 @@ Tensor index_add(const Tensor& x, std::int64_t axis, const Tensor& index, const 
 }
 
 Tensor index_fill(const Tensor& x, std::int64_t axis, const Tensor& index, const Tensor& value) {
+  const detail::Named as("index_fill");
   const RowCall rows = row_call("index_fill", x, axis, index);
   const std::int64_t n = x.size(rows.op.axis);
   const Tensor hits =
@@ -305,10 +315,12 @@ Tensor index_fill(const Tensor& x, std::int64_t axis, const Tensor& index, const
   return masked_fill(x, mask, value);
 }
 Tensor index_fill(const Tensor& x, std::int64_t axis, const Tensor& index, double value) {
+  const detail::Named as("index_fill");
   return index_fill(x, axis, index, scalar_like(value, x));
 }
 
 Tensor masked_select(const Tensor& x, const Tensor& mask) {
+  const detail::Named as("masked_select");
   check_mask("masked_select", mask);
   const Shape whole = shapes::broadcast("masked_select", x.shape(), mask.shape());
   return internal::pick(flatten(expand(x, whole)), 0,
@@ -316,16 +328,19 @@ Tensor masked_select(const Tensor& x, const Tensor& mask) {
 }
 
 Tensor masked_fill(const Tensor& x, const Tensor& mask, const Tensor& value) {
+  const detail::Named as("masked_fill");
   check_mask("masked_fill", mask);
   if (value.ndim() != 0) fail("masked_fill", "the value must be 0-d, got shape {}", value.shape());
   internal::check_same_dtype("masked_fill", value, x);
   return where(mask, value, x);
 }
 Tensor masked_fill(const Tensor& x, const Tensor& mask, double value) {
+  const detail::Named as("masked_fill");
   return masked_fill(x, mask, scalar_like(value, x));
 }
 
 Tensor nonzero(const Tensor& x) {
+  const detail::Named as("nonzero");
   detail::PooledVector<std::int64_t> places;
   dispatch(x.dtype(), [&](auto zero) {
     const auto* p = static_cast<const decltype(zero)*>(x.raw());
@@ -343,6 +358,7 @@ Tensor nonzero(const Tensor& x) {
 }
 
 Tensor one_hot(const Tensor& labels, std::int64_t classes) {
+  const detail::Named as("one_hot");
   if (labels.dtype() != int64)
     fail("one_hot", "labels must be int64, got {}", name(labels.dtype()));
   if (classes == -1) {

@@ -83,9 +83,10 @@ Tensor basic_part(const Tensor& x, std::span<const indexing::Item> items,
     left -= axes_of(item);
     ellipses += item.get<indexing::Ellipsis>() != nullptr;
   }
-  if (left < 0 || ellipses > 1)
-    fail("index", "needs at most {} entries and one ellipsis for {}, got {} and {}", x.ndim(),
-         x.shape(), x.ndim() - left, ellipses);
+  if (left < 0)
+    fail("index", "the entries must stand for at most the {} axes of {}, got entries for {}",
+         x.ndim(), x.shape(), x.ndim() - left);
+  if (ellipses > 1) fail("index", "needs at most one ellipsis, got {}", ellipses);
   View view(x.shape());
   detail::PooledVector<std::pair<std::size_t, Tensor>> tensors;
   std::size_t axis = 0;        // of the view
@@ -158,6 +159,7 @@ Tensor picked(Tensor x, detail::PooledVector<AxisIndex> indices) {
 }
 
 Tensor subscript(const Tensor& x, std::span<const indexing::Item> items) {
+  const detail::Named as("index");
   detail::PooledVector<AxisIndex> indices;
   const Tensor part = basic_part(x, items, indices);
   return indices.empty() ? part : picked(part, std::move(indices));
@@ -166,6 +168,7 @@ Tensor subscript(const Tensor& x, std::span<const indexing::Item> items) {
 }  // namespace
 
 Tensor narrow(const Tensor& x, std::int64_t axis, std::int64_t start, std::int64_t length) {
+  const detail::Named as("narrow");
   check_has_axis("narrow", x);
   axis = shapes::axis("narrow", axis, x.shape());
   const std::int64_t n = x.shape()[at(axis)];
@@ -178,6 +181,7 @@ Tensor narrow(const Tensor& x, std::int64_t axis, std::int64_t start, std::int64
 
 Tensor slice(const Tensor& x, std::int64_t axis, std::int64_t start, std::int64_t stop,
              std::int64_t step) {
+  const detail::Named as("slice");
   check_has_axis("slice", x);
   axis = shapes::axis("slice", axis, x.shape());
   indexing::Range range{start, stop, step};
@@ -188,6 +192,7 @@ Tensor slice(const Tensor& x, std::int64_t axis, std::int64_t start, std::int64_
 }
 
 Tensor select(const Tensor& x, std::int64_t axis, std::int64_t index) {
+  const detail::Named as("select");
   check_has_axis("select", x);
   axis = shapes::axis("select", axis, x.shape());
   const std::int64_t n = x.shape()[at(axis)];

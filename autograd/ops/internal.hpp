@@ -32,6 +32,21 @@ void check_gradient(std::string_view where, const Tensor& gradient, const Shape&
                     DType dtype);
 /// Throws unless float32 or float64.
 void check_floating(std::string_view op, const Tensor& t);
+/// Throws unless the tensor is defined.
+inline void check_defined(std::string_view op, const Tensor& t, std::size_t input = 0) {
+  if (!t.defined()) [[unlikely]]
+    detail::refuse_undefined(op, input);
+}
+
+/// A number as the 0-d operand of `op` beside x, its input `input`; see `scalar_like`.
+Tensor number_for(std::string_view op, double value, const Tensor& x, std::size_t input = 0);
+
+/// For the error that `t` requires no gradient: "", or "; …" that NoGrad is why.
+std::string_view why_unrecorded(const Tensor& t);
+
+/// Where an undefined tensor mostly comes from.
+inline constexpr std::string_view kUndefinedHint =
+    "a gradient is undefined before the first backward()";
 
 /// The same tensor as the result of an operation.
 Tensor alias(const Tensor& t);

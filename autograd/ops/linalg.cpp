@@ -42,10 +42,17 @@ Tensor with_matrix_axes(const Tensor& norm, bool keepdims) {
 
 }  // namespace
 
-Tensor dot(const Tensor& a, const Tensor& b) { return dot_named("dot", a, b); }
-Tensor vdot(const Tensor& a, const Tensor& b) { return dot_named("vdot", a, b); }
+Tensor dot(const Tensor& a, const Tensor& b) {
+  const detail::Named as("dot");
+  return dot_named("dot", a, b);
+}
+Tensor vdot(const Tensor& a, const Tensor& b) {
+  const detail::Named as("vdot");
+  return dot_named("vdot", a, b);
+}
 
 Tensor inner(const Tensor& a, const Tensor& b) {
+  const detail::Named as("inner");
   check_pair("inner", a, b);
   if (a.ndim() == 0 || b.ndim() == 0) return a * b;
   if (a.size(-1) != b.size(-1))
@@ -54,11 +61,13 @@ Tensor inner(const Tensor& a, const Tensor& b) {
 }
 
 Tensor outer(const Tensor& a, const Tensor& b) {
+  const detail::Named as("outer");
   check_1d("outer", a, b, false);
   return unsqueeze(a, 1) * b;
 }
 
 Tensor kron(const Tensor& a, const Tensor& b) {
+  const detail::Named as("kron");
   check_pair("kron", a, b);
   // Each axis of a stands before its axis of b; both are joined after the product.
   const std::size_t rank = std::max(a.shape().size(), b.shape().size());
@@ -75,6 +84,7 @@ Tensor kron(const Tensor& a, const Tensor& b) {
 }
 
 Tensor cross(const Tensor& a, const Tensor& b, std::int64_t axis) {
+  const detail::Named as("cross");
   check_pair("cross", a, b);
   const Shape both = shapes::broadcast("cross", a.shape(), b.shape());
   axis = shapes::axis("cross", axis, both);
@@ -90,12 +100,14 @@ Tensor cross(const Tensor& a, const Tensor& b, std::int64_t axis) {
 }
 
 Tensor trace(const Tensor& a, std::int64_t offset) {
+  const detail::Named as("trace");
   check_defined("trace", Inputs(std::array{&a}));
   if (a.ndim() < 2) fail("trace", "needs matrices (…, m, n), got shape {}", a.shape());
   return sum(diagonal(a, offset, -2, -1), -1);
 }
 
 Tensor multi_dot(const TensorList& matrices) {
+  const detail::Named as("multi_dot");
   const std::size_t n = matrices.size();
   if (n < 2) fail("multi_dot", "needs at least two matrices, got {}", n);
   TensorList m;
@@ -133,6 +145,7 @@ Tensor multi_dot(const TensorList& matrices) {
 }
 
 Tensor matrix_power(const Tensor& a, std::int64_t n) {
+  const detail::Named as("matrix_power");
   internal::check_square("matrix_power", a);
   if (n == 0) {
     const Tensor none = zeros({}, boolean);
@@ -149,14 +162,17 @@ Tensor matrix_power(const Tensor& a, std::int64_t n) {
 }
 
 Tensor matrix_norm(const Tensor& a, std::string_view ord, bool keepdims) {
+  const detail::Named as("matrix_norm");
   internal::check_matrix("matrix_norm", a);
   if (ord == "fro") return norm(a, 2, {-2, -1}, keepdims);
   if (ord == "nuc")
     return with_matrix_axes(sum(internal::singular_values("matrix_norm", a), -1), keepdims);
-  fail("matrix_norm", "ord must be \"fro\", \"nuc\", 1, -1, 2, -2, inf or -inf, got \"{}\"", ord);
+  fail("matrix_norm", "ord must be \"fro\", \"nuc\", 1, -1, 2, -2, inf or -inf, got \"{}\"",
+       quoted(ord));
 }
 
 Tensor matrix_norm(const Tensor& a, double ord, bool keepdims) {
+  const detail::Named as("matrix_norm");
   internal::check_matrix("matrix_norm", a);
   const double p = std::abs(ord);
   if (p != 1 && p != 2 && p != HUGE_VAL)
@@ -170,6 +186,7 @@ Tensor matrix_norm(const Tensor& a, double ord, bool keepdims) {
 }
 
 Tensor cond(const Tensor& a) {
+  const detail::Named as("cond");
   internal::check_matrix("cond", a);
   if (std::min(a.size(-1), a.size(-2)) == 0)
     fail("cond", "the matrices must not be empty, got shape {}", a.shape());

@@ -2,6 +2,7 @@
 
 #include "autograd/ops.hpp"
 #include "autograd/ops/broadcast.hpp"
+#include "autograd/ops/internal.hpp"
 
 namespace autograd {
 namespace {
@@ -44,6 +45,7 @@ struct Logical {
 
 Tensor nan_to_num(const Tensor& x, double nan, std::optional<double> posinf,
                   std::optional<double> neginf) {
+  const detail::Named as("nan_to_num");
   if (!is_floating(x.dtype())) return x;
   const double most =
       x.dtype() == float32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
@@ -51,12 +53,17 @@ Tensor nan_to_num(const Tensor& x, double nan, std::optional<double> posinf,
   return where(x != x, nan, where(x == -kInfinity, neginf.value_or(-most), y));
 }
 
-Tensor isnan(const Tensor& x) { return x != x; }
+Tensor isnan(const Tensor& x) {
+  const detail::Named as("isnan");
+  return x != x;
+}
 Tensor isinf(const Tensor& x) {
+  const detail::Named as("isinf");
   if (!is_floating(x.dtype())) return isnan(x);
   return abs(x.detach()) == kInfinity;
 }
 Tensor isfinite(const Tensor& x) {
+  const detail::Named as("isfinite");
   if (!is_floating(x.dtype())) return x == x;
   return abs(x.detach()) < kInfinity;
 }
@@ -64,10 +71,27 @@ Tensor isfinite(const Tensor& x) {
 Tensor operator&(const Tensor& a, const Tensor& b) { return apply(Logical{"and"}, a, b); }
 Tensor operator|(const Tensor& a, const Tensor& b) { return apply(Logical{"or"}, a, b); }
 Tensor operator^(const Tensor& a, const Tensor& b) { return apply(Logical{"xor"}, a, b); }
-Tensor operator~(const Tensor& x) { return apply(Logical{"xor"}, x, ones({}, boolean)); }
-Tensor logical_and(const Tensor& a, const Tensor& b) { return a.to(boolean) & b.to(boolean); }
-Tensor logical_or(const Tensor& a, const Tensor& b) { return a.to(boolean) | b.to(boolean); }
-Tensor logical_xor(const Tensor& a, const Tensor& b) { return a.to(boolean) ^ b.to(boolean); }
-Tensor logical_not(const Tensor& x) { return ~x.to(boolean); }
+Tensor operator~(const Tensor& x) {
+  internal::check_defined("not", x);
+  if (x.dtype() != boolean)
+    fail("not", "needs bool, got {}; compare, or use logical_not", name(x.dtype()));
+  return apply(Logical{"xor"}, x, ones({}, boolean));
+}
+Tensor logical_and(const Tensor& a, const Tensor& b) {
+  const detail::Named as("logical_and");
+  return a.to(boolean) & b.to(boolean);
+}
+Tensor logical_or(const Tensor& a, const Tensor& b) {
+  const detail::Named as("logical_or");
+  return a.to(boolean) | b.to(boolean);
+}
+Tensor logical_xor(const Tensor& a, const Tensor& b) {
+  const detail::Named as("logical_xor");
+  return a.to(boolean) ^ b.to(boolean);
+}
+Tensor logical_not(const Tensor& x) {
+  const detail::Named as("logical_not");
+  return ~x.to(boolean);
+}
 
 }  // namespace autograd

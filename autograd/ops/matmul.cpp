@@ -117,6 +117,8 @@ Tensor internal::product(const Tensor& a, bool transpose_a, const Tensor& b, boo
 }
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
+  internal::check_defined("matmul", a);
+  internal::check_defined("matmul", b, 1);
   if (a.ndim() == 0 || b.ndim() == 0)
     fail("matmul", "needs tensors of at least one axis, got {} and {}", a.shape(), b.shape());
   const bool row = a.ndim() == 1, column = b.ndim() == 1;
@@ -140,6 +142,8 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
 }
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  internal::check_defined("linear", x);
+  internal::check_defined("linear", weight, 1);
   if (weight.ndim() != 2) fail("linear", "weight must be (out, in), got shape {}", weight.shape());
   if (x.ndim() == 0 || x.size(-1) != weight.size(1))
     fail("linear", "the last size of x must be the in size of weight (out, in), got {} and {}",

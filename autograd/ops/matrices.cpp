@@ -11,7 +11,8 @@
 namespace autograd::internal {
 
 void check_matrix(std::string_view op, const Tensor& x) {
-  if (!x.defined()) fail(op, "every input must be defined, got an undefined tensor");
+  if (!x.defined())
+    fail(op, "the tensor must be defined, got an undefined one; {}", kUndefinedHint);
   check_floating(op, x);
   if (x.ndim() < 2) fail(op, "needs matrices (…, m, n), got shape {}", x.shape());
 }

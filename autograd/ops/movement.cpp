@@ -139,10 +139,12 @@ TensorList split_by(std::string_view op, const Tensor& x, std::int64_t size, std
 }  // namespace
 
 Tensor reshape(const Tensor& x, const Shape& shape) {
+  internal::check_defined("reshape", x);
   return apply(Reshape{shapes::reshape(x.shape(), shape)}, x);
 }
 
 Tensor flatten(const Tensor& x, std::int64_t start, std::int64_t end) {
+  internal::check_defined("flatten", x);
   if (x.ndim() == 0) return reshape(x, {1});
   const auto a = shapes::axis("flatten", start, x.shape()),
              b = shapes::axis("flatten", end, x.shape());
@@ -158,6 +160,7 @@ Tensor flatten(const Tensor& x, std::int64_t start, std::int64_t end) {
 }
 
 Tensor squeeze(const Tensor& x, const Axes& axes) {
+  internal::check_defined("squeeze", x);
   const auto chosen = shapes::axes("squeeze", axes, x.shape());
   Shape s;
   for (std::size_t i = 0; i < x.shape().size(); ++i)
@@ -166,6 +169,7 @@ Tensor squeeze(const Tensor& x, const Axes& axes) {
 }
 
 Tensor unsqueeze(const Tensor& x, std::int64_t axis) {
+  internal::check_defined("unsqueeze", x);
   const std::int64_t n = x.ndim();
   if (axis < -n - 1 || axis > n)
     fail("unsqueeze", "axis must be in [{}, {}] for shape {}, got {}", -n - 1, n, x.shape(), axis);
@@ -175,6 +179,7 @@ Tensor unsqueeze(const Tensor& x, std::int64_t axis) {
 }
 
 Tensor unflatten(const Tensor& x, std::int64_t axis, const Shape& sizes) {
+  const detail::Named as("unflatten");
   const std::int64_t n = axis_size("unflatten", x, axis);
   axis = shapes::axis("unflatten", axis, x.shape());
   std::int64_t known = 1, unknown = 0;
@@ -192,9 +197,13 @@ Tensor unflatten(const Tensor& x, std::int64_t axis, const Shape& sizes) {
   return reshape(x, s);
 }
 
-Tensor ravel(const Tensor& x) { return flatten(x); }
+Tensor ravel(const Tensor& x) {
+  const detail::Named as("ravel");
+  return flatten(x);
+}
 
 Tensor permute(const Tensor& x, const Axes& order) {
+  internal::check_defined("permute", x);
   if (static_cast<std::int64_t>(order.size()) != x.ndim())
     fail("permute", "needs one axis for each of the {} axes of {}, got {}", x.ndim(), x.shape(),
          order.size());
@@ -219,6 +228,7 @@ Tensor permute(const Tensor& x, const Axes& order) {
 }
 
 Tensor transpose(const Tensor& x, std::int64_t axis0, std::int64_t axis1) {
+  internal::check_defined("transpose", x);
   Axes order;
   for (std::int64_t i = 0; i < x.ndim(); ++i) order.push_back(i);
   if (x.ndim() == 0) return x;
@@ -228,10 +238,12 @@ Tensor transpose(const Tensor& x, std::int64_t axis0, std::int64_t axis1) {
 }
 
 Tensor swapaxes(const Tensor& x, std::int64_t axis0, std::int64_t axis1) {
+  const detail::Named as("swapaxes");
   return transpose(x, axis0, axis1);
 }
 
 Tensor movedim(const Tensor& x, const Axes& source, const Axes& destination) {
+  const detail::Named as("movedim");
   if (source.size() != destination.size())
     fail("movedim", "needs as many sources as destinations, got {} and {}", source.size(),
          destination.size());
@@ -257,6 +269,7 @@ Tensor movedim(const Tensor& x, const Axes& source, const Axes& destination) {
 }
 
 Tensor expand(const Tensor& x, const Shape& shape) {
+  internal::check_defined("expand", x);
   Shape to = shape;
   const std::size_t extra = to.size() - std::min(to.size(), x.shape().size());
   for (std::size_t i = extra; i < to.size(); ++i)
@@ -266,9 +279,13 @@ Tensor expand(const Tensor& x, const Shape& shape) {
   return to == x.shape() ? x : apply(Expand{to}, x);
 }
 
-Tensor broadcast_to(const Tensor& x, const Shape& shape) { return expand(x, shape); }
+Tensor broadcast_to(const Tensor& x, const Shape& shape) {
+  const detail::Named as("broadcast_to");
+  return expand(x, shape);
+}
 
 TensorList broadcast_tensors(const TensorList& tensors) {
+  const detail::Named as("broadcast_tensors");
   Shape whole;
   for (const auto& t : tensors) whole = shapes::broadcast("broadcast_tensors", whole, t.shape());
   TensorList out;
@@ -300,6 +317,7 @@ Tensor concat(const TensorList& tensors, std::int64_t axis) {
 }
 
 Tensor stack(const TensorList& tensors, std::int64_t axis) {
+  const detail::Named as("stack");
   if (tensors.empty()) fail("stack", "needs at least one tensor, got none");
   TensorList rows;
   for (const auto& t : tensors) {
@@ -311,27 +329,32 @@ Tensor stack(const TensorList& tensors, std::int64_t axis) {
 }
 
 Tensor vstack(const TensorList& tensors) {
+  const detail::Named as("vstack");
   TensorList rows;
   for (const auto& t : tensors) rows.push_back(t.ndim() < 2 ? reshape(t, {1, t.numel()}) : t);
   return concat(rows, 0);
 }
 
 Tensor hstack(const TensorList& tensors) {
+  const detail::Named as("hstack");
   TensorList columns;
   for (const auto& t : tensors) columns.push_back(t.ndim() == 0 ? reshape(t, {1}) : t);
   return concat(columns, columns.empty() || columns[0].ndim() == 1 ? 0 : 1);
 }
 
 TensorList split(const Tensor& x, const Shape& sizes, std::int64_t axis) {
+  const detail::Named as("split");
   return split_as("split", x, sizes, axis);
 }
 
 TensorList split(const Tensor& x, std::int64_t size, std::int64_t axis) {
+  const detail::Named as("split");
   if (size < 1) fail("split", "the size must be at least 1, got {}", size);
   return split_by("split", x, size, axis);
 }
 
 TensorList chunk(const Tensor& x, std::int64_t chunks, std::int64_t axis) {
+  const detail::Named as("chunk");
   if (chunks < 1) fail("chunk", "needs at least one chunk, got {}", chunks);
   const std::int64_t n = axis_size("chunk", x, axis);
   // An empty axis gives as many empty pieces.
@@ -344,6 +367,7 @@ TensorList chunk(const Tensor& x, std::int64_t chunks, std::int64_t axis) {
 }
 
 TensorList unbind(const Tensor& x, std::int64_t axis) {
+  const detail::Named as("unbind");
   const std::int64_t n = axis_size("unbind", x, axis);
   if (n == 0) return {};
   Shape ones, entry = x.shape();
@@ -357,6 +381,7 @@ TensorList unbind(const Tensor& x, std::int64_t axis) {
 Tensor Tensor::clone() const { return apply(Clone{}, *this); }
 
 Tensor Tensor::to(DType dtype) const {
+  (void)checked("to");
   if (dtype == this->dtype()) return *this;
   if (is_floating(dtype) && is_floating(this->dtype()))
     return apply(Cast{this->dtype(), dtype}, *this);

@@ -180,15 +180,15 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   return apply(Where{}, condition, a, b);
 }
 Tensor where(const Tensor& condition, const Tensor& a, double b) {
-  return where(condition, a, scalar_like(b, a));
+  return where(condition, a, internal::number_for("where", b, a, 1));
 }
 Tensor where(const Tensor& condition, double a, const Tensor& b) {
-  return where(condition, scalar_like(a, b), b);
+  return where(condition, internal::number_for("where", a, b, 2), b);
 }
 
 // Operations whose last operands may be numbers.
 #define XGRAD_WITH_NUMBER(op) \
-  Tensor op(const Tensor& a, double b) { return op(a, scalar_like(b, a)); }
+  Tensor op(const Tensor& a, double b) { return op(a, internal::number_for(#op, b, a)); }
 XGRAD_WITH_NUMBER(maximum)
 XGRAD_WITH_NUMBER(minimum)
 XGRAD_WITH_NUMBER(fmod)
@@ -197,18 +197,23 @@ XGRAD_WITH_NUMBER(hypot)
 XGRAD_WITH_NUMBER(xlogy)
 
 Tensor clamp(const Tensor& x, double low, double high) {
+  internal::check_defined("clamp", x);
   if (x.dtype() == int64) {
     // The infinite default bounds have no int64 value.
     constexpr double limit = 9007199254740992.0;
     low = std::max(low, -limit), high = std::min(high, limit);
   }
-  return clamp(x, scalar_like(low, x), scalar_like(high, x));
+  return clamp(x, internal::number_for("clamp", low, x), internal::number_for("clamp", high, x));
 }
 
-#define XGRAD_OPERATOR(symbol, op)                                                       \
-  Tensor operator symbol(const Tensor& a, const Tensor& b) { return op(a, b); }          \
-  Tensor operator symbol(const Tensor& a, double b) { return op(a, scalar_like(b, a)); } \
-  Tensor operator symbol(double a, const Tensor& b) { return op(scalar_like(a, b), b); }
+#define XGRAD_OPERATOR(symbol, op)                                              \
+  Tensor operator symbol(const Tensor& a, const Tensor& b) { return op(a, b); } \
+  Tensor operator symbol(const Tensor& a, double b) {                           \
+    return op(a, internal::number_for(#op, b, a));                              \
+  }                                                                             \
+  Tensor operator symbol(double a, const Tensor& b) {                           \
+    return op(internal::number_for(#op, a, b, 1), b);                           \
+  }
 XGRAD_OPERATOR(+, add)
 XGRAD_OPERATOR(-, sub)
 XGRAD_OPERATOR(*, mul)
@@ -230,18 +235,20 @@ XGRAD_ASSIGN(/=, /)
 
 Tensor operator-(const Tensor& x) { return neg(x); }
 Tensor pow(const Tensor& a, double b) {
+  const detail::Named as("pow");
   // A square is exact this way, and by far the most used power.
-  return b == 2 ? square(a) : pow(a, scalar_like(b, a));
+  return b == 2 ? square(a) : pow(a, internal::number_for("pow", b, a));
 }
-Tensor pow(double a, const Tensor& b) { return pow(scalar_like(a, b), b); }
-Tensor xlogy(double a, const Tensor& b) { return xlogy(scalar_like(a, b), b); }
+Tensor pow(double a, const Tensor& b) { return pow(internal::number_for("pow", a, b, 1), b); }
+Tensor xlogy(double a, const Tensor& b) { return xlogy(internal::number_for("xlogy", a, b, 1), b); }
 Tensor lerp(const Tensor& a, const Tensor& b, double weight) {
-  return lerp(a, b, scalar_like(weight, a));
+  return lerp(a, b, internal::number_for("lerp", weight, a));
 }
 Tensor polygamma(std::int64_t n, const Tensor& x) {
   if (n < 0 || n > 170) fail("polygamma", "the order must be in [0, 170], got {}", n);
+  internal::check_defined("polygamma", x);
   internal::check_floating("polygamma", x);
-  return polygamma(scalar_like(static_cast<double>(n), x), x);
+  return polygamma(internal::number_for("polygamma", static_cast<double>(n), x), x);
 }
 
 }  // namespace autograd

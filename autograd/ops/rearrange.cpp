@@ -127,18 +127,24 @@ View diagonal_view(const Shape& shape, std::int64_t offset, std::size_t a, std::
 }  // namespace
 
 Tensor repeat(const Tensor& x, const Shape& repeats) {
+  const detail::Named as("repeat");
   if (repeats.ndim() < x.ndim())
     fail("repeat", "needs a number for each axis of {}, got {}", x.shape(), repeats);
   return tiled("repeat", x, repeats);
 }
 
-Tensor tile(const Tensor& x, const Shape& repeats) { return tiled("tile", x, repeats); }
+Tensor tile(const Tensor& x, const Shape& repeats) {
+  const detail::Named as("tile");
+  return tiled("tile", x, repeats);
+}
 
 Tensor repeat_interleave(const Tensor& x, std::int64_t repeats) {
+  const detail::Named as("repeat_interleave");
   return repeat_interleave(flatten(x), repeats, 0);
 }
 
 Tensor repeat_interleave(const Tensor& x, std::int64_t repeats, std::int64_t axis) {
+  const detail::Named as("repeat_interleave");
   check_repeats("repeat_interleave", {repeats});
   axis = shapes::axis("repeat_interleave", axis, x.shape());
   if (x.ndim() == 0) return repeat_interleave(reshape(x, {1}), repeats, 0);
@@ -150,6 +156,7 @@ Tensor repeat_interleave(const Tensor& x, std::int64_t repeats, std::int64_t axi
 }
 
 Tensor flip(const Tensor& x, const Axes& axes) {
+  const detail::Named as("flip");
   const auto chosen = shapes::axes("flip", axes, x.shape());
   View view(x.shape());
   for (std::size_t d = 0; d < chosen.size(); ++d)
@@ -158,6 +165,7 @@ Tensor flip(const Tensor& x, const Axes& axes) {
 }
 
 Tensor roll(const Tensor& x, const Integers& shifts, const Axes& axes) {
+  const detail::Named as("roll");
   if (axes.empty()) {
     if (shifts.size() != 1) fail("roll", "needs one shift without axes, got {}", shifts.size());
     return reshape(roll(flatten(x), shifts, 0), x.shape());
@@ -182,6 +190,7 @@ Tensor roll(const Tensor& x, const Integers& shifts, const Axes& axes) {
 }
 
 Tensor rot90(const Tensor& x, std::int64_t k, const Axes& axes) {
+  const detail::Named as("rot90");
   if (axes.size() != 2) fail("rot90", "needs two axes, got {}", axes.size());
   const auto [a, b] = two_axes("rot90", axes[0], axes[1], x.shape());
   const std::int64_t turns = (k % 4 + 4) % 4;
@@ -198,6 +207,7 @@ Tensor rot90(const Tensor& x, std::int64_t k, const Axes& axes) {
 }
 
 Tensor pad(const Tensor& x, const Integers& widths, PadMode mode, double value) {
+  const detail::Named as("pad");
   const Shape& shape = x.shape();
   if (widths.size() % 2 || widths.size() > 2 * shape.size())
     fail("pad", "needs two widths for each of at most {} axes of {}, got {}", x.ndim(), shape,
@@ -227,11 +237,13 @@ Tensor pad(const Tensor& x, const Integers& widths, PadMode mode, double value) 
 }
 
 Tensor diagonal(const Tensor& x, std::int64_t offset, std::int64_t axis0, std::int64_t axis1) {
+  const detail::Named as("diagonal");
   const auto [a, b] = two_axes("diagonal", axis0, axis1, x.shape());
   return gather_view("diagonal", x, diagonal_view(x.shape(), offset, a, b));
 }
 
 Tensor diag_embed(const Tensor& x, std::int64_t offset, std::int64_t axis0, std::int64_t axis1) {
+  const detail::Named as("diag_embed");
   if (x.ndim() == 0) fail("diag_embed", "the tensor must have an axis, got a 0-d tensor");
   Shape whole = x.shape();
   constexpr std::int64_t huge = std::int64_t{1} << 31;
@@ -248,6 +260,7 @@ Tensor diag_embed(const Tensor& x, std::int64_t offset, std::int64_t axis0, std:
 }
 
 Tensor diag(const Tensor& x, std::int64_t offset) {
+  const detail::Named as("diag");
   if (x.ndim() == 1) return diag_embed(x, offset);
   if (x.ndim() == 2) return diagonal(x, offset);
   fail("diag", "the tensor must have one or two axes, got shape {}; use diagonal or diag_embed",
@@ -258,6 +271,7 @@ Tensor tril(const Tensor& x, std::int64_t diagonal) { return apply(Triangle{true
 Tensor triu(const Tensor& x, std::int64_t diagonal) { return apply(Triangle{false, diagonal}, x); }
 
 Tensor unfold(const Tensor& x, std::int64_t axis, std::int64_t size, std::int64_t step) {
+  const detail::Named as("unfold");
   if (x.ndim() == 0) fail("unfold", "the tensor must have an axis, got a 0-d tensor");
   const auto d = at(shapes::axis("unfold", axis, x.shape()));
   const std::int64_t n = x.shape()[d];
@@ -274,6 +288,7 @@ Tensor unfold(const Tensor& x, std::int64_t axis, std::int64_t size, std::int64_
 }
 
 TensorList meshgrid(const TensorList& tensors, MeshIndexing indexing) {
+  const detail::Named as("meshgrid");
   if (tensors.empty()) fail("meshgrid", "needs at least one tensor, got none");
   const bool swapped = indexing == MeshIndexing::xy && tensors.size() > 1;
   auto axis = [&](std::size_t k) { return swapped && k < 2 ? 1 - k : k; };

@@ -177,10 +177,12 @@ Tensor reduced(Op op, const Tensor& x, const Axes& axes, bool keepdims) {
 }  // namespace
 
 Tensor sum(const Tensor& x, const Axes& axes, bool keepdims) {
+  internal::check_defined("sum", x);
   return reduced(Sum{}, x, axes, keepdims);
 }
 
 Tensor sum_to(const Tensor& x, const Shape& shape) {
+  internal::check_defined("sum_to", x);
   if (x.shape() == shape) return x;
   shapes::check_expand("sum_to", shape, x.shape());
   Sum op;
@@ -193,19 +195,23 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
 }
 
 Tensor mean(const Tensor& x, const Axes& axes, bool keepdims) {
+  internal::check_defined("mean", x);
   internal::check_floating("mean", x);
   const auto n = internal::reduced_count("mean", x, axes);
   return sum(x, axes, keepdims) / static_cast<double>(n);
 }
 
 Tensor max(const Tensor& x, const Axes& axes, bool keepdims) {
+  internal::check_defined("max", x);
   return reduced(Extreme{true, {}, {}}, x, axes, keepdims);
 }
 Tensor min(const Tensor& x, const Axes& axes, bool keepdims) {
+  internal::check_defined("min", x);
   return reduced(Extreme{false, {}, {}}, x, axes, keepdims);
 }
 
 Tensor var(const Tensor& x, const Axes& axes, bool keepdims, double correction) {
+  internal::check_defined("var", x);
   internal::check_floating("var", x);
   const auto n = static_cast<double>(internal::reduced_count("var", x, axes));
   // No degrees of freedom left: 0 / 0, as in PyTorch.
@@ -213,6 +219,7 @@ Tensor var(const Tensor& x, const Axes& axes, bool keepdims, double correction) 
 }
 
 Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdims) {
+  internal::check_defined("logsumexp", x);
   internal::check_floating("logsumexp", x);
   const Flags flags = shapes::axes("logsumexp", axes, x.shape());
   if (x.numel() == 0) return sum(x, axes, keepdims) - HUGE_VAL;
@@ -225,9 +232,11 @@ Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdims) {
 }
 
 Tensor argmax(const Tensor& x, std::int64_t axis, bool keepdims) {
+  internal::check_defined("argmax", x);
   return apply(ArgExtreme{true, shapes::axis("argmax", axis, x.shape()), keepdims}, x);
 }
 Tensor argmin(const Tensor& x, std::int64_t axis, bool keepdims) {
+  internal::check_defined("argmin", x);
   return apply(ArgExtreme{false, shapes::axis("argmin", axis, x.shape()), keepdims}, x);
 }
 

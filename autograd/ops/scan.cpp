@@ -237,23 +237,29 @@ ValuesAndIndices cumulative_extreme(bool largest, const Tensor& x, std::int64_t 
 }  // namespace
 
 Tensor prod(const Tensor& x, const Axes& axes, bool keepdims) {
+  const detail::Named as("prod");
   const internal::Joined joined("prod", x, axes, keepdims);
   return reshape(apply(Prod{joined.axis}, joined.x), joined.result);
 }
 
 Tensor cumsum(const Tensor& x, std::int64_t axis) {
+  const detail::Named as("cumsum");
   return apply(CumSum{shapes::axis("cumsum", axis, x.shape())}, x);
 }
 Tensor cumprod(const Tensor& x, std::int64_t axis) {
+  const detail::Named as("cumprod");
   return apply(CumProd{shapes::axis("cumprod", axis, x.shape())}, x);
 }
 Tensor logcumsumexp(const Tensor& x, std::int64_t axis) {
+  const detail::Named as("logcumsumexp");
   return apply(LogCumSumExp{shapes::axis("logcumsumexp", axis, x.shape())}, x);
 }
 ValuesAndIndices cummax(const Tensor& x, std::int64_t axis) {
+  const detail::Named as("cummax");
   return cumulative_extreme(true, x, axis);
 }
 ValuesAndIndices cummin(const Tensor& x, std::int64_t axis) {
+  const detail::Named as("cummin");
   return cumulative_extreme(false, x, axis);
 }
 

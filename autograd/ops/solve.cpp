@@ -357,6 +357,7 @@ Tensor internal::solve_triangular(std::string_view op, const Tensor& a, const Te
 }
 
 Tensor solve(const Tensor& a, const Tensor& b) {
+  const detail::Named as("solve");
   internal::check_square("solve", a);
   check_defined("solve", Inputs(std::array{&b}));
   internal::check_same_dtype("solve", a, b);
@@ -378,14 +379,19 @@ Tensor internal::inverse(std::string_view op, const Tensor& a) {
   return apply(Inverse{lu}, a);
 }
 
-Tensor inv(const Tensor& a) { return internal::inverse("inv", a); }
+Tensor inv(const Tensor& a) {
+  const detail::Named as("inv");
+  return internal::inverse("inv", a);
+}
 
 Tensor det(const Tensor& a) {
+  const detail::Named as("det");
   const LuFactors lu = factors_of("det", a);
   return apply(Det{lu}, a);
 }
 
 SlogdetResult slogdet(const Tensor& a) {
+  const detail::Named as("slogdet");
   const LuFactors lu = factors_of("slogdet", a);
   Tensor sign = empty(batch_of(a.shape()), a.dtype());
   compute_into(sign, Signs{lu});
@@ -394,11 +400,13 @@ SlogdetResult slogdet(const Tensor& a) {
 
 Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool left,
                         bool unitriangular) {
+  const detail::Named as("solve_triangular");
   check_defined("solve_triangular", Inputs(std::array{&a, &b}));
   return apply(Triangular{"solve_triangular", left, upper, false, unitriangular}, a, b);
 }
 
 Tensor cholesky_solve(const Tensor& b, const Tensor& factor, bool upper) {
+  const detail::Named as("cholesky_solve");
   check_defined("cholesky_solve", Inputs(std::array{&b, &factor}));
   // A = L Lᵀ, or Uᵀ U: the transposed factor comes first where it is the upper one.
   const Tensor half = internal::solve_triangular("cholesky_solve", factor, b, true, upper, upper);
@@ -406,6 +414,7 @@ Tensor cholesky_solve(const Tensor& b, const Tensor& factor, bool upper) {
 }
 
 Tensor lstsq(const Tensor& a, const Tensor& b, double rtol) {
+  const detail::Named as("lstsq");
   internal::check_matrix("lstsq", a);
   check_defined("lstsq", Inputs(std::array{&b}));
   internal::check_same_dtype("lstsq", a, b);

@@ -146,11 +146,13 @@ Tensor sorted_lines(const internal::Joined& lines) {
 }  // namespace
 
 Tensor argsort(const Tensor& x, std::int64_t axis, bool descending) {
+  const detail::Named as("argsort");
   axis = shapes::axis("argsort", axis, x.shape());
   return apply(Ranked{"argsort", axis, 0, extent(x, axis), descending}, x);
 }
 
 ValuesAndIndices sort(const Tensor& x, std::int64_t axis, bool descending) {
+  const detail::Named as("sort");
   axis = shapes::axis("sort", axis, x.shape());
   const Tensor indices = argsort(x, axis, descending);
   return {gather(x, axis, indices), indices};
@@ -158,6 +160,7 @@ ValuesAndIndices sort(const Tensor& x, std::int64_t axis, bool descending) {
 
 ValuesAndIndices topk(const Tensor& x, std::int64_t k, std::int64_t axis, bool largest,
                       bool sorted) {
+  const detail::Named as("topk");
   axis = shapes::axis("topk", axis, x.shape());
   const std::int64_t n = extent(x, axis), least = x.ndim() == 0 ? 1 : 0;
   if (k < least || k > n)
@@ -167,6 +170,7 @@ ValuesAndIndices topk(const Tensor& x, std::int64_t k, std::int64_t axis, bool l
 }
 
 ValuesAndIndices kthvalue(const Tensor& x, std::int64_t k, std::int64_t axis, bool keepdims) {
+  const detail::Named as("kthvalue");
   axis = shapes::axis("kthvalue", axis, x.shape());
   const std::int64_t n = extent(x, axis);
   if (k < 1 || k > n)
@@ -178,6 +182,7 @@ ValuesAndIndices kthvalue(const Tensor& x, std::int64_t k, std::int64_t axis, bo
 }
 
 Tensor median(const Tensor& x, const Axes& axes, bool keepdims) {
+  const detail::Named as("median");
   const internal::Joined lines("median", x, axes, keepdims);
   const std::int64_t n = lines.x.size(lines.axis);
   if (n == 0) fail("median", "the reduced axes must not be empty, got shape {}", x.shape());
@@ -187,12 +192,14 @@ Tensor median(const Tensor& x, const Axes& axes, bool keepdims) {
 }
 
 Tensor quantile(const Tensor& x, double q, const Axes& axes, bool keepdims, Interpolation mode) {
+  const detail::Named as("quantile");
   const internal::Joined lines("quantile", x, axes, keepdims);
   return reshape(sorted_quantile(sorted_lines(lines), lines.axis, q, mode), lines.result);
 }
 
 Tensor quantile(const Tensor& x, const Tensor& q, const Axes& axes, bool keepdims,
                 Interpolation mode) {
+  const detail::Named as("quantile");
   if (q.ndim() > 1) fail("quantile", "q must be 0-d or 1-d, got shape {}", q.shape());
   internal::check_floating("quantile", q);
   const internal::Joined lines("quantile", x, axes, keepdims);
@@ -208,6 +215,7 @@ Tensor quantile(const Tensor& x, const Tensor& q, const Axes& axes, bool keepdim
 }
 
 Tensor searchsorted(const Tensor& sorted, const Tensor& values, bool right) {
+  const detail::Named as("searchsorted");
   return apply(SearchSorted{right}, sorted, values);
 }
 

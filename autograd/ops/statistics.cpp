@@ -56,19 +56,28 @@ Tensor neighbours(const Tensor& y, std::int64_t axis) {
 }  // namespace
 
 Tensor std(const Tensor& x, const Axes& axes, bool keepdims, double correction) {
+  const detail::Named as("std");
   internal::check_floating("std", x);
   return sqrt_or_zero(var(x, axes, keepdims, correction));
 }
 
 VarianceAndMean var_mean(const Tensor& x, const Axes& axes, bool keepdims, double correction) {
+  const detail::Named as("var_mean");
   internal::check_floating("var_mean", x);
   return {var(x, axes, keepdims, correction), mean(x, axes, keepdims)};
 }
 
-Tensor amax(const Tensor& x, const Axes& axes, bool keepdims) { return max(x, axes, keepdims); }
-Tensor amin(const Tensor& x, const Axes& axes, bool keepdims) { return min(x, axes, keepdims); }
+Tensor amax(const Tensor& x, const Axes& axes, bool keepdims) {
+  const detail::Named as("amax");
+  return max(x, axes, keepdims);
+}
+Tensor amin(const Tensor& x, const Axes& axes, bool keepdims) {
+  const detail::Named as("amin");
+  return min(x, axes, keepdims);
+}
 
 Tensor norm(const Tensor& x, double p, const Axes& axes, bool keepdims) {
+  const detail::Named as("norm");
   internal::check_floating("norm", x);
   if (std::isnan(p)) fail("norm", "p must be a number or ±infinity, got nan");
   if (internal::reduced_count("norm", x, axes) == 0 && (p < 0 || p == HUGE_VAL))
@@ -90,12 +99,14 @@ Tensor norm(const Tensor& x, double p, const Axes& axes, bool keepdims) {
 }
 
 Tensor normalize(const Tensor& x, double p, std::int64_t axis, double eps) {
+  const detail::Named as("normalize");
   internal::check_floating("normalize", x);
   axis = shapes::axis("normalize", axis, x.shape());
   return x / clamp(norm(x, p, x.ndim() ? Axes(axis) : Axes(), true), eps);
 }
 
 Tensor cosine_similarity(const Tensor& a, const Tensor& b, std::int64_t axis, double eps) {
+  const detail::Named as("cosine_similarity");
   internal::check_floating("cosine_similarity", a);
   internal::check_same_dtype("cosine_similarity", a, b);
   const Shape shape = shapes::broadcast("cosine_similarity", a.shape(), b.shape());
@@ -106,25 +117,31 @@ Tensor cosine_similarity(const Tensor& a, const Tensor& b, std::int64_t axis, do
 }
 
 Tensor count_nonzero(const Tensor& x, const Axes& axes, bool keepdims) {
+  const detail::Named as("count_nonzero");
   return sum(x != 0.0, axes, keepdims);
 }
 Tensor any(const Tensor& x, const Axes& axes, bool keepdims) {
+  const detail::Named as("any");
   return sum(x != 0.0, axes, keepdims) > 0.0;
 }
 Tensor all(const Tensor& x, const Axes& axes, bool keepdims) {
+  const detail::Named as("all");
   return sum(x == 0.0, axes, keepdims) == 0.0;
 }
 
 Tensor nansum(const Tensor& x, const Axes& axes, bool keepdims) {
+  const detail::Named as("nansum");
   return is_floating(x.dtype()) ? sum(where(x != x, 0.0, x), axes, keepdims)
                                 : sum(x, axes, keepdims);
 }
 Tensor nanmean(const Tensor& x, const Axes& axes, bool keepdims) {
+  const detail::Named as("nanmean");
   internal::check_floating("nanmean", x);
   return nansum(x, axes, keepdims) / sum(x == x, axes, keepdims).to(x.dtype());
 }
 
 Tensor diff(const Tensor& x, std::int64_t n, std::int64_t axis) {
+  const detail::Named as("diff");
   check_has_axis("diff", x);
   if (n < 0) fail("diff", "n must be at least 0, got {}", n);
   if (x.dtype() == boolean) fail("diff", "needs numbers, got bool; convert with .to(int64)");
@@ -137,9 +154,13 @@ Tensor diff(const Tensor& x, std::int64_t n, std::int64_t axis) {
   return d;
 }
 
-Tensor cov(const Tensor& x, double correction) { return covariance("cov", x, correction); }
+Tensor cov(const Tensor& x, double correction) {
+  const detail::Named as("cov");
+  return covariance("cov", x, correction);
+}
 
 Tensor corrcoef(const Tensor& x) {
+  const detail::Named as("corrcoef");
   const Tensor c = covariance("corrcoef", x, 1);
   if (c.ndim() == 0) return c / c;
   const Tensor deviation = sqrt(diagonal(c));
@@ -147,6 +168,7 @@ Tensor corrcoef(const Tensor& x) {
 }
 
 Tensor trapezoid(const Tensor& y, double dx, std::int64_t axis) {
+  const detail::Named as("trapezoid");
   internal::check_floating("trapezoid", y);
   check_has_axis("trapezoid", y);
   axis = shapes::axis("trapezoid", axis, y.shape());
@@ -154,6 +176,7 @@ Tensor trapezoid(const Tensor& y, double dx, std::int64_t axis) {
 }
 
 Tensor trapezoid(const Tensor& y, const Tensor& x, std::int64_t axis) {
+  const detail::Named as("trapezoid");
   internal::check_floating("trapezoid", y);
   internal::check_same_dtype("trapezoid", y, x);
   check_has_axis("trapezoid", y);
@@ -173,10 +196,12 @@ Tensor trapezoid(const Tensor& y, const Tensor& x, std::int64_t axis) {
 }
 
 Tensor bincount(const Tensor& x, std::int64_t minlength) {
+  const detail::Named as("bincount");
   return bincount(x, ones(x.shape(), int64), minlength);
 }
 
 Tensor bincount(const Tensor& x, const Tensor& weights, std::int64_t minlength) {
+  const detail::Named as("bincount");
   if (x.dtype() != int64 || x.ndim() != 1)
     fail("bincount", "needs int64 of one axis, got {} of shape {}", name(x.dtype()), x.shape());
   if (weights.shape() != x.shape())

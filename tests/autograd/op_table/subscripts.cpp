@@ -166,13 +166,14 @@ void add_subscripts(std::vector<Row>& rows) {
                    {[=] {
                       return x[{0, all, 0}];
                     },
-                    "needs at most 2 entries and one ellipsis for (2, 3), got 3 and 0"},
+                    "the entries must stand for at most the 2 axes of (2, 3), got entries for 3"},
                    {[=] {
                       return x[{ellipsis, ellipsis}];
                     },
-                    "got 0 and 2"},
+                    "needs at most one ellipsis, got 2"},
                    {[=] { return x[{slice(0, 1, 0)}]; }, "index: the step must not be 0"},
-                   {[=] { return ag::ones({})[0]; }, "needs at most 0 entries"}}});
+                   {[=] { return ag::ones({})[0]; },
+                    "the entries must stand for at most the 0 axes of (), got entries for 1"}}});
   rows.push_back({"x[{tensors}]",
                   advanced(),
                   {{[=] {
