@@ -20,7 +20,9 @@ concept TensorCallable = !std::derived_from<F, Module> && std::copy_constructibl
 class Lambda : public Module {
  public:
   explicit Lambda(std::function<ag::Tensor(const ag::Tensor&)> function)
-      : function_(std::move(function)) {}
+      : function_(std::move(function)) {
+    ag::check_callable("Lambda", function_);
+  }
   NN_MODULE()
   ag::Tensor forward(const ag::Tensor& x) const { return function_(x); }
 

@@ -113,6 +113,7 @@ ag::TensorList gradients_of(const ag::TensorList& parameters) {
 
 double clip_grad_norm_(const ag::TensorList& parameters, double max_norm, double norm_type,
                        bool error_if_nonfinite) {
+  const ag::detail::Named as("clip_grad_norm_");
   if (!(max_norm >= 0))
     ag::fail("clip_grad_norm_", "max_norm must be at least 0, got {}", max_norm);
   if (!(norm_type > 0)) ag::fail("clip_grad_norm_", "norm_type must be above 0, got {}", norm_type);
@@ -126,6 +127,7 @@ double clip_grad_norm_(const ag::TensorList& parameters, double max_norm, double
 }
 
 void clip_grad_value_(const ag::TensorList& parameters, double clip_value) {
+  const ag::detail::Named as("clip_grad_value_");
   if (!(clip_value >= 0))
     ag::fail("clip_grad_value_", "clip_value must be at least 0, got {}", clip_value);
   ag::perform("clip_grad_value_", {}, gradients_of(parameters),

@@ -164,6 +164,7 @@ std::string GradientReport::verdict() const {
 }
 
 std::string GradientReport::str() const {
+  using ag::unsigned_nan;
   std::size_t wide = 9;
   for (const Row& row : rows) wide = std::max(wide, row.name.size());
   const bool updates = options.lr > 0;
@@ -176,15 +177,16 @@ std::string GradientReport::str() const {
       text += fmt::format("{:>9} {:>10} {:>9} {:>6} {:>9}{:>{}}", "-", "-", "-", "-", "-",
                           updates ? "-" : "", updates ? 10 : 0);
     else
-      text += fmt::format("{:>9.2e} {:>10.2e} {:>9.2e} {:>5.0f}% {:>9.2e}", row.norm, row.mean,
-                          row.std, 100 * row.zeros, row.max_abs) +
-              (updates ? fmt::format(" {:>9.2e}", row.update_ratio) : "");
+      text += fmt::format("{:>9.2e} {:>10.2e} {:>9.2e} {:>5.0f}% {:>9.2e}", unsigned_nan(row.norm),
+                          unsigned_nan(row.mean), unsigned_nan(row.std), 100 * row.zeros,
+                          unsigned_nan(row.max_abs)) +
+              (updates ? fmt::format(" {:>9.2e}", unsigned_nan(row.update_ratio)) : "");
     text += fmt::format("  {}", nn::name(row.kind));
     if (row.nan || row.inf) text += fmt::format(" ({} NaN, {} Inf)", row.nan, row.inf);
     if (row.bad_values) text += fmt::format(" ({} bad values in the parameter)", row.bad_values);
     text += '\n';
   }
-  return text + fmt::format("norm of all: {:.3e}\n{}", total_norm, verdict());
+  return text + fmt::format("norm of all: {:.3e}\n{}", unsigned_nan(total_norm), verdict());
 }
 
 }  // namespace nn

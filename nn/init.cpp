@@ -79,21 +79,30 @@ void orthonormalize(std::vector<double>& a, std::int64_t rows, std::int64_t colu
 
 }  // namespace
 
-void zeros_(ag::Tensor t) { constant_(t, 0); }
-void ones_(ag::Tensor t) { constant_(t, 1); }
+void zeros_(ag::Tensor t) {
+  const ag::detail::Named as("zeros_");
+  constant_(t, 0);
+}
+void ones_(ag::Tensor t) {
+  const ag::detail::Named as("ones_");
+  constant_(t, 1);
+}
 
 void constant_(ag::Tensor t, double value) {
+  const ag::detail::Named as("constant_");
   check("constant_", t);
   t.copy_(ag::full(t.shape(), value, t.dtype()));
 }
 
 void uniform_(ag::Tensor t, double low, double high, ag::Generator& g) {
+  const ag::detail::Named as("uniform_");
   check("uniform_", t);
   if (!(low <= high)) ag::fail("uniform_", "low must be at most high, got {} and {}", low, high);
   t.copy_(ag::rand(t.shape(), t.dtype(), g) * (high - low) + low);
 }
 
 void normal_(ag::Tensor t, double mean, double std, ag::Generator& g) {
+  const ag::detail::Named as("normal_");
   check("normal_", t);
   if (!(std >= 0)) ag::fail("normal_", "std must be at least 0, got {}", std);
   t.copy_(ag::randn(t.shape(), t.dtype(), g) * std + mean);
@@ -101,6 +110,7 @@ void normal_(ag::Tensor t, double mean, double std, ag::Generator& g) {
 
 void trunc_normal_(ag::Tensor t, double mean, double std, double low, double high,
                    ag::Generator& g) {
+  const ag::detail::Named as("trunc_normal_");
   check("trunc_normal_", t);
   if (!(std > 0)) ag::fail("trunc_normal_", "std must be above 0, got {}", std);
   if (!(low < high)) ag::fail("trunc_normal_", "low must be below high, got {} and {}", low, high);
@@ -111,12 +121,14 @@ void trunc_normal_(ag::Tensor t, double mean, double std, double low, double hig
 }
 
 void xavier_uniform_(ag::Tensor t, double gain, ag::Generator& g) {
+  const ag::detail::Named as("xavier_uniform_");
   const Fans f = fans("xavier_uniform_", t);
   const double bound = std::abs(gain) * std::sqrt(6 / (f.in + f.out));
   if (t.numel()) uniform_(t, -bound, bound, g);
 }
 
 void xavier_normal_(ag::Tensor t, double gain, ag::Generator& g) {
+  const ag::detail::Named as("xavier_normal_");
   const Fans f = fans("xavier_normal_", t);
   if (t.numel()) normal_(t, 0, std::abs(gain) * std::sqrt(2 / (f.in + f.out)), g);
 }
@@ -137,16 +149,19 @@ double calculate_gain(Nonlinearity nonlinearity, double slope) {
 }
 
 void kaiming_uniform_(ag::Tensor t, const KaimingOptions& options, ag::Generator& g) {
+  const ag::detail::Named as("kaiming_uniform_");
   const double bound = std::sqrt(3.0) * kaiming_deviation("kaiming_uniform_", t, options);
   if (t.numel()) uniform_(t, -bound, bound, g);
 }
 
 void kaiming_normal_(ag::Tensor t, const KaimingOptions& options, ag::Generator& g) {
+  const ag::detail::Named as("kaiming_normal_");
   const double deviation = kaiming_deviation("kaiming_normal_", t, options);
   if (t.numel()) normal_(t, 0, deviation, g);
 }
 
 void orthogonal_(ag::Tensor t, double gain, ag::Generator& g) {
+  const ag::detail::Named as("orthogonal_");
   check("orthogonal_", t);
   if (t.ndim() < 2)
     ag::fail("orthogonal_", "needs a tensor of at least 2 axes, got shape {}", t.shape());

@@ -94,16 +94,19 @@ void check_classes(std::string_view op, const Tensor& target, std::int64_t class
 }  // namespace
 
 Tensor mse_loss(const Tensor& input, const Tensor& target, const LossOptions& options) {
+  const ag::detail::Named as("mse_loss");
   check_pair("mse_loss", input, target);
   return reduced(ag::square(input - target), options.reduction);
 }
 
 Tensor l1_loss(const Tensor& input, const Tensor& target, const LossOptions& options) {
+  const ag::detail::Named as("l1_loss");
   check_pair("l1_loss", input, target);
   return reduced(ag::abs(input - target), options.reduction);
 }
 
 Tensor huber_loss(const Tensor& input, const Tensor& target, const HuberLossOptions& options) {
+  const ag::detail::Named as("huber_loss");
   check_pair("huber_loss", input, target);
   if (!(options.delta > 0)) ag::fail("huber_loss", "delta must be above 0, got {}", options.delta);
   return reduced(huber(input, target, options.delta), options.reduction);
@@ -111,6 +114,7 @@ Tensor huber_loss(const Tensor& input, const Tensor& target, const HuberLossOpti
 
 Tensor smooth_l1_loss(const Tensor& input, const Tensor& target,
                       const SmoothL1LossOptions& options) {
+  const ag::detail::Named as("smooth_l1_loss");
   check_pair("smooth_l1_loss", input, target);
   if (!(options.beta >= 0))
     ag::fail("smooth_l1_loss", "beta must be at least 0, got {}", options.beta);
@@ -120,6 +124,7 @@ Tensor smooth_l1_loss(const Tensor& input, const Tensor& target,
 
 Tensor binary_cross_entropy(const Tensor& input, const Tensor& target,
                             const BinaryCrossEntropyOptions& options) {
+  const ag::detail::Named as("binary_cross_entropy");
   const char* op = "binary_cross_entropy";
   check_pair(op, input, target);
   check_factor(op, "weight", options.weight, input);
@@ -130,6 +135,7 @@ Tensor binary_cross_entropy(const Tensor& input, const Tensor& target,
 
 Tensor binary_cross_entropy_with_logits(const Tensor& input, const Tensor& target,
                                         const BinaryCrossEntropyWithLogitsOptions& options) {
+  const ag::detail::Named as("binary_cross_entropy_with_logits");
   const char* op = "binary_cross_entropy_with_logits";
   check_pair(op, input, target);
   check_factor(op, "weight", options.weight, input);
@@ -142,6 +148,7 @@ Tensor binary_cross_entropy_with_logits(const Tensor& input, const Tensor& targe
 }
 
 Tensor nll_loss(const Tensor& input, const Tensor& target, const NLLLossOptions& options) {
+  const ag::detail::Named as("nll_loss");
   const char* op = "nll_loss";
   if (!ag::is_floating(input.dtype()))
     ag::fail(op, "the input must be float32 or float64, got {}", ag::name(input.dtype()));
@@ -176,6 +183,7 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const NLLLossOptions&
 }
 
 Tensor kl_div(const Tensor& input, const Tensor& target, const KLDivOptions& options) {
+  const ag::detail::Named as("kl_div");
   check_pair("kl_div", input, target);
   if (options.log_target) return reduced(ag::exp(target) * (target - input), options.reduction);
   // The logarithm of 0 is never taken: its gradient would be 0 · inf.

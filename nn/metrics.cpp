@@ -37,6 +37,7 @@ double ratio(double part, double whole) { return whole == 0 ? 0 : part / whole; 
 }  // namespace
 
 double accuracy(const ag::Tensor& logits, const ag::Tensor& labels) {
+  const ag::detail::Named as("accuracy");
   check_logits("accuracy", logits);
   check_labels("accuracy", logits, labels);
   const ag::Tensor predicted = ag::argmax(logits.detach(), 1);
@@ -49,6 +50,7 @@ double accuracy(const ag::Tensor& logits, const ag::Tensor& labels) {
 
 ag::Tensor confusion_matrix(const ag::Tensor& predictions, const ag::Tensor& labels,
                             std::int64_t classes) {
+  const ag::detail::Named as("confusion_matrix");
   const char* op = "confusion_matrix";
   const bool given = predictions.dtype() == ag::int64 && predictions.ndim() == 1;
   if (given && classes < 1)
@@ -72,6 +74,7 @@ ag::Tensor confusion_matrix(const ag::Tensor& predictions, const ag::Tensor& lab
 }
 
 ClassificationReport classification_report(const ag::Tensor& confusion) {
+  const ag::detail::Named as("classification_report");
   const char* op = "classification_report";
   if (confusion.ndim() != 2 || confusion.size(0) != confusion.size(1) || confusion.numel() == 0)
     ag::fail(op, "needs a confusion matrix (classes, classes), got shape {}", confusion.shape());
@@ -127,8 +130,8 @@ std::string ClassificationReport::str(const std::vector<std::string>& names) con
     line(names.empty() ? std::to_string(i) : names[i], rows[i]);
   line("macro avg", macro);
   line("weighted avg", weighted);
-  out += fmt::format("{:{}} {:>9} {:>9} {:9.4f} {:9}\n", "accuracy", width, "", "", accuracy,
-                     macro.support);
+  out += fmt::format("{:{}} {:>9} {:>9} {:9.4f} {:9}\n", "accuracy", width, "", "",
+                     ag::unsigned_nan(accuracy), macro.support);
   return out;
 }
 

@@ -155,8 +155,11 @@ std::vector<std::string> child_lines(const Children& children, bool in_list) {
 
 // Names with what is wrong, as one part of a message.
 void add_problem(std::string& text, std::string_view what, const std::vector<std::string>& names) {
-  for (std::size_t i = 0; i < names.size(); ++i)
-    text += (i ? ", " : (text.empty() ? "" : "; ") + std::string(what) + ' ') + names[i];
+  constexpr std::size_t most = 8;
+  for (std::size_t i = 0; i < std::min(names.size(), most); ++i)
+    text +=
+        (i ? ", " : (text.empty() ? "" : "; ") + std::string(what) + ' ') + ag::quoted(names[i]);
+  if (names.size() > most) text += fmt::format(" and {} more", names.size() - most);
 }
 
 }  // namespace
@@ -263,14 +266,16 @@ std::int64_t Module::num_parameters(bool trainable_only) const {
 }
 
 void Module::apply(const std::function<void(Module&)>& f) {
+  ag::check_callable("apply", f);
   for (const auto& [name, child] : children()) child.apply(f);
   f(*this);
 }
 
 namespace {
 template <class H>
-HookHandle add_hook(std::shared_ptr<detail::Hooks>& hooks,
+HookHandle add_hook(std::string_view what, std::shared_ptr<detail::Hooks>& hooks,
                     detail::Hooks::List<H> detail::Hooks::*list, H hook) {
+  ag::check_callable(what, hook);
   if (!hooks) hooks = std::make_shared<detail::Hooks>();
   (hooks.get()->*list).emplace_back(++hooks->last, std::move(hook));
   return {hooks, hooks->last};
@@ -278,13 +283,14 @@ HookHandle add_hook(std::shared_ptr<detail::Hooks>& hooks,
 }  // namespace
 
 HookHandle Module::register_forward_pre_hook(ForwardPreHook hook) {
-  return add_hook(slot_.hooks, &detail::Hooks::pre, std::move(hook));
+  return add_hook("register_forward_pre_hook", slot_.hooks, &detail::Hooks::pre, std::move(hook));
 }
 HookHandle Module::add_forward_hook(ForwardHook hook) {
-  return add_hook(slot_.hooks, &detail::Hooks::forward, std::move(hook));
+  return add_hook("register_forward_hook", slot_.hooks, &detail::Hooks::forward, std::move(hook));
 }
 HookHandle Module::register_full_backward_hook(BackwardHook hook) {
-  return add_hook(slot_.hooks, &detail::Hooks::backward, std::move(hook));
+  return add_hook("register_full_backward_hook", slot_.hooks, &detail::Hooks::backward,
+                  std::move(hook));
 }
 
 void Module::check_pre_hooks(const Module& module, const ag::TensorList& inputs,
@@ -335,7 +341,7 @@ std::ostream& operator<<(std::ostream& os, const Module& module) { return os << 
 void Module::visit_members(Visitor&) {}
 
 std::string repr(double value) {
-  const std::string text = fmt::format("{}", value);
+  const std::string text = fmt::format("{}", ag::unsigned_nan(value));
   return text.find_first_of(".en") == text.npos ? text + ".0" : text;
 }
 

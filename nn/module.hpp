@@ -90,6 +90,7 @@ class Module {
   HookHandle register_forward_hook(H hook) {
     using Result =
         std::invoke_result_t<H&, const Module&, const ag::TensorList&, const ag::Tensor&>;
+    ag::check_callable("register_forward_hook", hook);
     if constexpr (std::is_void_v<Result>)
       return add_forward_hook(
           [hook](const Module& m, const ag::TensorList& in, const ag::Tensor& out) {

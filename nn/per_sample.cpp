@@ -8,6 +8,8 @@ namespace nn {
 ag::TensorList detail::per_sample_grads(
     const Module& model, const ag::Tensor& x, const ag::Tensor& y,
     const std::function<ag::Tensor(const ag::Tensor&, const ag::Tensor&)>& loss) {
+  if (!x.defined() || !y.defined())
+    ag::fail("per_sample_grads", "x and y must be defined, got an undefined tensor");
   if (x.ndim() == 0 || y.ndim() == 0 || x.size(0) != y.size(0))
     ag::fail("per_sample_grads", "x and y must have one batch axis in front, got {} and {}",
              x.shape(), y.shape());
@@ -23,6 +25,9 @@ ag::TensorList detail::per_sample_grads(
   std::vector<ag::TensorList> rows(trained.size());
   for (std::int64_t i = 0; i < x.size(0); ++i) {
     const ag::Tensor value = loss(ag::narrow(x, 0, i, 1), ag::narrow(y, 0, i, 1));
+    if (!value.defined())
+      ag::fail("per_sample_grads",
+               "the loss of a sample must be one element, got an undefined tensor");
     if (value.numel() != 1)
       ag::fail("per_sample_grads", "the loss of a sample must be one element, got shape {}",
                value.shape());

@@ -20,6 +20,7 @@ ag::TensorList per_sample_grads(
 /// Samples are seen one at a time, so a layer that mixes them (BatchNorm1d) must be in eval().
 template <class M, class L>
 ag::TensorList per_sample_grads(M& model, L&& loss_fn, const ag::Tensor& x, const ag::Tensor& y) {
+  ag::check_callable("per_sample_grads", loss_fn);
   return detail::per_sample_grads(model, x, y, [&](const ag::Tensor& xi, const ag::Tensor& yi) {
     return loss_fn(model(xi), yi);
   });

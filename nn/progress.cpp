@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "autograd/errors.hpp"
+
 namespace nn {
 
 namespace {
@@ -57,7 +59,8 @@ void Progress::step(std::int64_t samples, double loss) {
 
 std::string Progress::line(double seconds, int width) const {
   std::string left = title_ + ' ';
-  std::string right = fmt::format(" {}/{}  loss {:.4f}", done_, steps_, loss());
+  std::string right =
+      fmt::format(" {}/{}  loss {:.4f}", done_, steps_, autograd::unsigned_nan(loss()));
   if (seconds > 0 && samples_ > 0) {
     right += fmt::format("  {:.0f} samples/s", static_cast<double>(samples_) / seconds);
     const auto steps = static_cast<double>(done_ - resumed_);

@@ -10,7 +10,8 @@ const autograd::Tensor* StateDict::find(std::string_view name) const {
 
 const autograd::Tensor& StateDict::at(std::string_view name) const {
   if (const auto* tensor = find(name)) return *tensor;
-  autograd::fail("state_dict", "the name must be one of the {} here, got '{}'", size(), name);
+  autograd::fail("state_dict", "the name must be one of the {} here, got '{}'", size(),
+                 autograd::quoted(name));
 }
 
 }  // namespace nn

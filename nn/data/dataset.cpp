@@ -12,7 +12,7 @@ namespace nn::data {
 
 TensorDataset::TensorDataset(ag::Tensor inputs, ag::Tensor targets)
     : x(std::move(inputs)), y(std::move(targets)) {
-  if (!x.defined()) ag::fail("TensorDataset", "x must be defined, got an empty handle");
+  if (!x.defined()) ag::fail("TensorDataset", "x must be defined, got an undefined tensor");
   if (x.ndim() == 0 || (y.defined() && y.ndim() == 0))
     ag::fail("TensorDataset", "tensors must have an axis of rows, got a 0-d {}",
              x.ndim() == 0 ? "x" : "y");

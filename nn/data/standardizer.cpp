@@ -15,6 +15,7 @@ Standardizer::Standardizer(const ag::Shape& row)
     : mean(ag::zeros(row, ag::float64)), scale(ag::ones(row, ag::float64)) {}
 
 Standardizer& Standardizer::fit(const ag::Tensor& data) {
+  const ag::detail::Named as("fit");
   const ag::Tensor x = data.detach();
   if (!is_floating(x.dtype()) || x.ndim() == 0 || x.size(0) == 0)
     fail("fit", "needs at least one row of float32 or float64, got {} {}", name(x.dtype()),
@@ -54,11 +55,13 @@ void Standardizer::check(const char* op, const ag::Tensor& x) const {
 }
 
 ag::Tensor Standardizer::transform(const ag::Tensor& x) const {
+  const ag::detail::Named as("transform");
   check("transform", x);
   return (x - mean.to(x.dtype())) / scale.to(x.dtype());
 }
 
 ag::Tensor Standardizer::inverse_transform(const ag::Tensor& x) const {
+  const ag::detail::Named as("inverse_transform");
   check("inverse_transform", x);
   return x * scale.to(x.dtype()) + mean.to(x.dtype());
 }

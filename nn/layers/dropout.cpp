@@ -10,6 +10,7 @@ Dropout::Dropout(double p) : p_(p) {
 }
 
 ag::Tensor Dropout::forward(const ag::Tensor& x) const {
+  const ag::detail::Named as("dropout");
   if (!ag::is_floating(x.dtype()))
     ag::fail("dropout", "needs float32 or float64, got {}; convert with .to(float32)",
              ag::name(x.dtype()));

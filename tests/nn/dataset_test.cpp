@@ -42,7 +42,7 @@ TEST_CASE("a data set takes tensors of any rank and dtype with equally many rows
   CHECK_THROWS_WITH(data::TensorDataset(ag::zeros({1}), ag::zeros({})),
                     Equals("TensorDataset: tensors must have an axis of rows, got a 0-d y"));
   CHECK_THROWS_WITH(data::TensorDataset(Tensor()),
-                    Equals("TensorDataset: x must be defined, got an empty handle"));
+                    Equals("TensorDataset: x must be defined, got an undefined tensor"));
 }
 
 TEST_CASE("a data set shares its elements, a subset copies them") {
