@@ -68,8 +68,8 @@ std::string quoted(std::string_view text, std::size_t longest) {
 void Error::set_layer(Layer layer) {
   layer_ = std::move(layer);
   text_ = layer_.path.empty() ? std::string()
-                              : fmt::format("{} ({}): {}", quoted(layer_.path), quoted(layer_.type),
-                                            std::runtime_error::what());
+                              : fmt::format("{} ({}): {}", quoted(layer_.path, 200),
+                                            quoted(layer_.type), std::runtime_error::what());
 }
 
 Location::Location(const char* file, int line) noexcept
