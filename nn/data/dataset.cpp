@@ -51,6 +51,7 @@ static TensorDataset rows(const TensorDataset& data, std::span<const std::int64_
 }
 
 TensorDataset subset(const TensorDataset& data, std::span<const std::int64_t> indices) {
+  const ag::detail::Named as("subset");
   const std::int64_t n = data.size();
   for (const std::int64_t i : indices)
     if (i < 0 || i >= n) ag::fail("subset", "indices must be in [0, {}), got {}", n, i);
@@ -105,6 +106,7 @@ std::vector<std::int64_t> detail::lengths_of(std::int64_t n, std::span<const dou
 
 std::vector<TensorDataset> split(const TensorDataset& data, std::span<const std::int64_t> lengths,
                                  std::uint64_t seed) {
+  const ag::detail::Named as("split");
   std::vector<TensorDataset> parts;
   for (const auto& part : detail::split_rows(data.size(), lengths, seed))
     parts.push_back(rows(data, part));
@@ -113,6 +115,7 @@ std::vector<TensorDataset> split(const TensorDataset& data, std::span<const std:
 
 std::vector<TensorDataset> split(const TensorDataset& data, std::span<const double> fractions,
                                  std::uint64_t seed) {
+  const ag::detail::Named as("split");
   return split(data, detail::lengths_of(data.size(), fractions), seed);
 }
 
