@@ -81,14 +81,32 @@ double power_sum(Gradients& gradients, double p) {
   return total;
 }
 
+// The norm where the powers of its elements leave the range of double.
+double scaled_norm(Gradients& gradients, double p) {
+  const double most = power_sum(gradients, std::numeric_limits<double>::infinity());
+  if (!(most > 0 && std::isfinite(most))) return most;
+  double total = 0;
+  const auto add = [&](const auto& pieces) {
+    for (const auto& piece : pieces)
+      for (std::int64_t i = 0; i < piece.n; ++i)
+        total += std::pow(std::abs(static_cast<double>(piece.g[i])) / most, p);
+  };
+  add(gradients.singles);
+  add(gradients.doubles);
+  return most * std::pow(total, 1 / p);
+}
+
+double norm_of(Gradients& gradients, double p) {
+  const double total = power_sum(gradients, p);
+  if (std::isinf(p)) return total;
+  if (!(total > 1e-280 && std::isfinite(total))) return scaled_norm(gradients, p);
+  return p == 2 ? std::sqrt(total) : std::pow(total, 1 / p);
+}
+
 double clip_norm(const ag::TensorList& of, double max_norm, double norm_type,
                  bool error_if_nonfinite) {
   Gradients gradients(of);
-  double total = power_sum(gradients, norm_type);
-  if (norm_type == 2)
-    total = std::sqrt(total);
-  else if (!std::isinf(norm_type))
-    total = std::pow(total, 1 / norm_type);
+  const double total = norm_of(gradients, norm_type);
   if (error_if_nonfinite && !std::isfinite(total))
     ag::fail("clip_grad_norm_", "the norm of the gradients must be finite, got {}", total);
 

@@ -251,8 +251,12 @@ struct LayerNorm {
     return result;
   }
   Tensor reference(const TensorList& in) const {
-    const Tensor centred = in[0] - autograd::mean(in[0], 1, true);
-    Tensor y = centred / sqrt(autograd::mean(square(centred), 1, true) + eps);
+    // In units in which squares neither overflow nor vanish; the value does not depend on them.
+    const double far = in[0].dtype() == float32 ? 1e15 : 1e140;
+    const Tensor size = unsqueeze(maximum(abs(mean), 1 / rstd), 1);
+    const Tensor unit = where((size > far) | (size < 1 / far), size, 1.0), x = in[0] / unit;
+    const Tensor centred = x - autograd::mean(x, 1, true);
+    Tensor y = centred / sqrt(autograd::mean(square(centred), 1, true) + eps / unit / unit);
     if (weighted) y = y * in[1];
     return biased ? y + in.back() : y;
   }

@@ -210,14 +210,6 @@ Tensor min(const Tensor& x, const Axes& axes, bool keepdims) {
   return reduced(Extreme{false, {}, {}}, x, axes, keepdims);
 }
 
-Tensor var(const Tensor& x, const Axes& axes, bool keepdims, double correction) {
-  internal::check_defined("var", x);
-  internal::check_floating("var", x);
-  const auto n = static_cast<double>(internal::reduced_count("var", x, axes));
-  // No degrees of freedom left: 0 / 0, as in PyTorch.
-  return sum(square(x - mean(x, axes, true)), axes, keepdims) / std::max(n - correction, 0.0);
-}
-
 Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdims) {
   internal::check_defined("logsumexp", x);
   internal::check_floating("logsumexp", x);

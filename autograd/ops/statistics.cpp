@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "autograd/ops.hpp"
+#include "autograd/ops/deviations.hpp"
 #include "autograd/ops/internal.hpp"
 #include "autograd/ops/lines.hpp"
 
@@ -10,15 +11,8 @@
 namespace autograd {
 namespace {
 
-// √x with the gradient 0 at 0, to any order.
-Tensor sqrt_or_zero(const Tensor& x) {
-  const Tensor zero = x == 0.0;
-  return where(zero, 0.0, sqrt(where(zero, 1.0, x)));
-}
-
 // |x|^p with the gradient 0 at 0, to any order, where the power has a kink or a pole there.
 Tensor abs_power(const Tensor& x, double p) {
-  if (p == 2) return square(x);
   if (p > 0 && std::fmod(p, 2) == 0) return pow(x, p);
   if (p > 0 && std::floor(p) == p) return pow(abs(x), p);
   const Tensor zero = x == 0.0;
@@ -27,7 +21,6 @@ Tensor abs_power(const Tensor& x, double p) {
 
 // x^(1/p) of a sum of powers, likewise.
 Tensor root(const Tensor& x, double p) {
-  if (p == 2) return sqrt_or_zero(x);
   const Tensor zero = x == 0.0;
   return where(zero, p > 0 ? 0.0 : HUGE_VAL, pow(where(zero, 1.0, x), 1 / p));
 }
@@ -43,6 +36,15 @@ Tensor covariance(std::string_view op, const Tensor& x, double correction) {
   return x.ndim() == 2 ? c : reshape(c, {});
 }
 
+// Lines of the last axis in units in which squares neither overflow nor vanish.
+Tensor in_units(const Tensor& x) {
+  if (x.numel() == 0) return x;
+  const double far = x.dtype() == float32 ? 1e15 : 1e140;
+  const Tensor size = max(abs(x.detach()), x.ndim() ? Axes(-1) : Axes(), true);
+  const Tensor outside = ((size > far) | (size < 1 / far)) & isfinite(size) & (size != 0.0);
+  return x / where(outside, size, 1.0);
+}
+
 void check_has_axis(std::string_view op, const Tensor& x) {
   if (x.ndim() == 0) fail(op, "the tensor must have an axis, got a 0-d tensor");
 }
@@ -54,18 +56,6 @@ Tensor neighbours(const Tensor& y, std::int64_t axis) {
 }
 
 }  // namespace
-
-Tensor std(const Tensor& x, const Axes& axes, bool keepdims, double correction) {
-  const detail::Named as("std");
-  internal::check_floating("std", x);
-  return sqrt_or_zero(var(x, axes, keepdims, correction));
-}
-
-VarianceAndMean var_mean(const Tensor& x, const Axes& axes, bool keepdims, double correction) {
-  const detail::Named as("var_mean");
-  internal::check_floating("var_mean", x);
-  return {var(x, axes, keepdims, correction), mean(x, axes, keepdims)};
-}
 
 Tensor amax(const Tensor& x, const Axes& axes, bool keepdims) {
   const detail::Named as("amax");
@@ -87,6 +77,7 @@ Tensor norm(const Tensor& x, double p, const Axes& axes, bool keepdims) {
   if (p == 1) return sum(abs(x), axes, keepdims);
   if (p == HUGE_VAL) return max(abs(x), axes, keepdims);
   if (p == -HUGE_VAL) return min(abs(x), axes, keepdims);
+  if (p == 2) return internal::root_of_squares("norm", x, axes, keepdims, 1);
   const internal::Joined lines("norm", x, axes, keepdims);
   if (x.numel() == 0) return sum(square(x), axes, keepdims);
   // Relative to the element that counts most, so that no power overflows. The value does not depend
@@ -161,7 +152,8 @@ Tensor cov(const Tensor& x, double correction) {
 
 Tensor corrcoef(const Tensor& x) {
   const detail::Named as("corrcoef");
-  const Tensor c = covariance("corrcoef", x, 1);
+  internal::check_floating("corrcoef", x);
+  const Tensor c = covariance("corrcoef", in_units(x), 1);
   if (c.ndim() == 0) return c / c;
   const Tensor deviation = sqrt(diagonal(c));
   return clamp(c / unsqueeze(deviation, 1) / deviation, -1, 1);

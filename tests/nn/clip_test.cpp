@@ -127,3 +127,19 @@ TEST_CASE("Clipping refuses limits below 0") {
   CHECK_THROWS_WITH(nn::clip_grad_value_({}, std::nan("")),
                     "clip_grad_value_: clip_value must be at least 0, got nan");
 }
+
+TEST_CASE("clip_grad_norm_ is right where powers leave the range of double") {
+  for (const double p : {2.0, 3.0, 0.5})
+    for (const double unit : {1e200, 1e-200}) {
+      const Tensor t = with_gradient(ag::tensor({3 * unit, -4 * unit}));
+      const double norm = std::pow(std::pow(3, p) + std::pow(4, p), 1 / p) * unit;
+      CHECK(nn::clip_grad_norm_({t}, 1, p) == Catch::Approx(norm));
+      if (unit > 1)
+        check_close(t.grad(), {3 * unit / norm, -4 * unit / norm}, 1e-6);
+      else
+        check_close(t.grad() / unit, {3, -4});
+    }
+  const Tensor single = with_gradient(ag::tensor({1e38f, -1e38f}));
+  CHECK(nn::clip_grad_norm_({single}, 1, 10) == Catch::Approx(std::pow(2, 0.1) * 1e38));
+  CHECK(std::isnan(nn::clip_grad_norm_({with_gradient(ag::tensor({NAN, 1.0f}))}, 1)));
+}
