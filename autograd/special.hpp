@@ -21,14 +21,17 @@ inline double gamma_log(double x) {
   return ::lgamma_r(x, &sign);
 }
 
+/// x less the nearest whole number, in [-½, ½]: exact, also next to a pole.
+inline double from_whole(double x) { return x - __builtin_rint(x); }
+
 /// Bernardo, "Algorithm AS 103", Applied Statistics 25 (1976): the recurrence up to 10, then the
 /// asymptotic series; below 0 the reflection formula.
 inline double digamma(double x) {
   if (x == 0) return -__builtin_copysign(infinity, x);
   if (x < 0) {
-    const double r = x - __builtin_floor(x);
-    if (!(r > 0)) return __builtin_nan("");  // a pole, or -inf
-    return digamma(1 - x) - pi / __builtin_tan(pi * (r > 0.5 ? r - 1 : r));
+    const double r = from_whole(x);
+    if (r == 0 || r != r) return __builtin_nan("");  // a pole, or -inf
+    return digamma(1 - x) - pi / __builtin_tan(pi * r);
   }
   if (x == infinity) return x;
   double sum = 0;
@@ -42,8 +45,10 @@ inline double digamma(double x) {
   return sum + (__builtin_log(x) - 0.5 / x - series);
 }
 
-/// The Hurwitz zeta function, Σ (x + k)^-s over k ≥ 0, for x > 0 and s > 1, by Euler-Maclaurin.
-inline double zeta(double s, double x) {
+/// scale · ζ(s, x) for whole s > 1 and x > 0, where ζ(s, x) = Σ (x + k)^-s over k ≥ 0 is the
+/// Hurwitz zeta function, by Euler-Maclaurin. Each power is taken in two factors, so that it leaves
+/// the range of a double only where the result does.
+inline double scaled_zeta(double scale, double s, double x) {
   constexpr double coefficient[] = {// B(2j) / (2j)!
                                     1.0 / 12,
                                     -1.0 / 720,
@@ -54,46 +59,37 @@ inline double zeta(double s, double x) {
                                     1.0 / 74724249600,
                                     -3617.0 / 10670622842880000.0,
                                     43867.0 / 5109094217170944000.0};
+  const double half = __builtin_floor(s / 2);
   double sum = 0;
-  for (const double end = 10 + s / 2; x < end; x += 1) sum += __builtin_pow(x, -s);
-  const double power = __builtin_pow(x, -s);
+  for (const double end = 10 + 0.8 * s; x < end; x += 1)
+    sum += scale * __builtin_pow(x, -half) * __builtin_pow(x, half - s);
   double tail = x / (s - 1) + 0.5, rising = s / x;
   for (int j = 0; j < 9; ++j) {
     tail += coefficient[j] * rising;
     rising *= (s + 2 * j + 1) / x * ((s + 2 * j + 2) / x);
   }
-  return sum + power * tail;
+  return sum + scale * __builtin_pow(x, -half) * tail * __builtin_pow(x, half - s);
 }
 
-/// The n-th derivative of digamma, n rounded to a whole number in [0, 170]; otherwise NaN.
+/// The n-th derivative of digamma, n rounded to a whole number in [0, 170]; otherwise NaN. It is
+/// (-1)^(n+1) n! Σ (x + k)^-(n+1) over k ≥ 0; below 0 the terms of either sign are summed by
+/// themselves.
 inline double polygamma(double order, double x) {
-  const double whole = __builtin_rint(order);
-  if (!(whole >= 0 && whole <= 170)) return __builtin_nan("");
-  const int n = static_cast<int>(whole);
+  const double n = __builtin_rint(order);
+  if (!(n >= 0 && n <= 170)) return __builtin_nan("");
   if (n == 0) return digamma(x);
-  const double sign = n % 2 ? 1 : -1;
-  if (x > 0) {
-    if (x == infinity) return 0 * sign;
-    return sign * (__builtin_tgamma(whole + 1) * zeta(whole + 1, x));
-  }
-  const double r = x - __builtin_floor(x);
+  const double sign = n - 2 * __builtin_floor(n / 2) - 0.5 > 0 ? 1 : -1;
+  if (x == infinity) return 0 * sign;
+  const double s = n + 1, factorial = __builtin_tgamma(s);
+  if (x > 0) return sign * scaled_zeta(factorial, s, x);
+  const double r = from_whole(x);
   if (r == 0) return sign * infinity;
-  if (!(r > 0)) return __builtin_nan("");
-  // ψ(1 - x) - ψ(x) = π cot πx. Its n-th derivative is π^(n+1) Q(cot πx) with the polynomials
-  // Q ← -(1 + c²) Q', from Q = c.
-  const double c = 1 / __builtin_tan(pi * (r > 0.5 ? r - 1 : r));
-  double q[173] = {0, 1};
-  for (int k = 0; k < n; ++k) {
-    double next[173] = {};
-    for (int i = 1; i <= k + 1; ++i) {
-      next[i - 1] -= i * q[i];
-      next[i + 1] -= i * q[i];
-    }
-    for (int i = 0; i <= k + 2; ++i) q[i] = next[i];
-  }
-  double value = 0;
-  for (int i = n + 1; i >= 0; --i) value = value * c + q[i];
-  return -sign * polygamma(order, 1 - x) - __builtin_pow(pi, n + 1) * value;
+  if (r != r) return r;
+  // The distances to the whole numbers below and above; that to the nearer one is exact.
+  const double below = r > 0 ? r : 1 + r, above = r > 0 ? 1 - r : -r;
+  // Of even order the two nearly cancel half way between poles: before anything else is added.
+  const double near = scaled_zeta(1, s, below) + sign * scaled_zeta(1, s, above);
+  return sign * (factorial * near - sign * scaled_zeta(factorial, s, 1 - x));
 }
 
 /// The inverse of erf: Winitzki's approximation (2008), then three steps of Halley's method, near
