@@ -127,7 +127,7 @@ class ElementwiseFunction {
             std::make_shared<const detail::UserFormula<F>>(std::move(name), std::move(formula))) {}
 
   /// The formula applied element by element to tensors of one floating dtype that broadcast.
-  template <std::same_as<Tensor>... T>
+  template <std::derived_from<Tensor>... T>
   requires(sizeof...(T) == detail::UserFormula<F>::arity) Tensor operator()(const T&... x) const {
     return apply(detail::Elementwise{&state_->info, state_}, x...);
   }

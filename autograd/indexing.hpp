@@ -1,8 +1,10 @@
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 #include <variant>
 
 #include "autograd/tape.hpp"
@@ -65,7 +67,71 @@ class Item {
   std::variant<std::int64_t, Range, NewAxis, Ellipsis, Tensor> value_;
 };
 
+/// What `x[…]` of a tensor that is not const gives: the part, which is read as any tensor, and on
+/// the left of an assignment the elements of x in its place:
+///
+///     x[0] = v;  x[{all, 1}] = 0;  x[mask] += 1;
+///
+/// The value is of the dtype of x and broadcasts to the part. It is written in place, as by
+/// `copy_()`: counted as a write, never recorded; refused where x is the result of a recorded
+/// operation, or where the value requires a gradient (outside NoGrad). `index_put` is the
+/// differentiable form. Of several values for one place the last one stays, also of `+=`.
+///
+/// A part with a name is a handle like any other: `auto row = x[0]; row = v;` moves the handle and
+/// writes nothing. It keeps x alive; `Tensor row = x[0]` does not. Two brackets in a row,
+/// `x[0][1] = v`, do not compile: write `x[{0, 1}] = v`.
+class Part : public Tensor {
+ public:
+  Part(const Part&) = default;
+  Part(Part&&) = default;
+  Part& operator=(const Part&) & = default;
+  Part& operator=(Part&&) & = default;
+  Part& operator=(const Tensor& other) &;
+
+  void operator=(const Tensor& values) && { write(values); }
+  void operator=(const Part& values) && { write(values); }
+  template <class N>
+  requires std::is_arithmetic_v<N>
+  void operator=(N number) && { write(like(number)); }
+  template <class V>
+  void operator+=(const V& v) && {
+    write(before() + v);
+  }
+  template <class V>
+  void operator-=(const V& v) && {
+    write(before() - v);
+  }
+  template <class V>
+  void operator*=(const V& v) && {
+    write(before() * v);
+  }
+  template <class V>
+  void operator/=(const V& v) && {
+    write(before() / v);
+  }
+
+ private:
+  friend class autograd::Tensor;
+  Part(Tensor part, const Tensor& whole, std::span<const Item> items);
+  Tensor before() const { return detach(); }
+  template <class N>
+  Tensor like(N number) const {
+    if constexpr (std::integral<N>)
+      if (dtype() == int64) return tensor(static_cast<std::int64_t>(number));
+    return scalar_like(static_cast<double>(number), *this);
+  }
+  void write(const Tensor& values) const;
+
+  Tensor whole_;
+  detail::PooledVector<Item> items_;
+};
+
 }  // namespace indexing
+
+/// Options of look-ups by ids.
+struct IndexOptions {
+  bool negative = true;  ///< -1 is the last entry; false: it throws, as ids of a table should
+};
 
 /// `length` entries of one axis from `start`.
 Tensor narrow(const Tensor& x, std::int64_t axis, std::int64_t start, std::int64_t length);
@@ -76,16 +142,28 @@ Tensor slice(const Tensor& x, std::int64_t axis, std::int64_t start,
 /// One entry of one axis; the axis goes.
 Tensor select(const Tensor& x, std::int64_t axis, std::int64_t index);
 /// The entries `index` (int64, 1-d) of one axis, in that order; repeated ones add up in the
-/// gradient.
-Tensor index_select(const Tensor& x, std::int64_t axis, const Tensor& index);
+/// gradient. For ids: `index_select(table, 0, ids, {.negative = false})`.
+Tensor index_select(const Tensor& x, std::int64_t axis, const Tensor& index,
+                    const IndexOptions& options = {});
 /// Elements by their place in the flattened tensor; the result has the shape of `index`.
-Tensor take(const Tensor& x, const Tensor& index);
+Tensor take(const Tensor& x, const Tensor& index, const IndexOptions& options = {});
 /// out[i][j] = x[index[i][j]][j] for axis 0, and so on (as PyTorch): index is int64, of the rank of
 /// x, and no larger than x on the other axes.
-Tensor gather(const Tensor& x, std::int64_t axis, const Tensor& index);
+Tensor gather(const Tensor& x, std::int64_t axis, const Tensor& index,
+              const IndexOptions& options = {});
 /// The same with index and x broadcast on the other axes (as NumPy): for the result of an argmax
 /// with keepdims, or an argsort.
-Tensor take_along_axis(const Tensor& x, const Tensor& index, std::int64_t axis = -1);
+Tensor take_along_axis(const Tensor& x, const Tensor& index, std::int64_t axis = -1,
+                       const IndexOptions& options = {});
+
+/// x with `values`, which broadcast, in the places that `x[{items}]` picks: `index_put(x, {0}, v)`,
+/// `index_put(x, {all, index}, v)`. Of several values for one place the last in row-major order
+/// stays, and gets the gradient; with `accumulate` the values are added, all of them, to what is
+/// there.
+Tensor index_put(const Tensor& x, std::initializer_list<indexing::Item> items, const Tensor& values,
+                 bool accumulate = false);
+Tensor index_put(const Tensor& x, std::initializer_list<indexing::Item> items, double value,
+                 bool accumulate = false);
 
 /// x with out[index[i][j]][j] = source[i][j] for axis 0, and so on. The index fits x as in `gather`
 /// and is no larger than the source. Of several elements for one place the last in row-major order
@@ -117,3 +195,6 @@ Tensor nonzero(const Tensor& x);
 Tensor one_hot(const Tensor& labels, std::int64_t classes = -1);
 
 }  // namespace autograd
+
+template <>
+struct fmt::formatter<autograd::indexing::Part> : fmt::formatter<autograd::Tensor> {};

@@ -77,6 +77,7 @@ concept XtensorExpression = requires(const E& e) {
 
 namespace indexing {
 class Item;
+class Part;
 }
 
 /// Options of `Tensor::backward`.
@@ -90,6 +91,13 @@ struct BackwardOptions {
 class Tensor {
  public:
   Tensor() noexcept = default;
+  Tensor(const Tensor&) noexcept = default;
+  Tensor(Tensor&&) noexcept = default;
+  /// The handle moves to another tensor; no element is written.
+  Tensor& operator=(const Tensor&) & noexcept = default;
+  Tensor& operator=(Tensor&&) & noexcept = default;
+  // Nobody could see the result of an assignment to a temporary handle.
+  void operator=(const Tensor&) && = delete;  // write by x[0] = v, x[{0, 1}] = v with x not const
 
   /// From any xtensor container or expression, evaluated now. float, double, bool and 64-bit
   /// integers keep their type; other integers become int64. Needs `autograd/array.hpp`.
@@ -146,8 +154,12 @@ class Tensor {
 
   /// Part of the tensor, as in NumPy: `x[{slice(0, 5), all, -1}]`, `x[0]`, `x[mask]`. A copy;
   /// differentiable. See `namespace indexing` in `autograd/indexing.hpp`, which this needs.
-  Tensor operator[](std::initializer_list<indexing::Item> items) const;
-  Tensor operator[](const indexing::Item& item) const;
+  Tensor operator[](std::initializer_list<indexing::Item> items) const&;
+  Tensor operator[](const indexing::Item& item) const&;
+  /// The same of a tensor that is not const, where an assignment writes: `x[0] = v`, `x[mask] +=
+  /// 1`, see `indexing::Part`.
+  indexing::Part operator[](std::initializer_list<indexing::Item> items) &;
+  indexing::Part operator[](const indexing::Item& item) &;
 
   // --- differentiation ---
 
@@ -186,7 +198,8 @@ class Tensor {
   /// A copy of the elements; differentiable.
   Tensor clone() const;
   /// The elements in another dtype (this tensor if it has it already). Differentiable between
-  /// float32 and float64. Floats become int64 by truncation and bool by `!= 0`.
+  /// float32 and float64. Floats become int64 by truncation, which throws for NaN and for what is
+  /// beyond int64, and bool by `!= 0`.
   Tensor to(DType dtype) const;
   /// Overwrites the elements with those of `source` (same shape; converted to this dtype). Not
   /// recorded: throws on a tensor that a recorded operation made.

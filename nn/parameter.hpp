@@ -37,8 +37,8 @@ class Parameter : public OwnedTensor {
     if (defined()) requires_grad_();
   }
   /// Takes the values; a frozen parameter stays frozen.
-  template <std::same_as<ag::Tensor> T>
-  Parameter& operator=(const T& values) {
+  template <std::derived_from<ag::Tensor> T>
+  requires(!std::derived_from<T, OwnedTensor>) Parameter& operator=(const T& values) {
     assign_values(values, true);
     return *this;
   }
@@ -50,8 +50,8 @@ class Buffer : public OwnedTensor {
   Buffer() noexcept = default;
   /// From a copy of `values`.
   Buffer(const ag::Tensor& values) : OwnedTensor(values) {}  // NOLINT: conversion is the point
-  template <std::same_as<ag::Tensor> T>
-  Buffer& operator=(const T& values) {
+  template <std::derived_from<ag::Tensor> T>
+  requires(!std::derived_from<T, OwnedTensor>) Buffer& operator=(const T& values) {
     assign_values(values, false);
     return *this;
   }

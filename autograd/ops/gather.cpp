@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "autograd/ops.hpp"
 #include "autograd/ops/internal.hpp"
@@ -108,7 +109,7 @@ using GatherCall = Picking<Gather>;
 using RowCall = Picking<IndexSelect>;
 
 GatherCall gather_call(std::string_view name, const Shape& whole, std::int64_t axis,
-                       const Tensor& index, bool add) {
+                       const Tensor& index, bool add, const IndexOptions& options = {}) {
   check_index(name, index);
   axis = shapes::axis(name, axis, whole);
   bool fits = index.shape().size() == whole.size();
@@ -119,13 +120,14 @@ GatherCall gather_call(std::string_view name, const Shape& whole, std::int64_t a
         name,
         "the index must have the rank of the tensor and be no larger but on axis {}, got {} for {}",
         axis, index.shape(), whole);
-  return {{axis, whole, index.shape(), add}, internal::positions(name, index, whole, axis)};
+  return {{axis, whole, index.shape(), add},
+          internal::positions(name, index, whole, axis, options)};
 }
 
-// Indices, where negative ones count from the end, as positions.
+// Indices from -n or 0 on, where negative ones count from the end, as positions.
 struct FindPositions {
   std::string_view op;
-  std::int64_t n, axis;
+  std::int64_t least, n, axis;
   Shape shape;
 
   std::string_view name() const { return op; }
@@ -135,8 +137,8 @@ struct FindPositions {
     auto* p = static_cast<std::int64_t*>(out.raw_mutable());
     for (std::int64_t k = 0; k < out.numel(); ++k) {
       const std::int64_t i = index[k];
-      if (i < -n || i >= n)
-        fail(op, "indices must be in [{}, {}] for axis {} of {}, got {}", -n, n - 1, axis, shape,
+      if (i < least || i >= n)
+        fail(op, "indices must be in [{}, {}] for axis {} of {}, got {}", least, n - 1, axis, shape,
              i);
       p[k] = i < 0 ? i + n : i;
     }
@@ -186,12 +188,13 @@ void check_has_axis(std::string_view op, const Tensor& x) {
   if (x.ndim() == 0) fail(op, "the tensor must have an axis, got a 0-d tensor");
 }
 
-RowCall row_call(std::string_view op, const Tensor& x, std::int64_t axis, const Tensor& index) {
+RowCall row_call(std::string_view op, const Tensor& x, std::int64_t axis, const Tensor& index,
+                 const IndexOptions& options = {}) {
   check_has_axis(op, x);
   check_index(op, index);
   if (index.ndim() != 1) fail(op, "the index must have one axis, got shape {}", index.shape());
   axis = shapes::axis(op, axis, x.shape());
-  return {{axis, x.shape(), false}, internal::positions(op, index, x.shape(), axis)};
+  return {{axis, x.shape(), false}, internal::positions(op, index, x.shape(), axis, options)};
 }
 
 // The part of a source that an index of a lesser shape asks for.
@@ -214,8 +217,10 @@ Tensor leading_part(std::string_view op, const Tensor& x, const Tensor& index,
 
 namespace internal {
 
-Tensor positions(std::string_view op, const Tensor& index, const Shape& shape, std::int64_t axis) {
-  return apply(FindPositions{op, shape.empty() ? 1 : shape[at(axis)], axis, shape}, index);
+Tensor positions(std::string_view op, const Tensor& index, const Shape& shape, std::int64_t axis,
+                 const IndexOptions& options) {
+  const std::int64_t n = shape.empty() ? 1 : shape[at(axis)];
+  return apply(FindPositions{op, options.negative ? -n : 0, n, axis, shape}, index);
 }
 
 Tensor pick(const Tensor& x, std::int64_t axis, const Tensor& positions) {
@@ -224,19 +229,22 @@ Tensor pick(const Tensor& x, std::int64_t axis, const Tensor& positions) {
 
 }  // namespace internal
 
-Tensor index_select(const Tensor& x, std::int64_t axis, const Tensor& index) {
+Tensor index_select(const Tensor& x, std::int64_t axis, const Tensor& index,
+                    const IndexOptions& options) {
   const detail::Named as("index_select");
-  return row_call("index_select", x, axis, index)(x);
+  return row_call("index_select", x, axis, index, options)(x);
 }
 
-Tensor gather(const Tensor& x, std::int64_t axis, const Tensor& index) {
+Tensor gather(const Tensor& x, std::int64_t axis, const Tensor& index,
+              const IndexOptions& options) {
   const detail::Named as("gather");
-  return gather_call("gather", x.shape(), axis, index, false)(x);
+  return gather_call("gather", x.shape(), axis, index, false, options)(x);
 }
 
 Tensor scatter_add_zeros(const Shape& shape, std::int64_t axis, const Tensor& index,
                          const Tensor& source) {
   const detail::Named as("scatter_add_zeros");
+  shapes::check("scatter_add_zeros", shape);
   const GatherCall add = gather_call("scatter_add_zeros", shape, axis, index, true);
   if (source.shape() != index.shape())
     fail("scatter_add_zeros", "source and index must have one shape, got {} and {}", source.shape(),
@@ -244,26 +252,27 @@ Tensor scatter_add_zeros(const Shape& shape, std::int64_t axis, const Tensor& in
   return add(source);
 }
 
-Tensor take(const Tensor& x, const Tensor& index) {
+Tensor take(const Tensor& x, const Tensor& index, const IndexOptions& options) {
   const detail::Named as("take");
   check_index("take", index);
   const Tensor flat = flatten(x);
-  const Tensor places = internal::positions("take", flatten(index), flat.shape(), 0);
+  const Tensor places = internal::positions("take", flatten(index), flat.shape(), 0, options);
   return reshape(internal::pick(flat, 0, places), index.shape());
 }
 
-Tensor take_along_axis(const Tensor& x, const Tensor& index, std::int64_t axis) {
+Tensor take_along_axis(const Tensor& x, const Tensor& index, std::int64_t axis,
+                       const IndexOptions& options) {
   const detail::Named as("take_along_axis");
   check_index("take_along_axis", index);
   axis = shapes::axis("take_along_axis", axis, x.shape());
   if (index.ndim() != x.ndim())
     fail("take_along_axis", "the index must have the rank of the tensor, got {} for {}",
          index.shape(), x.shape());
-  if (x.ndim() == 0) return gather(x, axis, index);
+  if (x.ndim() == 0) return gather(x, axis, index, options);
   const Shape common = shapes::broadcast("take_along_axis", with_size(x.shape(), axis, 1),
                                          with_size(index.shape(), axis, 1));
   return gather(expand(x, with_size(common, axis, x.size(axis))), axis,
-                expand(index, with_size(common, axis, index.size(axis))));
+                expand(index, with_size(common, axis, index.size(axis))), options);
 }
 
 Tensor scatter(const Tensor& x, std::int64_t axis, const Tensor& index, const Tensor& source) {
@@ -365,7 +374,10 @@ Tensor one_hot(const Tensor& labels, std::int64_t classes) {
     if (labels.numel() == 0)
       fail("one_hot", "the number of classes must be given for no labels, got shape {}",
            labels.shape());
-    classes = max(labels).item<std::int64_t>() + 1;
+    const auto most = max(labels).item<std::int64_t>();
+    if (most < 0 || most == std::numeric_limits<std::int64_t>::max())
+      fail("one_hot", "labels must be at least 0 and less than 2^63 - 1, got {}", most);
+    classes = most + 1;
   }
   if (classes < 0)
     fail("one_hot", "the number of classes must be at least 0, or -1 to find it, got {}", classes);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autograd/tensor.hpp"
+#include "autograd/indexing.hpp"
 
 /// Entries of an axis by their positions. Internal.
 namespace autograd::internal {
@@ -9,6 +9,7 @@ namespace autograd::internal {
 /// gradient.
 Tensor pick(const Tensor& x, std::int64_t axis, const Tensor& positions);
 /// The int64 indices as positions along an axis of `shape` (a 0-d shape has one position), checked.
-Tensor positions(std::string_view op, const Tensor& index, const Shape& shape, std::int64_t axis);
+Tensor positions(std::string_view op, const Tensor& index, const Shape& shape, std::int64_t axis,
+                 const IndexOptions& options = {});
 
 }  // namespace autograd::internal

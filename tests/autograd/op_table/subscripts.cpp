@@ -149,9 +149,101 @@ std::vector<Sample> advanced() {
           one("0-d index", draw({3, 2}, -1, 1), [](auto& x) { return x[ag::tensor(1)]; })};
 }
 
+// index_put by a loop: where each element of the value goes, in order.
+Sample put(std::string text, const Shape& x, const Shape& v, bool accumulate,
+           std::function<Tensor(const TensorList&)> f, const Shape& part,
+           std::function<Place(const Place&)> target) {
+  Sample s{std::move(text), {draw(x, -1, 1), draw(v, -1, 1)}, std::move(f)};
+  s.naive = [=](const TensorList& in) {
+    auto out = in[0].to_vector<double>();
+    const auto value = ag::expand(in[1], part).to_vector<double>();
+    std::size_t k = 0;
+    loop(part, [&](const Place& p, const TensorList&) {
+      std::size_t at = 0;
+      const Place to = target(p);
+      for (std::size_t d = 0; d < to.size(); ++d) at = at * x[d] + to[d];
+      out[at] = accumulate ? out[at] + value[k] : value[k];
+      ++k;
+      return 0.0;
+    })({});
+    return out;
+  };
+  return s;
+}
+
+void add_index_put(std::vector<Row>& rows) {
+  const Tensor picks = ag::tensor({2, 0, -1}), columns = ag::tensor({1, 1, 1});
+  const Tensor square = ag::tensor({{1, 0, 1}, {0, 1, 0}}).to(ag::boolean);
+  auto row = [](std::int64_t i) { return std::int64_t{i == 1 ? 0 : 2}; };
+  Row r{"index_put", {}};
+  for (const bool add : {false, true}) {
+    const std::string how = add ? ", added" : "";
+    r.samples.push_back(put(
+        "0" + how, {3, 2}, {2}, add,
+        [=](auto& in) { return ag::index_put(in[0], {0}, in[1], add); }, {2},
+        [](auto& p) {
+          return Place{0, p[0]};
+        }));
+    r.samples.push_back(put(
+        "::-1, 1, a number" + how, {3, 2}, {}, add,
+        [=](auto& in) {
+          return ag::index_put(in[0], {slice(none, none, -1), 1}, in[1], add);
+        },
+        {3},
+        [](auto& p) {
+          return Place{2 - p[0], 1};
+        }));
+    r.samples.push_back(put(
+        "index, repeated" + how, {3, 2}, {3, 2}, add,
+        [=](auto& in) { return ag::index_put(in[0], {picks}, in[1], add); }, {3, 2},
+        [=](auto& p) {
+          return Place{row(p[0]), p[1]};
+        }));
+    r.samples.push_back(put(
+        ":, index, a row" + how, {2, 3, 2}, {2}, add,
+        [=](auto& in) {
+          return ag::index_put(in[0], {all, picks}, in[1], add);
+        },
+        {2, 3, 2},
+        [=](auto& p) {
+          return Place{p[0], row(p[1]), p[2]};
+        }));
+    r.samples.push_back(put(
+        "index, 1:, None, index" + how, {3, 3, 2}, {3, 2, 1}, add,
+        [=](auto& in) {
+          return ag::index_put(in[0], {picks, slice(1, none), newaxis, columns}, in[1], add);
+        },
+        {3, 2, 1},
+        [=](auto& p) {
+          return Place{row(p[0]), p[1] + 1, 1};
+        }));
+    r.samples.push_back(put(
+        "mask of two axes" + how, {2, 3, 2}, {3, 2}, add,
+        [=](auto& in) { return ag::index_put(in[0], {square}, in[1], add); }, {3, 2},
+        [](auto& p) {
+          return Place{p[0] == 2 ? 1 : 0, p[0] == 2 ? 1 : 2 * p[0], p[1]};
+        }));
+  }
+  r.samples.push_back({"... of ()", {draw({}, -1, 1), draw({}, -1, 1)}, [](auto& in) {
+                         return ag::index_put(in[0], {ellipsis}, in[1]);
+                       }});
+  r.samples.push_back({"nothing", {draw({3}, -1, 1), draw({0}, -1, 1)}, [](auto& in) {
+                         return ag::index_put(in[0], {slice(5, 9)}, in[1]);
+                       }});
+  r.mistakes = {
+      {[] { return ag::index_put(ag::ones({3}), {0}, ag::ones({2})); },
+       "index_put: the shape must broadcast to (), got (2,)"},
+      {[] { return ag::index_put(ag::ones({3}), {0}, ag::ones({}, ag::float64)); },
+       "index_put: dtypes must match, got float64 and float32"},
+      {[] { return ag::index_put(ag::ones({3}), {3}, 1); }, "the index must be in [-3, 2]"},
+      {[] { return ag::index_put(ag::zeros({3}, ag::int64), {0}, 0.5); }, "must be representable"}};
+  rows.push_back(r);
+}
+
 }  // namespace
 
 void add_subscripts(std::vector<Row>& rows) {
+  add_index_put(rows);
   const Tensor x = ag::ones({2, 3});
   rows.push_back({"x[{slices}]",
                   basic(),

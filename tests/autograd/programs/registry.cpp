@@ -194,6 +194,12 @@ const std::vector<Op>& registry() {
       PROGRAM_OP(2, has_axes(a) && filled(a) && b.shape() == grid.shape(),
                  ag::scatter_add(a, axis, grid, b)),
       PROGRAM_OP(1, away(a, 0), ag::masked_fill(a, a > 0, 0.5)),
+      PROGRAM_OP(2,
+                 has_axes(a) && filled(a) && broadcast(a, b) && a.ndim() == b.ndim() + 1 &&
+                     same_shape(a[0] + b, a[0]),
+                 ag::index_put(a, {-1}, b, flag)),
+      PROGRAM_OP(1, has_axes(a) && filled(a),
+                 ag::index_put(a, {ag::tensor({0, -1, 0})}, ag::sum(a), flag)),
       // Products and fused operations.
       PROGRAM_OP(2, multiply(a, b), ag::matmul(a, b)),
       PROGRAM_OP(1, a.ndim() > 1, ag::matmul(a, ag::transpose(a))),
