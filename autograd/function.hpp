@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -79,8 +80,9 @@ class Function {
     return text;
   }
   static void collect(TensorList& in, const Tensor& t) { in.push_back(t); }
+  // Not for what is derived from Tensor, a Parameter say, which would match better here.
   template <class A>
-  static void collect(TensorList&, const A&) {}
+  requires(!std::derived_from<A, Tensor>) static void collect(TensorList&, const A&) {}
 
   struct Recorded final : Node {
     explicit Recorded(C c) : ctx(std::move(c)) {}

@@ -57,6 +57,7 @@ void record(detail::Ref<Node> holder, const Inputs& inputs, std::span<Tensor> ou
   node.sequence_ = state.sequence = latest + 1;
   const auto add_output = [&](detail::TensorImpl& t, std::size_t i, detail::Ref<Node> place) {
     node.outputs_.emplace_back(t.shape, t.dtype);
+    if (!is_floating(t.dtype)) return;  // indices, say: no gradient goes there
     t.index = static_cast<std::uint32_t>(i);
     t.node = std::move(place);
   };
@@ -176,7 +177,7 @@ void SavedTensor::refuse(const Node& owner) const {
 
 Tensor SavedTensor::unpack(const Node& owner) const {
   value(owner);
-  if (!is_output_ || !grad_enabled()) return value_;
+  if (!is_output_ || !grad_enabled() || !is_floating(value_.dtype())) return value_;
   Tensor t = value_.detach();
   t.impl()->node = detail::Ref<Node>(const_cast<Node*>(&owner));
   t.impl()->index = index_;

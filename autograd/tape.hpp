@@ -257,7 +257,7 @@ inline bool Edge::is_only_way() const noexcept {
 
 /// Puts `outputs` on the tape as the results of `node` applied to `inputs`. The one way onto the
 /// tape, for built-in and user operations alike. Call it only where `should_record(inputs)`.
-/// `saves`: bits of `save_input(i)`.
+/// `saves`: bits of `save_input(i)`. Outputs of int64 and bool stay off the tape.
 void record(detail::Ref<Node> node, const Inputs& inputs, std::span<Tensor> outputs,
             unsigned saves = 0);
 
@@ -414,7 +414,7 @@ Tensor apply(const Op& op, const Inputs& in) {
   }
   return out;
 }
-template <Operation Op, std::same_as<Tensor>... T>
+template <Operation Op, std::derived_from<Tensor>... T>
 Tensor apply(const Op& op, const T&... in) {
   const std::array<const Tensor*, sizeof...(T)> pointers{&in...};
   return apply(op, Inputs(pointers));
