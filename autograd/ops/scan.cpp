@@ -195,7 +195,9 @@ struct LogCumSumExp {
     // positive. A sum of nothing but exp(-inf) gets the gradient 0.
     const Tensor y = call.output();
     const Tensor base = where(y == -HUGE_VAL, 0.0, y);
-    const Tensor ratio = exp(shifted(y, axis, false, -HUGE_VAL) - base);
+    const Tensor before = shifted(y, axis, false, -HUGE_VAL);
+    // From one +inf to the next nothing changes.
+    const Tensor ratio = exp(where((before == HUGE_VAL) & (y == HUGE_VAL), 0.0, before - base));
     return {exp(call.input(0) - base) * apply(Recurrence{axis, true, true}, ratio, call.grad())};
   }
 };
