@@ -91,6 +91,7 @@ Shape reshape(const Shape& from, const Shape& to) {
       fail("reshape", "the number of elements must not change, got {} to {}", from, to);
   }
   const std::int64_t n = from.numel();
+  if (unknown < 0 && known == 0) check("reshape", to);  // a 0 may hide sizes that overflow
   if (unknown >= 0 && known > 0 && n % known == 0) {
     out[static_cast<std::size_t>(unknown)] = n / known;
     known = n;

@@ -323,10 +323,14 @@ void convert(const Tensor& from, Tensor& to) {
       auto* q = static_cast<B*>(to.raw_mutable());
       const std::int64_t n = from.numel();
       for (std::int64_t i = 0; i < n; ++i) {
-        if constexpr (std::same_as<B, bool>)
+        if constexpr (std::same_as<B, bool>) {
           q[i] = p[i] != A{};
-        else
+        } else {
+          if constexpr (std::floating_point<A> && std::integral<B>)
+            if (!(p[i] >= A(-0x1p63) && p[i] < A(0x1p63))) [[unlikely]]
+              fail("to", "the elements must fit in int64, got {} at element {}", p[i], i);
           q[i] = static_cast<B>(p[i]);
+        }
       }
     });
   });

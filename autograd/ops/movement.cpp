@@ -359,6 +359,9 @@ TensorList chunk(const Tensor& x, std::int64_t chunks, std::int64_t axis) {
   const std::int64_t n = axis_size("chunk", x, axis);
   // An empty axis gives as many empty pieces.
   if (n == 0) {
+    constexpr std::int64_t most = 1 << 24;
+    if (chunks > most)
+      fail("chunk", "needs at most {} chunks of an empty axis, got {}", most, chunks);
     Shape none;
     none.resize(index(chunks), 0);
     return split_as("chunk", x, none, axis);

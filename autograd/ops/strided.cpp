@@ -180,7 +180,7 @@ void Move::forward(const Inputs& in, Tensor& out) const {
 
 void View::slice(std::size_t axis, std::int64_t first, std::int64_t step, std::int64_t length) {
   start += first * strides[axis];
-  strides[axis] *= step;
+  if (length > 1) strides[axis] *= step;  // else any step will do, also one that overflows
   sizes[axis] = length;
 }
 

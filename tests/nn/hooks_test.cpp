@@ -223,6 +223,18 @@ TEST_CASE("a backward after the module is gone runs no hook") {
   CHECK(x.grad().item() == 2);
 }
 
+TEST_CASE("an empty hook is refused when it is registered") {
+  Doubling layer;
+  const auto empty = ContainsSubstring("the function must be there, got an empty one");
+  CHECK_THROWS_WITH(layer.register_forward_pre_hook(nullptr), empty);
+  using Looking = std::function<void(const nn::Module&, const TensorList&, const Tensor&)>;
+  CHECK_THROWS_WITH(layer.register_forward_hook(Looking()), empty);
+  CHECK_THROWS_WITH(layer.register_forward_hook(nn::ForwardHook()), empty);
+  CHECK_THROWS_WITH(layer.register_full_backward_hook({}), empty);
+  CHECK_THROWS_WITH(nn::Lambda(nullptr), ContainsSubstring("got an empty one"));
+  CHECK(layer(ag::tensor(1.0)).item() == 2);
+}
+
 TEST_CASE("hooks refuse what they cannot do") {
   Pair pair;
   auto pre =
