@@ -1,5 +1,8 @@
 #include "autograd/checkpoint.hpp"
 
+#include <unordered_set>
+#include <vector>
+
 #include "autograd/ops/internal.hpp"
 #include "autograd/random.hpp"
 
@@ -91,12 +94,11 @@ class CheckpointNode final : public Node {
     TensorList result(originals.size(), Tensor());
     // A tensor that was passed twice has one alias, and its whole gradient goes along one edge.
     std::vector<std::size_t> places;
+    std::unordered_set<const detail::TensorImpl*> known;
     for (std::size_t i = 0; i < originals.size(); ++i) {
       if (!needs(i)) continue;
       const Tensor a = capture.alias(originals[i]);
-      bool known = false;
-      for (const Tensor& t : wanted) known |= t.is(a);
-      if (known) continue;
+      if (!known.insert(a.impl()).second) continue;
       wanted.push_back(a);
       places.push_back(i);
     }

@@ -1,5 +1,10 @@
 #include "autograd/tape.hpp"
 
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <mutex>
+
 #include "autograd/ops/anomaly.hpp"
 #include "autograd/ops/internal.hpp"
 #include "autograd/replay/recorder.hpp"
@@ -73,13 +78,14 @@ void internal::continue_after(std::uint64_t sequence) noexcept {
 }
 
 Tensor internal::Capture::alias(const Tensor& original) {
-  for (std::size_t i = 0; i < originals_.size(); ++i)
-    if (originals_[i].impl()->node == original.impl()->node &&
-        originals_[i].impl()->index == original.impl()->index)
-      return aliases_[i];
+  const Place place(original.impl()->node.get(), original.impl()->index);
+  if (const auto found = known_.find(place); found != known_.end()) return aliases_[found->second];
+  Tensor a = internal::alias(original);
+  known_.emplace(place, aliases_.size());
+  alias_nodes_.insert(a.impl()->node.get());
   originals_.push_back(original);
-  aliases_.push_back(internal::alias(original));
-  return aliases_.back();
+  aliases_.push_back(a);
+  return a;
 }
 
 internal::Capture::Scope::Scope(Capture& capture) : previous_(state.capture) {
@@ -97,9 +103,7 @@ std::uint64_t internal::Capture::redirect(Node& node, const Inputs& inputs) {
 
 Tensor internal::Capture::target(const Tensor& input) {
   const auto* t = input.impl();
-  if (own_.contains(t->node.get())) return input;
-  for (const Tensor& a : aliases_)
-    if (a.impl()->node == t->node) return input;
+  if (own_.contains(t->node.get()) || alias_nodes_.contains(t->node.get())) return input;
   // The alias itself belongs to the scope around this one.
   state.capture = outer_;
   Tensor a = alias(input);
@@ -134,16 +138,15 @@ TensorList Node::saved() const {
 }
 
 void Edge::redirect(const Tensor& target) {
-  if (Node* const before = std::exchange(node_, target.impl()->node.get()); counted_)
+  if (Node* const before = std::exchange(node_, target.impl()->node.get()); is_counted())
     release(before);
   node_->retain();
-  counted_ = true;
-  index_ = target.impl()->index;
+  place_ = target.impl()->index | kCounted;
 }
 
 void Edge::release_saved() {
   if (saved_.empty()) return;
-  if (node_ && !counted_) {
+  if (node_ && !is_counted()) {
     detail::TensorImpl& t = *saved_.unchecked().impl();
     if (t.use_count() == 1 && t.node.get() == node_)
       (void)t.node.detach();
@@ -151,7 +154,7 @@ void Edge::release_saved() {
       return;
     else
       node_->retain();
-    counted_ = true;
+    place_ |= kCounted;
   }
   saved_ = {};
 }
@@ -186,11 +189,16 @@ Tensor SavedTensor::unpack(const Node& owner) const {
 
 // ---------------------------------------------------------------- a tensor's place on the tape
 
+std::mutex& internal::WatchLock::mutex_of(const Node& node) noexcept {
+  static constinit std::array<std::mutex, 64> mutexes;
+  return mutexes[reinterpret_cast<std::uintptr_t>(&node) / 64 % mutexes.size()];
+}
+
 Node::Watch& Node::watch(std::uint32_t output) {
-  std::unique_ptr<Watch>* place = &watches_;
+  detail::Ref<Watch>* place = &watches_;
   for (; *place; place = &(*place)->next)
     if ((*place)->output == output) return **place;
-  place->reset(new Watch{.output = output});
+  *place = detail::Ref<Watch>::adopt(new Watch(output));
   return **place;
 }
 
@@ -201,6 +209,7 @@ Node::Watch* Node::find_watch(std::uint32_t output) const {
 }
 
 Tensor Node::kept_grad(std::uint32_t i) const {
+  const internal::WatchLock lock(*this);
   const Watch* w = find_watch(i);
   return w ? w->grad : Tensor();
 }
@@ -228,13 +237,15 @@ Tensor Tensor::requires_grad_(bool on) {
   if (!detail::tracing) detail::trace_invalidate(*impl_->storage);
   // The leaf node stays with its tensor: edges that save the tensor do not count it.
   auto& resting = impl_->resting_leaf;
-  if (!on) {
-    resting = std::move(node);
-    resting->watches_ = {};
-    return *this;
+  if (!on) resting = std::move(node);
+  if (on && !resting) resting = detail::Ref<Node>::adopt(new LeafNode);
+  detail::Ref<Node::Watch> gone;  // dies after the lock
+  {
+    const internal::WatchLock lock(*resting);
+    std::swap(gone, resting->watches_);
   }
-  node = resting ? std::move(resting) : detail::Ref<Node>::adopt(new LeafNode);
-  node->watches_ = {};
+  if (!on) return *this;
+  node = std::move(resting);
   node->outputs_.clear();
   node->outputs_.push_back({impl_->shape, impl_->dtype});
   impl_->index = 0;
@@ -262,7 +273,10 @@ void Tensor::set_grad(const Tensor& gradient) {
     replay::check_leaf(t);
     detail::trace_gradient_write(*t.node);
   }
-  if (gradient.defined() || t.node->find_watch(t.index)) t.node->watch(t.index).grad = gradient;
+  Tensor before;  // dies after the lock
+  const internal::WatchLock lock(*t.node);
+  if (gradient.defined() || t.node->find_watch(t.index))
+    before = std::exchange(t.node->watch(t.index).grad, gradient);
 }
 
 void Tensor::retain_grad() {
@@ -270,7 +284,8 @@ void Tensor::retain_grad() {
   if (!t.node)
     fail("retain_grad", "the tensor must require a gradient, got one that does not{}",
          internal::why_unrecorded(*this));
-  t.node->watch(t.index).retain = true;
+  const internal::WatchLock lock(*t.node);
+  t.node->watch(t.index).retained = true;
 }
 
 std::uint64_t Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) {
@@ -279,17 +294,26 @@ std::uint64_t Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) {
   if (!t.node)
     fail("register_hook", "the tensor must require a gradient, got one that does not{}",
          internal::why_unrecorded(*this));
-  auto& hooks = t.node->watch(t.index).hooks;
-  const std::uint64_t id = hooks.empty() ? 1 : hooks.back().id + 1;
-  hooks.push_back(
-      {id, std::make_shared<const std::function<Tensor(const Tensor&)>>(std::move(hook))});
+  auto call = std::make_shared<const std::function<Tensor(const Tensor&)>>(std::move(hook));
+  const internal::WatchLock lock(*t.node);
+  static std::atomic<std::uint64_t> last{0};  // no id comes twice: a stale one removes nothing
+  const std::uint64_t id = ++last;
+  t.node->watch(t.index).hooks.push_back({id, std::move(call)});
   return id;
 }
 
 void Tensor::remove_hook(std::uint64_t id) {
   const auto& t = checked("remove_hook");
-  if (Node::Watch* w = t.node ? t.node->find_watch(t.index) : nullptr)
-    std::erase_if(w->hooks, [&](const Node::Hook& h) { return h.id == id; });
+  if (!t.node) return;
+  Node::Hook gone;  // dies after the lock
+  const internal::WatchLock lock(*t.node);
+  Node::Watch* const w = t.node->find_watch(t.index);
+  if (!w) return;
+  const auto at = std::find_if(w->hooks.begin(), w->hooks.end(),
+                               [&](const Node::Hook& h) { return h.id == id; });
+  if (at == w->hooks.end()) return;
+  gone = std::move(*at);
+  w->hooks.erase(at);
 }
 
 }  // namespace autograd

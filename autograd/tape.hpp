@@ -115,17 +115,16 @@ class Edge {
   Edge(Edge&& o) noexcept
       : node_(std::exchange(o.node_, nullptr)),
         saved_(std::move(o.saved_)),
-        index_(o.index_),
-        counted_(std::exchange(o.counted_, false)) {}
+        place_(std::exchange(o.place_, 0)) {}
   Edge& operator=(Edge&& o) = delete;
   ~Edge() {
-    if (counted_) release(node_);
+    if (is_counted()) release(node_);
   }
 
   /// The node that made the value, or its leaf node; null if no gradient goes there.
   Node* node() const noexcept { return node_; }
   /// Which output of that node the value is.
-  std::uint32_t index() const noexcept { return index_; }
+  std::uint32_t index() const noexcept { return place_ & ~kCounted; }
   /// Empty if the operation did not save the value, or has released it.
   const SavedTensor& saved() const noexcept { return saved_; }
 
@@ -136,15 +135,17 @@ class Edge {
   /// No other reference leads to the node.
   inline bool is_only_way() const noexcept;
   /// The walk under way wants a gradient along here.
-  bool wanted() const noexcept { return wanted_; }
+  bool wanted() const noexcept { return slot_ != kNoSlot; }
 
  private:
   friend class Walk;
+  friend class Node;
+  static constexpr std::uint32_t kNoSlot = ~std::uint32_t{0}, kCounted = std::uint32_t{1} << 31;
+  bool is_counted() const noexcept { return (place_ & kCounted) != 0; }
   Node* node_ = nullptr;
   SavedTensor saved_;
-  std::uint32_t index_ = 0;
-  bool counted_ = false;
-  bool wanted_ = false;
+  std::uint32_t place_ = 0;       // index(), and kCounted if this holds a reference to the node
+  std::uint32_t slot_ = kNoSlot;  // of the node in the walk under way
 };
 
 namespace internal {
@@ -212,30 +213,34 @@ class Node : public detail::Counted {
     std::uint64_t id;
     std::shared_ptr<const std::function<Tensor(const Tensor&)>> call;
   };
-  // What backward leaves with one output: its gradient, and who wants to see it.
-  struct Watch {
+  // What backward leaves with one output: its gradient, and who wants to see it. Counted, because
+  // a hook may take them from the node that is being shown to it.
+  struct Watch : detail::Counted {
+    explicit Watch(std::uint32_t of) : output(of) {}
     std::uint32_t output;
-    Tensor grad{};
-    bool retain = false;
-    detail::PooledVector<Hook> hooks{};
-    std::unique_ptr<Watch> next{};
+    Tensor grad;
+    bool retained = false;
+    detail::PooledVector<Hook> hooks;
+    detail::Ref<Watch> next;
     static void* operator new(std::size_t n) { return detail::pool_allocate(n); }
     static void operator delete(void* p, std::size_t n) { detail::pool_deallocate(p, n); }
+    friend void release(Watch* w) noexcept {
+      if (w->drop()) delete w;
+    }
   };
   Watch& watch(std::uint32_t output);
   Watch* find_watch(std::uint32_t output) const;
 
   InlineVector<Edge, 2> edges_;
   InlineVector<TensorSpec, 1> outputs_;
-  std::unique_ptr<Watch> watches_;  // a list, in the order of their first use
+  detail::Ref<Watch> watches_;  // a list, in the order of their first use
   std::unique_ptr<detail::CallRecord, detail::DeleteCallRecord> call_;  // in anomaly mode
   std::uint64_t sequence_ = 0;
   Node* next_dead_ = nullptr;
   // Scratch of the walk that has claimed this node (none: null).
   std::atomic<Walk*> walk_{nullptr};
-  std::uint32_t slot_ = 0;
-  bool wanted_ = false;    // a gradient must flow here in this walk
-  bool leads_on_ = false;  // and from here to an input
+  std::uint32_t slot_ = Edge::kNoSlot;  // none: no gradient must flow here in this walk
+  bool leads_on_ = false;               // and from here to an input
   bool released_ = false;
 
  protected:
@@ -247,12 +252,13 @@ class Node : public detail::Counted {
 inline Edge::Edge(const Tensor& input, bool save)
     : node_(input.impl()->node.get()),
       saved_(save ? SavedTensor(input) : SavedTensor()),
-      index_(input.impl()->index),
-      counted_(node_ && !save) {
-  if (counted_) node_->retain();
+      place_(input.impl()->index) {
+  if (!node_ || save) return;
+  place_ |= kCounted;
+  node_->retain();
 }
 inline bool Edge::is_only_way() const noexcept {
-  return node_->use_count() == 1 && (counted_ || saved_.unchecked().impl()->use_count() == 1);
+  return node_->use_count() == 1 && (is_counted() || saved_.unchecked().impl()->use_count() == 1);
 }
 
 /// Puts `outputs` on the tape as the results of `node` applied to `inputs`. The one way onto the
@@ -439,7 +445,9 @@ struct GradOptions {
 };
 
 /// Gradients of the sum of `outputs` (weighted by grad_outputs) with respect to `inputs`, which may
-/// be leaves or intermediate results. Nothing is accumulated into `.grad()`.
+/// be leaves or intermediate results. Nothing is accumulated into `.grad()`. Calls on several
+/// threads, and a call from a hook or a gradient within another, may share leaves and `inputs`;
+/// what lies between is walked by one call at a time.
 TensorList grad(const TensorList& outputs, const TensorList& inputs,
                 const GradOptions& options = {});
 

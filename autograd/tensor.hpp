@@ -83,7 +83,9 @@ class Part;
 /// Options of `Tensor::backward`.
 struct BackwardOptions {
   bool retain_graph = false;  ///< keep saved values, so that the graph can be walked again
-  bool create_graph = false;  ///< record the walk itself, for derivatives of derivatives
+  bool create_graph = false;  ///< record the walk itself, for derivatives of derivatives. The
+                              ///< gradients then lead back to their leaves, and keep them until
+                              ///< they are cleared: `grad()`, which leaves none behind, does not
 };
 
 /// A handle to an n-dimensional array and to its place on the tape. Cheap to copy: copies share the
@@ -184,11 +186,18 @@ class Tensor {
   /// Makes backward() keep the gradient of this intermediate result.
   void retain_grad();
   /// Calls `hook` with this tensor's whole gradient during each backward; a defined result replaces
-  /// the gradient. Returns an id for `remove_hook`.
+  /// the gradient. Returns an id for `remove_hook`. The hook may do what it likes to the tensor:
+  /// one that `set_data()` or `requires_grad_(false)` has changed gets no gradient from the walk
+  /// under way. It runs on the thread that walks, without recording unless under `create_graph`. It
+  /// lives as long as the tensor, so a hook that captures a handle to its own tensor keeps both for
+  /// ever: capture `t.detach()` for the elements, or a reference where the handle outlives the
+  /// hook, or remove the hook.
   std::uint64_t register_hook(std::function<Tensor(const Tensor&)> hook);
   void remove_hook(std::uint64_t id);
 
-  /// Adds d(this)/d(leaf) to the gradient of every leaf. `this` must have one element.
+  /// Adds d(this)/d(leaf) to the gradient of every leaf. `this` must have one element. Threads may
+  /// walk graphs of their own that end at leaves they share; every gradient is in the total, in the
+  /// order in which they come.
   void backward(BackwardOptions options = {}) const;
   /// The same for any shape, weighted by the cotangent `gradient` (of this tensor's shape).
   void backward(const Tensor& gradient, BackwardOptions options = {}) const;

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <unordered_map>
 
 #include "autograd/kernels/kernels.hpp"
 #include "autograd/ops.hpp"
@@ -34,33 +36,37 @@ void internal::check_gradient(std::string_view where, const Tensor& gradient, co
 
 class Walk {
  public:
+  // inputs: null for backward().
   Walk(std::string_view name, const TensorList& outputs, const TensorList* inputs, bool retain,
        bool create)
       : name_(name),
         outputs_(outputs),
-        inputs_(inputs),
+        to_inputs_(inputs),
         retain_(retain || create),
         in_place_(!create && !anomaly_mode() && !detail::tracing),
-        mode_(create) {}
+        mode_(create) {
+    if (inputs) look_for(*inputs);
+  }
 
   ~Walk() {
     // Inputs come before what uses them, so no node dies before its turn.
     for (Node* n : order_) {
+      if (!owns(*n)) continue;
       n->walk_.store(nullptr, std::memory_order_release);
       if (n->released_) n->edges_.clear();
     }
   }
 
   TensorList run(const TensorList& cotangents) {
-    if (inputs_) found_ = TensorList(inputs_->size(), Tensor());
     // What a walk records comes after the graph, which another thread may have recorded.
     for (const auto& t : outputs_)
       if (t.impl()->node) internal::continue_after(t.impl()->node->sequence());
     collect();
     cotangents_.resize(order_.size());
     for (std::size_t i = 0; i < outputs_.size(); ++i)
-      if (const auto* t = outputs_[i].impl(); t->node && t->node->walk_.load() == this)
-        add(*t->node, t->index, cotangents[i]);
+      if (const auto* t = outputs_[i].impl(); t->node)
+        if (const std::uint32_t slot = slot_of(*t->node); slot != Edge::kNoSlot)
+          add(*t->node, slot, t->index, cotangents[i]);
     for (std::size_t i = order_.size(); i-- > 0;) {
       step(*order_[i], cotangents_[i]);
       cotangents_[i].clear();
@@ -69,23 +75,54 @@ class Walk {
   }
 
   Tensor* running_total(const Edge& e) {
-    if (!in_place_ || !e.wanted_) return nullptr;
-    TensorList& list = cotangents_[e.node()->slot_];
+    if (!in_place_ || !e.wanted()) return nullptr;
+    TensorList& list = cotangents_[e.slot_];
     if (list.empty()) return nullptr;
     Tensor& total = list[e.index()];
     return total.defined() && internal::sole_owner(total) ? &total : nullptr;
   }
 
  private:
+  // A place of which grad() wants the gradient.
+  struct Input {
+    const Node* node;
+    std::uint32_t index;  // which of its outputs
+    std::uint32_t at;     // which of the inputs
+  };
+
+  void look_for(const TensorList& inputs) {
+    found_ = TensorList(inputs.size(), Tensor());
+    oldest_ = ~std::uint64_t{0};
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      const auto* t = inputs[i].impl();
+      inputs_.push_back({t->node.get(), t->index, static_cast<std::uint32_t>(i)});
+      oldest_ = std::min(oldest_, t->node->sequence());
+    }
+    if (inputs_.size() > 1)
+      std::sort(inputs_.begin(), inputs_.end(),
+                [](const Input& a, const Input& b) { return std::less<>()(a.node, b.node); });
+  }
+  // Where the inputs that are outputs of `node` begin, if there are any.
+  const Input* inputs_at(const Node& node) const {
+    return std::lower_bound(inputs_.begin(), inputs_.end(), &node,
+                            [](const Input& a, const Node* n) { return std::less<>()(a.node, n); });
+  }
+  bool is_input(const Node& node) const {
+    const Input* in = inputs_at(node);
+    return in != inputs_.end() && in->node == &node;
+  }
+
+  bool owns(const Node& node) const { return node.walk_.load(std::memory_order_relaxed) == this; }
+  // Where the cotangents of `node` are gathered; kNoSlot if none must flow there.
+  std::uint32_t slot_of(const Node& node) const {
+    if (owns(node)) return node.slot_;
+    if (shared_.empty()) return Edge::kNoSlot;
+    const auto found = shared_.find(&node);
+    return found == shared_.end() ? Edge::kNoSlot : found->second;
+  }
+
   // Depth-first, with the stack on the heap; order_ ends with inputs first.
   void collect() {
-    // Nothing older than the oldest input can lead to one.
-    std::uint64_t oldest = 0;
-    if (inputs_) {
-      oldest = ~std::uint64_t{0};
-      for (const auto& t : *inputs_)
-        if (t.impl()->node) oldest = std::min(oldest, t.impl()->node->sequence());
-    }
     struct Frame {
       Node* node;
       std::size_t next;
@@ -93,14 +130,16 @@ class Walk {
     detail::PooledVector<Frame> stack;
     // is_exclusive(): no other thread can come to the node.
     auto visit = [&](Node* n, auto&& is_exclusive) {
-      if (n->sequence() < oldest) return;
+      if (n->sequence() < oldest_) return;
       Walk* other = n->walk_.load(std::memory_order_relaxed);
       if (other == this) return;
+      const bool end = n->sequence() == oldest_;
+      if (end && (!n->is_leaf() || other || !shared_.empty())) return share(n);
       if (!other && is_exclusive())
         n->walk_.store(this, std::memory_order_relaxed);
       else if (other || !n->walk_.compare_exchange_strong(other, this, std::memory_order_acq_rel))
-        throw_busy(*n);
-      stack.push_back({n, 0});
+        return end ? share(n) : throw_busy(*n);
+      end ? finish(n) : stack.push_back({n, 0});
     };
     for (const auto& t : outputs_) {
       if (t.impl()->node) visit(t.impl()->node.get(), [] { return false; });
@@ -127,21 +166,28 @@ class Walk {
     }
   }
 
+  // The nodes at the ends of a walk, leaves and the oldest inputs, lead nowhere: walks may share
+  // them. The first one that comes to a leaf owns it and notes its slot there, others in a table.
+  // What a grad() has for its end may be in the middle of another walk, which may own it.
+  void share(Node* end) {
+    if (!shared_.emplace(end, Edge::kNoSlot).second) return;
+    if (is_goal(*end)) shared_[end] = static_cast<std::uint32_t>(order_.size());
+    order_.push_back(end);
+  }
+
+  bool is_goal(const Node& node) const { return to_inputs_ ? is_input(node) : node.is_leaf(); }
+
   void finish(Node* node) {
-    node->slot_ = static_cast<std::uint32_t>(order_.size());
-    order_.push_back(node);
     bool leads_on = false;
     for (Edge& e : node->edges_) {
-      // The node at its end may belong to another walk, the one that called this, and its scratch
-      // then says nothing.
-      e.wanted_ =
-          e.node() && e.node()->walk_.load(std::memory_order_relaxed) == this && e.node()->wanted_;
-      leads_on |= e.wanted_;
+      // The node at its end may belong to another walk, the one that called this.
+      e.slot_ = e.node() ? slot_of(*e.node()) : Edge::kNoSlot;
+      leads_on |= e.wanted();
     }
     node->leads_on_ = leads_on;
-    node->wanted_ = leads_on || (!inputs_ && node->is_leaf());
-    if (inputs_)
-      for (const auto& t : *inputs_) node->wanted_ |= t.impl()->node.get() == node;
+    node->slot_ =
+        leads_on || is_goal(*node) ? static_cast<std::uint32_t>(order_.size()) : Edge::kNoSlot;
+    order_.push_back(node);
   }
 
   template <class Stack>
@@ -149,8 +195,8 @@ class Walk {
     for (const auto& frame : stack) frame.node->walk_.store(nullptr, std::memory_order_release);
   }
 
-  void add(Node& node, std::uint32_t index, Tensor g) {
-    auto& list = cotangents_[node.slot_];
+  void add(const Node& node, std::uint32_t slot, std::uint32_t index, Tensor g) {
+    auto& list = cotangents_[slot];
     if (list.empty()) {
       if (node.outputs_.size() == 1) return list.push_back(std::move(g));
       list.resize(node.outputs_.size());
@@ -159,9 +205,9 @@ class Walk {
   }
 
   void step(Node& node, TensorList& cotangents) {
-    if (!node.wanted_ || cotangents.empty()) return;
-    if (node.watches_ || node.is_leaf() || inputs_) show(node, cotangents);
-    if (!node.leads_on_) return;
+    if (cotangents.empty()) return;
+    if (to_inputs_ || node.is_leaf() || node.watches_) show(node, cotangents);
+    if (!owns(node) || !node.leads_on_) return;
     TensorList gradients = gradients_of(node, cotangents);
     const std::size_t n = node.edges_.size();
     if (gradients.size() != n)
@@ -171,11 +217,11 @@ class Walk {
     for (std::size_t i = 0; i < n; ++i) {
       const Edge& e = edges[i];
       Tensor& g = gradients[i];
-      if (!e.wanted_ || !g.defined()) continue;
+      if (!e.wanted() || !g.defined()) continue;
       const TensorSpec& spec = e.node()->outputs_[e.index()];
       if (g.shape() != spec.shape || g.dtype() != spec.dtype) [[unlikely]]
         fit(node, i, spec, g);
-      add(*e.node(), e.index(), std::move(g));
+      add(*e.node(), e.slot_, e.index(), std::move(g));
     }
     if (!retain_) {
       for (std::size_t i = 0; i < n; ++i) edges[i].release_saved();
@@ -207,39 +253,66 @@ class Walk {
 
   // Hooks, retained gradients, leaves and the inputs of grad() see a node's whole cotangents.
   void show(Node& node, TensorList& cotangents) {
-    for (auto* w = node.watches_.get(); w; w = w->next.get()) {
+    const auto watches = watches_of(node);  // held: a hook may take them from the node
+    for (auto* w = watches.get(); w; w = w->next.get()) {
       if (w->output >= cotangents.size() || !cotangents[w->output].defined()) continue;
       Tensor& g = cotangents[w->output];
-      call_hooks(node, *w, g);
-      if (w->retain && !inputs_ && !node.is_leaf()) collect_grad(*w, g);
+      call_hooks(node, watches, *w, g);
+      if (w->retained && !to_inputs_ && !node.is_leaf()) collect_grad(node, *w, g);
     }
-    if (inputs_) {
-      for (std::size_t i = 0; i < inputs_->size(); ++i) {
-        const auto* t = (*inputs_)[i].impl();
-        if (t->node.get() == &node && t->index < cotangents.size())
-          found_[i] = cotangents[t->index];
-      }
+    if (to_inputs_) {
+      for (auto in = inputs_at(node); in != inputs_.end() && in->node == &node; ++in)
+        if (in->index < cotangents.size()) found_[in->at] = cotangents[in->index];
     } else if (node.is_leaf()) {
       if (detail::tracing) [[unlikely]]
         detail::trace_gradient_read(node);
-      collect_grad(node.watch(0), std::move(cotangents[0]));
+      collect_leaf(node, watches, std::move(cotangents[0]));
     }
   }
 
-  static void call_hooks(const Node& node, const Node::Watch& w, Tensor& g) {
-    if (w.hooks.empty()) return;
-    for (const auto& hook : detail::PooledVector<Node::Hook>(w.hooks)) {  // a copy: one may leave
+  static detail::Ref<Node::Watch> watches_of(const Node& node) {
+    const internal::WatchLock lock(node);
+    return node.watches_;
+  }
+  static detail::PooledVector<Node::Hook> hooks_of(const Node& node, const Node::Watch& w) {
+    const internal::WatchLock lock(node);
+    return w.hooks;
+  }
+
+  static void call_hooks(const Node& node, const detail::Ref<Node::Watch>& watches,
+                         const Node::Watch& w, Tensor& g) {
+    for (const auto& hook : hooks_of(node, w)) {  // a copy: one may leave
       Tensor replaced = (*hook.call)(g);
-      if (!replaced.defined()) continue;
-      const TensorSpec& spec = node.outputs_[w.output];
-      internal::check_gradient("hook", replaced, spec.shape, spec.dtype);
-      g = std::move(replaced);
+      if (replaced.defined()) {
+        internal::check_gradient("hook", replaced, g.shape(), g.dtype());
+        g = std::move(replaced);
+      }
+      if (!(watches_of(node) == watches)) return;
     }
   }
 
-  static void collect_grad(Node::Watch& w, Tensor g) {
+  // A leaf that a hook has taken off the tape, or given other elements, has lost its gradient.
+  static void collect_leaf(Node& leaf, const detail::Ref<Node::Watch>& watches, Tensor g) {
+    detail::Ref<Node::Watch> current;
+    {
+      const internal::WatchLock lock(leaf);
+      if (watches && !(leaf.watches_ == watches)) return;
+      leaf.watch(0);
+      current = leaf.watches_;
+    }
+    collect_grad(leaf, *current, std::move(g));
+  }
+
+  static void collect_grad(const Node& node, Node::Watch& w, Tensor g) {
+    using internal::sole_owner;
+    Tensor total, gradient;  // what others see too, and what of it ends here, ends after the lock
+    const internal::WatchLock lock(node);
+    if (lock.needed()) {
+      if (w.grad.defined() && !sole_owner(w.grad)) total = w.grad;
+      if (!sole_owner(g)) gradient = g;
+    }
     // A gradient that others can see is copied: adding to it later must not change theirs.
-    if (!w.grad.defined() && !grad_enabled() && !internal::sole_owner(g)) g = g.clone();
+    if (!w.grad.defined() && !grad_enabled() && !sole_owner(g)) g = g.clone();
     internal::accumulate(w.grad, std::move(g));
   }
 
@@ -252,20 +325,25 @@ class Walk {
   [[noreturn]] void throw_busy(const Node& n) const {
     fail(name_,
          "a graph is walked by one call at a time, got one (at '{}') in use by another thread or "
-         "by the "
-         "backward that called this",
+         "by the backward that called this; compute it again for each walk (they may share leaves)",
          n.name());
   }
 
   std::string_view name_;
   TensorList outputs_;
-  const TensorList* inputs_;
+  bool to_inputs_;  // a grad()
   bool retain_;
   bool in_place_;  // operations may add to the gradients of others
   GradMode mode_;
+  InlineVector<Input, 3> inputs_;                // by node
+  std::uint64_t oldest_ = 0;                     // nothing older can lead to an input
   detail::PooledVector<Node*> order_;            // what is walked, inputs before what uses them
   detail::PooledVector<TensorList> cotangents_;  // of each, one per output; undefined: zero
   TensorList found_;
+  // Ends that are not this walk's own, with their slots.
+  std::unordered_map<const Node*, std::uint32_t, std::hash<const Node*>, std::equal_to<>,
+                     detail::PoolAllocator<std::pair<const Node* const, std::uint32_t>>>
+      shared_;
 };
 
 Tensor* Node::running_total(std::size_t i) const {
@@ -361,7 +439,8 @@ TensorList reference_gradient(const Call& call,
   return result;
 }
 
-TensorList grad(const TensorList& outputs, const TensorList& inputs, const GradOptions& options) {
+TensorList grad(const TensorList& outputs, const TensorList& of, const GradOptions& options) {
+  const TensorList inputs = of;  // a hook may change the caller's list
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (!inputs[i].defined())
       fail("grad", "every input must be defined, got an undefined tensor at {}; {}", i,

@@ -1,7 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <mutex>
+#include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "autograd/tape.hpp"
 
@@ -48,6 +52,27 @@ std::string_view why_unrecorded(const Tensor& t);
 inline constexpr std::string_view kUndefinedHint =
     "a gradient is undefined before the first backward()";
 
+/// For a scope, the gradients and hooks of `node` are this thread's alone: walks of several threads
+/// may meet at a leaf. No code of a user's may run in it, not even what a tensor's end calls. Costs
+/// nothing while the process has one thread.
+class WatchLock {
+ public:
+  explicit WatchLock(const Node& node) noexcept
+      : mutex_(detail::process_has_one_thread() ? nullptr : &mutex_of(node)) {
+    if (mutex_) mutex_->lock();
+  }
+  ~WatchLock() {
+    if (mutex_) mutex_->unlock();
+  }
+  WatchLock(const WatchLock&) = delete;
+  WatchLock& operator=(const WatchLock&) = delete;
+  bool needed() const noexcept { return mutex_ != nullptr; }
+
+ private:
+  static std::mutex& mutex_of(const Node& node) noexcept;
+  std::mutex* mutex_;
+};
+
 /// The same tensor as the result of an operation.
 Tensor alias(const Tensor& t);
 /// What this thread records from now on comes later than `sequence`.
@@ -83,7 +108,17 @@ class Capture {
   Tensor target(const Tensor& input);
   void add(const Node* node);
 
+  // A place on the tape: a node and which of its outputs.
+  using Place = std::pair<const Node*, std::uint32_t>;
+  struct HashOfPlace {
+    std::size_t operator()(const Place& p) const noexcept {
+      return std::hash<const Node*>()(p.first) * 31 + p.second;
+    }
+  };
+
   TensorList originals_, aliases_;
+  std::unordered_map<Place, std::size_t, HashOfPlace> known_;  // which original is at a place
+  std::unordered_set<const Node*> alias_nodes_;
   std::unordered_set<const Node*> own_;  // recorded in the scope
   Capture* outer_ = nullptr;
 };
