@@ -14,7 +14,8 @@ namespace autograd {
 
 /// What a `Function` keeps from its forward for its backward. Values of any type can be kept as
 /// members of a struct derived from it: `struct MyContext : Context { double alpha; };` with
-/// `Function<F, MyContext>`.
+/// `Function<F, MyContext>`. An output is kept by `save_for_backward` alone: as a member it would
+/// keep the recorded call, and the call the member, for ever.
 class Context {
  public:
   /// Keeps inputs, outputs or intermediate tensors. Call it once, in forward.
@@ -88,18 +89,24 @@ class Function {
     explicit Recorded(C c) : ctx(std::move(c)) {}
     std::string_view name() const override { return Function::name(); }
     TensorList backward(TensorList& cotangents) override {
+      // A saved output comes with its place on the tape, which is this node: it must not stay here,
+      // also when F throws.
+      struct Forget {
+        C& ctx;
+        ~Forget() {
+          ctx.unpacked_.clear();
+          ctx.tensors_.clear();
+        }
+      } const forget{ctx};
       cotangents.resize(outputs().size());
       ctx.given_.clear();
       for (const Tensor& g : cotangents) ctx.given_.push_back(g.defined());
       for (std::size_t i = 0; i < cotangents.size(); ++i)
         if (!cotangents[i].defined()) cotangents[i] = zeros(outputs()[i].shape, outputs()[i].dtype);
-      ctx.unpacked_.clear();
       ctx.needs_.clear();
       for (const auto& s : values) ctx.unpacked_.push_back(s.empty() ? Tensor() : s.unpack(*this));
       for (std::size_t i = 0; i < edges().size(); ++i) ctx.needs_.push_back(needs(i));
-      TensorList g = F::backward(ctx, cotangents);
-      ctx.unpacked_.clear();
-      return g;
+      return F::backward(ctx, cotangents);
     }
     void release_saved() override { values.clear(); }
     TensorList saved() const override {

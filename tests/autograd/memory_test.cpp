@@ -3,10 +3,18 @@
 #include <barrier>
 #include <cstdint>
 #include <cstdio>
+#include <functional>
+#include <stdexcept>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "autograd/checkpoint.hpp"
+#include "autograd/elementwise.hpp"
+#include "autograd/function.hpp"
 #include "autograd/ops.hpp"
+#include "autograd/random.hpp"
 #include "tests/catch.hpp"
 
 namespace ag = autograd;
@@ -30,6 +38,49 @@ bool pool_is_on() {
 }
 
 std::int64_t in_use() { return ag::memory_stats().in_use; }
+
+// Saves its input and its output, and throws in the backward pass; Late only after it has saved an
+// output once more there.
+template <bool late>
+struct Fails : ag::Function<Fails<late>> {
+  static ag::Tensor forward(ag::Context& ctx, const ag::Tensor& x) {
+    ag::Tensor y = ag::exp(x);
+    ctx.save_for_backward({x, y});
+    return y;
+  }
+  static ag::TensorList backward(ag::Context& ctx, const ag::TensorList& g) {
+    const ag::Tensor y = ctx.saved()[1] * g[0];
+    if (late) ctx.save_for_backward({y, ctx.saved()[1]});
+    throw std::runtime_error("backward fails");
+  }
+};
+struct FailsForward : ag::Function<FailsForward> {
+  static ag::Tensor forward(ag::Context& ctx, const ag::Tensor& x) {
+    ctx.save_for_backward({x, ag::exp(x)});
+    throw std::runtime_error("forward fails");
+  }
+  static ag::TensorList backward(ag::Context&, const ag::TensorList& g) { return g; }
+};
+struct Undefined : ag::Function<Undefined> {
+  static ag::TensorList forward(ag::Context& ctx, const ag::Tensor& x) {
+    const ag::Tensor y = ag::exp(x);
+    ctx.save_for_backward({x, y});
+    return {y, ag::Tensor()};
+  }
+  static ag::TensorList backward(ag::Context&, const ag::TensorList& g) { return g; }
+};
+// Keeps its output over the backward pass.
+struct Doubled : ag::Function<Doubled> {
+  static ag::Tensor forward(ag::Context& ctx, const ag::Tensor& x) {
+    ag::Tensor y = 2 * x;
+    ctx.save_for_backward({y});
+    return y;
+  }
+  static ag::TensorList backward(ag::Context& ctx, const ag::TensorList& g) {
+    ctx.save_for_backward(ctx.saved());
+    return {2 * g[0]};
+  }
+};
 
 }  // namespace
 
@@ -137,5 +188,70 @@ TEST_CASE("a tensor that is given its own elements, or gets them back, is freed"
     x.set_data(own);
     CHECK(x.to_vector<float>() == std::vector<float>{1, 1, 1});
   }
+  CHECK(in_use() == before);
+}
+
+TEST_CASE("what fails in a forward or a backward pass leaves no memory behind") {
+  const ag::Tensor x = ag::rand({4, 3}, ag::float64).requires_grad_();
+  const ag::Tensor tall = x.detach().requires_grad_(), square = ag::eye(3, ag::float64);
+  const auto sum_of = [](const ag::TensorList& list) {
+    ag::Tensor total = ag::sum(list[0]);
+    for (std::size_t i = 1; i < list.size(); ++i) total = total + ag::sum(list[i]);
+    return total;
+  };
+  const std::vector<std::pair<std::string, std::function<ag::Tensor()>>> failing{
+      {"a function of the user", [&] { return ag::sum(Fails<false>::apply(x)); }},
+      {"one that saves again", [&] { return ag::sum(Fails<true>::apply(x)); }},
+      {"behind a checkpoint",
+       [&] {
+         return ag::checkpoint([](const ag::Tensor& t) { return ag::sum(Fails<false>::apply(t)); },
+                               x);
+       }},
+      {"a checkpoint that fails the second time",
+       [&] {
+         return ag::checkpoint(
+             [n = 0](const ag::Tensor& t) mutable {
+               if (n++) throw std::runtime_error("the second time");
+               return ag::sum(ag::exp(t));
+             },
+             x);
+       }},
+      {"qr, complete",
+       [&] {
+         const auto [q, r] = ag::qr(tall, "complete");
+         return ag::sum(q) + ag::sum(r);
+       }},
+      {"svd, full",
+       [&] {
+         const auto [u, s, v] = ag::svd(tall, true);
+         return ag::sum(u) + ag::sum(s) + ag::sum(v);
+       }},
+      {"a matrix that is refused",
+       [&] { return ag::sum(ag::cholesky(-1.0 * ag::matmul(x, square))); }},
+      {"a forward", [&] { return ag::sum(FailsForward::apply(x * 1.0)); }},
+      {"an undefined output", [&] { return sum_of(Undefined::apply(x * 1.0)); }},
+      {"shapes", [&] { return ag::sum(ag::exp(x * 1.0) + ag::ones({5}, ag::float64)); }},
+      {"NaN in anomaly mode",
+       [&] {
+         const ag::AnomalyMode on;
+         return ag::sum(ag::log(ag::exp(x) * -1.0));
+       }},
+  };
+  for (const auto& [what, f] : failing)
+    for (const bool create_graph : {false, true}) {
+      INFO(what << (create_graph ? ", create_graph" : ""));
+      std::int64_t after_one = 0;
+      for (int i = 0; i < 3; ++i) {
+        CHECK_THROWS(f().backward({.create_graph = create_graph}));
+        if (i == 0) after_one = in_use();
+      }
+      CHECK(in_use() == after_one);
+    }
+}
+
+TEST_CASE("a function that saves its output again in the backward pass is freed") {
+  const ag::Tensor x = ag::rand({4}).requires_grad_();
+  const auto before = in_use();
+  { const ag::Tensor g = ag::grad({ag::sum(Doubled::apply(x))}, {x}, {.create_graph = true})[0]; }
   CHECK(in_use() == before);
 }
