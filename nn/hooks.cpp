@@ -70,6 +70,9 @@ void detail::watch_backward(const Module& module, const std::shared_ptr<Hooks>& 
     });
   }
   ag::Tensor(output).register_hook([passage, call](const ag::Tensor& g) {
+    // The walk passes here first. One before may have ended half-way.
+    passage->inputs = ag::TensorList(passage->inputs.size(), ag::Tensor());
+    passage->seen = 0;
     passage->output = g.detach();
     if (passage->awaited == 0) call();
     return ag::Tensor();

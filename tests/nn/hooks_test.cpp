@@ -250,3 +250,45 @@ TEST_CASE("hooks refuse what they cannot do") {
                     "forward_pre_hook: a hook must keep the number of tensors, got 0 for the 1 of "
                     "Doubling");
 }
+
+TEST_CASE("a walk that a hook ends half-way does not show in the next one") {
+  Product product;
+  std::vector<double> seen;
+  auto handle = product.register_full_backward_hook(
+      [&](const nn::Module&, const TensorList& inputs, const Tensor& output) {
+        for (const Tensor& g : {inputs[0], inputs[1], output}) seen.push_back(g.item());
+      });
+  Tensor a = ag::tensor(2.0).requires_grad_(), b = ag::tensor(3.0).requires_grad_(), h = b * 1.0;
+  bool fails = true;
+  const Tensor y = product(a, 1.0, h);
+  h.register_hook([&](const Tensor&) -> Tensor {
+    if (fails) throw std::runtime_error("from the hook");
+    return {};
+  });
+  const Tensor five = ag::tensor(5.0), seven = ag::tensor(7.0);
+  CHECK_THROWS_WITH(y.backward(five, {.retain_graph = true}), "from the hook");
+  // A walk that never comes to b.
+  CHECK(ag::grad({y}, {a}, {.grad_outputs = {five}, .retain_graph = true})[0].item() == 15);
+  fails = false;
+  seen.clear();
+  y.backward(seven);
+  CHECK(seen == std::vector<double>{21, 14, 7});
+}
+
+TEST_CASE("a backward hook may remove itself and the others, and take the layer's parameters off") {
+  nn::Linear layer(2, 1);
+  std::string calls;
+  nn::HookHandle first, second;
+  first =
+      layer.register_full_backward_hook([&](const nn::Module&, const TensorList&, const Tensor&) {
+        calls += 'a';
+        first.remove(), second.remove();
+        layer.weight.requires_grad_(false);
+      });
+  second = layer.register_full_backward_hook(
+      [&](const nn::Module&, const TensorList&, const Tensor&) { calls += 'b'; });
+  const Tensor x = ag::ones({1, 2}).requires_grad_();
+  for (int i = 0; i < 2; ++i) ag::sum(layer(x)).backward();
+  CHECK(calls == "ab");
+  CHECK_FALSE(layer.weight.requires_grad());
+}

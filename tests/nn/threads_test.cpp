@@ -1,7 +1,10 @@
 #include "autograd/autograd.hpp"
 #include "nn/nn.hpp"
 
+#include <atomic>
 #include <cstring>
+#include <thread>
+#include <vector>
 
 #include "tests/catch.hpp"
 
@@ -40,4 +43,32 @@ TEST_CASE("training gives the same bits with any number of threads", "[threads]"
       }
     }
   }
+}
+
+TEST_CASE("threads take gradients through one constant model, in any number", "[threads]") {
+  ag::manual_seed(5);
+  const nn::MLP model(3, {8, 8}, 2, {.activation = nn::Tanh(), .layer_norm = true});
+  const ag::TensorList parameters = model.parameters();
+  const ag::Tensor x = ag::randn({6, 3}), y = ag::randint(0, 2, {6});
+  const auto loss = [&] { return nn::cross_entropy(model(x), y); };
+  const ag::TensorList expected = ag::grad({loss()}, parameters);
+  std::atomic<int> right = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      for (int i = 0; i < 50; ++i) {
+        const ag::TensorList g = ag::grad({loss()}, parameters);
+        bool same = true;
+        for (std::size_t k = 0; k < g.size(); ++k)
+          same = same && std::memcmp(g[k].raw(), expected[k].raw(),
+                                     static_cast<std::size_t>(g[k].numel()) * sizeof(float)) == 0;
+        right += same;
+        loss().backward();
+      }
+    });
+  for (auto& thread : threads) thread.join();
+  CHECK(right == 200);
+  // Each of the 200 gradients is in the totals.
+  for (std::size_t k = 0; k < parameters.size(); ++k)
+    CHECK(ag::allclose(parameters[k].grad(), 200 * expected[k], 1e-3, 1e-4));
 }
