@@ -1,5 +1,8 @@
 #include "nn/save.hpp"
 
+#include <string_view>
+#include <unordered_map>
+
 #include "autograd/errors.hpp"
 
 namespace nn {
@@ -13,9 +16,13 @@ void save(const StateDict& tensors, const std::string& path) { write_safetensors
 
 LoadResult load(Module& model, const StateDict& tensors, bool strict) {
   std::string wrong, name_of_dtype;
+  std::unordered_map<std::string_view, const ag::Tensor*> entries;
+  for (const auto& [name, tensor] : tensors) entries.emplace(name, &tensor);
   for (const auto& [name, own] : model.state_dict()) {
-    const ag::Tensor* given = tensors.find(name);
-    if (!given || !given->defined() || given->dtype() == own.dtype()) continue;
+    const auto entry = entries.find(name);
+    if (entry == entries.end()) continue;
+    const ag::Tensor* const given = entry->second;
+    if (!given->defined() || given->dtype() == own.dtype()) continue;
     wrong += fmt::format("{}{} {} for {}", wrong.empty() ? "" : ", ", name,
                          ag::name(given->dtype()), ag::name(own.dtype()));
     if (ag::is_floating(given->dtype())) name_of_dtype = ag::name(given->dtype());

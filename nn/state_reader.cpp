@@ -13,12 +13,16 @@ NamedTensor named_scalar(std::string name, bool value) {
 }
 
 StateReader::StateReader(std::string owner, const StateDict& state)
-    : owner_(std::move(owner)), state_(state) {}
+    : owner_(std::move(owner)), state_(state) {
+  for (const auto& [name, tensor] : state_) entries_.emplace(name, &tensor);
+}
 
 const autograd::Tensor& StateReader::tensor(std::string_view name, const autograd::Shape& shape,
                                             autograd::DType dtype) {
-  const autograd::Tensor* found = state_.find(name);
-  if (!found) autograd::fail(owner_, "the state must have an entry '{}', got none", name);
+  const auto entry = entries_.find(name);
+  if (entry == entries_.end())
+    autograd::fail(owner_, "the state must have an entry '{}', got none", name);
+  const autograd::Tensor* const found = entry->second;
   if (!(found->shape() == shape) || found->dtype() != dtype)
     autograd::fail(owner_, "'{}' must be {} {}, got {} {}", name, autograd::name(dtype), shape,
                    autograd::name(found->dtype()), found->shape());

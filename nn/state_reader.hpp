@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "nn/state_dict.hpp"
 
@@ -20,7 +21,7 @@ class StateReader {
  public:
   StateReader(std::string owner, const StateDict& state);
 
-  bool has(std::string_view name) const { return state_.find(name) != nullptr; }
+  bool has(std::string_view name) const { return entries_.contains(name); }
   /// The tensor of that name. Throws if it is missing or differs in shape or dtype.
   const autograd::Tensor& tensor(std::string_view name, const autograd::Shape& shape,
                                  autograd::DType dtype);
@@ -34,6 +35,7 @@ class StateReader {
  private:
   std::string owner_;
   const StateDict& state_;
+  std::unordered_map<std::string_view, const autograd::Tensor*> entries_;
   std::set<std::string, std::less<>> read_;
 };
 

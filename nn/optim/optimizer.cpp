@@ -1,6 +1,5 @@
 #include "nn/optim/optimizer.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include "autograd/errors.hpp"
@@ -24,6 +23,7 @@ void Optimizer::add_slots(const ag::TensorList& parameters) {
   if (parameters.empty())
     ag::fail(name_, "a group needs parameters, got none; is the model's NN_MODULE line complete?");
   Group group;
+  std::unordered_set<const void*> added;
   for (const auto& p : parameters) {
     if (!p.defined()) ag::fail(name_, "parameters must be defined, got an undefined tensor");
     if (!ag::is_floating(p.dtype()))
@@ -32,15 +32,12 @@ void Optimizer::add_slots(const ag::TensorList& parameters) {
       ag::fail(name_,
                "parameters must be leaves, got the result of '{}'; pass what it was made from",
                p.op_name());
-    auto same = [&](const Slot& slot) { return slot.parameter.is(p); };
-    bool twice = std::any_of(group.slots.begin(), group.slots.end(), same);
-    for (const auto& other : groups_)
-      twice = twice || std::any_of(other.slots.begin(), other.slots.end(), same);
-    if (twice)
+    if (present_.contains(p.impl()) || !added.insert(p.impl()).second)
       ag::fail(name_, "a parameter must appear once, got one of shape {} twice", p.shape());
     group.slots.push_back({p, 0, ag::TensorList(buffers_.size())});
   }
   groups_.push_back(std::move(group));
+  present_.merge(added);
   ag::invalidate_recordings();  // they update the parameters that there were
 }
 

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -107,6 +108,7 @@ class Optimizer {
   std::string_view name_;
   std::vector<std::string_view> buffers_;
   std::vector<Group> groups_;
+  std::unordered_set<const void*> present_;  // the parameters of all groups
 };
 
 /// Parameters that share options.

@@ -370,3 +370,25 @@ TEST_CASE("an optimizer of the user's own has groups, schedules and a state") {
   CHECK(first(a) == 1.25);
   CHECK(optimizer.state_dict().at("param_groups.0.lr").item() == 0.25);
 }
+
+TEST_CASE("an optimizer of very many parameters and groups takes time by their number", "[many]") {
+  // Minutes, where each is compared with each.
+  constexpr std::size_t kParameters = 100'000;
+  ag::TensorList list;
+  for (std::size_t i = 0; i < kParameters; ++i)
+    list.push_back(ag::tensor(1.0 * static_cast<double>(i)).requires_grad_());
+  std::vector<optim::Adam::Group> groups;
+  for (const Tensor& p : list) groups.push_back({.params = {p}});
+  optim::Adam one(list, {.lr = 0.1}), many(groups, {.lr = 0.1});
+  for (auto& p : list) p.set_grad(ag::tensor(1.0));
+  one.step();
+  many.step();
+  CHECK(list[7].item() == Catch::Approx(6.8));
+  for (optim::Adam* optimizer : {&one, &many}) {
+    const nn::StateDict state = optimizer->state_dict();
+    optimizer->load_state_dict(state);
+    CHECK(optimizer->state_dict().size() == state.size());
+  }
+  CHECK_THROWS_WITH(optim::SGD(ag::TensorList{list[5], list[6], list[5]}, {.lr = 1}),
+                    ContainsSubstring("a parameter must appear once"));
+}
