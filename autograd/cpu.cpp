@@ -7,7 +7,9 @@
 #include <atomic>
 #include <cstdlib>
 #include <exception>
+#include <mutex>
 #include <string_view>
+#include <vector>
 
 #include "autograd/errors.hpp"
 
@@ -39,8 +41,49 @@ SimdLevel limited() {
 
 std::atomic<int> threads{1};
 
+// More are a mistake, and OpenMP's own memory for a team grows with its square.
+constexpr int kMostThreads = 1024;
+
+// What OpenMP keeps ready for this thread: of the `asked` threads of its last region, this one
+// included, there were `size`.
+struct Team {
+  int asked = 1, size = 1;
+};
+thread_local Team team;
+
+// How many of n threads can be started now.
+int startable(int n) {
+  std::vector<pthread_t> started;
+  started.reserve(static_cast<std::size_t>(n));
+  {
+    std::mutex gate;  // all of them live at once
+    const auto pass = [](void* at) -> void* {
+      const std::lock_guard wait(*static_cast<std::mutex*>(at));
+      return nullptr;
+    };
+    std::unique_lock closed(gate);
+    for (pthread_t t; n > 0 && pthread_create(&t, nullptr, pass, &gate) == 0; --n)
+      started.push_back(t);
+    closed.unlock();
+    for (const pthread_t t : started) pthread_join(t, nullptr);
+  }
+  return static_cast<int>(started.size());
+}
+
+// How many threads a region of n gets. OpenMP ends the process where it cannot start a thread, so
+// it is asked for no more than could be started a moment before.
+int team_of(int n) {
+  if (n == team.asked) return team.size;
+  const int ready = std::min(n, team.size);
+  team = {n, ready + (n > ready ? startable(n - ready) : 0)};
+  return team.size;
+}
+
 // The helpers of the thread that forks do not exist in the child: it starts without any.
-void before_fork() { omp_pause_resource_all(omp_pause_soft); }
+void before_fork() {
+  omp_pause_resource_all(omp_pause_soft);
+  team = {};
+}
 
 }  // namespace
 
@@ -50,7 +93,8 @@ SimdLevel simd_level() {
 }
 
 void set_num_threads(int n) {
-  if (n < 1) fail("set_num_threads", "needs at least 1 thread, got {}", n);
+  if (n < 1 || n > kMostThreads)
+    fail("set_num_threads", "needs 1 to {} threads, got {}", kMostThreads, n);
   if (n > 1) {
     static const int registered = pthread_atfork(before_fork, nullptr, nullptr);
     static_cast<void>(registered);
@@ -76,7 +120,8 @@ void detail::run_pieces(std::int64_t n, std::int64_t grain, int pieces, void* f,
   };
   std::exception_ptr error;
   // Always the same team: libgomp ends the threads that a smaller one has no use for.
-#pragma omp parallel for num_threads(num_threads()) schedule(static, 1)
+  const int threads_now = team_of(num_threads());
+#pragma omp parallel for num_threads(threads_now) schedule(static, 1)
   for (int piece = 0; piece < pieces; ++piece) {
     try {
       call(f, start(piece), start(piece + 1));

@@ -17,8 +17,9 @@ SimdLevel simd_level();
 /// says. Results are the same bits for any number. Operations too small to gain, and those called
 /// from a parallel region of the program's own, run on the thread that calls them. Any number of
 /// threads may call the library at once; each then has helpers of its own. Helpers spin for a while
-/// before they sleep: OMP_WAIT_POLICY=passive suits a busy machine better. Formulas of
-/// `elementwise` run on several threads then. Throws below 1.
+/// before they sleep: OMP_WAIT_POLICY=passive suits a busy machine better. Where the system has no
+/// room for so many threads, operations use those that it lets start. Formulas of `elementwise` run
+/// on several threads then. Throws unless 1 ≤ n ≤ 1024.
 void set_num_threads(int n);
 int num_threads();
 

@@ -1,9 +1,12 @@
 #include "autograd/autograd.hpp"
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <climits>
+#include <fstream>
 #include <functional>
 #include <mutex>
 #include <random>
@@ -68,6 +71,13 @@ std::vector<Range> ranges(std::int64_t n, std::int64_t grain, double cost) {
   return found;
 }
 
+// Bytes of addresses that this process uses.
+[[maybe_unused]] std::size_t addresses() {
+  std::size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  return pages * 4096;
+}
+
 }  // namespace
 
 TEST_CASE("parallel_for covers the range once, cut at multiples of the grain", "[threads]") {
@@ -114,11 +124,14 @@ TEST_CASE("an exception comes out of parallel_for after all pieces are done", "[
   CHECK(pieces == 3);
 }
 
-TEST_CASE("set_num_threads is kept, and refuses less than 1") {
+TEST_CASE("set_num_threads is kept, and refuses less than 1 and what no machine has") {
   CHECK(ag::num_threads() == 1);
   const Threads threads(5);
   CHECK(ag::num_threads() == 5);
-  CHECK_THROWS_WITH(ag::set_num_threads(0), "set_num_threads: needs at least 1 thread, got 0");
+  for (const int n : {0, -1, 1025, 100'000, INT_MIN, INT_MAX})
+    CHECK_THROWS_WITH(ag::set_num_threads(n),
+                      fmt::format("set_num_threads: needs 1 to 1024 threads, got {}", n));
+  CHECK(ag::num_threads() == 5);
 }
 
 TEST_CASE("elementwise operations: the same bits with any number of threads", "[threads]") {
@@ -296,4 +309,57 @@ TEST_CASE("a forked child works on as many threads") {
   CHECK(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == 0);
   CHECK(same_bits(ag::tanh(x), expected));
+}
+
+TEST_CASE("where threads cannot be started, operations run on those that can") {
+#if defined(__SANITIZE_ADDRESS__)
+  WARN("a sanitizer needs the addresses that this test takes away");
+#else
+  const ag::Tensor x = ag::randn({1000, 500});
+  const ag::Tensor expected = ag::tanh(x);
+  for (const std::size_t stacks : {0, 3}) {
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      rlimit stack{}, space{};
+      getrlimit(RLIMIT_STACK, &stack);
+      const std::size_t each = std::min<std::size_t>(stack.rlim_cur, std::size_t{1} << 23);
+      space.rlim_cur = space.rlim_max = addresses() + stacks * each + (each / 2);
+      if (setrlimit(RLIMIT_AS, &space)) _exit(2);
+      ag::set_num_threads(200);
+      bool same = ag::num_threads() == 200;
+      for (int i = 0; i < 3; ++i) same = same && same_bits(ag::tanh(x), expected);
+      ag::set_num_threads(2);
+      _exit(same && same_bits(ag::tanh(x), expected) ? 0 : 1);
+    }
+    int status = -1;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+  }
+#endif
+}
+
+TEST_CASE("the number of threads may change at any time", "[threads]") {
+  const Threads threads(2);
+  const ag::Tensor x = ag::randn({300, 500});
+  const ag::Tensor expected = ag::tanh(x);
+  std::vector<std::thread> users;
+  std::atomic<int> right = 0;
+  for (int t = 0; t < 3; ++t)
+    users.emplace_back([&, t] {
+      for (int i = 0; i < 10; ++i) {
+        ag::set_num_threads(1 + (t + i) % 4);
+        right += same_bits(ag::tanh(x), expected);
+      }
+    });
+  for (auto& u : users) u.join();
+  CHECK(right == 30);
+  ag::set_num_threads(3);
+  std::atomic<std::int64_t> covered = 0;
+  ag::parallel_for(1000, 1, 1e6, [&](std::int64_t begin, std::int64_t end) {
+    ag::set_num_threads(7);
+    covered += end - begin;
+  });
+  CHECK(covered == 1000);
 }

@@ -1,7 +1,12 @@
 #include "nn/data/dataloader.hpp"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
+#include <fstream>
 #include <limits>
 #include <stdexcept>
 #include <thread>
@@ -339,4 +344,27 @@ TEST_CASE("two loaders may share one data set on two threads", "[threads]") {
   other.join();
   CHECK(a == 19900);
   CHECK(b == 19900);
+}
+
+TEST_CASE("where no thread can be started, the loop makes its batches itself") {
+#if defined(__SANITIZE_ADDRESS__)
+  WARN("a sanitizer needs the addresses that this test takes away");
+#else
+  data::DataLoader loader(numbered(200), {.batch_size = 8, .prefetch = 2});
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    std::size_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    const rlimit space{pages * 4096 + (1 << 20), RLIM_INFINITY};  // less than a stack
+    if (setrlimit(RLIMIT_AS, &space)) _exit(2);
+    std::int64_t total = 0;
+    for (const auto& [x, y] : loader) total += ag::sum(y).item<std::int64_t>();
+    _exit(total == 19900 ? 0 : 1);
+  }
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+#endif
 }
