@@ -12,7 +12,13 @@ std::string Shape::str() const {
 
 namespace shapes {
 
+void refuse_axes(std::string_view op, const Shape& shape) {
+  fail(op, "a tensor must have at most {} axes, got {}", kMostAxes, shape.size());
+}
+
 std::int64_t check(std::string_view op, const Shape& shape) {
+  if (shape.size() > kMostAxes) [[unlikely]]
+    refuse_axes(op, shape);
   std::int64_t n = 1;
   bool overflow = false, empty = false;
   for (auto d : shape) {

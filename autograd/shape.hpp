@@ -15,8 +15,8 @@ namespace autograd {
 template <class T>
 concept Index = std::integral<T> && !std::same_as<T, bool>;
 
-/// Sizes of a tensor's axes, outermost first; `{}` is a 0-d tensor (one element). Rank is
-/// unbounded.
+/// Sizes of a tensor's axes, outermost first; `{}` is a 0-d tensor (one element). A tensor has at
+/// most 64 axes.
 class Shape : public InlineVector<std::int64_t, 4> {
  public:
   Shape() = default;
@@ -51,8 +51,11 @@ class Axes : public InlineVector<std::int64_t, 4> {
 /// Pure shape rules. Each throws an `Error` that begins with the name of `op`.
 namespace shapes {
 
-/// The number of elements. Throws unless every size is ≥ 0 and the product, in bytes, fits in 63
-/// bits.
+/// As many axes as a tensor may have: what goes over them may recurse.
+inline constexpr std::size_t kMostAxes = 64;
+[[noreturn]] void refuse_axes(std::string_view op, const Shape& shape);
+/// The number of elements. Throws unless there are at most 64 axes, every size is ≥ 0, and the
+/// product, in bytes, fits in 63 bits.
 std::int64_t check(std::string_view op, const Shape& shape);
 /// The axis as a number in [0, ndim). A 0-d shape accepts 0 and -1, as in NumPy's reductions.
 std::int64_t axis(std::string_view op, std::int64_t axis, const Shape& shape);

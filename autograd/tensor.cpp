@@ -301,6 +301,8 @@ namespace internal {
 
 Tensor view_as(const Tensor& t, const Shape& shape) {
   (void)t.shape();  // throws if undefined
+  if (shape.size() > shapes::kMostAxes) [[unlikely]]
+    shapes::refuse_axes("reshape", shape);
   const auto* i = t.impl();
   return Tensor(detail::Ref<detail::TensorImpl>::adopt(
       new detail::TensorImpl(i->storage, shape, i->numel, i->dtype)));

@@ -43,21 +43,25 @@ class AnyModule {
       TensorCallable<std::decay_t<F>> AnyModule(F&& function)
       : AnyModule(Lambda(std::forward<F>(function))) {}  // NOLINT
 
-  AnyModule(const AnyModule& other) : holder_(other.holder_->copy()) {}
+  AnyModule(const AnyModule& other) : holder_(copy_of(other)) {}
   AnyModule(AnyModule&&) noexcept = default;
   /// Assigns layer to layer where the types are equal, so that parameters stay the same tensors.
   AnyModule& operator=(const AnyModule& other) {
-    if (this != &other && !(holder_ && holder_->assign(*other.holder_)))
-      holder_ = other.holder_->copy();
+    if (this != &other && !assign(other)) AnyModule(other).swap(*this);
     return *this;
   }
   AnyModule& operator=(AnyModule&& other) {
-    if (this != &other && !(holder_ && holder_->assign(*other.holder_)))
-      holder_ = std::move(other.holder_);
+    if (this != &other && !assign(other)) AnyModule(std::move(other)).swap(*this);
     return *this;
   }
+  ~AnyModule() {
+    if (holder_) bury(holder_.release());
+  }
 
-  ag::Tensor operator()(const ag::Tensor& x) const { return holder_->forward(x); }
+  ag::Tensor operator()(const ag::Tensor& x) const {
+    const detail::Nesting level("forward");
+    return holder_->forward(x);
+  }
   Module& module() { return holder_->module(); }
   const Module& module() const { return holder_->module(); }
   /// What NN_MODULE shows of it.
@@ -70,6 +74,7 @@ class AnyModule {
     virtual Module& module() = 0;
     virtual std::unique_ptr<Base> copy() = 0;
     virtual bool assign(Base& other) = 0;
+    Base* next_dead = nullptr;
   };
   template <class L>
   struct Holder final : Base {
@@ -91,6 +96,18 @@ class AnyModule {
     }
     L layer;
   };
+
+  static std::unique_ptr<Base> copy_of(const AnyModule& other) {
+    const detail::Nesting level("clone");
+    return other.holder_->copy();
+  }
+  bool assign(const AnyModule& other) {
+    const detail::Nesting level("clone");
+    return holder_ && holder_->assign(*other.holder_);
+  }
+  void swap(AnyModule& other) noexcept { std::swap(holder_, other.holder_); }
+  // Layers in layers wait in a list, so that any depth of them dies in constant stack.
+  static void bury(Base* dead) noexcept;
 
   std::unique_ptr<Base> holder_;
 };

@@ -50,6 +50,7 @@ std::string joined(const std::string& prefix, std::string_view name) {
 // Calls f(name, member) for the parameters and buffers of a module and all below it.
 template <class F>
 void for_each_tensor(const Module& module, const std::string& prefix, const F& f) {
+  const detail::Nesting level("module");
   for (const Member& m : members_of(module)) {
     if (m.module)
       for_each_tensor(*m.module, joined(prefix, m.name), f);
@@ -81,6 +82,7 @@ class Distinct {
 
  private:
   void add(const Module& module) {
+    const detail::Nesting level("module");
     for (const Member& m : members_of(module)) {
       if (m.module)
         add(*m.module);
@@ -162,7 +164,18 @@ void add_problem(std::string& text, std::string_view what, const std::vector<std
   if (names.size() > most) text += fmt::format(" and {} more", names.size() - most);
 }
 
+// Few enough for the stack of any thread.
+constexpr int kDeepest = 1000;
+thread_local int depth = 0;
+
 }  // namespace
+
+detail::Nesting::Nesting(std::string_view what) {
+  if (depth == kDeepest)
+    ag::fail(what, "modules must be nested at most {} deep, got more", kDeepest);
+  ++depth;
+}
+detail::Nesting::~Nesting() { --depth; }
 
 std::vector<NamedTensor> Module::named_parameters() const {
   return distinct(*this, &Member::parameter);
@@ -179,6 +192,7 @@ std::vector<NamedModule> Module::children() {
 }
 
 std::vector<NamedModule> Module::named_modules() {
+  const detail::Nesting level("module");
   std::vector<NamedModule> list{{"", *this}};
   for (const auto& [name, child] : children())
     for (const auto& [inner, module] : child.named_modules())
@@ -234,6 +248,7 @@ LoadResult Module::load_state_dict(const StateDict& state, bool strict) {
 }
 
 void Module::train(bool on) {
+  const detail::Nesting level("module");
   if (training_ != on) ag::invalidate_recordings();
   training_ = on;
   for (const auto& [name, child] : children()) child.train(on);
@@ -267,6 +282,7 @@ std::int64_t Module::num_parameters(bool trainable_only) const {
 
 void Module::apply(const std::function<void(Module&)>& f) {
   ag::check_callable("apply", f);
+  const detail::Nesting level("module");
   for (const auto& [name, child] : children()) child.apply(f);
   f(*this);
 }
@@ -326,6 +342,7 @@ void Module::locate(const Module& module, ag::Error& error) {
 std::string Module::type_name() const { return ag::detail::type_name(typeid(*this).name()); }
 
 std::string Module::str() const {
+  const detail::Nesting level("module");
   const std::string extra = extra_repr();
   Children modules;
   for (const Member& m : members_of(*this))

@@ -206,6 +206,18 @@ class Module {
   detail::HookSlot slot_;
 };
 
+namespace detail {
+/// One more level of modules within modules, for what goes through them by recursion. Throws
+/// beyond 1000 levels.
+class Nesting {
+ public:
+  explicit Nesting(std::string_view what);
+  ~Nesting();
+  Nesting(const Nesting&) = delete;
+  Nesting& operator=(const Nesting&) = delete;
+};
+}  // namespace detail
+
 /// A deep copy of a model: weights and mode of its own, no gradients. Of a model known only as
 /// `Module`, a std::unique_ptr<Module>.
 template <std::derived_from<Module> M>

@@ -14,6 +14,21 @@ std::string Flatten::extra_repr() const {
   return fmt::format("start_dim={}, end_dim={}", start_, end_);
 }
 
+void AnyModule::bury(Base* dead) noexcept {
+  struct Graves {
+    Base* first = nullptr;
+    bool burying = false;
+  };
+  static thread_local Graves graves;
+  dead->next_dead = std::exchange(graves.first, dead);
+  if (std::exchange(graves.burying, true)) return;
+  while (Base* const next = graves.first) {
+    graves.first = next->next_dead;
+    delete next;
+  }
+  graves.burying = false;
+}
+
 template <class It>
 void Sequential::assign(It layer, std::size_t n) {
   while (size() > n) layers_.pop_back();

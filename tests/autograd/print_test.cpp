@@ -146,3 +146,18 @@ TEST_CASE("tensors print to streams, undefined ones too") {
   out << ag::tensor({1, 2}) << ' ' << ag::Tensor();
   CHECK(out.str() == "[1, 2] undefined");
 }
+
+TEST_CASE("a tensor of 64 axes prints; more axes are refused") {
+  std::vector<std::int64_t> sizes(64, 1);
+  const ag::Tensor t = ag::reshape(ag::tensor(2.0), ag::Shape(sizes.begin(), sizes.end()));
+  CHECK(ag::to_string(t) == std::string(64, '[') + "2." + std::string(64, ']'));
+  sizes.resize(65, 1);
+  const std::string text = "a tensor must have at most 64 axes, got ";
+  CHECK_THROWS_WITH(ag::reshape(t, ag::Shape(sizes.begin(), sizes.end())),
+                    "reshape: " + text + "65");
+  CHECK_THROWS_WITH(ag::unsqueeze(t, 0), Catch::Matchers::ContainsSubstring(text + "65"));
+  CHECK_THROWS_WITH(ag::expand(t, ag::Shape(sizes.begin(), sizes.end())),
+                    Catch::Matchers::ContainsSubstring(text + "65"));
+  sizes.resize(30'000, 1);
+  CHECK_THROWS_WITH(ag::zeros(ag::Shape(sizes.begin(), sizes.end())), "empty: " + text + "30000");
+}

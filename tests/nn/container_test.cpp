@@ -146,3 +146,39 @@ TEST_CASE("MLP puts norm, activation and dropout after each hidden layer") {
                     "linear: in_features and out_features must be at least 1, got 4 and 0");
   CHECK_THROWS_WITH(nn::MLP(4, {3}, 1, {.dropout = 2}), "dropout: p must be in [0, 1], got 2");
 }
+
+TEST_CASE("layers may be nested 1000 deep; more are refused, and die in constant stack") {
+  const auto nested = [](int depth) {
+    auto model = std::make_unique<nn::Sequential>(nn::Linear(1, 1));
+    for (int i = 1; i < depth; ++i) {
+      auto outer = std::make_unique<nn::Sequential>();
+      outer->push_back(std::move(*model));
+      model = std::move(outer);
+    }
+    return model;
+  };
+  const Tensor x = ag::ones({1, 1});
+  auto deep = nested(999);
+  CHECK((*deep)(x).shape() == ag::Shape(1, 1));
+  CHECK(deep->parameters().size() == 2);
+  CHECK(deep->state_dict().size() == 2);
+  CHECK(deep->named_modules().size() == 1000);
+  CHECK(deep->str().size() > 1000);
+  deep->eval();
+  const auto same = nn::clone(*deep);
+  CHECK(ag::allclose(same(x), (*deep)(x)));
+  *deep = same;
+
+  deep = nested(100'000);
+  const std::string text = "modules must be nested at most 1000 deep, got more";
+  CHECK_THROWS_WITH((*deep)(x), ContainsSubstring(text));
+  CHECK_THROWS_WITH(nn::clone(*deep), "clone: " + text);
+  CHECK_THROWS_WITH(deep->parameters(), "module: " + text);
+  CHECK_THROWS_WITH(deep->state_dict(), "module: " + text);
+  CHECK_THROWS_WITH(deep->named_modules(), "module: " + text);
+  CHECK_THROWS_WITH(deep->train(), "module: " + text);
+  CHECK_THROWS_WITH(deep->apply([](nn::Module&) {}), "module: " + text);
+  CHECK_THROWS_WITH(deep->str(), "module: " + text);
+  CHECK_THROWS_WITH(deep->zero_grad(), "module: " + text);
+  CHECK(nested(999)->parameters().size() == 2);  // nothing is left of what failed
+}
