@@ -1,9 +1,7 @@
 #include "autograd/tape.hpp"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
-#include <mutex>
 
 #include "autograd/ops/anomaly.hpp"
 #include "autograd/ops/internal.hpp"
@@ -189,23 +187,23 @@ Tensor SavedTensor::unpack(const Node& owner) const {
 
 // ---------------------------------------------------------------- a tensor's place on the tape
 
-std::mutex& internal::WatchLock::mutex_of(const Node& node) noexcept {
-  static constinit std::array<std::mutex, 64> mutexes;
-  return mutexes[reinterpret_cast<std::uintptr_t>(&node) / 64 % mutexes.size()];
-}
+constinit internal::WatchLock::Flag internal::WatchLock::flags_[64];
 
 Node::Watch& Node::watch(std::uint32_t output) {
-  detail::Ref<Watch>* place = &watches_;
-  for (; *place; place = &(*place)->next)
-    if ((*place)->output == output) return **place;
-  *place = detail::Ref<Watch>::adopt(new Watch(output));
-  return **place;
+  if (Watch* const found = find_watch(output)) return *found;
+  if (watches_) return watches_->of[output];
+  auto fresh = detail::Ref<Watches>::adopt(new Watches);
+  Watch& first = fresh->of[output];
+  watches_ = std::move(fresh);  // never empty
+  return first;
 }
 
 Node::Watch* Node::find_watch(std::uint32_t output) const {
-  Watch* w = watches_.get();
-  while (w && w->output != output) w = w->next.get();
-  return w;
+  if (!watches_) return nullptr;
+  auto& of = watches_->of;
+  if (of.begin()->first == output) return &of.begin()->second;  // most nodes have one output
+  const auto found = of.find(output);
+  return found == of.end() ? nullptr : &found->second;
 }
 
 Tensor Node::kept_grad(std::uint32_t i) const {
@@ -239,7 +237,7 @@ Tensor Tensor::requires_grad_(bool on) {
   auto& resting = impl_->resting_leaf;
   if (!on) resting = std::move(node);
   if (on && !resting) resting = detail::Ref<Node>::adopt(new LeafNode);
-  detail::Ref<Node::Watch> gone;  // dies after the lock
+  detail::Ref<Node::Watches> gone;  // dies after the lock
   {
     const internal::WatchLock lock(*resting);
     std::swap(gone, resting->watches_);
@@ -285,7 +283,7 @@ void Tensor::retain_grad() {
     fail("retain_grad", "the tensor must require a gradient, got one that does not{}",
          internal::why_unrecorded(*this));
   const internal::WatchLock lock(*t.node);
-  t.node->watch(t.index).retained = true;
+  t.node->watch(t.index).retain = true;
 }
 
 std::uint64_t Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) {

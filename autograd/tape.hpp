@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -213,18 +214,20 @@ class Node : public detail::Counted {
     std::uint64_t id;
     std::shared_ptr<const std::function<Tensor(const Tensor&)>> call;
   };
-  // What backward leaves with one output: its gradient, and who wants to see it. Counted, because
-  // a hook may take them from the node that is being shown to it.
-  struct Watch : detail::Counted {
-    explicit Watch(std::uint32_t of) : output(of) {}
-    std::uint32_t output;
-    Tensor grad;
-    bool retained = false;
-    detail::PooledVector<Hook> hooks;
-    detail::Ref<Watch> next;
+  // What backward leaves with one output: its gradient, and who wants to see it.
+  struct Watch {
+    Tensor grad{};
+    bool retain = false;
+    detail::PooledVector<Hook> hooks{};
+  };
+  // By output. Counted, because a hook may take them from the node that is being shown to it.
+  struct Watches : detail::Counted {
+    std::map<std::uint32_t, Watch, std::less<>,
+             detail::PoolAllocator<std::pair<const std::uint32_t, Watch>>>
+        of;
     static void* operator new(std::size_t n) { return detail::pool_allocate(n); }
     static void operator delete(void* p, std::size_t n) { detail::pool_deallocate(p, n); }
-    friend void release(Watch* w) noexcept {
+    friend void release(Watches* w) noexcept {
       if (w->drop()) delete w;
     }
   };
@@ -233,7 +236,7 @@ class Node : public detail::Counted {
 
   InlineVector<Edge, 2> edges_;
   InlineVector<TensorSpec, 1> outputs_;
-  detail::Ref<Watch> watches_;  // a list, in the order of their first use
+  detail::Ref<Watches> watches_;                                        // none: nobody asked
   std::unique_ptr<detail::CallRecord, detail::DeleteCallRecord> call_;  // in anomaly mode
   std::uint64_t sequence_ = 0;
   Node* next_dead_ = nullptr;

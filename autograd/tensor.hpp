@@ -214,7 +214,7 @@ class Tensor {
   /// recorded: throws on a tensor that a recorded operation made.
   void copy_(const Tensor& source);
   /// Makes this very tensor hold the elements, shape and dtype of `source`, for every handle to it.
-  /// A leaf stays a leaf and loses its gradient.
+  /// A leaf stays a leaf and loses its gradient and its hooks.
   void set_data(const Tensor& source);
 
   /// True if both handles denote the same tensor.

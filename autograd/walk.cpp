@@ -253,25 +253,30 @@ class Walk {
 
   // Hooks, retained gradients, leaves and the inputs of grad() see a node's whole cotangents.
   void show(Node& node, TensorList& cotangents) {
-    const auto watches = watches_of(node);  // held: a hook may take them from the node
-    for (auto* w = watches.get(); w; w = w->next.get()) {
-      if (w->output >= cotangents.size() || !cotangents[w->output].defined()) continue;
-      Tensor& g = cotangents[w->output];
-      call_hooks(node, watches, *w, g);
-      if (w->retained && !to_inputs_ && !node.is_leaf()) collect_grad(node, *w, g);
-    }
+    bool hooked = false;                            // or may be
+    const auto watches = watches_of(node, hooked);  // held: a hook may take them from the node
+    if (watches && (hooked || !node.is_leaf()))
+      for (const auto& [output, w] : watches->of) {
+        if (output >= cotangents.size() || !cotangents[output].defined()) continue;
+        Tensor& g = cotangents[output];
+        if (hooked) call_hooks(node, watches, w, g);
+        if (w.retain && !to_inputs_ && !node.is_leaf()) collect_grad(node, watches, output, g);
+      }
     if (to_inputs_) {
       for (auto in = inputs_at(node); in != inputs_.end() && in->node == &node; ++in)
         if (in->index < cotangents.size()) found_[in->at] = cotangents[in->index];
     } else if (node.is_leaf()) {
       if (detail::tracing) [[unlikely]]
         detail::trace_gradient_read(node);
-      collect_leaf(node, watches, std::move(cotangents[0]));
+      collect_grad(node, watches, 0, std::move(cotangents[0]));
     }
   }
 
-  static detail::Ref<Node::Watch> watches_of(const Node& node) {
+  static detail::Ref<Node::Watches> watches_of(const Node& node, bool& hooked) {
     const internal::WatchLock lock(node);
+    if (!node.watches_) return {};
+    const auto& of = node.watches_->of;
+    hooked = of.size() > 1 || !of.begin()->second.hooks.empty();
     return node.watches_;
   }
   static detail::PooledVector<Node::Hook> hooks_of(const Node& node, const Node::Watch& w) {
@@ -279,7 +284,7 @@ class Walk {
     return w.hooks;
   }
 
-  static void call_hooks(const Node& node, const detail::Ref<Node::Watch>& watches,
+  static void call_hooks(const Node& node, const detail::Ref<Node::Watches>& watches,
                          const Node::Watch& w, Tensor& g) {
     for (const auto& hook : hooks_of(node, w)) {  // a copy: one may leave
       Tensor replaced = (*hook.call)(g);
@@ -287,26 +292,19 @@ class Walk {
         internal::check_gradient("hook", replaced, g.shape(), g.dtype());
         g = std::move(replaced);
       }
-      if (!(watches_of(node) == watches)) return;
+      const internal::WatchLock lock(node);
+      if (!(node.watches_ == watches)) return;
     }
   }
 
-  // A leaf that a hook has taken off the tape, or given other elements, has lost its gradient.
-  static void collect_leaf(Node& leaf, const detail::Ref<Node::Watch>& watches, Tensor g) {
-    detail::Ref<Node::Watch> current;
-    {
-      const internal::WatchLock lock(leaf);
-      if (watches && !(leaf.watches_ == watches)) return;
-      leaf.watch(0);
-      current = leaf.watches_;
-    }
-    collect_grad(leaf, *current, std::move(g));
-  }
-
-  static void collect_grad(const Node& node, Node::Watch& w, Tensor g) {
+  static void collect_grad(Node& node, const detail::Ref<Node::Watches>& watches,
+                           std::uint32_t output, Tensor g) {
     using internal::sole_owner;
     Tensor total, gradient;  // what others see too, and what of it ends here, ends after the lock
     const internal::WatchLock lock(node);
+    // A leaf that a hook has taken off the tape, or given other elements, has lost its gradient.
+    if (watches && !(node.watches_ == watches)) return;
+    Node::Watch& w = node.watch(output);
     if (lock.needed()) {
       if (w.grad.defined() && !sole_owner(w.grad)) total = w.grad;
       if (!sole_owner(g)) gradient = g;

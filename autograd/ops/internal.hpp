@@ -1,8 +1,10 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
-#include <mutex>
+#include <iterator>
+#include <thread>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -54,23 +56,30 @@ inline constexpr std::string_view kUndefinedHint =
 
 /// For a scope, the gradients and hooks of `node` are this thread's alone: walks of several threads
 /// may meet at a leaf. No code of a user's may run in it, not even what a tensor's end calls. Costs
-/// nothing while the process has one thread.
+/// nothing while the process has one thread, and little where nobody waits.
 class WatchLock {
  public:
   explicit WatchLock(const Node& node) noexcept
-      : mutex_(detail::process_has_one_thread() ? nullptr : &mutex_of(node)) {
-    if (mutex_) mutex_->lock();
+      : flag_(detail::process_has_one_thread() ? nullptr : &flag_of(node)) {
+    if (flag_)
+      while (flag_->taken.exchange(true, std::memory_order_acquire)) std::this_thread::yield();
   }
   ~WatchLock() {
-    if (mutex_) mutex_->unlock();
+    if (flag_) flag_->taken.store(false, std::memory_order_release);
   }
   WatchLock(const WatchLock&) = delete;
   WatchLock& operator=(const WatchLock&) = delete;
-  bool needed() const noexcept { return mutex_ != nullptr; }
+  bool needed() const noexcept { return flag_ != nullptr; }
 
  private:
-  static std::mutex& mutex_of(const Node& node) noexcept;
-  std::mutex* mutex_;
+  struct alignas(64) Flag {
+    std::atomic<bool> taken{false};
+  };
+  static Flag flags_[64];
+  static Flag& flag_of(const Node& node) noexcept {
+    return flags_[reinterpret_cast<std::uintptr_t>(&node) / 64 % std::size(flags_)];
+  }
+  Flag* flag_;
 };
 
 /// The same tensor as the result of an operation.
