@@ -68,7 +68,7 @@ TEST_CASE("a leaf to which its hook gives other elements loses its gradient, hoo
 TEST_CASE("a hook that writes a step into its leaf trains it while the walk goes on") {
   Tensor a = leaf(1), b = leaf(1);
   for (Tensor* p : {&a, &b})
-    p->register_hook([p, data = p->detach()](const Tensor& g) mutable {
+    p->register_hook([data = p->detach()](const Tensor& g) mutable {
       data.copy_(data - 0.1 * g);
       return Tensor();
     });
