@@ -378,8 +378,8 @@ TEST_CASE("an optimizer of very many parameters and groups takes time by their n
   for (std::size_t i = 0; i < kParameters; ++i)
     list.push_back(ag::tensor(1.0 * static_cast<double>(i)).requires_grad_());
   std::vector<optim::Adam::Group> groups;
-  for (const Tensor& p : list) groups.push_back({.params = {p}});
-  optim::Adam one(list, {.lr = 0.1}), many(groups, {.lr = 0.1});
+  for (const Tensor& p : list) groups.push_back({.params = {p}, .options = {.lr = 0.1}});
+  optim::Adam one(list, {.lr = 0.1}), many(groups);
   for (auto& p : list) p.set_grad(ag::tensor(1.0));
   one.step();
   many.step();
