@@ -173,11 +173,18 @@ StateDict Optimizer::state_dict() const {
       state.push_back(named_scalar(prefix + "initial_lr", *groups_[g].initial_lr));
   }
   save_options(state);
+  sign_state(state, name_);
   return state;
 }
 
 void Optimizer::load_state_dict(const StateDict& state) {
   StateReader reader(std::string(name_), state);
+  reader.check_signature();
+  std::size_t saved_groups = 0;
+  while (reader.has(option_prefix(saved_groups) + "params")) ++saved_groups;
+  if (saved_groups != groups_.size())
+    ag::fail(name_, "there must be {} parameter groups as in the saved state, got {}", saved_groups,
+             groups_.size());
   std::vector<Group> read;
   std::size_t index = 0;
   for (std::size_t g = 0; g < groups_.size(); ++g) {
@@ -187,7 +194,10 @@ void Optimizer::load_state_dict(const StateDict& state) {
       ag::fail(name_, "group {} must have the {} parameters that were saved, got {}", g, saved,
                count);
     Group& group = read.emplace_back();
-    if (reader.has(prefix + "initial_lr")) group.initial_lr = reader.number(prefix + "initial_lr");
+    if (reader.has(prefix + "initial_lr")) {
+      group.initial_lr = reader.number(prefix + "initial_lr");
+      check_not_negative("initial_lr", *group.initial_lr);
+    }
     for (const auto& old : groups_[g].slots) {
       const std::string entry = fmt::format("state.{}.", index++);
       Slot slot{old.parameter, 0, ag::TensorList(buffers_.size())};

@@ -10,12 +10,13 @@ namespace nn::optim {
 
 /// Whether a smaller or a larger metric is better.
 enum class PlateauMode { min, max };
-/// Whether an improvement is measured relative to the best metric or as a difference from it.
+/// Whether a metric must be better by threshold · |best| (PyTorch leaves out the bars, and so never
+/// reduces for a negative metric) or by threshold itself.
 enum class ThresholdMode { rel, abs };
 
 struct ReduceLROnPlateauOptions {
   PlateauMode mode = PlateauMode::min;
-  double factor = 0.1;         ///< below 1
+  double factor = 0.1;         ///< in [0, 1)
   std::int64_t patience = 10;  ///< steps without improvement that are tolerated
   double threshold = 1e-4;     ///< by how much a metric must be better to count
   ThresholdMode threshold_mode = ThresholdMode::rel;

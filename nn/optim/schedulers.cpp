@@ -33,6 +33,7 @@ void check_same_optimizer(std::string_view name, const Optimizer& optimizer,
 
 void Scheduler::step() {
   ag::perform(name_, {}, {}, [this](const ag::TensorList&, const ag::TensorList&) {
+    if (epoch_ == INT64_MAX) ag::fail(name_, "the steps must fit in 63 bits, got one more");
     ++epoch_;
     apply();
   });
@@ -45,21 +46,37 @@ void Scheduler::apply() {
 
 StateDict Scheduler::state_dict() const {
   StateDict state{named_scalar("last_epoch", epoch_)};
-  for (std::size_t i = 0; i < optimizer_.group_count(); ++i)
+  for (std::size_t i = 0; i < optimizer_.group_count(); ++i) {
     state.push_back(named_scalar(fmt::format("base_lrs.{}", i), optimizer_.initial_lr(i)));
+    state.push_back(named_scalar(fmt::format("lrs.{}", i), optimizer_.lr(i)));
+  }
+  sign_state(state, name_);
   return state;
 }
 
 void Scheduler::load_state_dict(const StateDict& state) {
   StateReader reader{std::string(name_), state};
+  reader.check_signature();
   const std::int64_t epoch = reader.integer("last_epoch");
   if (epoch < 0) ag::fail(name_, "'last_epoch' must be at least 0, got {}", epoch);
-  std::vector<double> base_lrs;
-  for (std::size_t i = 0; i < optimizer_.group_count(); ++i)
-    base_lrs.push_back(reader.number(fmt::format("base_lrs.{}", i)));
+  const auto rates = [&](std::string_view what) {
+    std::vector<double> list;
+    for (std::size_t i = 0; i < optimizer_.group_count(); ++i) {
+      const std::string entry = fmt::format("{}.{}", what, i);
+      list.push_back(reader.number(entry));
+      if (!(list.back() >= 0))
+        ag::fail(name_, "'{}' must be at least 0, got {}", entry, list.back());
+    }
+    return list;
+  };
+  const std::vector<double> base_lrs = rates("base_lrs"), lrs = rates("lrs");
   reader.finish();
   epoch_ = epoch;
-  for (std::size_t i = 0; i < base_lrs.size(); ++i) optimizer_.set_initial_lr(base_lrs[i], i);
+  // Making a schedule has set the rates of step 0, perhaps after the optimizer was loaded.
+  for (std::size_t i = 0; i < lrs.size(); ++i) {
+    optimizer_.set_initial_lr(base_lrs[i], i);
+    optimizer_.set_lr(lrs[i], i);
+  }
 }
 
 StepLR::StepLR(Optimizer& optimizer, const StepLROptions& options)

@@ -27,8 +27,9 @@ class Scheduler {
   const Optimizer& optimizer() const noexcept { return optimizer_; }
 
   StateDict state_dict() const;
-  /// Continues from what `state_dict()` gave. The present learning rates are the optimizer's to
-  /// restore.
+  /// Continues from what `state_dict()` of the same class gave, with the learning rates of that
+  /// moment, whether the optimizer's own state is loaded before or after. Options are not part of
+  /// it. Throws, and changes nothing, if the state is another class's or not whole.
   void load_state_dict(const StateDict& state);
 
  protected:

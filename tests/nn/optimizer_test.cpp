@@ -205,7 +205,7 @@ TEST_CASE("a state dict names buffers, steps and options") {
   CHECK(names ==
         "state.0.step state.0.momentum_buffer param_groups.0.params param_groups.0.lr "
         "param_groups.0.momentum param_groups.0.dampening param_groups.0.weight_decay "
-        "param_groups.0.nesterov param_groups.0.maximize ");
+        "param_groups.0.nesterov param_groups.0.maximize class.SGD ");
 }
 
 TEST_CASE("a loaded state is a copy") {
@@ -235,7 +235,7 @@ TEST_CASE("a state that does not fit is refused and changes nothing") {
     if (!state.find(name)) state.push_back({name, value});
     return state;
   };
-  refuses({}, "Adam: the state must have an entry 'param_groups.0.params', got none");
+  refuses({}, "Adam: the state must be that of Adam, got one without 'class.Adam'");
   refuses(with("state.0.exp_avg", ag::zeros({3}, ag::float64)),
           "Adam: 'state.0.exp_avg' must be float64 (2,), got float64 (3,)");
   refuses(with("state.0.exp_avg", ag::zeros({2})),

@@ -198,6 +198,33 @@ TEST_CASE("ReduceLROnPlateau measures improvement by its threshold") {
       {1, 0.5, 0.5, 0.25});
 }
 
+TEST_CASE("ReduceLROnPlateau measures improvement of a negative metric by its size") {
+  using enum optim::PlateauMode;
+  const optim::ReduceLROnPlateauOptions options{.factor = 0.5, .patience = 0, .threshold = 0.1};
+  check_rates(plateau(options, {-10, -10, -10.5, -11.5, -11.4}), {1, 0.5, 0.25, 0.25, 0.125});
+  optim::ReduceLROnPlateauOptions up = options;
+  up.mode = max;
+  check_rates(plateau(up, {-10, -10, -9.5, -8.5, -8.6}), {1, 0.5, 0.25, 0.25, 0.125});
+  check_rates(plateau(options, {0, 0, -1}), {1, 0.5, 0.5});
+  check_rates(plateau({.factor = 0.5, .patience = 0, .threshold = 1}, {3, 1}), {1, 0.5});
+  check_rates(plateau({.factor = 0.5, .patience = 0}, {-INFINITY, -INFINITY}), {1, 0.5});
+}
+
+TEST_CASE("ReduceLROnPlateau refuses options out of range") {
+  optim::SGD optimizer({leaf()}, {.lr = 1});
+  const auto refuses = [&](const optim::ReduceLROnPlateauOptions& options,
+                           const std::string& what) {
+    CHECK_THROWS_WITH(optim::ReduceLROnPlateau(optimizer, options), "ReduceLROnPlateau: " + what);
+  };
+  refuses({.factor = -0.5}, "factor must be at least 0, got -0.5");
+  refuses({.factor = NAN}, "factor must be below 1, got nan");
+  refuses({.patience = -1}, "patience must be at least 0, got -1");
+  refuses({.threshold = NAN}, "threshold must be at least 0, got nan");
+  refuses({.cooldown = -1}, "cooldown must be at least 0, got -1");
+  refuses({.min_lr = {-1}}, "min_lr must be at least 0, got -1");
+  refuses({.eps = -1}, "eps must be at least 0, got -1");
+}
+
 TEST_CASE("ReduceLROnPlateau rests in its cooldown, stops at min_lr and skips tiny changes") {
   check_rates(plateau({.factor = 0.5, .patience = 0, .cooldown = 2}, {1, 1, 1, 1, 1, 1, 1, 1}),
               {1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125});
