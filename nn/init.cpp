@@ -15,6 +15,10 @@ void check(std::string_view op, const ag::Tensor& t) {
     ag::fail(op, "needs float32 or float64, got {}", ag::name(t.dtype()));
 }
 
+void check_finite(std::string_view op, std::string_view option, double value) {
+  if (!std::isfinite(value)) ag::fail(op, "{} must be finite, got {}", option, value);
+}
+
 struct Fans {
   double in, out;
 };
@@ -29,25 +33,32 @@ Fans fans(std::string_view op, const ag::Tensor& t) {
 
 double kaiming_deviation(std::string_view op, const ag::Tensor& t, const KaimingOptions& options) {
   const Fans f = fans(op, t);
+  check_finite(op, "a", options.a);
   const double fan = options.mode == FanMode::fan_in ? f.in : f.out;
   return calculate_gain(options.nonlinearity, options.a) / std::sqrt(fan);
 }
 
-// One number of the standard normal distribution within [low, high].
-double truncated(double low, double high, ag::Generator& g) {
-  if (low <= 0 && high >= 0 && high - low >= 1) {
-    for (;;) {
-      const double x = g.normal();
-      if (x >= low && x <= high) return x;
-    }
-  }
-  // Narrow or in a tail: uniform proposals (Robert 1995). A tail is cut where e⁻⁴⁰ of it is left.
-  if (high < 0) return -truncated(-high, -low, g);
-  const double peak = std::max(low, 0.0);
-  high = std::min(high, low + std::min(9.0, 40 / std::max(peak, 1.0)));
+// How far a standard normal number above `low` ≥ 0, and below low + width, lies above low: uniform
+// proposals (Robert 1995). The tail is cut where e⁻⁴⁰ of it is left. From `low` on, because there
+// is no room between numbers far from 0.
+double tail_excess(double low, double width, ag::Generator& g) {
+  width = std::min(width, std::min(9.0, 40 / std::max(low, 1.0)));
+  if (width == 0) return 0;  // so far out that there is none
   for (;;) {
-    const double x = low + (high - low) * g.uniform();
-    if (g.uniform() < std::exp(0.5 * (peak * peak - x * x))) return x;
+    const double excess = width * g.uniform();
+    if (g.uniform() < std::exp(-(low * excess + excess * excess / 2))) return excess;
+  }
+}
+
+// A number of N(mean, std²) within [low, high].
+double truncated(double mean, double std, double low, double high, ag::Generator& g) {
+  const double from = (low - mean) / std, to = (high - mean) / std, width = (high - low) / std;
+  if (from > 0) return low + std * tail_excess(from, width, g);
+  if (to < 0) return high - std * tail_excess(-to, width, g);
+  for (;;) {
+    const double x = to - from >= 1 ? g.normal() : from + (to - from) * g.uniform();
+    if (to - from >= 1 ? x >= from && x <= to : g.uniform() < std::exp(-0.5 * x * x))
+      return mean + std * x;
   }
 }
 
@@ -98,6 +109,7 @@ void uniform_(ag::Tensor t, double low, double high, ag::Generator& g) {
   const ag::detail::Named as("uniform_");
   check("uniform_", t);
   if (!(low <= high)) ag::fail("uniform_", "low must be at most high, got {} and {}", low, high);
+  check_finite("uniform_", "high - low", high - low);
   t.copy_(ag::rand(t.shape(), t.dtype(), g) * (high - low) + low);
 }
 
@@ -105,6 +117,8 @@ void normal_(ag::Tensor t, double mean, double std, ag::Generator& g) {
   const ag::detail::Named as("normal_");
   check("normal_", t);
   if (!(std >= 0)) ag::fail("normal_", "std must be at least 0, got {}", std);
+  check_finite("normal_", "std", std);
+  check_finite("normal_", "mean", mean);
   t.copy_(ag::randn(t.shape(), t.dtype(), g) * std + mean);
 }
 
@@ -113,16 +127,18 @@ void trunc_normal_(ag::Tensor t, double mean, double std, double low, double hig
   const ag::detail::Named as("trunc_normal_");
   check("trunc_normal_", t);
   if (!(std > 0)) ag::fail("trunc_normal_", "std must be above 0, got {}", std);
+  check_finite("trunc_normal_", "std", std);
+  check_finite("trunc_normal_", "mean", mean);
   if (!(low < high)) ag::fail("trunc_normal_", "low must be below high, got {} and {}", low, high);
   std::vector<double> values(static_cast<std::size_t>(t.numel()));
-  for (double& v : values)
-    v = std::clamp(mean + std * truncated((low - mean) / std, (high - mean) / std, g), low, high);
+  for (double& v : values) v = std::clamp(truncated(mean, std, low, high, g), low, high);
   t.copy_(ag::from_data(values.data(), t.shape()));
 }
 
 void xavier_uniform_(ag::Tensor t, double gain, ag::Generator& g) {
   const ag::detail::Named as("xavier_uniform_");
   const Fans f = fans("xavier_uniform_", t);
+  check_finite("xavier_uniform_", "gain", gain);
   const double bound = std::abs(gain) * std::sqrt(6 / (f.in + f.out));
   if (t.numel()) uniform_(t, -bound, bound, g);
 }
@@ -130,10 +146,12 @@ void xavier_uniform_(ag::Tensor t, double gain, ag::Generator& g) {
 void xavier_normal_(ag::Tensor t, double gain, ag::Generator& g) {
   const ag::detail::Named as("xavier_normal_");
   const Fans f = fans("xavier_normal_", t);
+  check_finite("xavier_normal_", "gain", gain);
   if (t.numel()) normal_(t, 0, std::abs(gain) * std::sqrt(2 / (f.in + f.out)), g);
 }
 
 double calculate_gain(Nonlinearity nonlinearity, double slope) {
+  check_finite("calculate_gain", "slope", slope);
   switch (nonlinearity) {
     case Nonlinearity::tanh:
       return 5.0 / 3;
@@ -163,6 +181,7 @@ void kaiming_normal_(ag::Tensor t, const KaimingOptions& options, ag::Generator&
 void orthogonal_(ag::Tensor t, double gain, ag::Generator& g) {
   const ag::detail::Named as("orthogonal_");
   check("orthogonal_", t);
+  check_finite("orthogonal_", "gain", gain);
   if (t.ndim() < 2)
     ag::fail("orthogonal_", "needs a tensor of at least 2 axes, got shape {}", t.shape());
   if (t.numel() == 0) return;

@@ -5,7 +5,7 @@
 /// Initial values. Each function overwrites the tensor it is given (a leaf of any floating dtype),
 /// without recording, with numbers from `g`. fan_in and fan_out of a weight (out, in, …) are the
 /// number of inputs that one output sees and of outputs that one input reaches; they need at least
-/// 2 axes.
+/// 2 axes. Means, deviations, gains and slopes must be finite.
 namespace nn::init {
 
 namespace ag = autograd;
@@ -13,13 +13,14 @@ namespace ag = autograd;
 void zeros_(ag::Tensor t);
 void ones_(ag::Tensor t);
 void constant_(ag::Tensor t, double value);
-/// Uniform in [low, high), low ≤ high.
+/// Uniform in [low, high), low ≤ high, with a finite distance.
 void uniform_(ag::Tensor t, double low = 0, double high = 1,
               ag::Generator& g = ag::default_generator());
 /// Normal; std ≥ 0.
 void normal_(ag::Tensor t, double mean = 0, double std = 1,
              ag::Generator& g = ag::default_generator());
-/// Normal, drawn again until within [low, high], low < high; std > 0.
+/// Normal, truncated to [low, high], low < high, which may be infinite or far from the mean; std >
+/// 0.
 void trunc_normal_(ag::Tensor t, double mean = 0, double std = 1, double low = -2, double high = 2,
                    ag::Generator& g = ag::default_generator());
 

@@ -19,6 +19,8 @@
 namespace nn::data {
 namespace {
 
+constexpr std::int64_t kLastEpoch = (std::int64_t{1} << 62) - 1;  // each has a stream of its own
+
 // The `index`-th of the generators that belong to a seed.
 ag::Generator stream(std::uint64_t seed, std::int64_t index) {
   ag::Generator source(seed);
@@ -178,7 +180,8 @@ std::int64_t DataLoader::size() const {
 }
 
 void DataLoader::set_epoch(std::int64_t epoch, std::int64_t first) {
-  if (epoch < 0) ag::fail("set_epoch", "the epoch must be at least 0, got {}", epoch);
+  if (epoch < 0 || epoch > kLastEpoch)
+    ag::fail("set_epoch", "the epoch must be in [0, {}], got {}", kLastEpoch, epoch);
   if (first < 0 || first > size())
     ag::fail("set_epoch", "the first batch must be in [0, {}], got {}", size(), first);
   epoch_ = epoch;

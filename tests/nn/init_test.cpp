@@ -94,6 +94,58 @@ TEST_CASE("Truncated normal values lie within their bounds and have their moment
   }
 }
 
+TEST_CASE("Truncated normal values far from the mean follow the tail and end") {
+  ag::Generator g(3);
+  constexpr double inf = std::numeric_limits<double>::infinity();
+  const auto draw = [&](double mean, double std, double low, double high) {
+    Tensor t = ag::empty({2000}, ag::float64);
+    init::trunc_normal_(t, mean, std, low, high, g);
+    return t;
+  };
+  // Beyond x standard deviations the excess is exponential with mean 1/x.
+  for (const double x : {1e2, 1e5, 1e10, 1e15}) {
+    CHECK(average(draw(-x, 1, 0, inf)) * x == Catch::Approx(1).epsilon(0.08));
+    CHECK(average(draw(x, 1, -inf, 0)) * x == Catch::Approx(-1).epsilon(0.08));
+    CHECK(average(draw(-x * 3, 3, 0, 1e300)) * x == Catch::Approx(3).epsilon(0.08));
+  }
+  for (const double far : {1e160, 1e200, 1e308}) {
+    const Tensor t = draw(-far, 1, far, inf);
+    CHECK(ag::min(t).item() == far);
+    CHECK(ag::max(t).item() == far);
+    CHECK(ag::max(draw(0, 1e-300, -inf, -far)).item() == -far);
+    CHECK(ag::max(draw(0, 1, -far, far)).item() < 10);
+  }
+  CHECK(ag::max(draw(0, 1e-300, 1e10, 2e10)).item() == 1e10);
+}
+
+TEST_CASE("Initial values refuse NaN and infinities") {
+  constexpr double inf = std::numeric_limits<double>::infinity(), nan = NAN;
+  Tensor t = ag::zeros({2, 2});
+  const std::vector<std::function<void(double)>> fills{
+      [&](double x) { init::uniform_(t, x, 1); },
+      [&](double x) { init::uniform_(t, 0, x); },
+      [&](double x) { init::normal_(t, x, 1); },
+      [&](double x) { init::normal_(t, 0, x); },
+      [&](double x) { init::trunc_normal_(t, x); },
+      [&](double x) { init::trunc_normal_(t, 0, x); },
+      [&](double x) { init::xavier_uniform_(t, x); },
+      [&](double x) { init::xavier_normal_(t, x); },
+      [&](double x) { init::kaiming_uniform_(t, {.a = x}); },
+      [&](double x) { init::kaiming_normal_(t, {.a = x}); },
+      [&](double x) { init::orthogonal_(t, x); },
+      [&](double x) { init::calculate_gain(Nonlinearity::leaky_relu, x); }};
+  for (const auto& fill : fills)
+    for (const double x : {nan, inf, -inf}) CHECK_THROWS_AS(fill(x), ag::Error);
+  CHECK_THROWS_WITH(init::trunc_normal_(t, nan), "trunc_normal_: mean must be finite, got nan");
+  CHECK_THROWS_WITH(init::trunc_normal_(t, 0, 1, nan, 2),
+                    "trunc_normal_: low must be below high, got nan and 2");
+  CHECK_THROWS_WITH(init::trunc_normal_(t, 0, 1, 0, nan),
+                    "trunc_normal_: low must be below high, got 0 and nan");
+  CHECK_THROWS_WITH(init::uniform_(t, -1e308, 1e308),
+                    "uniform_: high - low must be finite, got inf");
+  CHECK(t.to_vector<float>() == std::vector<float>(4, 0));
+}
+
 TEST_CASE("Xavier values depend on both fans") {
   ag::Generator g(3);
   Tensor t = ag::empty({120, 80});
