@@ -1,5 +1,7 @@
 #include "nn/data/idx.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstddef>
@@ -7,10 +9,12 @@
 #include <cstring>
 #include <filesystem>
 #include <new>
+#include <set>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "autograd/ops.hpp"
 #include "nn/data/input_file.hpp"
 
 namespace nn::data {
@@ -119,26 +123,73 @@ ag::Tensor convert(const Idx& idx) {
   return t;
 }
 
-// The bytes of an IDX file that must have `axes` axes.
-Idx read_bytes(const std::string& path, std::int64_t axes, const char* what) {
-  Idx idx = read_raw(path);
+// Throws unless it holds bytes and has `axes` axes.
+void check_bytes(const std::string& path, const Idx& idx, std::int64_t axes, const char* what) {
   if (idx.type != kByte)
     fail(path, "{} must be unsigned bytes (type 08), got type {:02X}", what, idx.type);
   if (idx.shape.ndim() != axes)
     fail(path, "{} must have {} axes, got shape {}", what, axes, idx.shape);
-  return idx;
 }
 
-std::string find(const std::string& directory, const std::string& name) {
-  namespace fs = std::filesystem;
+namespace fs = std::filesystem;
+
+// Bytes, one for each image; or rows of int as QMNIST has them, of which the first is the class.
+ag::Tensor read_labels(const std::string& path) {
+  const Idx idx = read_raw(path);
+  const bool rows = idx.type == 0x0C && idx.shape.ndim() == 2 && idx.shape[1] > 0;
+  if (rows)
+    return ag::reshape(ag::narrow(convert<std::int64_t, std::int32_t, std::uint32_t>(idx), 1, 0, 1),
+                       {idx.shape[0]});
+  check_bytes(path, idx, 1, "labels");
+  return convert<std::int64_t, std::uint8_t, std::uint8_t>(idx);
+}
+
+// The first of the names, as it is or with .gz, that is a file; empty if there is none.
+std::string find(const std::string& directory, const std::vector<std::string>& names) {
+  for (const auto& name : names)
+    for (const char* ending : {"", ".gz"}) {
+      const fs::path path = fs::path(directory) / (name + ending);
+      std::error_code error;
+      const fs::file_status status = fs::status(path, error);
+      const bool there = fs::exists(status) && !fs::is_directory(status);
+      // What cannot be looked at is opened, for the reason.
+      if (there || status.type() == fs::file_type::none) return path.string();
+    }
+  return {};
+}
+
+// As the files of one data set are called: "train", its images, and so on.
+std::vector<std::string> names_of(const std::string& prefix, const std::string& part,
+                                  const std::string& kind) {
+  std::vector<std::string> names;
+  for (const char* form : {"-", "."})
+    for (const std::string& p :
+         part == "t10k" ? std::vector<std::string>{part, "test"} : std::vector{part}) {
+      const std::string stem = prefix + p + '-' + kind + form;
+      if (kind == "images")
+        names.push_back(stem + "idx3-ubyte");
+      else
+        names.insert(names.end(), {stem + "idx1-ubyte", stem + "idx2-int"});
+    }
+  return names;
+}
+
+// What stands before "train-images" in the names of the directory: "emnist-letters-", "qmnist-".
+std::string find_prefix(const std::string& directory) {
+  std::set<std::string> found;
   std::error_code error;
-  for (const char* ending : {"", ".gz"}) {
-    const fs::path path = fs::path(directory) / (name + ending);
-    if (fs::exists(path, error) || error) return path.string();
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    const auto at = name.find("train-images");
+    if (at != name.npos &&
+        !find(directory, names_of(name.substr(0, at), "train", "images")).empty())
+      found.insert(name.substr(0, at));
   }
-  if (!fs::is_directory(directory, error))
-    fail(directory, "must be a directory with {} or {}.gz, got no directory", name, name);
-  fail(directory, "must hold {} or {}.gz, got neither", name, name);
+  if (found.size() > 1)
+    fail(directory, "must hold one data set, got {}; give the one to load as the second argument",
+         fmt::join(found, ", "));
+  return found.empty() ? "" : *found.begin();
 }
 
 }  // namespace
@@ -163,23 +214,37 @@ ag::Tensor read_idx(const std::string& path) {
 
 LabelledImages read_labelled_images(const std::string& images_path,
                                     const std::string& labels_path) {
-  const Idx labels = read_bytes(labels_path, 1, "labels");
-  const Idx images = read_bytes(images_path, 3, "images");
+  const ag::Tensor labels = read_labels(labels_path);
+  const Idx images = read_raw(images_path);
+  check_bytes(images_path, images, 3, "images");
   const std::int64_t n = images.shape[0];
-  if (labels.shape[0] != n)
+  if (labels.size(0) != n)
     fail(labels_path, "must hold one label for each image of {}, got {} labels for {} images",
-         images_path, labels.shape[0], n);
-  LabelledImages out{ag::empty({n, std::int64_t{1}, images.shape[1], images.shape[2]}),
-                     convert<std::int64_t, std::uint8_t, std::uint8_t>(labels)};
+         images_path, labels.size(0), n);
+  LabelledImages out{ag::empty({n, std::int64_t{1}, images.shape[1], images.shape[2]}), labels};
   std::transform(images.bytes.begin(), images.bytes.end(), out.images.mutable_data<float>(),
                  [](std::uint8_t byte) { return static_cast<float>(byte) / 255.0f; });
   return out;
 }
 
-Mnist load_mnist(const std::string& directory) {
+Mnist load_mnist(const std::string& directory, const std::string& name) {
+  std::error_code error;
+  const std::string first = "train-images-idx3-ubyte";
+  if (!fs::is_directory(directory, error))
+    fail(directory, "must be a directory with {} or {}.gz, got no directory", first, first);
+  std::string prefix = name.empty() || name.ends_with('-') ? name : name + '-';
+  if (prefix.empty() && find(directory, names_of("", "train", "images")).empty())
+    prefix = find_prefix(directory);
+  const auto path_of = [&](const std::string& part, const std::string& kind) {
+    const std::vector<std::string> names = names_of(prefix, part, kind);
+    const std::string path = find(directory, names);
+    if (path.empty())
+      fail(directory, "must hold {} or {}.gz, got neither", names.front(), names.front());
+    return path;
+  };
   const auto read = [&](const std::string& part) {
-    const std::string images = find(directory, part + "-images-idx3-ubyte");
-    return read_labelled_images(images, find(directory, part + "-labels-idx1-ubyte"));
+    const std::string images = path_of(part, "images");
+    return read_labelled_images(images, path_of(part, "labels"));
   };
   LabelledImages train = read("train");
   return {std::move(train), read("t10k")};

@@ -241,6 +241,51 @@ TEST_CASE("an incomplete MNIST directory is refused with the name of what is mis
                                                          " or " + test + ".gz, got neither"));
 }
 
+TEST_CASE("MNIST files are found under the names that data sets come with") {
+  const Scratch dir;
+  const std::string images = idx(8, {2, 1, 1}, "ab"), labels = idx(8, {2}, std::string{1, 2});
+  const auto write = [&](const std::string& train, const std::string& test, const std::string& i,
+                         const std::string& l, const std::string& label_bytes) {
+    for (const auto& part : {train, test}) {
+      write_bytes(dir / (part + i), images);
+      write_bytes(dir / (part + l), label_bytes);
+    }
+  };
+  const auto check = [&](const std::string& name = "") {
+    const auto [train, test] = data::load_mnist(dir.path(), name);
+    CHECK(train.labels.to_vector<std::int64_t>() == std::vector<std::int64_t>{1, 2});
+    CHECK(test.labels.to_vector<std::int64_t>() == std::vector<std::int64_t>{1, 2});
+    CHECK(test.images.data<float>()[1] == 'b' / 255.0f);
+  };
+  SECTION("with a dot, beside directories with the other names") {
+    write("train", "t10k", "-images.idx3-ubyte", "-labels.idx1-ubyte", labels);
+    std::filesystem::create_directory(dir / "train-images-idx3-ubyte");
+    check();
+  }
+  SECTION("EMNIST's") {
+    write("emnist-letters-train", "emnist-letters-test", "-images-idx3-ubyte", "-labels-idx1-ubyte",
+          labels);
+    check();
+    check("emnist-letters");
+    write("emnist-digits-train", "emnist-digits-test", "-images-idx3-ubyte.gz",
+          "-labels-idx1-ubyte.gz", labels);
+    check("emnist-digits");
+    CHECK_THROWS_WITH(data::load_mnist(dir.path()),
+                      Equals(dir.path() + ": must hold one data set, got emnist-digits-, "
+                                          "emnist-letters-; give the one to load as the second "
+                                          "argument"));
+  }
+  SECTION("QMNIST's, whose labels are rows of numbers") {
+    std::string rows;
+    for (const std::uint32_t label : {1, 2})
+      for (std::uint32_t column = 0; column < 8; ++column)
+        rows += big_endian(column == 0 ? label : 100 + column);
+    write("qmnist-train", "qmnist-test", "-images-idx3-ubyte", "-labels-idx2-int",
+          idx(0x0C, {2, 8}, rows));
+    check();
+  }
+}
+
 TEST_CASE("MNIST files that do not fit together are refused") {
   const Scratch dir;
   const auto refuses = [&](const std::string& name, const std::string& bytes,
