@@ -156,12 +156,18 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const NLLLossOptions&
   const std::int64_t axis = input.ndim() == 1 ? 0 : 1, classes = input.size(axis);
   ag::Shape samples = input.shape();
   samples.erase(samples.begin() + axis);
+  ag::Shape column = samples;
+  column.insert(column.begin() + axis, 1);
+  const std::string squeezed =
+      target.shape() == column ? fmt::format("squeeze(targets, {})", axis) : "targets";
   if (target.dtype() != ag::int64)
-    ag::fail(op, "targets must be int64 classes, got {}", ag::name(target.dtype()));
+    ag::fail(op, "targets must be int64 classes, got {}; use {}.to(int64)",
+             ag::name(target.dtype()), squeezed);
   if (target.shape() != samples)
-    ag::fail(op,
-             "targets must have the shape of the input without the class axis, got {} for input {}",
-             target.shape(), input.shape());
+    ag::fail(
+        op,
+        "targets must have the shape of the input without the class axis, got {} for input {}{}",
+        target.shape(), input.shape(), target.shape() == column ? "; use " + squeezed : "");
   if (options.weight.defined() && options.weight.shape() != ag::Shape(classes))
     ag::fail(op, "weight must have one factor per class, got {} for {} classes",
              options.weight.shape(), classes);

@@ -17,7 +17,7 @@ ag::TensorList per_sample_grads(
 /// frozen one. Axis 0 of x and y is the batch. The gradients of the parameters stay as they are.
 ///
 /// Takes as long as a forward and a backward pass for each sample, and holds the gradients of all.
-/// Samples are seen one at a time, so a layer that mixes them (BatchNorm1d) must be in eval().
+/// Samples are seen one at a time, so a layer of yours that mixes them must be in eval().
 template <class M, class L>
 ag::TensorList per_sample_grads(M& model, L&& loss_fn, const ag::Tensor& x, const ag::Tensor& y) {
   ag::check_callable("per_sample_grads", loss_fn);

@@ -295,10 +295,20 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets,
 
   Shape samples = logits.shape();
   samples.erase(samples.begin() + class_axis);
+  // What makes classes of targets that hold them in another form, such as a column of a table.
+  const auto remedy = [&]() -> std::string {
+    Shape column = samples;
+    column.insert(column.begin() + class_axis, 1);
+    const bool squeezed = targets.shape() == column, cast = targets.dtype() != int64;
+    if (!squeezed && targets.shape() != samples) return "";
+    return fmt::format("; if they are classes, use {}{}",
+                       squeezed ? fmt::format("squeeze(targets, {})", class_axis) : "targets",
+                       cast ? ".to(int64)" : "");
+  };
   if (is_floating(targets.dtype())) {
     if (targets.shape() != logits.shape())
-      fail(op, "probabilities as targets must have the shape of the logits, got {} and {}",
-           targets.shape(), logits.shape());
+      fail(op, "probabilities as targets must have the shape of the logits, got {} and {}{}",
+           targets.shape(), logits.shape(), remedy());
     const double share = options.label_smoothing / static_cast<double>(classes);
     const Tensor t = class_rows(targets) * (1 - options.label_smoothing) + share;
     const Tensor loss = -sum(t * log_softmax(class_rows(logits), 1) * weight, 1);
@@ -307,11 +317,12 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets,
     return sum(loss) / static_cast<double>(samples.numel());
   }
   if (targets.dtype() != int64)
-    fail(op, "targets must be int64 classes or probabilities, got {}", name(targets.dtype()));
+    fail(op, "targets must be int64 classes or probabilities, got {}{}", name(targets.dtype()),
+         remedy());
   if (targets.shape() != samples)
     fail(op,
-         "targets must have the shape of the logits without the class axis, got {} for logits {}",
-         targets.shape(), logits.shape());
+         "targets must have the shape of the logits without the class axis, got {} for logits {}{}",
+         targets.shape(), logits.shape(), remedy());
   const Tensor classes_of = reshape(targets, {targets.numel()});
   const Tensor loss = reshape(apply(CrossEntropy{{options.label_smoothing, options.ignore_index}},
                                     class_rows(logits), classes_of, weight),

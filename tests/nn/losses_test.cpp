@@ -168,7 +168,7 @@ TEST_CASE("nll_loss refuses targets that do not fit") {
       "nll_loss: targets must have the shape of the input without the class axis, got "
       "(3,) for input (2, 3)");
   CHECK_THROWS_WITH(nn::nll_loss(logp, ag::zeros({2})),
-                    "nll_loss: targets must be int64 classes, got float32");
+                    "nll_loss: targets must be int64 classes, got float32; use targets.to(int64)");
   CHECK_THROWS_WITH(nn::nll_loss(logp, ag::tensor({0, 1}), {.weight = ag::ones({2})}),
                     "nll_loss: weight must have one factor per class, got (2,) for 3 classes");
   CHECK_THROWS_WITH(nn::nll_loss(ag::zeros({}), ag::tensor(0)),
@@ -243,4 +243,28 @@ TEST_CASE("Losses refuse pairs that would broadcast or differ in dtype") {
                     "huber_loss: delta must be above 0, got 0");
   CHECK_THROWS_WITH(nn::smooth_l1_loss(row, row, {.beta = -1}),
                     "smooth_l1_loss: beta must be at least 0, got -1");
+}
+
+TEST_CASE("classes in the form of a table's column are refused with what makes them classes") {
+  const ag::Tensor logits = ag::zeros({2, 3}), column = ag::zeros({2, 1}), row = ag::zeros({2});
+  const std::string squeeze = "; if they are classes, use squeeze(targets, 1)";
+  CHECK_THROWS_WITH(nn::cross_entropy(logits, column),
+                    "cross_entropy: probabilities as targets must have the shape of the logits, "
+                    "got (2, 1) and (2, 3)" +
+                        squeeze + ".to(int64)");
+  CHECK_THROWS_WITH(
+      nn::cross_entropy(logits, row),
+      Catch::Matchers::ContainsSubstring("; if they are classes, use targets.to(int64)"));
+  CHECK_THROWS_WITH(nn::cross_entropy(logits, column.to(ag::int64)),
+                    "cross_entropy: targets must have the shape of the logits without the class "
+                    "axis, got (2, 1) for logits (2, 3)" +
+                        squeeze);
+  CHECK_THROWS_WITH(
+      nn::nll_loss(logits, column),
+      Catch::Matchers::ContainsSubstring("got float32; use squeeze(targets, 1).to(int64)"));
+  CHECK_THROWS_WITH(
+      nn::nll_loss(logits, column.to(ag::int64)),
+      Catch::Matchers::ContainsSubstring("for input (2, 3); use squeeze(targets, 1)"));
+  CHECK(nn::cross_entropy(logits, ag::squeeze(column, 1).to(ag::int64)).item() ==
+        Catch::Approx(std::log(3.0)));
 }
