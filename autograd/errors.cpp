@@ -65,6 +65,8 @@ std::string quoted(std::string_view text, std::size_t longest) {
   return std::string(line.begin(), from) + "…" + std::string(to, line.end());
 }
 
+Error::Error(const std::string& text) : std::runtime_error(escaped(text)) {}
+
 void Error::set_layer(Layer layer) {
   layer_ = std::move(layer);
   text_ = layer_.path.empty() ? std::string()

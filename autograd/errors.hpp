@@ -18,7 +18,9 @@ namespace autograd {
 /// An error inside a model begins with the layer: `classifier.fc2 (Linear): linear: …`.
 class Error : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  /// One line whatever the text holds of file names, keys and the like: line breaks and other
+  /// control characters become `\n`, `\x1b`, ….
+  explicit Error(const std::string& text);
   const char* what() const noexcept override {
     return text_.empty() ? std::runtime_error::what() : text_.c_str();
   }

@@ -6,12 +6,15 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 
 #include "autograd/errors.hpp"
+#include "nn/files.hpp"
 #include "nn/safetensors.hpp"
 
 namespace nn {
@@ -37,9 +40,28 @@ float half_to_float(std::uint16_t h) {
   return std::bit_cast<float>(sign | wide << 23 | fraction << 13);
 }
 float bfloat_to_float(std::uint16_t b) { return std::bit_cast<float>(std::uint32_t{b} << 16); }
+// Numbers of 8 bits (Micikevicius et al. 2022; OCP microscaling formats). With `fnuz` there is one
+// NaN, in place of -0, and no infinity; E4M3 has none either, E5M2 is IEEE's.
+enum class Special { ieee, no_infinity, fnuz };
+template <int Fraction, int Bias, Special S>
+float f8_to_float(std::uint8_t x) {
+  const int exponent = (x & 127) >> Fraction, fraction = x & ((1 << Fraction) - 1);
+  const bool top = exponent == 127 >> Fraction, full = fraction == (1 << Fraction) - 1;
+  if (S == Special::fnuz ? x == 128 : top && (S == Special::ieee ? fraction != 0 : full))
+    return std::numeric_limits<float>::quiet_NaN();
+  const float one = 1 << Fraction;
+  float magnitude = exponent == 0 ? std::ldexp(fraction / one, 1 - Bias)
+                                  : std::ldexp(1 + fraction / one, exponent - Bias);
+  if (S == Special::ieee && top) magnitude = std::numeric_limits<float>::infinity();
+  return x & 128 ? -magnitude : magnitude;
+}
+// A power of 2.
+float e8_to_float(std::uint8_t x) {
+  return x == 255 ? std::numeric_limits<float>::quiet_NaN() : std::ldexp(1.0f, x - 127);
+}
 template <class T>
 std::int64_t widen(T x) {
-  return x;
+  return static_cast<std::int64_t>(x);
 }
 bool truth(std::uint8_t x) { return x != 0; }
 
@@ -55,23 +77,34 @@ void convert(const char* source, void* target, std::int64_t n) {
 
 struct Format {
   std::string_view name;
-  std::uint64_t size;
+  std::uint64_t bits;  // of an element
   ag::DType dtype;
   void (*convert)(const char*, void*, std::int64_t);  // null: the bytes are the elements
+  bool held = true;                                   // false: known, but no dtype can hold it
 };
 constexpr Format kFormats[] = {
-    {"F64", 8, ag::float64, nullptr},
-    {"F32", 4, ag::float32, nullptr},
-    {"I64", 8, ag::int64, nullptr},
-    {"BOOL", 1, ag::boolean, convert<truth, std::uint8_t>},
-    {"F16", 2, ag::float32, convert<half_to_float, std::uint16_t>},
-    {"BF16", 2, ag::float32, convert<bfloat_to_float, std::uint16_t>},
-    {"I32", 4, ag::int64, convert<widen<std::int32_t>, std::int32_t>},
-    {"I16", 2, ag::int64, convert<widen<std::int16_t>, std::int16_t>},
-    {"I8", 1, ag::int64, convert<widen<std::int8_t>, std::int8_t>},
-    {"U32", 4, ag::int64, convert<widen<std::uint32_t>, std::uint32_t>},
-    {"U16", 2, ag::int64, convert<widen<std::uint16_t>, std::uint16_t>},
-    {"U8", 1, ag::int64, convert<widen<std::uint8_t>, std::uint8_t>},
+    {"F64", 64, ag::float64, nullptr},
+    {"F32", 32, ag::float32, nullptr},
+    {"I64", 64, ag::int64, nullptr},
+    {"BOOL", 8, ag::boolean, convert<truth, std::uint8_t>},
+    {"F16", 16, ag::float32, convert<half_to_float, std::uint16_t>},
+    {"BF16", 16, ag::float32, convert<bfloat_to_float, std::uint16_t>},
+    {"I32", 32, ag::int64, convert<widen<std::int32_t>, std::int32_t>},
+    {"I16", 16, ag::int64, convert<widen<std::int16_t>, std::int16_t>},
+    {"I8", 8, ag::int64, convert<widen<std::int8_t>, std::int8_t>},
+    {"U64", 64, ag::int64, convert<widen<std::uint64_t>, std::uint64_t>},
+    {"U32", 32, ag::int64, convert<widen<std::uint32_t>, std::uint32_t>},
+    {"U16", 16, ag::int64, convert<widen<std::uint16_t>, std::uint16_t>},
+    {"U8", 8, ag::int64, convert<widen<std::uint8_t>, std::uint8_t>},
+    {"F8_E4M3", 8, ag::float32, convert<f8_to_float<3, 7, Special::no_infinity>, std::uint8_t>},
+    {"F8_E5M2", 8, ag::float32, convert<f8_to_float<2, 15, Special::ieee>, std::uint8_t>},
+    {"F8_E4M3FNUZ", 8, ag::float32, convert<f8_to_float<3, 8, Special::fnuz>, std::uint8_t>},
+    {"F8_E5M2FNUZ", 8, ag::float32, convert<f8_to_float<2, 16, Special::fnuz>, std::uint8_t>},
+    {"F8_E8M0", 8, ag::float32, convert<e8_to_float, std::uint8_t>},
+    {"C64", 64, ag::float32, nullptr, false},
+    {"F6_E2M3", 6, ag::float32, nullptr, false},
+    {"F6_E3M2", 6, ag::float32, nullptr, false},
+    {"F4", 4, ag::float32, nullptr, false},
 };
 
 // ---- the header
@@ -90,19 +123,26 @@ class HeaderParser : public nlohmann::json_sax<nlohmann::json> {
   std::vector<Entry> entries;
   Metadata metadata;
 
-  bool null() override { return misplaced("null"); }
-  bool boolean(bool) override { return misplaced("a boolean"); }
-  bool number_integer(number_integer_t) override { return misplaced("a negative number"); }
-  bool number_float(number_float_t, const string_t&) override {
-    return misplaced("a fraction or a number above 64 bits");
+  bool null() override {
+    if (place_ == Place::file && key_ == "__metadata__") return true;  // as MLX writes it
+    return skipped() || misplaced("null");
   }
-  bool binary(binary_t&) override { return misplaced("binary data"); }
+  bool boolean(bool) override { return skipped() || misplaced("a boolean"); }
+  bool number_integer(number_integer_t) override {
+    return skipped() || misplaced("a negative number");
+  }
+  bool number_float(number_float_t, const string_t&) override {
+    return skipped() || misplaced("a fraction or a number above 64 bits");
+  }
+  bool binary(binary_t&) override { return skipped() || misplaced("binary data"); }
   bool number_unsigned(number_unsigned_t value) override {
+    if (skipped()) return true;
     if (place_ != Place::list) return misplaced("a number");
     list().push_back(value);
     return true;
   }
   bool string(string_t& value) override {
+    if (skipped()) return true;
     if (place_ == Place::metadata)
       metadata[key_] = value;
     else if (place_ == Place::tensor && key_ == "dtype")
@@ -112,6 +152,7 @@ class HeaderParser : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool start_object(std::size_t) override {
+    if (enter_skipped()) return true;
     if (place_ == Place::start) {
       place_ = Place::file;
     } else if (place_ == Place::file && key_ == "__metadata__") {
@@ -125,17 +166,19 @@ class HeaderParser : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool key(string_t& value) override {
+    if (depth_ > 0) return true;
     key_ = value;
     const bool known = value == "dtype" || value == "shape" || value == "data_offsets";
-    if (place_ == Place::tensor && !known)
-      fail(path_, "'{}' must have only dtype, shape and data_offsets, got '{}'",
-           entries.back().name, value);
+    unknown_ = place_ == Place::tensor && !known;
+    if (unknown_) return true;
     auto& seen = place_ == Place::file ? names_ : keys_;
     if (!seen.insert(value).second)
       fail(path_, "names must be unique in the header, got '{}' twice", value);
     return true;
   }
   bool end_object() override {
+    if (leave_skipped()) return true;
+    unknown_ = false;
     keys_.clear();
     if (place_ == Place::tensor) {
       const Entry& e = entries.back();
@@ -149,12 +192,14 @@ class HeaderParser : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool start_array(std::size_t) override {
+    if (enter_skipped()) return true;
     if (place_ != Place::tensor || key_ == "dtype") return misplaced("a list");
     place_ = Place::list;
     (key_ == "shape" ? entries.back().shape : entries.back().offsets).emplace();
     return true;
   }
   bool end_array() override {
+    if (leave_skipped()) return true;
     place_ = Place::tensor;
     return true;
   }
@@ -165,6 +210,14 @@ class HeaderParser : public nlohmann::json_sax<nlohmann::json> {
 
  private:
   enum class Place { start, file, metadata, tensor, list };
+
+  // Other keys of a tensor are for other readers; whatever their values hold is passed over.
+  bool skipped() const { return unknown_; }
+  bool enter_skipped() {
+    if (unknown_) ++depth_;
+    return unknown_;
+  }
+  bool leave_skipped() { return depth_ > 0 && (--depth_, true); }
 
   std::vector<std::uint64_t>& list() {
     return *(key_ == "shape" ? entries.back().shape : entries.back().offsets);
@@ -183,6 +236,8 @@ class HeaderParser : public nlohmann::json_sax<nlohmann::json> {
   Place place_ = Place::start;
   std::string key_;                     // the last one read
   std::set<std::string> names_, keys_;  // of the file; of the object within it
+  bool unknown_ = false;                // the last key is one to pass over
+  std::size_t depth_ = 0;               // within its value
 };
 
 // An entry that has passed all rules.
@@ -210,13 +265,14 @@ Range check_entry(const std::string& path, const Entry& e) {
   if (range.begin > range.end)
     fail(path, "'{}': data_offsets must not decrease, got {} and {}", e.name, range.begin,
          range.end);
-  std::uint64_t bytes = range.format->size;
+  std::uint64_t bits = range.format->bits;
   for (const auto size : *e.shape) {
-    if (size > INT64_MAX || __builtin_mul_overflow(bytes, size, &bytes))
+    if (size > INT64_MAX || __builtin_mul_overflow(bits, size, &bits))
       fail(path, "'{}': the size of shape ({}) must fit in 64 bits, got an overflow", e.name,
            fmt::join(*e.shape, ", "));
     range.shape.push_back(static_cast<std::int64_t>(size));
   }
+  const std::uint64_t bytes = bits / 8 + (bits % 8 != 0);
   if (bytes != range.end - range.begin)
     fail(path, "'{}': {} {} takes {} bytes, got data_offsets {} and {} for {}", e.name, *e.dtype,
          range.shape, bytes, range.begin, range.end, range.end - range.begin);
@@ -260,17 +316,15 @@ std::vector<Range> check_layout(const std::string& path, const std::vector<Entry
 
 class File {
  public:
-  explicit File(const std::string& path) : path_(path) {
-    fd_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  explicit File(const std::string& path) : path_(path), fd_(detail::open_to_read(path)) {
     if (fd_ < 0) unreadable(std::strerror(errno));
     struct stat info {};
-    const bool known = fstat(fd_, &info) == 0;
-    if (!known || !S_ISREG(info.st_mode)) {
-      const std::string reason = known ? "something else" : std::strerror(errno);
+    if (fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
       close(fd_);
-      fail(path, "must be a regular file, got {}", reason);
+      fail(path, "must be a regular file, got {}", detail::kind_of(info.st_mode));
     }
     size_ = static_cast<std::uint64_t>(info.st_size);
+    detail::remove_dead_writers(path);
   }
   ~File() { close(fd_); }
   File(const File&) = delete;
@@ -312,9 +366,10 @@ std::string read_header(const std::string& path, const File& file) {
          length, file.size());
   std::string header(length, '\0');
   file.read(header.data(), length, 8);
-  if (header.empty() || header[0] != '{')
+  const std::size_t first = header.find_first_not_of(" \t\n\r");
+  if (first == header.npos || header[first] != '{')
     fail(path, "the header must begin with '{{', got {}; is this a safetensors file?",
-         header.empty() ? "nothing" : "another byte");
+         first == header.npos ? "nothing" : "another byte");
   // The parser would take a zero byte for the end of the text.
   if (const auto zero = header.find('\0'); zero != header.npos)
     fail(path, "the header must be valid JSON, got an error at its byte {}", zero + 1);
@@ -326,9 +381,35 @@ std::string read_header(const std::string& path, const File& file) {
   return header;
 }
 
+ag::Tensor read_tensor(const std::string& path, const File& file, const Range& r,
+                       std::uint64_t data) {
+  const Format& format = *r.format;
+  const std::string& name = r.entry->name;
+  if (!format.held)
+    fail(path, "'{}': dtype must be one that float32, float64, int64 or bool can hold, got {}; {}",
+         name, format.name, "load_tensors(path, names) reads the others");
+  ag::Tensor tensor = ag::empty(r.shape, format.dtype);
+  const std::uint64_t bytes = r.end - r.begin;
+  if (!format.convert) {
+    file.read(tensor.raw_mutable(), bytes, data + r.begin);
+    return tensor;
+  }
+  std::vector<char> raw(bytes);
+  file.read(raw.data(), bytes, data + r.begin);
+  format.convert(raw.data(), tensor.raw_mutable(), tensor.numel());
+  if (format.name == "U64")
+    for (std::int64_t i = 0; i < tensor.numel(); ++i)
+      if (const std::int64_t x = tensor.data<std::int64_t>()[i]; x < 0)
+        fail(path, "'{}': elements of U64 must fit in int64, got {}", name,
+             static_cast<std::uint64_t>(x));
+  return tensor;
+}
+
 }  // namespace
 
-SafeTensors read_safetensors(const std::string& path) {
+SafeTensors detail::read_safetensors(const std::string& path,
+                                     const std::function<bool(std::string_view)>& wanted,
+                                     std::vector<std::string>& skipped) {
   const File file(path);
   const std::string header = read_header(path, file);
   HeaderParser parser(path);
@@ -336,18 +417,19 @@ SafeTensors read_safetensors(const std::string& path) {
   const std::uint64_t data = 8 + header.size();
   SafeTensors result{{}, std::move(parser.metadata)};
   for (const auto& r : check_layout(path, parser.entries, file.size() - data)) {
-    ag::Tensor tensor = ag::empty(r.shape, r.format->dtype);
-    const std::uint64_t bytes = r.end - r.begin;
-    if (r.format->convert) {
-      std::vector<char> raw(bytes);
-      file.read(raw.data(), bytes, data + r.begin);
-      r.format->convert(raw.data(), tensor.raw_mutable(), tensor.numel());
-    } else {
-      file.read(tensor.raw_mutable(), bytes, data + r.begin);
-    }
-    result.tensors.push_back({r.entry->name, std::move(tensor)});
+    const std::string& name = r.entry->name;
+    if (wanted(name))
+      result.tensors.push_back({name, read_tensor(path, file, r, data)});
+    else
+      skipped.push_back(name);
   }
   return result;
+}
+
+SafeTensors read_safetensors(const std::string& path) {
+  std::vector<std::string> skipped;
+  return detail::read_safetensors(
+      path, [](std::string_view) { return true; }, skipped);
 }
 
 }  // namespace nn

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -12,7 +11,8 @@
 #include <set>
 
 #include "autograd/errors.hpp"
-#include "nn/safetensors.hpp"
+#include "nn/files.hpp"
+#include "nn/save.hpp"
 
 namespace nn {
 namespace {
@@ -23,21 +23,21 @@ namespace fs = std::filesystem;
 // A new file that takes the place of `path` at `commit()`, or else vanishes.
 class Replacement {
  public:
-  explicit Replacement(const std::string& path) : path_(path), target_(path) {
-    std::error_code ignored;
-    // A link stays a link, what it points to is replaced; an older file's mode is kept.
-    if (fs::is_symlink(target_, ignored) && fs::exists(target_, ignored))
-      target_ = fs::canonical(target_, ignored);
+  explicit Replacement(const std::string& path) : path_(path), target_(detail::target_of(path)) {
     struct stat old {};
     const bool exists = stat(target_.c_str(), &old) == 0;
     if (exists && !S_ISREG(old.st_mode))
-      ag::fail(path, "must be a regular file, got something else");
-    static std::atomic<unsigned> count{0};
-    do {
-      temporary_ = target_.parent_path() / fmt::format(".xgrad-{}-{}.tmp", getpid(), count++);
-      fd_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    } while (fd_ < 0 && errno == EEXIST);
-    if (fd_ < 0) failed("create a file beside it");
+      ag::fail(path, "must be a regular file, got {}", detail::kind_of(old.st_mode));
+    // To rename over it needs no permission of its own; who took that away wants it to stay. The
+    // superuser may write everywhere, so the mode counts as well.
+    if (exists && ((old.st_mode & 0222) == 0 || access(target_.c_str(), W_OK) != 0))
+      ag::fail(path, "must be writable, got a read-only file; allow writing, or save elsewhere");
+    detail::remove_dead_writers(path);
+    fd_ = detail::create_beside(target_, temporary_);
+    if (fd_ < 0) {
+      temporary_.clear();
+      failed("create a file beside it");
+    }
     if (exists && fchmod(fd_, old.st_mode & 07777) != 0) failed("set its mode");
   }
   ~Replacement() { discard(); }
@@ -57,9 +57,10 @@ class Replacement {
 
   void commit() {
     if (fsync(fd_) != 0) failed("sync");
-    if (close(std::exchange(fd_, -1)) != 0) failed("close");
+    // Open until it has its name: the lock goes with the descriptor.
     if (rename(temporary_.c_str(), target_.c_str()) != 0) failed("rename");
     temporary_.clear();
+    close(std::exchange(fd_, -1));
     // The new name survives a power cut only once the directory is on disk too.
     const fs::path directory = target_.has_parent_path() ? target_.parent_path() : fs::path(".");
     const int dir = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -70,9 +71,9 @@ class Replacement {
 
  private:
   void discard() noexcept {
-    if (fd_ >= 0) close(std::exchange(fd_, -1));
     if (!temporary_.empty()) unlink(temporary_.c_str());
     temporary_.clear();
+    if (fd_ >= 0) close(std::exchange(fd_, -1));
   }
   [[noreturn]] void failed(std::string_view what) {
     const std::string reason = std::strerror(errno);
@@ -136,6 +137,8 @@ std::string header_text(const StateDict& tensors, const Metadata& metadata) {
 }
 
 }  // namespace
+
+void check_writable(const std::string& path) { Replacement unused(path); }
 
 void write_safetensors(const std::string& path, const StateDict& tensors,
                        const Metadata& metadata) {

@@ -10,12 +10,12 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <system_error>
+#include <new>
 #include <utility>
 #include <vector>
 
 #include "autograd/errors.hpp"
+#include "nn/files.hpp"
 
 namespace nn::data {
 
@@ -25,12 +25,8 @@ class InputFile::Source {
  public:
   Source(const std::string& path, std::optional<std::int64_t> max_unpacked)
       : path_(path), max_unpacked_(max_unpacked), buffer_(std::size_t{64} << 10) {
-    if (path.find('\0') != path.npos)
-      fail("InputFile", "a path must hold no NUL, got one after \"{}\"", path.c_str());
     if (max_unpacked && *max_unpacked < 0)
       fail("InputFile", "max_unpacked must be at least 0, got {}", *max_unpacked);
-    std::error_code ignored;
-    if (std::filesystem::is_directory(path, ignored)) fail(path, "must be a file, got a directory");
     open();
     fill();
     packed_ = size_ >= 2 && buffer_[0] == 0x1f && buffer_[1] == 0x8b;
@@ -61,11 +57,14 @@ class InputFile::Source {
   // To open a named pipe would wait for a writer, for ever if there is none. So it is opened
   // without waiting, and a first read tells: it is at its end only where nobody writes.
   void open() {
-    const int fd = ::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    const int fd = nn::detail::open_to_read(path_);
     if (fd >= 0) file_.reset(::fdopen(fd, "rb"));
     if (!file_) fail(path_, "must be a readable file, got: {}", std::strerror(errno));
     struct stat status {};
-    if (::fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode)) {
+    const bool known = ::fstat(fd, &status) == 0;
+    if (known && !S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode))
+      fail(path_, "must be a file, got {}", nn::detail::kind_of(status.st_mode));
+    if (known && S_ISFIFO(status.st_mode)) {
       const auto got = ::read(fd, buffer_.data(), buffer_.size());
       if (got == 0) fail(path_, "must hold data, got a pipe that nobody writes to");
       if (got > 0) size_ = consumed_ = static_cast<std::size_t>(got);

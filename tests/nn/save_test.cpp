@@ -185,9 +185,9 @@ TEST_CASE("saving where no file can be made names the file and the reason") {
                         ": the file must be writable, got 'No such file or directory' on trying to "
                         "create a file beside it; an older one is unchanged");
   CHECK_THROWS_WITH(nn::save(filled(1, 1), scratch.path()),
-                    scratch.path() + ": must be a regular file, got something else");
+                    scratch.path() + ": must be a regular file, got a directory");
   CHECK_THROWS_WITH(nn::save(filled(1, 1), "/dev/null"),
-                    "/dev/null: must be a regular file, got something else");
+                    "/dev/null: must be a regular file, got a device");
 }
 
 TEST_CASE("saving without permission names the file and the reason") {
