@@ -60,10 +60,12 @@ class AnyModule {
 
   ag::Tensor operator()(const ag::Tensor& x) const {
     const detail::Nesting level("forward");
-    return holder_->forward(x);
+    return held().forward(x);
   }
-  Module& module() { return holder_->module(); }
-  const Module& module() const { return holder_->module(); }
+  Module& module() { return held().module(); }
+  const Module& module() const { return held().module(); }
+  /// False after a move.
+  bool has_value() const noexcept { return holder_ != nullptr; }
   /// What NN_MODULE shows of it.
   Module& visited_module() { return module(); }
 
@@ -97,19 +99,27 @@ class AnyModule {
     L layer;
   };
 
+  Base& held() const {
+    if (!holder_) [[unlikely]]
+      ag::fail("AnyModule", "must hold a layer, got one that was moved from");
+    return *holder_;
+  }
   static std::unique_ptr<Base> copy_of(const AnyModule& other) {
     const detail::Nesting level("clone");
-    return other.holder_->copy();
+    return other.held().copy();
   }
   bool assign(const AnyModule& other) {
     const detail::Nesting level("clone");
-    return holder_ && holder_->assign(*other.holder_);
+    Base& source = other.held();
+    return holder_ && holder_->assign(source);
   }
   void swap(AnyModule& other) noexcept { std::swap(holder_, other.holder_); }
   // Layers in layers wait in a list, so that any depth of them dies in constant stack.
   static void bury(Base* dead) noexcept;
 
+  friend struct detail::Inside;
   std::unique_ptr<Base> holder_;
+  detail::Beacon<detail::BeaconKind::holder> beacon_;
 };
 
 }  // namespace nn

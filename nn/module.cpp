@@ -1,6 +1,8 @@
 #include "nn/module.hpp"
 
 #include <algorithm>
+#include <cstring>
+#include <optional>
 #include <ostream>
 #include <unordered_map>
 #include <unordered_set>
@@ -38,6 +40,7 @@ struct Collector final : Visitor {
 
 // Members are reached through const modules as well: handles are as shallow as pointers.
 ag::detail::PooledVector<Member> members_of(const Module& module) {
+  module.check_not_moved("module");
   Collector collector;
   const_cast<Module&>(module).visit_members(collector);
   return std::move(collector.members);
@@ -61,6 +64,7 @@ void for_each_tensor(const Module& module, const std::string& prefix, const F& f
 
 template <class T>
 std::vector<NamedTensor> distinct(const Module& module, T* Member::*kind) {
+  detail::check_complete(module);
   std::vector<NamedTensor> list;
   std::unordered_set<const void*> seen;
   for_each_tensor(module, "", [&](std::string name, const Member& m) {
@@ -76,6 +80,7 @@ class Distinct {
  public:
   explicit Distinct(T* Member::*kind) : kind_(kind) {}
   ag::TensorList of(const Module& module) && {
+    detail::check_complete(module);
     add(module);
     return std::move(list_);
   }
@@ -155,6 +160,23 @@ std::vector<std::string> child_lines(const Children& children, bool in_list) {
   return lines;
 }
 
+// The name of a module inside another; none if it is not there.
+std::optional<std::string> path_of(const Module& module, const void* wanted) {
+  if (&module == wanted) return "";
+  if (module.is_moved_from()) return std::nullopt;
+  for (const Member& m : members_of(module))
+    if (m.module)
+      if (const auto inner = path_of(*m.module, wanted))
+        return inner->empty() ? std::string(m.name) : joined(std::string(m.name), *inner);
+  return std::nullopt;
+}
+
+bool same_elements(const ag::Tensor& a, const ag::Tensor& b) {
+  if (a.shape() != b.shape() || a.dtype() != b.dtype()) return false;
+  const auto bytes = static_cast<std::size_t>(a.numel()) * ag::size_of(a.dtype());
+  return bytes == 0 || std::memcmp(a.raw(), b.raw(), bytes) == 0;
+}
+
 // Names with what is wrong, as one part of a message.
 void add_problem(std::string& text, std::string_view what, const std::vector<std::string>& names) {
   constexpr std::size_t most = 8;
@@ -201,6 +223,7 @@ std::vector<NamedModule> Module::named_modules() {
 }
 
 StateDict Module::state_dict() const {
+  detail::check_complete(*this);
   StateDict state;
   for_each_tensor(*this, "", [&](std::string name, const Member& m) {
     const ag::Tensor& tensor = m.parameter ? static_cast<ag::Tensor&>(*m.parameter) : *m.buffer;
@@ -211,26 +234,37 @@ StateDict Module::state_dict() const {
 
 LoadResult Module::load_state_dict(const StateDict& state, bool strict) {
   std::unordered_map<std::string_view, const ag::Tensor*> given;
-  std::vector<std::string> twice, shapes;
+  std::vector<std::string> twice, shapes, tied;
   for (const auto& [name, tensor] : state) {
     if (!given.emplace(name, &tensor).second) twice.push_back(name);
     if (!tensor.defined()) shapes.push_back(name + " undefined");
   }
   LoadResult result;
-  std::vector<std::pair<ag::Tensor, const ag::Tensor*>> copies;
-  for (const auto& [name, own] : state_dict()) {
+  struct Pair {
+    ag::Tensor own;
+    const ag::Tensor* given;
+    std::string name;
+  };
+  std::vector<Pair> copies;
+  std::unordered_map<const void*, std::size_t> loaded;  // the place in copies, by tensor
+  std::vector<std::pair<std::string, const void*>> absent;
+  for_each_tensor(*this, "", [&](std::string name, const Member& m) {
+    const ag::Tensor& own = m.parameter ? static_cast<ag::Tensor&>(*m.parameter) : *m.buffer;
     const auto found = given.find(name);
-    if (found == given.end()) {
-      result.missing.push_back(name);
-      continue;
-    }
+    if (found == given.end()) return absent.emplace_back(std::move(name), own.impl()), void();
     const ag::Tensor* tensor = found->second;
     given.erase(found);
-    if (!tensor->defined()) continue;
+    if (!tensor->defined()) return;
     if (tensor->shape() != own.shape())
       shapes.push_back(fmt::format("{} {} for {}", name, tensor->shape(), own.shape()));
-    copies.emplace_back(own, tensor);
-  }
+    const auto [twin, first] = loaded.emplace(own.impl(), copies.size());
+    if (!first && !same_elements(*copies[twin->second].given, *tensor))
+      tied.push_back(fmt::format("{} and {}", copies[twin->second].name, name));
+    copies.push_back({own.detach(), tensor, std::move(name)});
+  });
+  // Writers that store a tied tensor once leave its other names out.
+  for (auto& [name, tensor] : absent)
+    if (!loaded.contains(tensor)) result.missing.push_back(std::move(name));
   for (const auto& entry : state)
     if (given.erase(entry.name)) result.unexpected.push_back(entry.name);
 
@@ -240,10 +274,11 @@ LoadResult Module::load_state_dict(const StateDict& state, bool strict) {
   const bool names = !problems.empty();
   add_problem(problems, "twice", twice);
   add_problem(problems, "shape of", shapes);
+  add_problem(problems, "other values for the tied", tied);
   if (!problems.empty())
     ag::fail("load_state_dict", "names and shapes must be those of {}, got {}{}", type_name(),
              problems, names ? "; strict = false loads the names that match" : "");
-  for (auto& [own, tensor] : copies) own.copy_(*tensor);
+  for (auto& copy : copies) copy.own.copy_(*copy.given);
   return result;
 }
 
@@ -331,17 +366,17 @@ void Module::locate(const Module& module, ag::Error& error) {
   if (layer.module == &module) return;
   const void* child = std::exchange(layer.module, &module);
   if (child)
-    for (const auto& [name, inner] : const_cast<Module&>(module).named_modules())
-      if (&inner == child) {
-        layer.path = layer.path.empty() ? name : joined(name, layer.path);
-        return error.set_layer(std::move(layer));
-      }
+    if (const auto name = path_of(module, child)) {
+      layer.path = layer.path.empty() ? *name : joined(*name, layer.path);
+      return error.set_layer(std::move(layer));
+    }
   error.set_layer({"", module.type_name(), &module});
 }
 
 std::string Module::type_name() const { return ag::detail::type_name(typeid(*this).name()); }
 
 std::string Module::str() const {
+  if (moved_) return type_name() + "(moved from)";
   const detail::Nesting level("module");
   const std::string extra = extra_repr();
   Children modules;
@@ -360,6 +395,19 @@ void Module::visit_members(Visitor&) {}
 std::string repr(double value) {
   const std::string text = fmt::format("{}", ag::unsigned_nan(value));
   return text.find_first_of(".en") == text.npos ? text + ".0" : text;
+}
+
+void Module::check_not_moved(std::string_view what) const {
+  if (!moved_) return;
+  try {
+    ag::fail(what,
+             "a module must hold its members, got a {} that was moved from; use what it was moved "
+             "to",
+             type_name());
+  } catch (ag::Error& e) {
+    locate(*this, e);
+    throw;
+  }
 }
 
 void Module::refuse_unnamed(std::string_view what, const Module& module) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <concepts>
 #include <cstdint>
 #include <functional>
@@ -18,6 +19,7 @@
 #include "nn/hooks.hpp"
 #include "nn/parameter.hpp"
 #include "nn/state_dict.hpp"
+#include "nn/ties.hpp"
 #include "nn/visitor.hpp"
 
 namespace nn {
@@ -38,11 +40,19 @@ struct NamedModule {
 ///     };
 ///
 /// Copies are deep: a copied model has weights of its own, without gradients. Assigning a model to
-/// another writes into the parameters that are there. An error inside `model(x)` begins with the
-/// path of the layer.
+/// another writes into the parameters that are there, which must be tied alike. An error inside
+/// `model(x)` begins with the path of the layer. A model that was moved from is refused wherever it
+/// is used, until it is assigned to.
+///
+/// A module or parameter inside the object that no NN_MODULE line names would be neither trained
+/// nor saved: the first call of `parameters()`, `named_parameters()` or `state_dict()` refuses it.
+/// One that is left out on purpose is written `nn::unnamed(member)`. Not seen are those behind
+/// pointers and in containers on the heap.
 class Module {
  public:
-  virtual ~Module() = default;
+  virtual ~Module() {
+    if (detail::any_ties()) detail::end_copy(*this);
+  }
 
   /// Every parameter, own ones before those of the children, each once even if it has several
   /// names.
@@ -118,11 +128,23 @@ class Module {
   /// A copy of the whole object, whatever its type. NN_MODULE writes it.
   virtual std::unique_ptr<Module> clone_module() const { refuse_unnamed("clone", *this); }
   [[noreturn]] static void refuse_unnamed(std::string_view what, const Module& module);
+  /// True after a move, until the object is assigned to.
+  bool is_moved_from() const noexcept { return moved_; }
+  /// Throws, for `what`, if this object was moved from.
+  void check_not_moved(std::string_view what) const;
 
   /// What a call does: forward() and the hooks. An error gets the name of the layer.
   template <class M, class... A>
   static decltype(auto) run_forward(M& self, A&&... arguments) {
+    using Mutable = std::remove_const_t<M>;
+    static_assert(has_forward<Mutable, A...>,
+                  "this model has no forward() that takes these arguments");
+    static_assert(has_forward<M, A...> || !has_forward<Mutable, A...>,
+                  "a const model, as in the const forward() of another, needs a const forward(): "
+                  "write `ag::Tensor forward(const ag::Tensor& x) const`");
     using Result = decltype(self.forward(std::forward<A>(arguments)...));
+    if (self.moved_) [[unlikely]]
+      self.check_not_moved("forward");
     try {
       if (self.slot_.hooks) [[unlikely]]
         return static_cast<Result>(hooked_forward<Result>(self, std::forward<A>(arguments)...));
@@ -135,13 +157,29 @@ class Module {
 
  protected:
   Module() = default;
-  Module(const Module&) = default;
-  Module(Module&&) = default;
-  Module& operator=(const Module&) = default;
-  Module& operator=(Module&&) = default;
+  Module(const Module& other) : training_(other.training_), moved_(other.moved_) {
+    if (detail::any_ties()) detail::begin_copy(other, *this);
+  }
+  Module(Module&& other) noexcept
+      : training_(other.training_), moved_(std::exchange(other.moved_, true)) {}
+  Module& operator=(const Module& other) {
+    if (detail::any_ties()) detail::check_tied_alike(*this, other);
+    training_ = other.training_;
+    moved_ = other.moved_;
+    return *this;
+  }
+  Module& operator=(Module&& other) {
+    if (this == &other) return *this;
+    if (detail::any_ties() && !moved_) detail::check_tied_alike(*this, other);
+    training_ = other.training_;
+    moved_ = std::exchange(other.moved_, true);
+    return *this;
+  }
 
   /// The type that NN_MODULE was last written in.
   virtual const std::type_info& named_type() const { return typeid(Module); }
+  /// The bytes of the object as that type.
+  virtual detail::Extent named_extent() const { return {}; }
 
   template <class M, class... A>
   static decltype(auto) call_forward(M& self, A&&... arguments) {
@@ -153,6 +191,11 @@ class Module {
  private:
   template <class A>
   static constexpr bool is_tensor = std::derived_from<std::remove_cvref_t<A>, ag::Tensor>;
+
+  template <class M, class... A>
+  static constexpr bool has_forward = requires(M& m, A&&... a) {
+    m.forward(std::forward<A>(a)...);
+  };
 
   // forward() of `inputs` in place of the arguments that are tensors.
   template <class M, class... A>
@@ -202,8 +245,11 @@ class Module {
   static void locate(const Module& module, ag::Error& error);
   HookHandle add_forward_hook(ForwardHook hook);
 
-  bool training_ = true;
+  friend struct detail::Inside;
+  bool training_ = true, moved_ = false;
+  mutable std::atomic<bool> complete_{false};  // no member is left unnamed
   detail::HookSlot slot_;
+  detail::Beacon<detail::BeaconKind::module> beacon_;
 };
 
 namespace detail {
@@ -256,26 +302,27 @@ concept TensorModule = std::derived_from<M, Module> && requires(M& m, const ag::
 /// Names the members of a module, in the order of its parameters: parameters, buffers, modules, and
 /// std::vector, std::array, std::optional of them (entries are named "blocks.0", "blocks.1", …). A
 /// class derived from another model names the members of its base as well. What is not named is not
-/// trained or saved. Also gives `model(x…)`, which calls forward(x…); a class local to
-/// a function cannot have that.
-#define NN_MODULE(...)                                                        \
- public:                                                                      \
-  void visit_members([[maybe_unused]] ::nn::Visitor& visitor) override {      \
-    visitor.each(#__VA_ARGS__ __VA_OPT__(, ) __VA_ARGS__);                    \
-  }                                                                           \
-  std::unique_ptr<::nn::Module> clone_module() const override {               \
-    return ::nn::detail::copy_module(*this);                                  \
-  }                                                                           \
-  const std::type_info& named_type() const override {                         \
-    return typeid(std::remove_cvref_t<decltype(*this)>);                      \
-  }                                                                           \
-  template <class... ForwardArguments>                                        \
-  decltype(auto) operator()(ForwardArguments&&... arguments) {                \
-    return call_forward(*this, std::forward<ForwardArguments>(arguments)...); \
-  }                                                                           \
-  template <class... ForwardArguments>                                        \
-  decltype(auto) operator()(ForwardArguments&&... arguments) const {          \
-    return call_forward(*this, std::forward<ForwardArguments>(arguments)...); \
+/// trained or saved, and refused unless written `nn::unnamed(member)`. Also gives `model(x…)`,
+/// which calls forward(x…); a class local to a function cannot have that.
+#define NN_MODULE(...)                                                                 \
+ public:                                                                               \
+  void visit_members([[maybe_unused]] ::nn::Visitor& visitor) override {               \
+    visitor.each(#__VA_ARGS__ __VA_OPT__(, ) __VA_ARGS__);                             \
+  }                                                                                    \
+  std::unique_ptr<::nn::Module> clone_module() const override {                        \
+    return ::nn::detail::copy_module(*this);                                           \
+  }                                                                                    \
+  const std::type_info& named_type() const override {                                  \
+    return typeid(std::remove_cvref_t<decltype(*this)>);                               \
+  }                                                                                    \
+  ::nn::detail::Extent named_extent() const override { return {this, sizeof(*this)}; } \
+  template <class... ForwardArguments>                                                 \
+  decltype(auto) operator()(ForwardArguments&&... arguments) {                         \
+    return call_forward(*this, std::forward<ForwardArguments>(arguments)...);          \
+  }                                                                                    \
+  template <class... ForwardArguments>                                                 \
+  decltype(auto) operator()(ForwardArguments&&... arguments) const {                   \
+    return call_forward(*this, std::forward<ForwardArguments>(arguments)...);          \
   }
 
 /// A module prints as `str()`.

@@ -1,13 +1,18 @@
 #include "nn/parameter.hpp"
 
+#include "autograd/tape.hpp"
+#include "nn/ties.hpp"
+
 namespace nn {
 
 OwnedTensor::OwnedTensor(const ag::Tensor& values)
     : ag::Tensor(values.defined() ? values.detach().clone() : ag::Tensor()) {}
 
 OwnedTensor::OwnedTensor(const OwnedTensor& other)
-    : OwnedTensor(static_cast<const ag::Tensor&>(other)) {
-  if (defined()) requires_grad_(other.requires_grad());
+    : ag::Tensor(detail::any_ties() ? detail::copy_tied(other) : ag::Tensor()) {
+  if (defined() || !other.defined()) return;
+  static_cast<ag::Tensor&>(*this) = other.detach().clone();
+  requires_grad_(other.requires_grad());
 }
 
 OwnedTensor& OwnedTensor::operator=(const OwnedTensor& other) {
@@ -19,6 +24,10 @@ OwnedTensor& OwnedTensor::operator=(const OwnedTensor& other) {
 
 OwnedTensor& OwnedTensor::operator=(OwnedTensor&& other) {
   if (this == &other) return *this;
+  if (!defined()) {
+    static_cast<ag::Tensor&>(*this) = std::move(static_cast<ag::Tensor&>(other));
+    return *this;
+  }
   *this = std::as_const(other);
   static_cast<ag::Tensor&>(other) = {};
   return *this;
@@ -33,6 +42,17 @@ void OwnedTensor::assign_values(const ag::Tensor& values, bool requires_grad) {
   } else {
     set_data(values.detach().clone());
   }
+}
+
+void Parameter::tie(Parameter& other) {
+  if (!defined() || !other.defined())
+    ag::fail("tie", "both parameters must be defined, got an undefined one");
+  if (shape() != other.shape() || dtype() != other.dtype())
+    ag::fail("tie", "both parameters must have one shape and dtype, got {} {} and {} {}",
+             ag::name(dtype()), shape(), ag::name(other.dtype()), other.shape());
+  detail::note_tie();
+  ag::invalidate_recordings();  // they write to the tensor that was here
+  static_cast<ag::Tensor&>(*this) = other;
 }
 
 }  // namespace nn

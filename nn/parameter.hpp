@@ -1,10 +1,17 @@
 #pragma once
 
+#include <cstdint>
+
 #include "autograd/tensor.hpp"
+#include "nn/beacon.hpp"
 
 namespace nn {
 
 namespace ag = autograd;
+
+namespace detail {
+struct Inside;
+}
 
 /// A tensor that owns its elements: copying it copies them, and assigning to it writes into the
 /// tensor that is there, so that handles held elsewhere (by an optimizer) stay right. As an
@@ -16,7 +23,7 @@ class OwnedTensor : public ag::Tensor {
   OwnedTensor(const OwnedTensor& other);
   OwnedTensor(OwnedTensor&&) noexcept = default;
   OwnedTensor& operator=(const OwnedTensor& other);
-  /// As the copy; `other` becomes undefined.
+  /// As the copy; `other` becomes undefined. An undefined one becomes the very tensor.
   OwnedTensor& operator=(OwnedTensor&& other);
 
  protected:
@@ -24,6 +31,10 @@ class OwnedTensor : public ag::Tensor {
   explicit OwnedTensor(const ag::Tensor& values);
   // Takes elements, shape and dtype; whether a gradient is wanted stays as it is where defined.
   void assign_values(const ag::Tensor& values, bool requires_grad);
+
+ private:
+  friend struct detail::Inside;
+  detail::Beacon<detail::BeaconKind::tensor> beacon_;
 };
 
 /// A member of a module that is trained: a leaf that requires a gradient. `requires_grad_(false)`
@@ -42,6 +53,12 @@ class Parameter : public OwnedTensor {
     assign_values(values, true);
     return *this;
   }
+  /// Makes this another name of `other`, as `decoder.weight.tie(embedding.weight)` does for a
+  /// language model: one tensor, listed, stepped and clipped once, saved under both names. Its own
+  /// values and gradient are given up, so tie before an optimizer is made. Copies of a model that
+  /// holds both are tied as well; assigning to either writes into both. Throws unless shape and
+  /// dtype are equal.
+  void tie(Parameter& other);
 };
 
 /// A member of a module that is saved with it but not trained, such as a running mean. Any dtype.

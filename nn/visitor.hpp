@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "nn/parameter.hpp"
 
@@ -21,7 +22,9 @@ class Visitor {
   /// container are named "name.0", "name.1", ….
   template <class T>
   void operator()(std::string_view name, T& member) {
-    if constexpr (std::derived_from<T, Parameter>) {
+    if constexpr (std::same_as<std::remove_const_t<T>, detail::LeftOut>) {
+      left_out(member.extent);
+    } else if constexpr (std::derived_from<T, Parameter>) {
       if (member.defined()) parameter(name, member);
     } else if constexpr (std::derived_from<T, Buffer>) {
       if (member.defined()) buffer(name, member);
@@ -49,7 +52,7 @@ class Visitor {
 
   /// Several members, with their names separated by commas.
   template <class... T>
-  void each([[maybe_unused]] std::string_view names, T&... members) {
+  void each([[maybe_unused]] std::string_view names, T&&... members) {
     ((*this)(next_name(names), members), ...);
   }
 
@@ -57,6 +60,7 @@ class Visitor {
   virtual void parameter(std::string_view, Parameter&) {}
   virtual void buffer(std::string_view, Buffer&) {}
   virtual void module(std::string_view, Module&) {}
+  virtual void left_out(const detail::Extent&) {}
 
  private:
   // Cuts the first of the names off.

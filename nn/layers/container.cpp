@@ -49,12 +49,13 @@ Sequential& Sequential::operator=(const Sequential& other) {
 
 Sequential& Sequential::operator=(Sequential&& other) {
   if (this == &other) return *this;
-  Module::operator=(other);
+  Module::operator=(std::move(other));
   assign(std::move_iterator(other.layers_.begin()), other.size());
   return *this;
 }
 
 ag::Tensor Sequential::forward(const ag::Tensor& x) const {
+  check_not_moved("forward");
   ag::Tensor y = x;
   for (const AnyModule& layer : layers_) y = layer(y);
   return y;
