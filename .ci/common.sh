@@ -48,5 +48,7 @@ build() {
     cat "$root/build/$preset.log"
     exit 1
   fi
-  cmake --build "$root/build/$preset" --parallel "$jobs" "${targets[@]}"
+  # Make also names each target that is up to date.
+  cmake --build "$root/build/$preset" --parallel "$jobs" "${targets[@]}" |
+    { grep --line-buffered -v '^\[ *[0-9]*%\] Built target ' || true; }
 }

@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <autograd/autograd.hpp>
 #include <cmath>
-#include <csignal>
 #include <nn/nn.hpp>
 
 namespace ag = autograd;
@@ -15,11 +14,12 @@ struct Settings {
   std::uint64_t seed = 1;
   double lr = 1e-3;
 };
-volatile std::sig_atomic_t interrupted = 0;
 
 int train(const Settings& s) {
-  ag::manual_seed(s.seed);
-  ag::set_num_threads(s.threads);
+  const nn::Interrupt interrupt;  // SIGINT and SIGTERM
+  const std::string file = s.save + ".checkpoint";
+  for (const auto& target : {s.save, file}) nn::check_writable(target);
+  ag::manual_seed(s.seed), ag::set_num_threads(s.threads);
   const auto [images, test] = nn::data::load_mnist(s.data);
   const auto [training, validation] = nn::data::split(images, {0.9, 0.1}, s.seed);
   nn::data::DataLoader loader(training, {.batch_size = s.batch, .shuffle = true, .seed = s.seed});
@@ -29,31 +29,32 @@ int train(const Settings& s) {
   nn::optim::AdamW optimizer(model.parameters(), {.lr = s.lr});
   nn::optim::CosineAnnealingLR cosine(optimizer, {.T_max = s.epochs * loader.size()});
   nn::optim::StepLR step(optimizer, {.step_size = (s.epochs * loader.size() + 2) / 3});
-  auto& scheduler = s.schedule == "cosine" ? static_cast<nn::optim::Scheduler&>(cosine) : step;
+  auto& schedule = s.schedule == "cosine" ? static_cast<nn::optim::Scheduler&>(cosine) : step;
   auto update = ag::compile([&](const ag::Tensor& x, const ag::Tensor& y) {
     optimizer.zero_grad();
     const ag::Tensor loss = nn::cross_entropy(model(x), y);
     loss.backward();
     optimizer.step();
-    scheduler.step();
+    schedule.step();
     return loss;
   });
-
-  const std::string file = s.save + ".checkpoint";
-  nn::Checkpoint run{{"model", model}, {"optimizer", optimizer}, {"scheduler", scheduler}};
+  nn::Checkpoint run{{"model", model}, {"adamw", optimizer}, {"lr", schedule}, {"data", loader}};
+  const auto text = [](auto x) { return fmt::format("{}", x); };
+  run.options = {{"--seed", text(s.seed)}, {"--lr", text(s.lr)}, {"--batch-size", text(s.batch)}};
+  run.options.insert({{"--schedule", s.schedule}, {"--epochs", text(s.epochs)}});
   run.numbers = {{"best", INFINITY}, {"waited", 0}};
   if (!s.resume.empty()) run.load(s.resume);
   double &best = run.numbers["best"], &waited = run.numbers["waited"];
-  while (run.epoch < s.epochs && (s.patience == 0 || waited < double(s.patience))) {
-    nn::Progress bar(fmt::format("epoch {}/{}", run.epoch + 1, s.epochs), loader.size(), run.step);
-    loader.set_epoch(run.epoch, run.step);
+  while (loader.epoch() < s.epochs && (s.patience == 0 || waited < double(s.patience))) {
+    const std::int64_t epoch = loader.epoch() + 1;
+    nn::Progress bar(fmt::format("epoch {}/{}", epoch, s.epochs), loader.size(), loader.batch());
+    bar.expect((s.epochs - epoch) * loader.size());
     model.train();
     for (const auto& [x, y] : loader) {
       bar.step(y.numel(), update(x, y).item());
-      ++run.step;
-      if (!interrupted) continue;
+      if (!interrupt) continue;
       run.save(file);
-      return fmt::print("\nstopped; go on with the same options and --resume {}\n", file), 130;
+      return fmt::print("\nstopped; go on with --resume {}\n", file), interrupt.exit_code();
     }
     model.eval();
     const ag::NoGrad no_grad;
@@ -61,10 +62,9 @@ int train(const Settings& s) {
     const double loss = nn::cross_entropy(logits, validation.y).item();
     fmt::print("  validated: {:.4f}, accuracy {:.4f}\n", loss, nn::accuracy(logits, validation.y));
     waited = loss < best ? 0 : waited + 1;
-    best = std::min(best, loss);
-    run.step = 0, ++run.epoch, run.save(file);
+    best = std::min(best, loss), run.save(file);
   }
-
+  if (std::isinf(best)) throw ag::Error("nothing was learnt, nothing is saved; lower --lr");
   model.eval();
   const ag::NoGrad no_grad;
   const ag::Tensor confusion = nn::confusion_matrix(model(test.images), test.labels);
@@ -82,18 +82,18 @@ int main(int argc, char** argv) try {
   Settings s;
   CLI::App app("Trains an MLP on images in IDX files.");
   app.option_defaults()->always_capture_default();
+  const CLI::Range natural(0, 1 << 30), positive(1, 1 << 30);
   app.add_option("--data", s.data, "directory of {train,t10k}-{images,labels}-..-ubyte[.gz]");
-  app.add_option("--epochs", s.epochs, "passes over the images")->check(CLI::Range(1, 1 << 30));
-  app.add_option("--batch-size", s.batch, "images per step")->check(CLI::Range(1, 1 << 30));
+  app.add_option("--epochs", s.epochs, "passes over the images")->check(positive);
+  app.add_option("--batch-size", s.batch, "images per step")->check(positive);
   app.add_option("--lr", s.lr, "first learning rate")->check(CLI::Range(1e-9, 1e3));
   app.add_option("--schedule", s.schedule, "of the rate")->check(CLI::IsMember({"cosine", "step"}));
-  app.add_option("--patience", s.patience, "epochs without a better loss that end it; 0: none");
-  app.add_option("--seed", s.seed, "of weights, split and order");
-  app.add_option("--threads", s.threads, "for matrix products")->check(CLI::Range(1, 1 << 30));
+  app.add_option("--patience", s.patience, "epochs without a gain; 0: no end")->check(natural);
+  app.add_option("--seed", s.seed, "of weights and order")->check(CLI::NonNegativeNumber);
+  app.add_option("--threads", s.threads, "for matrix products")->check(positive);
   app.add_option("--save", s.save, "file for the model; a checkpoint is kept beside it");
   app.add_option("--resume", s.resume, "checkpoint of an interrupted run with the same options");
   CLI11_PARSE(app, argc, argv);
-  std::signal(SIGINT, [](int) { interrupted = 1; });
   return train(s);
 } catch (const std::exception& e) {
   return fmt::print(stderr, "{}\n", e.what()), 1;

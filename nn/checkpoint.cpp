@@ -15,6 +15,7 @@ constexpr auto kFormat = "xgrad.checkpoint.1";
 constexpr auto kDefaultGenerator = "default_generator";
 constexpr auto kNumber = "number";  // entries "number.NAME"; the position is "epoch" and "step"
 constexpr auto kString = "string.";
+constexpr auto kOption = "option.";
 
 StateDict generator_state(const ag::Generator& generator) {
   const auto [seed, position] = generator.state();
@@ -38,6 +39,27 @@ StateDict entries_of(const std::string& part, const StateDict& all) {
   return state;
 }
 
+// The metadata whose keys begin with the prefix, without it.
+Metadata with_prefix(std::string_view prefix, const Metadata& metadata) {
+  Metadata found;
+  for (const auto& [key, text] : metadata)
+    if (key.starts_with(prefix)) found[key.substr(prefix.size())] = text;
+  return found;
+}
+
+void check_options(const std::string& path, const Metadata& own, const Metadata& saved) {
+  const auto value = [](const Metadata& options, const std::string& name) {
+    const auto found = options.find(name);
+    return found == options.end() ? "none" : found->second;
+  };
+  Metadata all = own;
+  all.insert(saved.begin(), saved.end());
+  for (const auto& [name, ignored] : all)
+    if (value(own, name) != value(saved, name))
+      ag::fail(path, "{} must be {} as in the saved run, got {}", name, value(saved, name),
+               value(own, name));
+}
+
 StateDict copies(StateDict state) {
   for (auto& entry : state) entry.tensor = entry.tensor.detach().clone();
   return state;
@@ -47,7 +69,14 @@ StateDict copies(StateDict state) {
 
 Checkpoint::Part::Part(std::string name, Module& model)
     : name_(std::move(name)),
-      save_([&model] { return model.state_dict(); }),
+      save_([&model, part = name_] {
+        StateDict state = model.state_dict();
+        if (state.empty())
+          ag::fail("Checkpoint",
+                   "'{}' must have a parameter or buffer to save, got a {} without one", part,
+                   model.type_name());
+        return state;
+      }),
       load_([&model](const StateDict& state) { nn::load(model, state); }) {}
 
 Checkpoint::Part::Part(std::string name, ag::Generator& generator)
@@ -84,6 +113,7 @@ void Checkpoint::save(const std::string& path) const {
     all.push_back(named_scalar(fmt::format("{}.{}", kNumber, name), value));
   Metadata metadata{{"format", kFormat}, {"parts", fmt::format("{}", fmt::join(names, ", "))}};
   for (const auto& [name, text] : strings) metadata[kString + name] = text;
+  for (const auto& [name, text] : options) metadata[kOption + name] = text;
   write_safetensors(path, all, metadata);
 }
 
@@ -101,6 +131,8 @@ void Checkpoint::load(const std::string& path) {
   if (const auto saved = metadata.find("parts"); saved == metadata.end() || saved->second != own)
     ag::fail(path, "must hold the parts {}, got {}", own,
              saved == metadata.end() ? "none" : saved->second);
+
+  check_options(path, options, with_prefix(kOption, metadata));
 
   std::vector<StateDict> before;
   std::size_t touched = 0;
@@ -122,9 +154,7 @@ void Checkpoint::load(const std::string& path) {
     while (touched-- > 0) all[touched].load_(before[touched]);
     throw ag::Error(path + ": " + e.what());
   }
-  strings.clear();
-  for (const auto& [key, text] : metadata)
-    if (key.starts_with(kString)) strings[key.substr(std::string_view(kString).size())] = text;
+  strings = with_prefix(kString, metadata);
 }
 
 }  // namespace nn

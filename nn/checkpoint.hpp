@@ -62,12 +62,16 @@ class Checkpoint {
   std::int64_t epoch = 0, step = 0;            ///< the position, counted by the caller
   std::map<std::string, double> numbers;       ///< anything else to keep, such as the best accuracy
   std::map<std::string, std::string> strings;  ///< the same for text
+  /// What the run was started with and must go on with, such as {"--lr", "0.001"}. `load()` throws,
+  /// with the name, unless the saved ones are the same.
+  std::map<std::string, std::string> options;
 
   /// Writes one safetensors file; an older one stays whole until it is complete. Tensors are named
   /// by part, such as "model.fc1.weight". Throws as `write_safetensors`.
   void save(const std::string& path) const;
   /// Restores the parts, the default generator, the position and the extra values. Throws, and
-  /// changes nothing, if the file is damaged, no checkpoint, or not of these very parts.
+  /// changes nothing, if the file is damaged, no checkpoint, or not of these very parts and
+  /// options.
   void load(const std::string& path);
 
  private:

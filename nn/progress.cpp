@@ -67,6 +67,9 @@ std::string Progress::line(double seconds, int width) const {
     const double remaining = seconds / steps * static_cast<double>(steps_ - done_);
     right += done_ < steps_ ? fmt::format("  {} left", clock_time(remaining))
                             : fmt::format("  {} taken", clock_time(seconds));
+    if (later_ > 0)
+      right += fmt::format(", {} to go in all",
+                           clock_time(remaining + seconds / steps * static_cast<double>(later_)));
   }
   const int room = width - static_cast<int>(left.size() + right.size()) - 2;
   const double fraction = steps_ ? static_cast<double>(done_) / static_cast<double>(steps_) : 1;

@@ -19,6 +19,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
+  /// `steps` more follow in later loops: each line then says how long all that is left will take.
+  void expect(std::int64_t steps) { later_ = steps; }
   /// Counts one step over `samples` samples. The loss shown is the mean over samples.
   void step(std::int64_t samples, double loss);
   /// The mean loss so far; 0 before the first step.
@@ -31,7 +33,7 @@ class Progress {
   void show();
 
   std::string title_;
-  std::int64_t steps_, done_, resumed_, samples_ = 0;
+  std::int64_t steps_, done_, resumed_, samples_ = 0, later_ = 0;
   double loss_ = 0;
   std::FILE* out_;
   bool terminal_, open_ = false;

@@ -230,7 +230,8 @@ TEST_CASE("a checkpoint that fails to load changes nothing") {
   const auto before = other.weight.to_vector<float>();
   const auto generator = ag::default_generator().state();
   nn::Checkpoint loaded{{"model", other}, {"optimizer", adam}};
-  CHECK_THROWS_WITH(loaded.load(path), ContainsSubstring("Adam: the state must have an entry"));
+  CHECK_THROWS_WITH(loaded.load(path),
+                    ContainsSubstring("Adam: the state must be that of Adam, got one of SGD"));
   CHECK(other.weight.to_vector<float>() == before);
   CHECK(adam.lr() == 0.25);
   CHECK(loaded.epoch == 0);
@@ -260,4 +261,27 @@ TEST_CASE("anything with a state dict can be part of a checkpoint") {
   nn::Checkpoint{{"counter", counter}}.save(path);
   nn::Checkpoint{{"counter", other}}.load(path);
   CHECK(other.n == 41);
+}
+
+TEST_CASE("a checkpoint refuses other options by their name") {
+  const Scratch scratch;
+  const std::string path = scratch / "run";
+  nn::Linear model(1, 1);
+  nn::Checkpoint saved{{"model", model}}, other{{"model", model}};
+  saved.options = {{"--lr", "0.1"}, {"--seed", "1"}};
+  saved.save(path);
+  const auto refuses = [&](const std::map<std::string, std::string>& options,
+                           const std::string& what) {
+    other.options = options;
+    other.epoch = 5;
+    CHECK_THROWS_WITH(other.load(path), path + ": " + what);
+    CHECK(other.epoch == 5);
+  };
+  refuses({{"--lr", "0.2"}, {"--seed", "1"}}, "--lr must be 0.1 as in the saved run, got 0.2");
+  refuses({{"--lr", "0.1"}}, "--seed must be 1 as in the saved run, got none");
+  refuses({{"--lr", "0.1"}, {"--seed", "1"}, {"-x", "2"}},
+          "-x must be none as in the saved run, got 2");
+  other.options = saved.options;
+  other.load(path);
+  CHECK(other.epoch == 0);
 }

@@ -32,6 +32,18 @@ TEST_CASE("progress tells steps, mean loss, speed and the time left") {
   CHECK(progress.line(7322.0) == "epoch 1/2  2/4  loss 1.2500  0 samples/s  2:02:02 left");
 }
 
+TEST_CASE("progress tells how long all loops to come will take") {
+  const File out = scratch_file();
+  nn::Progress progress("epoch 1/3", 4, 0, out.get());
+  progress.expect(8);
+  progress.step(1, 1.0);
+  CHECK(progress.line(2.0) ==
+        "epoch 1/3  1/4  loss 1.0000  0 samples/s  0:06 left, 0:22 to go in all");
+  for (int i = 0; i < 3; ++i) progress.step(1, 1.0);
+  CHECK(progress.line(8.0) ==
+        "epoch 1/3  4/4  loss 1.0000  0 samples/s  0:08 taken, 0:16 to go in all");
+}
+
 TEST_CASE("progress draws a bar that fits the terminal") {
   const File out = scratch_file();
   nn::Progress progress("epoch", 4, 0, out.get());
