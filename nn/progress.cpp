@@ -37,9 +37,9 @@ int columns(std::FILE* out) {
 
 Progress::Progress(std::string title, std::int64_t steps, std::int64_t done, std::FILE* out)
     : title_(std::move(title)),
-      steps_(steps),
-      done_(done),
-      resumed_(done),
+      steps_(std::max<std::int64_t>(steps, 0)),
+      done_(std::max<std::int64_t>(done, 0)),
+      resumed_(done_),
       out_(out),
       terminal_(isatty(fileno(out)) == 1) {}
 

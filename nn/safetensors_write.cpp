@@ -26,6 +26,7 @@ class Replacement {
   explicit Replacement(const std::string& path) : path_(path), target_(detail::target_of(path)) {
     struct stat old {};
     const bool exists = stat(target_.c_str(), &old) == 0;
+    if (!exists && errno == ENAMETOOLONG) failed("look for it");  // or it would fail at the end
     if (exists && !S_ISREG(old.st_mode))
       ag::fail(path, "must be a regular file, got {}", detail::kind_of(old.st_mode));
     // To rename over it needs no permission of its own; who took that away wants it to stay. The

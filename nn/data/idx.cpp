@@ -16,6 +16,7 @@
 
 #include "autograd/ops.hpp"
 #include "nn/data/input_file.hpp"
+#include "nn/files.hpp"
 
 namespace nn::data {
 namespace {
@@ -228,6 +229,7 @@ LabelledImages read_labelled_images(const std::string& images_path,
 }
 
 Mnist load_mnist(const std::string& directory, const std::string& name) {
+  nn::detail::check_path(directory);
   std::error_code error;
   const std::string first = "train-images-idx3-ubyte";
   if (!fs::is_directory(directory, error))

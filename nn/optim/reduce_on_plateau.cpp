@@ -25,9 +25,13 @@ ReduceLROnPlateau::ReduceLROnPlateau(Optimizer& optimizer, const ReduceLROnPlate
   not_negative("cooldown", o_.cooldown);
   not_negative("eps", o_.eps);
   for (const double lr : o_.min_lr) not_negative("min_lr", lr);
-  if (o_.min_lr.size() != 1 && o_.min_lr.size() != optimizer.group_count())
+  check_min_lr();
+}
+
+void ReduceLROnPlateau::check_min_lr() const {
+  if (o_.min_lr.size() != 1 && o_.min_lr.size() != optimizer_.group_count())
     ag::fail(kName, "min_lr needs one value or one for each of the {} groups, got {}",
-             optimizer.group_count(), o_.min_lr.size());
+             optimizer_.group_count(), o_.min_lr.size());
 }
 
 bool ReduceLROnPlateau::better(double metric) const {
@@ -63,6 +67,7 @@ void ReduceLROnPlateau::step(double metric) {
 }
 
 void ReduceLROnPlateau::reduce() {
+  check_min_lr();  // groups may have been added
   for (std::size_t i = 0; i < optimizer_.group_count(); ++i) {
     const double old = optimizer_.lr(i), least = o_.min_lr[o_.min_lr.size() == 1 ? 0 : i];
     const double reduced = std::max(old * o_.factor, least);

@@ -43,6 +43,7 @@ class ReduceLROnPlateau {
 
  private:
   bool better(double metric) const;
+  void check_min_lr() const;
   void reduce();
 
   Optimizer& optimizer_;

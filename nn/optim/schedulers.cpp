@@ -149,7 +149,10 @@ LambdaLR::LambdaLR(Optimizer& optimizer, std::vector<Factor> factors)
 }
 
 double LambdaLR::lr_at(std::int64_t epoch, double base_lr, std::size_t group) const {
-  return base_lr * factors_.at(group)(epoch);
+  if (group >= factors_.size())
+    ag::fail(name(), "needs one function for each group, got {} for group {}", factors_.size(),
+             group);
+  return base_lr * factors_[group](epoch);
 }
 
 SequentialLR::SequentialLR(Optimizer& optimizer, std::vector<const Scheduler*> schedulers,
@@ -162,7 +165,10 @@ SequentialLR::SequentialLR(Optimizer& optimizer, std::vector<const Scheduler*> s
              milestones_.size());
   if (!std::is_sorted(milestones_.begin(), milestones_.end()))
     ag::fail(name(), "milestones must not decrease, got {}", fmt::join(milestones_, ", "));
-  for (const auto* s : schedulers_) check_same_optimizer(name(), optimizer, *s);
+  for (const auto* s : schedulers_) {
+    if (!s) ag::fail(name(), "needs schedulers to run, got a null pointer");
+    check_same_optimizer(name(), optimizer, *s);
+  }
   apply();
 }
 

@@ -146,6 +146,8 @@ TEST_CASE("pipes, directories, devices and names that are none are refused in on
       [](const std::string& p) { nn::data::read_idx(p); },
       [](const std::string& p) { nn::data::read_labelled_images(p, p); },
       [](const std::string& p) { nn::data::InputFile file(p); }};
+  CHECK_THROWS_WITH(nn::data::load_mnist(scratch / std::string("a\0b", 3)),
+                    ContainsSubstring("a path must not hold a zero byte"));
   for (const auto& use : uses) {
     CHECK_THAT(message_of([&] { use(pipe); }), ContainsSubstring("file, got a named pipe"));
     CHECK_THAT(message_of([&] { use(directory); }), ContainsSubstring("file, got a directory"));
@@ -195,5 +197,7 @@ TEST_CASE("a target is asked for before it is written, without a trace") {
   CHECK(scratch.entries() == 1);
   CHECK_THROWS_WITH(nn::check_writable(scratch / "absent/x"),
                     ContainsSubstring("No such file or directory"));
+  CHECK_THROWS_WITH(nn::check_writable(scratch / std::string(256, 'x')),
+                    ContainsSubstring("got 'File name too long' on trying to look for it"));
   CHECK_THROWS_WITH(nn::check_writable(scratch.path()), ContainsSubstring("got a directory"));
 }

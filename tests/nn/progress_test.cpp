@@ -44,6 +44,12 @@ TEST_CASE("progress tells how long all loops to come will take") {
         "epoch 1/3  4/4  loss 1.0000  0 samples/s  0:08 taken, 0:16 to go in all");
 }
 
+TEST_CASE("progress of a negative number of steps has none") {
+  const File out = scratch_file();
+  CHECK(nn::Progress("epoch", -5, -7, out.get()).line(1, 60) ==
+        "epoch [===================================] 0/0  loss 0.0000");
+}
+
 TEST_CASE("progress draws a bar that fits the terminal") {
   const File out = scratch_file();
   nn::Progress progress("epoch", 4, 0, out.get());

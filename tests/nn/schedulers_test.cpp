@@ -210,6 +210,19 @@ TEST_CASE("ReduceLROnPlateau measures improvement of a negative metric by its si
   check_rates(plateau({.factor = 0.5, .patience = 0}, {-INFINITY, -INFINITY}), {1, 0.5});
 }
 
+TEST_CASE_METHOD(Fixture, "schedules with a value for each group refuse a group added later") {
+  optim::LambdaLR lambda(optimizer, [](std::int64_t) { return 1.0; });
+  optim::ReduceLROnPlateau plateau(optimizer, {.patience = 0, .min_lr = {0.1, 0.2}});
+  optimizer.add_param_group({{leaf()}, {.lr = 1}});
+  CHECK_THROWS_WITH(lambda.step(),
+                    "LambdaLR: needs one function for each group, got 2 for group 2");
+  plateau.step(1);
+  CHECK_THROWS_WITH(plateau.step(1), ContainsSubstring("min_lr needs one value or one for each of "
+                                                       "the 3 groups, got 2"));
+  CHECK_THROWS_WITH(optim::SequentialLR(optimizer, {nullptr}, {}),
+                    "SequentialLR: needs schedulers to run, got a null pointer");
+}
+
 TEST_CASE("ReduceLROnPlateau refuses options out of range") {
   optim::SGD optimizer({leaf()}, {.lr = 1});
   const auto refuses = [&](const optim::ReduceLROnPlateauOptions& options,
