@@ -75,8 +75,7 @@ requires detail::XtensorExpression<E> Tensor::Tensor(const E& e) {
                 "xt::cast<double>");
   using T = detail::StoredAs<Value>;
   const Shape whole(e.shape().begin(), e.shape().end());
-  detail::refuse_in_trace("a tensor made from an array",
-                          "make it outside and pass it as an argument");
+  if (detail::tracing) detail::trace_from_program("a tensor made from an array");
   detail::check_broadcast(e, whole);
   *this = detail::empty_for("Tensor", whole, dtype_of<T>);
   if (numel() == 0) return;

@@ -1,5 +1,6 @@
 #include "autograd/checkpoint.hpp"
 
+#include <optional>
 #include <unordered_set>
 #include <vector>
 
@@ -23,13 +24,27 @@ class RandomState {
   Generator::State previous_;
 };
 
+// What f recorded, kept for the walk: in a function that `compile()` records, where a second run
+// would cost time and save no memory. Gradients are added up as after a second run. Recorded ones
+// (create_graph) lead through it again, so they take a second run as ever.
+struct Kept {
+  TensorList out;
+  internal::Capture capture;
+  bool draws = false;  // random numbers, which a second run in a recording would not draw again
+};
+
+Generator::State random_state() {
+  const detail::TraceOff off;
+  return default_generator().state();
+}
+
 class CheckpointNode final : public Node {
  public:
   using Function = std::function<TensorList(const TensorList&)>;
   // `captured`: tensors with a gradient that f used and that are no inputs.
   CheckpointNode(Function f, const TensorList& inputs, const TensorList& captured,
-                 Generator::State random)
-      : f_(std::move(f)), count_(inputs.size()), random_(random) {
+                 Generator::State random, std::unique_ptr<Kept> kept)
+      : f_(std::move(f)), count_(inputs.size()), random_(random), kept_(std::move(kept)) {
     for (const Tensor& t : inputs) saved_.push_back(SavedTensor(t));
     for (const Tensor& t : captured) saved_.push_back(SavedTensor(t));
   }
@@ -41,6 +56,12 @@ class CheckpointNode final : public Node {
     const EnableGrad recording;
     TensorList originals, in;
     for (const SavedTensor& s : saved_) originals.push_back(s.unpack(*this));
+    if (kept_ && !create_graph)
+      return gradients(kept_->out, cotangents, originals, kept_->capture, false);
+    if (kept_ && kept_->draws)
+      fail("compile",
+           "derivatives of derivatives through checkpoint() need a function that draws no random "
+           "numbers, got one that does; call it without checkpoint()");
     // All aliases come before what f records, so that the walk through f stops at them.
     internal::Capture capture;
     for (std::size_t i = 0; i < originals.size(); ++i) {
@@ -50,7 +71,8 @@ class CheckpointNode final : public Node {
     }
     TensorList out;
     {
-      const RandomState random(random_);
+      std::optional<RandomState> random;
+      if (!kept_) random.emplace(random_);
       const internal::Capture::Scope scope(capture);
       out = f_(in);
     }
@@ -61,6 +83,7 @@ class CheckpointNode final : public Node {
   void release_saved() override {
     saved_.clear();
     f_ = nullptr;
+    kept_ = nullptr;
   }
   TensorList saved() const override {
     TensorList list;
@@ -85,7 +108,8 @@ class CheckpointNode final : public Node {
                        const TensorList& originals, internal::Capture& capture,
                        bool create_graph) const {
     TensorList wanted, of;
-    GradOptions options{.create_graph = create_graph, .allow_unused = true};
+    GradOptions options{
+        .retain_graph = kept_ != nullptr, .create_graph = create_graph, .allow_unused = true};
     for (std::size_t i = 0; i < cotangents.size(); ++i)
       if (cotangents[i].defined() && out[i].requires_grad()) {
         of.push_back(out[i]);
@@ -112,6 +136,7 @@ class CheckpointNode final : public Node {
   InlineVector<SavedTensor, 3> saved_;
   std::size_t count_;
   Generator::State random_;
+  std::unique_ptr<Kept> kept_;
 };
 
 }  // namespace
@@ -121,14 +146,15 @@ TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
   std::vector<const Tensor*> pointers;
   for (const Tensor& t : inputs) pointers.push_back(&t);
   check_defined("checkpoint", Inputs(pointers));
-  // A replay plans its memory as a whole.
-  if (!grad_enabled() || detail::tracing) return f(inputs);
+  if (!grad_enabled()) return f(inputs);
 
-  const Generator::State random = default_generator().state();
+  const bool keep = compiling();
+  const Generator::State random = random_state();
   TensorList out, captured;
+  auto kept = std::make_unique<Kept>();
   {
     // Recorded once to see which tensors f captures; what that saved dies here.
-    internal::Capture capture;
+    internal::Capture& capture = kept->capture;
     TensorList in;
     for (const Tensor& t : inputs) in.push_back(t.requires_grad() ? capture.alias(t) : t.detach());
     const std::size_t known = capture.originals().size();
@@ -137,14 +163,18 @@ TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
       if (!t.defined())
         fail("checkpoint", "the function must return tensors, got an undefined one");
       out.push_back(t.detach());
+      if (keep) kept->out.push_back(t);
     }
     captured = TensorList(capture.originals().begin() + known, capture.originals().end());
   }
+  kept->draws = !(random_state() == random);
+  if (!keep) kept = nullptr;
   for (const Tensor& t : captured) pointers.push_back(&t);
   const Inputs all(pointers);
   if (anomaly_mode()) check_anomaly("checkpoint", all, {out.data(), out.size()});
   if (should_record(all))
-    record(detail::Ref<Node>::adopt(new CheckpointNode(std::move(f), inputs, captured, random)),
+    record(detail::Ref<Node>::adopt(
+               new CheckpointNode(std::move(f), inputs, captured, random, std::move(kept))),
            all, {out.data(), out.size()});
   return out;
 }

@@ -15,23 +15,44 @@ namespace replay {
 class Program;
 }
 
+/// Options of `compile`.
+struct CompileOptions {
+  /// Recordings that are kept, for as many combinations of shapes, dtypes and modes; at least 1.
+  /// The one used longest ago goes first.
+  std::size_t max_recordings = 64;
+};
+
+/// What the calls of a compiled function have been: `CompiledFunction::stats()`.
+struct CompileStats {
+  std::size_t recordings = 0;  ///< calls that ran the function and recorded it
+  std::size_t replays = 0;     ///< calls that repeated a recording
+  std::size_t eager = 0;       ///< calls that ran the function as it is: see `compile`
+  std::size_t kept = 0;        ///< recordings there now
+  std::size_t bytes = 0;       ///< memory that these hold for what they compute on the way
+  std::string reason;          ///< why the last recording was made
+};
+
 namespace detail {
 
 /// The recordings of one function.
 class Recordings {
  public:
   using Function = std::function<TensorList(const TensorList&)>;
-  Recordings();
+  explicit Recordings(const CompileOptions& options);
   ~Recordings();
   Recordings(Recordings&&) noexcept;
   Recordings& operator=(Recordings&&) noexcept;
   TensorList call(const Function& f, const TensorList& arguments);
-  std::size_t count() const noexcept { return count_; }
+  CompileStats stats() const;
 
  private:
   TensorList record(const Function& f, const TensorList& arguments);
+  TensorList run_eagerly(const Function& f, const TensorList& arguments);
   std::vector<std::unique_ptr<replay::Program>> programs_;  // the last one used first
-  std::size_t count_ = 0;
+  CompileOptions options_;
+  CompileStats stats_;
+  std::size_t in_vain_ = 0;  // recordings since the last replay
+  std::size_t resting_ = 0;  // calls until one is tried again
 };
 
 }  // namespace detail
@@ -43,7 +64,8 @@ class CompiledFunction {
   using As = const Tensor&;
 
  public:
-  explicit CompiledFunction(F f) : f_(std::move(f)) {}
+  explicit CompiledFunction(F f, const CompileOptions& options = {})
+      : f_(std::move(f)), recordings_(options) {}
 
   template <std::convertible_to<Tensor>... T>
   requires std::invocable<F&, As<T>...>
@@ -61,7 +83,9 @@ class CompiledFunction {
   }
 
   /// How often the function itself ran, to be recorded; otherwise a recording was replayed.
-  std::size_t recordings() const noexcept { return recordings_.count(); }
+  std::size_t recordings() const { return stats().recordings; }
+  /// The counts of its calls, and why it was last recorded.
+  CompileStats stats() const { return recordings_.stats(); }
 
  private:
   template <class F2>
@@ -99,20 +123,26 @@ class CompiledFunction {
 /// elementwise operations run in chains tile by tile, memory is planned once.
 ///
 /// Arguments, tensors of the program that `f` uses, gradients, learning rates, step counts and
-/// random numbers are those of each call. Numbers and sizes of the program are those of the
-/// recording. It is recorded anew for other shapes, dtypes, grad mode or train/eval mode, for other
-/// elements where `f` reads those of an argument (indices are not read), and where a tensor that
+/// random numbers are those of each call. Plain numbers and variables of the program are those of
+/// the recording. It is recorded anew for other shapes, dtypes, grad mode or train/eval mode, for
+/// other elements where `f` reads those of an argument (indices are not read), when a module, its
+/// hooks, the groups of an optimizer or what `f` asked of it have changed, and where a tensor that
 /// `f` captured has been replaced, which shows when nothing else holds the old one: pass what
-/// changes as an argument. What `f` does besides tensor operations, hooks included, is not
-/// repeated. Results are off the tape. In anomaly mode `f` runs as it is.
+/// changes as an argument. Results are off the tape. In anomaly mode `f` runs as it is; so it does
+/// after 16 recordings in a row of which none was ever replayed, but for each 64th call, which
+/// tries again: `stats()` tells, and why it was recorded. An error in a replay leaves gradients and
+/// tensors as it would in `f`.
 ///
-/// Throws where a replay would go wrong: when `f` reads elements that it has computed (item(), an
-/// `if` on a value), writes elements by hand, makes tensors from arrays of the program, or returns
-/// a result that waits for a backward().
+/// Throws where a replay would go wrong: when `f` reads elements that it has computed or written
+/// (item(), an `if` on a value), writes elements by hand, makes tensors from numbers or arrays of
+/// the program, asks a generator for numbers, changes a module, hooks or options, keeps a tensor in
+/// a variable of the program, or returns a result that waits for a backward(). What `f` does with
+/// other things than tensors (prints, counters) happens when it is recorded only. Arguments that
+/// need a gradient must have no hooks.
 template <class F>
-CompiledFunction<std::decay_t<F>> compile(F&& f) {
+CompiledFunction<std::decay_t<F>> compile(F&& f, const CompileOptions& options = {}) {
   check_callable<std::decay_t<F>>("compile", f);
-  return CompiledFunction<std::decay_t<F>>(std::forward<F>(f));
+  return CompiledFunction<std::decay_t<F>>(std::forward<F>(f), options);
 }
 
 }  // namespace autograd

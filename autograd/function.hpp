@@ -136,7 +136,7 @@ class Function {
       const bool is_output =
           std::any_of(out.begin(), out.end(), [&](const Tensor& o) { return o.is(t); });
       node->values.push_back(!t.defined() ? SavedTensor()
-                             : is_output  ? SavedTensor::output(t)
+                             : is_output  ? SavedTensor::output(t, t.impl()->index)
                                           : SavedTensor(t));
     }
   }

@@ -65,7 +65,7 @@ TensorList gradient(std::string_view op, const TensorsFunction& f, const TensorL
 
 Tensor basis_vector(const Tensor& like, std::int64_t i) {
   Tensor v = zeros_like(like);
-  dispatch(v.dtype(), [&](auto zero) { v.mutable_data<decltype(zero)>()[i] = 1; });
+  dispatch(v.dtype(), [&](auto zero) { static_cast<decltype(zero)*>(v.raw_mutable())[i] = 1; });
   return v;
 }
 

@@ -13,6 +13,9 @@
 // Everything here is integer arithmetic, or + - * / and sqrt of doubles, which IEEE 754 rounds
 // exactly, so that no compiler, CPU or mathematics library changes a number.
 namespace autograd {
+
+void detail::generator_used(const Generator& g) { g.watched_.used("a generator"); }
+
 namespace {
 
 constexpr std::uint64_t kBlock = 4;  // 32-bit numbers of one block
@@ -83,7 +86,9 @@ struct Random {
 template <class F>
 Tensor filled(std::string_view name, const Shape& shape, DType dtype, Generator& g, F draw) {
   Tensor t = detail::empty_for(name, shape, dtype);
-  compute_into(t, Random<F>{name, &g == &default_generator() ? nullptr : &g, std::move(draw)});
+  const bool own = &g == &default_generator();
+  if (!own) detail::generator_used(g);
+  compute_into(t, Random<F>{name, own ? nullptr : &g, std::move(draw)});
   return t;
 }
 
@@ -172,6 +177,7 @@ double to_normal(std::uint64_t number) {
 }  // namespace
 
 std::uint32_t Generator::next_u32() {
+  outside_recordings();
   const auto lane = state_.position % kBlock;
   if (lane == 0 || buffered_ == 0) {
     philox(state_.seed, state_.position / kBlock, buffer_);

@@ -3,11 +3,18 @@
 #include <cstdint>
 
 #include "autograd/tensor.hpp"
+#include "autograd/trace.hpp"
 
 namespace autograd {
 
+class Generator;
+namespace detail {
+void generator_used(const Generator& g);
+}
+
 /// A stream of random numbers: Philox4x32-10 (Salmon et al. 2011), a pure function of seed and
-/// position, so that numbers do not depend on platform, compiler or thread count.
+/// position, so that numbers do not depend on platform, compiler or thread count. What draws from
+/// it inside a function of `compile()` are operations such as `rand`; its members throw there.
 class Generator {
  public:
   /// Seed and position; enough to continue the stream.
@@ -17,8 +24,17 @@ class Generator {
   };
 
   explicit Generator(std::uint64_t seed = 0) : state_{seed, 0} {}
-  State state() const noexcept { return state_; }
-  void set_state(State state) noexcept {
+  Generator(const Generator&) = default;
+  Generator& operator=(const Generator& other) {
+    set_state(other.state());
+    return *this;
+  }
+  State state() const {
+    outside_recordings();
+    return state_;
+  }
+  void set_state(State state) {
+    outside_recordings();
     state_ = state;
     buffered_ = 0;
   }
@@ -36,9 +52,16 @@ class Generator {
   std::uint64_t below(std::uint64_t n);
 
  private:
+  friend void detail::generator_used(const Generator& g);
+  static void outside_recordings() {
+    detail::refuse_in_trace(
+        "a generator's numbers or state",
+        "draw tensors from it, as with rand({}, float64, g), or ask it outside");
+  }
   State state_;  // position counts 32-bit numbers handed out
   std::uint32_t buffer_[4] = {};
   int buffered_ = 0;
+  detail::Watched watched_;
 };
 
 /// The generator of this thread, used where none is passed. A new thread's starts at seed 0.

@@ -50,7 +50,7 @@ void record(detail::Ref<Node> holder, const Inputs& inputs, std::span<Tensor> ou
   node.edges_.append(inputs.size(), [&](std::size_t i) {
     const Tensor& input = inputs[i];
     if (const Node* from = input.impl()->node.get()) latest = std::max(latest, from->sequence_);
-    return Edge(input, i < 31 && (saves >> i & 1) != 0);
+    return Edge(input, i < kMostSavedInputs && (saves >> i & 1) != 0);
   });
   if (anomaly_mode() || state.capture || detail::tracing) [[unlikely]] {
     if (detail::tracing) replay::check_edges(inputs);
@@ -157,10 +157,10 @@ void Edge::release_saved() {
   saved_ = {};
 }
 
-SavedTensor SavedTensor::output(const Tensor& output) {
+SavedTensor SavedTensor::output(const Tensor& output, std::uint32_t index) {
   SavedTensor s(output.detach());
   s.is_output_ = true;
-  s.index_ = output.impl()->index;
+  s.index_ = index;
   return s;
 }
 
@@ -213,7 +213,7 @@ Tensor Node::kept_grad(std::uint32_t i) const {
 }
 
 bool Tensor::is_leaf() const {
-  const auto& node = checked("is_leaf").node;
+  const auto& node = asked("is_leaf").node;
   return !node || node->is_leaf();
 }
 
@@ -231,8 +231,11 @@ Tensor Tensor::requires_grad_(bool on) {
     fail("requires_grad_", "only a leaf can leave the tape, got the result of '{}'; use detach()",
          quoted(op_name()));
   if (on == static_cast<bool>(node)) return *this;
+  if (detail::tracing) [[unlikely]]
+    detail::refuse_outside_in_trace(*impl_, "requires_grad_()");
+  else
+    detail::trace_invalidate(*impl_->storage);
   if (impl_->unrecorded) impl_->unrecorded = false;
-  if (!detail::tracing) detail::trace_invalidate(*impl_->storage);
   // The leaf node stays with its tensor: edges that save the tensor do not count it.
   auto& resting = impl_->resting_leaf;
   if (!on) resting = std::move(node);
@@ -247,11 +250,13 @@ Tensor Tensor::requires_grad_(bool on) {
   node->outputs_.clear();
   node->outputs_.push_back({impl_->shape, impl_->dtype});
   impl_->index = 0;
+  if (detail::tracing) [[unlikely]]
+    detail::trace_leaf_made(*node);
   return *this;
 }
 
 Tensor Tensor::grad() const {
-  const auto& t = checked("grad");
+  const auto& t = asked("grad");
   if (detail::tracing && t.node) [[unlikely]] {
     replay::check_leaf(t);
     detail::trace_gradient_read(*t.node);
@@ -267,14 +272,16 @@ void Tensor::set_grad(const Tensor& gradient) {
     return;
   }
   if (gradient.defined()) internal::check_gradient("set_grad", gradient, t.shape, t.dtype);
-  if (detail::tracing) [[unlikely]] {
+  if (detail::tracing) [[unlikely]]
     replay::check_leaf(t);
-    detail::trace_gradient_write(*t.node);
+  {
+    Tensor before;  // dies after the lock
+    const internal::WatchLock lock(*t.node);
+    if (gradient.defined() || t.node->find_watch(t.index))
+      before = std::exchange(t.node->watch(t.index).grad, gradient);
   }
-  Tensor before;  // dies after the lock
-  const internal::WatchLock lock(*t.node);
-  if (gradient.defined() || t.node->find_watch(t.index))
-    before = std::exchange(t.node->watch(t.index).grad, gradient);
+  if (detail::tracing) [[unlikely]]
+    detail::trace_gradient_changed(*t.node);
 }
 
 void Tensor::retain_grad() {
@@ -282,9 +289,23 @@ void Tensor::retain_grad() {
   if (!t.node)
     fail("retain_grad", "the tensor must require a gradient, got one that does not{}",
          internal::why_unrecorded(*this));
+  if (detail::tracing && !t.node->is_leaf()) [[unlikely]]
+    detail::refuse_outside_in_trace(t, "retain_grad()");
   const internal::WatchLock lock(*t.node);
   t.node->watch(t.index).retain = true;
 }
+
+namespace {
+
+// Recordings call the hooks that there were.
+void hooks_change(const detail::TensorImpl& t, std::string_view what) {
+  if (detail::tracing) [[unlikely]]
+    detail::refuse_outside_in_trace(t, what);
+  else if (t.node && t.node->is_leaf())
+    detail::trace_invalidate(*t.storage);
+}
+
+}  // namespace
 
 std::uint64_t Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) {
   const auto& t = checked("register_hook");
@@ -292,6 +313,7 @@ std::uint64_t Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) {
   if (!t.node)
     fail("register_hook", "the tensor must require a gradient, got one that does not{}",
          internal::why_unrecorded(*this));
+  hooks_change(t, "register_hook()");
   auto call = std::make_shared<const std::function<Tensor(const Tensor&)>>(std::move(hook));
   const internal::WatchLock lock(*t.node);
   static std::atomic<std::uint64_t> last{0};  // no id comes twice: a stale one removes nothing
@@ -303,6 +325,7 @@ std::uint64_t Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) {
 void Tensor::remove_hook(std::uint64_t id) {
   const auto& t = checked("remove_hook");
   if (!t.node) return;
+  hooks_change(t, "remove_hook()");
   Node::Hook gone;  // dies after the lock
   const internal::WatchLock lock(*t.node);
   Node::Watch* const w = t.node->find_watch(t.index);

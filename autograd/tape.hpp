@@ -86,7 +86,7 @@ class SavedTensor {
   /// An input of the recorded call.
   explicit SavedTensor(const Tensor& input) : value_(input), stamp_(input.impl()->stamp()) {}
   /// Output number `index` of the recorded call.
-  static SavedTensor output(const Tensor& output);
+  static SavedTensor output(const Tensor& output, std::uint32_t index);
   bool empty() const noexcept { return !value_.defined(); }
   /// The elements. Throws if they were changed.
   const Tensor& value(const Node& owner) const {
@@ -291,34 +291,46 @@ inline bool should_record(const Inputs& inputs) noexcept {
 
 // ---------------------------------------------------------------- operations
 
-inline constexpr unsigned kSaveOutput = 1u << 31;
-constexpr unsigned save_input(unsigned i) { return 1u << i; }
+// Bits of what an operation saves: inputs from the lowest on, outputs from the highest down.
+inline constexpr unsigned kMostOutputs = 4, kMostSavedInputs = 32 - kMostOutputs;
+constexpr unsigned save_input(unsigned i) {
+  if (i >= kMostSavedInputs)
+    fail("save_input", "the input must be one of the first {}, got {}", kMostSavedInputs, i);
+  return 1u << i;
+}
+constexpr unsigned save_output(unsigned i) {
+  if (i >= kMostOutputs)
+    fail("save_output", "the output must be one of the first {}, got {}", kMostOutputs, i);
+  return 1u << (31 - i);
+}
+inline constexpr unsigned kSaveOutput = save_output(0);
 
 /// What an operation's gradient sees of its recorded call.
 class Call {
  public:
-  Call(const Node& node, const SavedTensor& output, TensorList& cotangents)
-      : node_(node), output_(output), cotangents_(cotangents) {}
-  /// The cotangent of the output.
-  const Tensor& grad() const { return cotangents_[0]; }
+  /// `outputs`: the saved ones, in their places.
+  Call(const Node& node, const SavedTensor* outputs, TensorList& cotangents)
+      : node_(node), outputs_(outputs), cotangents_(cotangents) {}
+  /// The cotangent of output i; undefined where it is zero, which the only output's never is.
+  const Tensor& grad(std::size_t i = 0) const { return cotangents_[i]; }
   /// The same, given away: its buffer may be reused if nobody else holds it.
   Tensor take_grad() const { return std::move(cotangents_[0]); }
   bool needs(std::size_t i) const { return node_.needs(i); }
-  /// A saved input or the saved output.
+  /// A saved input or output.
   Tensor input(std::size_t i) const { return node_.edges()[i].saved().unpack(node_); }
-  Tensor output() const { return output_.unpack(node_); }
+  Tensor output(std::size_t i = 0) const { return outputs_[i].unpack(node_); }
   /// The same without their history, for kernels.
   const Tensor& input_value(std::size_t i) const { return node_.edges()[i].saved().value(node_); }
-  const Tensor& output_value() const { return output_.value(node_); }
+  const Tensor& output_value(std::size_t i = 0) const { return outputs_[i].value(node_); }
   const Shape& input_shape(std::size_t i) const { return node_.input_shape(i); }
   /// See `Node::running_total`.
   Tensor* running_total(std::size_t i) const { return node_.running_total(i); }
-  const TensorSpec& output_spec() const { return node_.outputs()[0]; }
+  const TensorSpec& output_spec(std::size_t i = 0) const { return node_.outputs()[i]; }
   std::size_t inputs() const { return node_.edges().size(); }
 
  private:
   const Node& node_;
-  const SavedTensor& output_;
+  const SavedTensor* outputs_;
   TensorList& cotangents_;
 };
 
@@ -326,10 +338,12 @@ class Call {
 ///   `name() const` → its name;
 ///   `infer(const Inputs&) const` → TensorSpec, after validating the inputs, and
 ///   `forward(const Inputs&, Tensor& out) const`, which fills `out`;
+///   for several outputs `static constexpr std::size_t kOutputs`, at most kMostOutputs, `infer` →
+///   std::array of that many TensorSpecs and `forward(const Inputs&, std::span<Tensor> out) const`;
 ///   or instead of both `view(const Inputs&) const` → Tensor that shares storage;
 ///   `static constexpr bool kBroadcasts = true` where it broadcasts its inputs: gradients may then
 ///   have the broadcast shape, and are summed to that of their input;
-///   `saves() const` → bits of `save_input(i)` and `kSaveOutput` (default: nothing);
+///   `saves() const` → bits of `save_input(i)` and `save_output(i)` (default: nothing);
 ///   `backward(const Call&) const` → TensorList, the gradient in tensor operations.
 /// Without `backward` the operation is not differentiable and never recorded. `forward` may run
 /// again later on other elements of the same shapes (see `compile`): what it depends on are its
@@ -343,6 +357,11 @@ concept Operation = requires(const Op& op, const Inputs& in) {
       { op.infer(in) } -> std::convertible_to<TensorSpec>;
       op.forward(in, out);
     } ||
+    requires(const Op& op, const Inputs& in, std::span<Tensor> out) {
+      requires(Op::kOutputs >= 1 && Op::kOutputs <= kMostOutputs);
+      { op.infer(in) } -> std::convertible_to<std::array<TensorSpec, Op::kOutputs>>;
+      op.forward(in, out);
+    } ||
     requires(const Op& op, const Inputs& in) {
       { op.view(in) } -> std::convertible_to<Tensor>;
     });
@@ -352,12 +371,23 @@ concept Differentiable = requires(const Op& op, const Call& call) {
   { op.backward(call) } -> std::convertible_to<TensorList>;
 };
 
+namespace detail {
+template <class Op>
+constexpr std::size_t outputs_of() {
+  if constexpr (requires { Op::kOutputs; })
+    return Op::kOutputs;
+  else
+    return 1;
+}
+}  // namespace detail
+
 template <class Op>
 class OperationNode final : public Node {
  public:
-  OperationNode(const Op& op, const Tensor& out) : op_(op) {
+  OperationNode(const Op& op, std::span<const Tensor> out) : op_(op) {
     if constexpr (requires { requires Op::kBroadcasts; }) kind_ = Kind::broadcasting;
-    if (saves_of(op) & kSaveOutput) output_ = SavedTensor::output(out);
+    for (unsigned i = 0; i < detail::outputs_of<Op>(); ++i)
+      if (saves_of(op) & save_output(i)) outputs_[i] = SavedTensor::output(out[i], i);
   }
   static unsigned saves_of(const Op& op) {
     if constexpr (requires { op.saves(); })
@@ -367,19 +397,22 @@ class OperationNode final : public Node {
   }
   std::string_view name() const override { return op_.name(); }
   TensorList backward(TensorList& cotangents) override {
-    return op_.backward(Call(*this, output_, cotangents));
+    return op_.backward(Call(*this, outputs_.data(), cotangents));
   }
-  void release_saved() override { output_ = {}; }
+  void release_saved() override {
+    for (SavedTensor& s : outputs_) s = {};
+  }
   TensorList saved() const override {
     TensorList list = Node::saved();
-    if (!output_.empty()) list.push_back(output_.unchecked());
+    for (const SavedTensor& s : outputs_)
+      if (!s.empty()) list.push_back(s.unchecked());
     return list;
   }
-  Tensor saved_output() const override { return output_.unchecked(); }
+  Tensor saved_output() const override { return outputs_[0].unchecked(); }
 
  private:
   Op op_;
-  SavedTensor output_;
+  std::array<SavedTensor, detail::outputs_of<Op>()> outputs_;
 };
 
 namespace detail {
@@ -395,36 +428,51 @@ inline void check_defined(std::string_view op, const Inputs& inputs) {
 /// In anomaly mode: throws if `op` made a NaN or Inf.
 void check_anomaly(std::string_view op, const Inputs& inputs, std::span<const Tensor> outputs);
 
+namespace detail {
+template <class Op>
+std::array<Tensor, outputs_of<Op>()> computed(const Op& op, const Inputs& in) {
+  if constexpr (requires { op.view(in); }) {
+    Tensor view = op.view(in);
+    if (view.impl() == in[0].impl()) view = view.detach();  // a place of its own on the tape
+    return {std::move(view)};
+  } else if constexpr (outputs_of<Op>() == 1) {
+    const TensorSpec spec = op.infer(in);
+    std::array<Tensor, 1> result{empty_for(op.name(), spec.shape, spec.dtype)};
+    compute(op, in, result[0]);
+    return result;
+  } else {
+    const std::array<TensorSpec, Op::kOutputs> specs = op.infer(in);
+    std::array<Tensor, Op::kOutputs> result;
+    for (std::size_t i = 0; i < specs.size(); ++i)
+      result[i] = empty_for(op.name(), specs[i].shape, specs[i].dtype);
+    compute(op, in, std::span<Tensor>(result));
+    return result;
+  }
+}
+}  // namespace detail
+
 /// Runs an operation and records it where it should be. Everything in ops.hpp goes through here,
-/// and so may a user's operation.
+/// and so may a user's operation. Returns its result, a std::array of them if it has several.
 template <Operation Op>
-Tensor apply(const Op& op, const Inputs& in) {
+auto apply(const Op& op, const Inputs& in) {
   check_defined(op.name(), in);
-  Tensor out = [&] {
-    if constexpr (requires { op.view(in); }) {
-      Tensor view = op.view(in);
-      if (view.is(in[0])) return view.detach();  // it gets a place of its own on the tape
-      return view;
-    } else {
-      const TensorSpec spec = op.infer(in);
-      Tensor result = detail::empty_for(op.name(), spec.shape, spec.dtype);
-      compute(op, in, result);
-      return result;
-    }
-  }();
+  std::array<Tensor, detail::outputs_of<Op>()> out = detail::computed(op, in);
   if (anomaly_mode()) [[unlikely]]
-    check_anomaly(op.name(), in, {&out, 1});
+    check_anomaly(op.name(), in, out);
   if constexpr (Differentiable<Op>) {
     if (should_record(in))
-      record(detail::Ref<Node>::adopt(new OperationNode<Op>(op, out)), in, {&out, 1},
+      record(detail::Ref<Node>::adopt(new OperationNode<Op>(op, out)), in, out,
              OperationNode<Op>::saves_of(op));
     else
-      detail::mark_unrecorded(in, {&out, 1});
+      detail::mark_unrecorded(in, out);
   }
-  return out;
+  if constexpr (detail::outputs_of<Op>() == 1)
+    return std::move(out[0]);
+  else
+    return out;
 }
 template <Operation Op, std::derived_from<Tensor>... T>
-Tensor apply(const Op& op, const T&... in) {
+auto apply(const Op& op, const T&... in) {
   const std::array<const Tensor*, sizeof...(T)> pointers{&in...};
   return apply(op, Inputs(pointers));
 }

@@ -38,6 +38,11 @@ std::int64_t Tensor::size(std::int64_t axis) const {
   return shape()[static_cast<std::size_t>(shapes::axis("size", axis, shape()))];
 }
 
+std::uint32_t Tensor::version() const {
+  detail::refuse_in_trace("the version() of a tensor", "ask for it outside");
+  return checked("version").storage->version();
+}
+
 const void* Tensor::single(DType wanted) const {
   const auto& t = checked("item");
   if (t.numel != 1)
@@ -246,8 +251,8 @@ Tensor logspace(double start, double stop, std::int64_t n, double base, DType dt
 
 void detail::check_memory(std::string_view op, const void* data, const Shape& shape,
                           std::size_t alignment) {
+  if (tracing) trace_from_program(op);
   if (shapes::check(op, shape) == 0) return;
-  if (shape.numel() > 1) refuse_in_trace(op, "make the tensor outside and pass it as an argument");
   if (!data) fail(op, "the memory must be there, got a null pointer for shape {}", shape);
   if (reinterpret_cast<std::uintptr_t>(data) % alignment)
     fail(op, "the memory must be aligned to {} bytes, got {}", alignment, data);
@@ -304,8 +309,11 @@ Tensor view_as(const Tensor& t, const Shape& shape) {
   if (shape.size() > shapes::kMostAxes) [[unlikely]]
     shapes::refuse_axes("reshape", shape);
   const auto* i = t.impl();
-  return Tensor(detail::Ref<detail::TensorImpl>::adopt(
+  Tensor view(detail::Ref<detail::TensorImpl>::adopt(
       new detail::TensorImpl(i->storage, shape, i->numel, i->dtype)));
+  if (detail::tracing) [[unlikely]]
+    detail::trace_view(view);
+  return view;
 }
 
 void fill(Tensor& t, double value) {

@@ -64,7 +64,10 @@ static_assert(sizeof(TensorImpl) == Storage::kTensorBytes);
 /// program itself.
 extern constinit thread_local bool tracing;
 void trace_read(const TensorImpl& t);
-void trace_write(const TensorImpl& t);
+void trace_write(const TensorImpl& t, bool by_hand);
+void trace_asked(const TensorImpl& t);
+void trace_compared(const TensorImpl* a, const TensorImpl* b);
+void trace_from_program(std::string_view what);
 
 template <class E>
 concept XtensorExpression = requires(const E& e) {
@@ -110,12 +113,12 @@ class Tensor {
   bool defined() const noexcept { return static_cast<bool>(impl_); }
   explicit operator bool() const = delete;
 
-  const Shape& shape() const { return checked("shape").shape; }
-  std::int64_t ndim() const { return checked("ndim").shape.ndim(); }
+  const Shape& shape() const { return asked("shape").shape; }
+  std::int64_t ndim() const { return asked("ndim").shape.ndim(); }
   /// Size of one axis; negative axes count from the end.
   std::int64_t size(std::int64_t axis) const;
-  std::int64_t numel() const { return checked("numel").numel; }
-  DType dtype() const { return checked("dtype").dtype; }
+  std::int64_t numel() const { return asked("numel").numel; }
+  DType dtype() const { return asked("dtype").dtype; }
 
   /// The single element. Throws unless there is exactly one and T is its dtype.
   template <Element T>
@@ -135,7 +138,7 @@ class Tensor {
   T* mutable_data() {
     auto* s = checked_storage("mutable_data", dtype_of<T>);
     if (detail::tracing) [[unlikely]]
-      detail::trace_write(*impl_);
+      detail::trace_write(*impl_, true);
     s->bump_version();
     return static_cast<T*>(s->data());
   }
@@ -165,7 +168,7 @@ class Tensor {
 
   // --- differentiation ---
 
-  bool requires_grad() const { return static_cast<bool>(checked("requires_grad").node); }
+  bool requires_grad() const { return static_cast<bool>(asked("requires_grad").node); }
   /// Makes a leaf whose gradient backward() collects (or, with false, takes it off the tape).
   /// Returns this tensor. Throws for int64 and bool, and for `false` on the result of a recorded
   /// operation.
@@ -218,9 +221,13 @@ class Tensor {
   void set_data(const Tensor& source);
 
   /// True if both handles denote the same tensor.
-  bool is(const Tensor& other) const noexcept { return impl_ == other.impl_; }
+  bool is(const Tensor& other) const {
+    if (detail::tracing) [[unlikely]]
+      detail::trace_compared(impl_.get(), other.impl_.get());
+    return impl_ == other.impl_;
+  }
   /// The number of writes counted since the storage was made.
-  std::uint32_t version() const { return checked("version").storage->version(); }
+  std::uint32_t version() const;
 
   // --- plumbing for operations ---
   explicit Tensor(detail::Ref<detail::TensorImpl> impl) noexcept : impl_(std::move(impl)) {}
@@ -234,7 +241,7 @@ class Tensor {
   void* raw_mutable() {
     const auto& t = checked("raw");
     if (detail::tracing) [[unlikely]]
-      detail::trace_write(t);
+      detail::trace_write(t, false);
     return t.storage->data();
   }
 
@@ -242,6 +249,13 @@ class Tensor {
   const detail::TensorImpl& checked(std::string_view what) const {
     if (!impl_) undefined(what);
     return *impl_;
+  }
+  // The same for what `compile()` has to know of.
+  const detail::TensorImpl& asked(std::string_view what) const {
+    const auto& t = checked(what);
+    if (detail::tracing) [[unlikely]]
+      detail::trace_asked(t);
+    return t;
   }
   [[noreturn]] static void undefined(std::string_view what);
   detail::Storage* checked_storage(std::string_view what, DType wanted) const {
@@ -294,6 +308,11 @@ Tensor arange_of(std::int64_t start, std::int64_t stop, std::int64_t step, DType
 Tensor arange_of(double start, double stop, double step, DType dtype);
 Tensor wrap(void* data, const Shape& shape, DType dtype, std::function<void(void*)> release);
 void check_memory(std::string_view op, const void* data, const Shape& shape, std::size_t alignment);
+// Elements of the program would stay what they were when it was recorded.
+inline void refuse_tensor_in_trace() {
+  if (tracing) [[unlikely]]
+    trace_from_program("tensor()");
+}
 }
 
 /// 0, 1, …, n - 1.
@@ -342,11 +361,13 @@ Tensor from_blob(T* data, const Shape& shape,
 template <class T>
 requires std::is_arithmetic_v<T> Tensor tensor(T value) {
   const auto v = static_cast<detail::StoredAs<T>>(value);
+  detail::refuse_tensor_in_trace();
   return from_data(&v, {});
 }
 /// A 1-d tensor: `tensor({1.0, 2.0})`.
 template <class T>
 requires std::is_arithmetic_v<T> Tensor tensor(std::initializer_list<T> values) {
+  detail::refuse_tensor_in_trace();
   Tensor t = detail::empty_for("tensor", {values.size()}, dtype_of<detail::StoredAs<T>>);
   std::copy(values.begin(), values.end(), static_cast<detail::StoredAs<T>*>(t.raw_mutable()));
   return t;
@@ -354,6 +375,7 @@ requires std::is_arithmetic_v<T> Tensor tensor(std::initializer_list<T> values) 
 template <class T>
 requires std::is_arithmetic_v<T> &&(!std::same_as<T, bool>)Tensor
     tensor(const std::vector<T>& values) {
+  detail::refuse_tensor_in_trace();
   Tensor t = detail::empty_for("tensor", {values.size()}, dtype_of<detail::StoredAs<T>>);
   std::copy(values.begin(), values.end(), static_cast<detail::StoredAs<T>*>(t.raw_mutable()));
   return t;
@@ -362,6 +384,7 @@ requires std::is_arithmetic_v<T> &&(!std::same_as<T, bool>)Tensor
 template <class T>
 requires std::is_arithmetic_v<T> Tensor
 tensor(std::initializer_list<std::initializer_list<T>> rows) {
+  detail::refuse_tensor_in_trace();
   const std::size_t width = rows.size() ? rows.begin()->size() : 0;
   Tensor t = detail::empty_for("tensor", {rows.size(), width}, dtype_of<detail::StoredAs<T>>);
   auto* p = static_cast<detail::StoredAs<T>*>(t.raw_mutable());

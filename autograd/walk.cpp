@@ -269,6 +269,8 @@ class Walk {
       if (detail::tracing) [[unlikely]]
         detail::trace_gradient_read(node);
       collect_grad(node, watches, 0, std::move(cotangents[0]));
+      if (detail::tracing) [[unlikely]]
+        detail::trace_gradient_changed(node);
     }
   }
 

@@ -47,10 +47,12 @@ class AnyModule {
   AnyModule(AnyModule&&) noexcept = default;
   /// Assigns layer to layer where the types are equal, so that parameters stay the same tensors.
   AnyModule& operator=(const AnyModule& other) {
+    detail::edited("an assignment to a module");
     if (this != &other && !assign(other)) AnyModule(other).swap(*this);
     return *this;
   }
   AnyModule& operator=(AnyModule&& other) {
+    detail::edited("an assignment to a module");
     if (this != &other && !assign(other)) AnyModule(std::move(other)).swap(*this);
     return *this;
   }

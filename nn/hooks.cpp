@@ -82,6 +82,7 @@ void detail::watch_backward(const Module& module, const std::shared_ptr<Hooks>& 
 void HookHandle::remove() {
   const auto hooks = hooks_.lock();
   if (!hooks) return;
+  detail::edited("the removal of a hook");
   const auto mine = [this](const auto& entry) { return entry.first == id_; };
   std::erase_if(hooks->pre, mine);
   std::erase_if(hooks->forward, mine);

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "autograd/tensor.hpp"
+#include "autograd/trace.hpp"
 
 namespace nn {
 
@@ -42,11 +44,24 @@ void watch_inputs(ag::TensorList& inputs);
 void watch_backward(const Module& module, const std::shared_ptr<Hooks>& hooks,
                     const ag::TensorList& inputs, const ag::Tensor& output);
 
+/// A module is not what it was: compiled functions that may call it are recorded anew. Throws in a
+/// function that is being recorded.
+inline void edited(std::string_view what) {
+  ag::detail::refuse_in_trace(what, "change modules and hooks outside");
+  ag::invalidate_recordings();
+}
+
 /// The hooks of one object: copies and moves leave them where they are.
 struct HookSlot {
   HookSlot() = default;
-  HookSlot(const HookSlot&) noexcept {}
-  HookSlot& operator=(const HookSlot&) noexcept { return *this; }
+  // A module that moves into a container changes the model around it.
+  HookSlot(const HookSlot&) noexcept {
+    if (!ag::compiling()) ag::invalidate_recordings();
+  }
+  HookSlot& operator=(const HookSlot&) {
+    edited("an assignment to a module");
+    return *this;
+  }
   std::shared_ptr<Hooks> hooks;
 };
 

@@ -327,6 +327,7 @@ template <class H>
 HookHandle add_hook(std::string_view what, std::shared_ptr<detail::Hooks>& hooks,
                     detail::Hooks::List<H> detail::Hooks::*list, H hook) {
   ag::check_callable(what, hook);
+  detail::edited("a new hook of a module");
   if (!hooks) hooks = std::make_shared<detail::Hooks>();
   (hooks.get()->*list).emplace_back(++hooks->last, std::move(hook));
   return {hooks, hooks->last};

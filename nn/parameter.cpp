@@ -1,15 +1,33 @@
 #include "nn/parameter.hpp"
 
 #include "autograd/tape.hpp"
+#include "autograd/trace.hpp"
 #include "nn/ties.hpp"
 
 namespace nn {
 
+namespace {
+
+// A new one may belong to a model that compiled functions have recorded.
+void made() noexcept {
+  if (!ag::compiling()) ag::invalidate_recordings();
+}
+// So may one that becomes another tensor.
+void replaced() {
+  ag::detail::refuse_in_trace("a parameter that becomes another tensor", "do it outside");
+  ag::invalidate_recordings();
+}
+
+}  // namespace
+
 OwnedTensor::OwnedTensor(const ag::Tensor& values)
-    : ag::Tensor(values.defined() ? values.detach().clone() : ag::Tensor()) {}
+    : ag::Tensor(values.defined() ? values.detach().clone() : ag::Tensor()) {
+  made();
+}
 
 OwnedTensor::OwnedTensor(const OwnedTensor& other)
     : ag::Tensor(detail::any_ties() ? detail::copy_tied(other) : ag::Tensor()) {
+  made();
   if (defined() || !other.defined()) return;
   static_cast<ag::Tensor&>(*this) = other.detach().clone();
   requires_grad_(other.requires_grad());
@@ -25,6 +43,7 @@ OwnedTensor& OwnedTensor::operator=(const OwnedTensor& other) {
 OwnedTensor& OwnedTensor::operator=(OwnedTensor&& other) {
   if (this == &other) return *this;
   if (!defined()) {
+    replaced();
     static_cast<ag::Tensor&>(*this) = std::move(static_cast<ag::Tensor&>(other));
     return *this;
   }
@@ -35,6 +54,7 @@ OwnedTensor& OwnedTensor::operator=(OwnedTensor&& other) {
 
 void OwnedTensor::assign_values(const ag::Tensor& values, bool requires_grad) {
   if (!values.defined() || !defined()) {
+    replaced();
     static_cast<ag::Tensor&>(*this) =
         values.defined() ? values.detach().clone().requires_grad_(requires_grad) : ag::Tensor();
   } else if (values.shape() == shape() && values.dtype() == dtype()) {
@@ -51,7 +71,7 @@ void Parameter::tie(Parameter& other) {
     ag::fail("tie", "both parameters must have one shape and dtype, got {} {} and {} {}",
              ag::name(dtype()), shape(), ag::name(other.dtype()), other.shape());
   detail::note_tie();
-  ag::invalidate_recordings();  // they write to the tensor that was here
+  replaced();
   static_cast<ag::Tensor&>(*this) = other;
 }
 

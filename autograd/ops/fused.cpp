@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "autograd/kernels/kernels.hpp"
@@ -214,25 +215,30 @@ struct LayerNormGradient {
   }
 };
 
+// The result, and mean and 1/σ of each row for the gradient.
 struct LayerNorm {
+  static constexpr std::size_t kOutputs = 3;
   bool weighted, biased;
   double eps;
-  Tensor mean, rstd;  // filled by forward: mean and 1/σ of each row
 
   std::string_view name() const { return "layer_norm"; }
-  TensorSpec infer(const Inputs& in) const { return {in[0].shape(), in[0].dtype()}; }
-  void forward(const Inputs& in, Tensor& out) const {
+  std::array<TensorSpec, kOutputs> infer(const Inputs& in) const {
+    const TensorSpec row{{in[0].shape()[0]}, in[0].dtype()};
+    return {TensorSpec{in[0].shape(), in[0].dtype()}, row, row};
+  }
+  void forward(const Inputs& in, std::span<Tensor> out) const {
     const std::int64_t n = in[0].shape()[0], width = in[0].shape()[1];
-    Tensor m = mean, r = rstd;
-    dispatch_floating(name(), out.dtype(), [&](auto zero) {
+    dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
       using T = decltype(zero);
       active().floating<T>().layer_norm(in_ptr<T>(in[0]), weighted ? in_ptr<T>(in[1]) : nullptr,
                                         biased ? in_ptr<T>(in[in.size() - 1]) : nullptr,
-                                        out_ptr<T>(out), out_ptr<T>(m), out_ptr<T>(r), n, width,
-                                        eps);
+                                        out_ptr<T>(out[0]), out_ptr<T>(out[1]), out_ptr<T>(out[2]),
+                                        n, width, eps);
     });
   }
-  unsigned saves() const { return save_input(0) | save_input(1) | save_input(2); }
+  unsigned saves() const {
+    return save_input(0) | save_input(1) | save_input(2) | save_output(1) | save_output(2);
+  }
   TensorList backward(const Call& call) const {
     if (grad_enabled())
       return reference_gradient(call, [this](const TensorList& in) { return reference(in); });
@@ -244,7 +250,7 @@ struct LayerNorm {
     for (std::size_t i = 0; i < count; ++i)
       if (call.needs(i)) out.push_back(empty(call.input_shape(i), x.dtype()));
     const Tensor &g = call.grad(), weight = weighted ? call.input(1) : g;
-    const Tensor* in[] = {&x, &mean, &rstd, &g, &weight};
+    const Tensor* in[] = {&x, &call.output_value(1), &call.output_value(2), &g, &weight};
     compute(gradient, Inputs({in, weighted ? 5u : 4u}), {out.data(), out.size()});
     for (std::size_t i = 0, k = 0; i < count; ++i)
       if (call.needs(i)) result[i] = out[k++];
@@ -354,10 +360,8 @@ Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& weight
   }
   InlineVector<const Tensor*, 3> pointers;
   for (const auto& t : in) pointers.push_back(&t);
-  return reshape(apply(LayerNorm{weight.defined(), bias.defined(), eps, empty({n}, x.dtype()),
-                                 empty({n}, x.dtype())},
-                       Inputs({pointers.data(), pointers.size()})),
-                 x.shape());
+  const LayerNorm norm{weight.defined(), bias.defined(), eps};
+  return reshape(apply(norm, Inputs({pointers.data(), pointers.size()}))[0], x.shape());
 }
 
 }  // namespace autograd

@@ -94,9 +94,8 @@ Tensor cross(const Tensor& a, const Tensor& b, std::int64_t axis) {
       fail("cross", "axis {} must have size 3, got {} and {}", axis, a.shape(), b.shape());
   }
   const Tensor x = expand(a, both), y = expand(b, both);
-  const Tensor next = tensor({1, 2, 0}), after = tensor({2, 0, 1});
-  const auto turn = [&](const Tensor& t, const Tensor& i) { return index_select(t, axis, i); };
-  return turn(x, next) * turn(y, after) - turn(x, after) * turn(y, next);
+  const auto turn = [&](const Tensor& t, std::int64_t by) { return roll(t, -by, axis); };
+  return turn(x, 1) * turn(y, 2) - turn(x, 2) * turn(y, 1);
 }
 
 Tensor trace(const Tensor& a, std::int64_t offset) {

@@ -60,6 +60,7 @@ struct Factorise {
   std::string_view name() const { return op; }
   void forward(const Inputs& in, std::span<Tensor>) const {
     const std::int64_t n = in[0].size(-1);
+    if (!lu->factors.defined()) lu->factors = empty(in[0].shape(), in[0].dtype());
     lu->singular = -1;
     lu->doubtful = false;
     internal::convert(in[0], lu->factors);
@@ -72,7 +73,6 @@ struct Factorise {
 LuFactors factors_of(std::string_view op, const Tensor& a) {
   internal::check_square(op, a);
   auto lu = std::make_shared<Lu>();
-  lu->factors = empty(a.shape(), a.dtype());
   lu->pivots.resize(static_cast<std::size_t>(batch_of(a.shape()).numel() * a.size(-1)));
   compute(Factorise{op, lu}, Inputs(std::array{&a}), std::span<Tensor>());
   return lu;

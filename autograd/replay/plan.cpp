@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <map>
 #include <numeric>
-#include <unordered_set>
+#include <set>
+#include <unordered_map>
 
 #include "autograd/replay/program.hpp"
 
@@ -25,16 +27,21 @@ std::span<const Operand> written(const Step& step) {
 
 // Elementwise operations read one element for all instead of a tensor full of it.
 void bypass_expansions(std::vector<Step>& steps) {
-  std::vector<std::pair<std::size_t, Operand>> single;  // a value full of one element: which
+  std::unordered_map<std::size_t, Operand> single;            // a value full of one element: which
+  std::unordered_multimap<std::size_t, std::size_t> full_of;  // and the other way
   for (Step& step : steps) {
     if (elementwise(step))
       for (Operand& o : step.in)
-        for (const auto& [value, element] : single)
-          if (o.value == value) o = element;
-    for (const Operand& o : written(step))
-      std::erase_if(single, [&](const auto& s) { return s.second.value == o.value; });
-    if (step.pass.expands && step.in[0].numel == 1)
-      single.emplace_back(step.out[0].value, step.in[0]);
+        if (const auto at = single.find(o.value); at != single.end()) o = at->second;
+    for (const Operand& o : written(step)) {
+      const auto [first, last] = full_of.equal_range(o.value);
+      for (auto at = first; at != last; ++at) single.erase(at->second);
+      full_of.erase(first, last);
+    }
+    if (step.pass.expands && step.in[0].numel == 1) {
+      single.emplace(step.out[0].value, step.in[0]);
+      full_of.emplace(step.in[0].value, step.out[0].value);
+    }
   }
 }
 
@@ -76,31 +83,57 @@ void drop_copies(std::vector<Step>& steps, const std::vector<Slot>& slots) {
       for (Operand& o : *list) o.value = renamed[o.value];
 }
 
-// Offsets for intervals [first, last] of time, so that those that overlap do not share memory.
+// Offsets for blocks that are taken and given back in the order of time: the smallest gap that is
+// large enough, and at the end if there is none.
 class Packing {
  public:
-  std::size_t add(std::size_t first, std::size_t last, std::size_t bytes) {
-    // The lowest gap among those alive at the same time.
-    std::vector<std::pair<std::size_t, std::size_t>> taken;
-    for (const Block& b : blocks_)
-      if (b.first <= last && first <= b.last) taken.emplace_back(b.offset, b.offset + b.bytes);
-    std::ranges::sort(taken);
-    std::size_t offset = 0;
-    for (const auto& [begin, end] : taken) {
-      if (begin >= offset + bytes) break;
-      offset = std::max(offset, end);
+  std::size_t take(std::size_t bytes) {
+    auto gap = by_size_.lower_bound({bytes, 0});
+    if (gap == by_size_.end()) {
+      // The last gap, if it ends at the end, grows.
+      const auto last = gaps_.empty() ? gaps_.end() : std::prev(gaps_.end());
+      if (last == gaps_.end() || last->first + last->second != total_) {
+        total_ += bytes;
+        return total_ - bytes;
+      }
+      const std::size_t offset = last->first;
+      remove(last);
+      total_ = offset + bytes;
+      return offset;
     }
-    blocks_.push_back({first, last, offset, bytes});
-    total_ = std::max(total_, offset + bytes);
+    const auto [size, offset] = *gap;
+    remove(gaps_.find(offset));
+    if (size > bytes) add(offset + bytes, size - bytes);
     return offset;
+  }
+  void give_back(std::size_t offset, std::size_t bytes) {
+    auto next = gaps_.lower_bound(offset);
+    if (next != gaps_.end() && next->first == offset + bytes) {
+      bytes += next->second;
+      next = remove(next);
+    }
+    if (next != gaps_.begin())
+      if (const auto before = std::prev(next); before->first + before->second == offset) {
+        offset = before->first;
+        bytes += before->second;
+        remove(before);
+      }
+    add(offset, bytes);
   }
   std::size_t total() const { return total_; }
 
  private:
-  struct Block {
-    std::size_t first, last, offset, bytes;
-  };
-  std::vector<Block> blocks_;
+  using Gaps = std::map<std::size_t, std::size_t>;
+  void add(std::size_t offset, std::size_t bytes) {
+    gaps_.emplace(offset, bytes);
+    by_size_.emplace(bytes, offset);
+  }
+  Gaps::iterator remove(Gaps::iterator gap) {
+    by_size_.erase({gap->second, gap->first});
+    return gaps_.erase(gap);
+  }
+  Gaps gaps_;  // bytes by offset
+  std::set<std::pair<std::size_t, std::size_t>> by_size_;
   std::size_t total_ = 0;
 };
 
@@ -111,6 +144,28 @@ struct Life {
     last = std::max(last, at);
   }
 };
+
+// Places of `bytes` for values with these lives, so that those that overlap do not share memory.
+// Returns the total.
+std::size_t pack(const std::vector<Life>& lives, const std::vector<std::size_t>& bytes,
+                 std::vector<std::size_t>& offsets) {
+  std::vector<std::size_t> begins(lives.size());
+  std::iota(begins.begin(), begins.end(), std::size_t{0});
+  std::vector<std::size_t> ends = begins;
+  // Of those that begin at once the largest first: they are the hardest to place.
+  std::ranges::stable_sort(begins, [&](std::size_t a, std::size_t b) {
+    return lives[a].first != lives[b].first ? lives[a].first < lives[b].first : bytes[a] > bytes[b];
+  });
+  std::ranges::stable_sort(ends, {}, [&](std::size_t i) { return lives[i].last; });
+  offsets.resize(lives.size());
+  Packing packing;
+  auto end = ends.begin();
+  for (const std::size_t i : begins) {
+    for (; lives[*end].last < lives[i].first; ++end) packing.give_back(offsets[*end], bytes[*end]);
+    offsets[i] = packing.take(bytes[i]);
+  }
+  return packing.total();
+}
 
 // Lives of the values, in actions or in the steps of one action.
 template <class F>
@@ -131,28 +186,46 @@ void simplify(std::vector<Step>& steps, const std::vector<Slot>& slots) {
 }
 
 std::vector<Action> arrange(const std::vector<Step>& steps) {
-  std::vector<Action> actions;
-  std::vector<bool> done(steps.size());
+  constexpr std::size_t kNone = ~std::size_t{0};
+  std::size_t values = 0;
+  for (const Step& step : steps)
+    for (const auto* list : {&step.in, &step.out})
+      for (const Operand& o : *list) values = std::max(values, o.value + 1);
+  // For each step the last ones before it that make or write what it reads; and the next
+  // elementwise one over as many elements.
+  std::vector<std::size_t> writer(values, kNone), next(steps.size(), kNone);
+  std::vector<InlineVector<std::size_t, 3>> sources(steps.size());
+  std::unordered_map<std::int64_t, std::size_t> last;
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (done[i]) continue;
+    for (const Operand& o : steps[i].in)
+      if (writer[o.value] != kNone) sources[i].push_back(writer[o.value]);
+    for (const Operand& o : steps[i].out) writer[o.value] = i;
+    for (const Operand& o : written(steps[i])) writer[o.value] = i;
+    if (!elementwise(steps[i])) continue;
+    const auto [at, fresh] = last.emplace(steps[i].out[0].numel, i);
+    if (!fresh) next[std::exchange(at->second, i)] = i;
+  }
+  std::vector<Action> actions;
+  std::vector<std::size_t> chain_of(steps.size(), kNone);  // the first step of its chain
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (chain_of[i] != kNone) continue;
+    chain_of[i] = i;
     Action& action = actions.emplace_back();
     action.steps.push_back(i);
     if (!elementwise(steps[i])) continue;
     action.n = steps[i].out[0].numel;
-    // What the steps in between write, which those behind them have to wait for.
-    std::unordered_set<std::size_t> pending;
-    for (std::size_t j = i + 1; j < std::min(steps.size(), i + kWindow); ++j) {
-      if (done[j]) continue;
-      const Step& step = steps[j];
-      if (elementwise(step) && step.out[0].numel == action.n &&
-          std::ranges::none_of(step.in,
-                               [&](const Operand& o) { return pending.contains(o.value); })) {
+    // What reads from a step in between that no chain has taken has to wait for it.
+    const auto free = [&](std::size_t source) { return chain_of[source] <= i; };
+    std::size_t before = i;
+    for (std::size_t j = next[i]; j != kNone && j < i + kWindow; j = next[j]) {
+      if (chain_of[j] == kNone && std::ranges::all_of(sources[j], free)) {
+        chain_of[j] = i;
         action.steps.push_back(j);
-        done[j] = true;
-        continue;
       }
-      for (const Operand& o : step.out) pending.insert(o.value);
-      for (const Operand& o : written(step)) pending.insert(o.value);
+      if (chain_of[j] == kNone)
+        before = j;
+      else
+        next[before] = next[j];
     }
   }
   return actions;
@@ -169,37 +242,41 @@ std::size_t place(const std::vector<Step>& steps, std::vector<Action>& actions,
   for (std::size_t a = 0; a < actions.size(); ++a) {
     Action& action = actions[a];
     if (action.n <= kTile) continue;
-    std::vector<std::pair<std::size_t, Life>> inner;  // values that live in this chain only
+    std::vector<std::size_t> inner;  // values that live in this chain only
+    std::vector<Life> inner_lives;
     for_each_use(steps, action, [&](std::size_t k, const Operand& o) {
       const Slot& slot = slots[o.value];
       if (slot.source != Source::computed || slot.kept || o.numel == 1 ||
           lives[o.value].first != a || lives[o.value].last != a)
         return;
-      auto found = std::ranges::find(inner, o.value, [](const auto& x) { return x.first; });
-      if (found == inner.end()) found = inner.insert(inner.end(), {o.value, {}});
-      found->second.extend(k);
+      if (local[o.value].kind == Place::none) {
+        local[o.value] = {Place::scratch, inner.size(), 0};
+        inner.push_back(o.value);
+        inner_lives.emplace_back();
+      }
+      inner_lives[local[o.value].at].extend(k);
     });
-    Packing tile;
-    for (const auto& [value, life] : inner) {
-      const auto each = slots[value].bytes / static_cast<std::size_t>(action.n);
-      const std::size_t offset = tile.add(life.first, life.last, aligned(each * kTile));
-      local[value] = {Place::scratch, offset, static_cast<std::int64_t>(each)};
+    std::vector<std::size_t> bytes, offsets;
+    for (const std::size_t v : inner) {
+      local[v].bytes = static_cast<std::int64_t>(slots[v].bytes) / action.n;
+      bytes.push_back(aligned(static_cast<std::size_t>(local[v].bytes * kTile)));
     }
-    action.scratch = tile.total();
+    action.scratch = pack(inner_lives, bytes, offsets);
+    for (std::size_t i = 0; i < inner.size(); ++i) local[inner[i]].at = offsets[i];
   }
 
-  // The largest first: they are the hardest to place.
-  std::vector<std::size_t> order;
+  std::vector<std::size_t> shared, bytes, offsets;
+  std::vector<Life> shared_lives;
   for (std::size_t v = 0; v < slots.size(); ++v)
     if (slots[v].source == Source::computed && !slots[v].kept && local[v].kind == Place::none &&
-        lives[v].first <= lives[v].last)
-      order.push_back(v);
-  std::ranges::stable_sort(order, std::greater(), [&](std::size_t v) { return slots[v].bytes; });
-  Packing arena;
-  for (const std::size_t v : order)
-    slots[v].offset =
-        arena.add(lives[v].first, lives[v].last, aligned(std::max<std::size_t>(slots[v].bytes, 1)));
-  return arena.total();
+        lives[v].first <= lives[v].last) {
+      shared.push_back(v);
+      shared_lives.push_back(lives[v]);
+      bytes.push_back(aligned(std::max<std::size_t>(slots[v].bytes, 1)));
+    }
+  const std::size_t total = pack(shared_lives, bytes, offsets);
+  for (std::size_t i = 0; i < shared.size(); ++i) slots[shared[i]].offset = offsets[i];
+  return total;
 }
 
 }  // namespace autograd::replay

@@ -63,7 +63,7 @@ Holds::~Holds() {
 Program::Program(Recorder& recorder, const TensorList& results)
     : epoch_(epoch()), grad_enabled_(grad_enabled()) {
   add_results(recorder, results);
-  add_finals(recorder);
+  add_gradients(recorder);
   for (const ElementGuard& g : recorder.guards) {
     Guard& guard = guards_.emplace_back();
     guard.slot = g.value;
@@ -74,29 +74,29 @@ Program::Program(Recorder& recorder, const TensorList& results)
     guard.elements.assign(p, p + value.storage->bytes());
   }
   for (const Tensor& t : recorder.arguments)
-    arguments_.push_back({t.shape(), t.dtype(), t.requires_grad()});
-  recorder.finish();
-  // Leaves that the function itself has made are gone.
-  std::erase_if(finals_, [](const Final& f) { return f.node && f.node->use_count() == 1; });
+    arguments_.push_back({t.impl()->shape, t.impl()->dtype, static_cast<bool>(t.impl()->node)});
+  recorder.finish(results);
+  objects_ = std::move(recorder.objects);
 
+  slots_.reserve(recorder.values.size());
   for (const Value& v : recorder.values) {
     Slot& slot = slots_.emplace_back();
     slot.source = v.source;
     slot.index = v.index;
     slot.bytes = v.storage->bytes();
     if (v.source == Source::constant || v.source == Source::outside) slot.storage = v.storage;
+    if (v.source == Source::outside && v.written) written_.push_back(slots_.size() - 1);
   }
   for (const Operand& o : results_) slots_[o.value].kept = true;
-  for (const Final& f : finals_)
-    if (f.defined_after) slots_[f.after.value].kept = true;
+  steps_ = std::move(recorder.steps);
+  keep_gradients();
   // Who holds what the recorded call has left may write into it.
   for (Slot& slot : slots_)
     if (slot.kept && slot.source == Source::constant) {
       const Ref<Storage> original = std::exchange(slot.storage, Storage::create(slot.bytes));
       std::memcpy(slot.storage->data(), original->data(), slot.bytes);
     }
-
-  steps_ = std::move(recorder.steps);
+  recorder.values.clear();
   simplify(steps_, slots_);
   allocate();
 }
@@ -114,19 +114,41 @@ void Program::add_results(Recorder& recorder, const TensorList& results) {
   }
 }
 
-void Program::add_finals(Recorder& recorder) {
-  for (const Leaf& l : recorder.leaves) {
-    if (!l.touched) continue;
-    Final& f = finals_.emplace_back();
-    if (l.argument < 0) f.node = l.node;
-    f.argument = l.argument;
-    f.reads = l.reads;
-    f.defined_before = l.before.defined();
-    if (l.before.defined()) f.before = recorder.operand(l.before).value;
-    const Tensor after = l.node->kept_grad(0);
-    f.defined_after = after.defined();
-    if (after.defined()) f.after = recorder.operand(after);
+void Program::add_gradients(Recorder& recorder) {
+  for (Leaf& l : recorder.leaves) {
+    if (!l.reads && l.changes.empty()) continue;
+    Gradient& g = gradients_.emplace_back();
+    if (l.argument < 0) g.node = l.node;
+    g.argument = l.argument;
+    g.reads = l.reads;
+    g.defined_before = l.before.defined();
+    if (l.before.defined()) g.before = recorder.operand(l.before).value;
+    g.changes = std::move(l.changes);
+    l.before = {};
+    if (const Node::Watch* w = l.node->find_watch(0); w && w->grad.defined())
+      if (const auto& node = w->grad.impl()->node; node && !node->is_leaf() && !node->released())
+        fail("compile",
+             "a gradient must not wait for another backward() after the call, got one of '{}'; use "
+             "grad() for derivatives of derivatives",
+             node->name());
   }
+}
+
+// The gradients that leaves have after the call, and those that they would have if an instruction
+// failed on the way. Elementwise ones do not fail.
+void Program::keep_gradients() {
+  std::vector<std::size_t> may_fail;  // positions
+  for (const Step& step : steps_)
+    if (!step.pass.run) may_fail.push_back(step.position);
+  for (const Gradient& g : gradients_)
+    for (std::size_t i = 0; i < g.changes.size(); ++i) {
+      const GradientChange& c = g.changes[i];
+      if (!c.defined) continue;
+      const auto next = std::ranges::lower_bound(may_fail, c.position);
+      if (i + 1 == g.changes.size() ||
+          (next != may_fail.end() && *next < g.changes[i + 1].position))
+        slots_[c.gradient.value].kept = true;
+    }
 }
 
 void Program::allocate() {
@@ -140,7 +162,11 @@ void Program::allocate() {
       slot.storage = Storage::wrap(base + slot.offset, slot.bytes, {});
     if (slot.storage) slot.data = static_cast<char*>(slot.storage->data());
   }
+  std::vector<std::size_t> begun(slots_.size());  // where the computation of a value begins
   for (Action& action : actions_) {
+    action.position = steps_[action.steps[0]].position;
+    for (const std::size_t i : action.steps)
+      for (const Operand& o : steps_[i].out) begun[o.value] = action.position;
     if (action.n == 0 && !steps_[action.steps[0]].pass.run) {
       const Step& step = steps_[action.steps[0]];
       action.instruction = step.instruction.get();
@@ -164,6 +190,9 @@ void Program::allocate() {
       link.out = place_of(step.out[0]);
     }
   }
+  for (Gradient& g : gradients_)
+    g.reusable = !g.changes.empty() && g.last().defined && !(g.reads && g.defined_before) &&
+                 begun[g.last().gradient.value] >= g.changes[0].position;
   for (const Slot& slot : slots_)
     if (slot.source == Source::outside)
       holds_.add(slot.storage, 1 + static_cast<std::uint32_t>(slot.handles.size()));
@@ -179,24 +208,44 @@ Tensor Program::handle(const Operand& o) {
 
 // ---------------------------------------------------------------- replay
 
-bool Program::matches(const TensorList& arguments) const {
-  if (arguments.size() != arguments_.size() || grad_enabled() != grad_enabled_ || !usable())
-    return false;
+std::string_view Program::outdated() const noexcept {
+  if (epoch_ != epoch()) return "a module, an optimizer or a captured tensor was edited";
+  if (!holds_.all_owned()) return "a captured tensor was replaced";
+  for (const ObjectGuard& g : objects_) {
+    const std::uint64_t change = g.state->change.load(std::memory_order_relaxed);
+    if (change == detail::Watched::kEnded) return "a generator or an optimizer was destroyed";
+    if (g.asked && change != g.change) return "what the function asked of an object changed";
+  }
+  return {};
+}
+
+std::string_view Program::mismatch(const TensorList& arguments) const {
+  if (arguments.size() != arguments_.size()) return "another number of arguments";
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const TensorImpl& t = *arguments[i].impl();
-    if (t.shape != arguments_[i].shape || t.dtype != arguments_[i].dtype ||
-        static_cast<bool>(t.node) != arguments_[i].leaf)
-      return false;
+    if (t.shape != arguments_[i].shape) return "other shapes of arguments";
+    if (t.dtype != arguments_[i].dtype) return "other dtypes of arguments";
+    if (static_cast<bool>(t.node) != arguments_[i].leaf)
+      return "other arguments require a gradient";
   }
-  if (!leaves_are_distinct(arguments)) return false;
-  for (const Final& f : finals_)
-    if (f.reads && leaf_of(f, arguments).kept_grad(0).defined() != f.defined_before) return false;
-  return std::ranges::all_of(guards_, [&](const Guard& g) {
+  if (grad_enabled() != grad_enabled_) return "another grad mode";
+  if (const auto reason = outdated(); !reason.empty()) return reason;
+  if (!leaves_are_distinct(arguments)) return "arguments that are one tensor";
+  for (const std::size_t v : written_)
+    for (const Tensor& t : arguments)
+      if (t.impl()->storage == slots_[v].storage) return "an argument that the function writes";
+  for (const Gradient& g : gradients_)
+    if (g.reads && leaf_of(g, arguments).kept_grad(0).defined() != g.defined_before)
+      return "a gradient is there that was not, or is gone";
+  for (const Guard& g : guards_) {
     const Slot& slot = slots_[g.slot];
-    if (slot.source == Source::outside) return slot.storage->version() == g.version;
-    return std::equal(g.elements.begin(), g.elements.end(),
-                      static_cast<const char*>(arguments[slot.index].raw()));
-  });
+    if (slot.source == Source::outside
+            ? slot.storage->version() != g.version
+            : !std::equal(g.elements.begin(), g.elements.end(),
+                          static_cast<const char*>(arguments[slot.index].raw())))
+      return "elements that the function read changed";
+  }
+  return {};
 }
 
 // As they were when it was recorded: no gradient of an argument is that of another one, or of a
@@ -207,15 +256,15 @@ bool Program::leaves_are_distinct(const TensorList& arguments) const {
     if (!node) continue;
     for (std::size_t k = 0; k < i; ++k)
       if (arguments[k].impl()->node == node) return false;
-    for (const Final& f : finals_)
-      if (f.node == node) return false;
+    for (const Gradient& g : gradients_)
+      if (g.node == node) return false;
   }
   return true;
 }
 
-Node& Program::leaf_of(const Final& f, const TensorList& arguments) const {
-  if (f.argument < 0) return *f.node;
-  return *arguments[static_cast<std::size_t>(f.argument)].impl()->node;
+Node& Program::leaf_of(const Gradient& g, const TensorList& arguments) const {
+  if (g.argument < 0) return *g.node;
+  return *arguments[static_cast<std::size_t>(g.argument)].impl()->node;
 }
 
 void Program::bind(Slot& slot, Ref<Storage> storage) {
@@ -227,10 +276,10 @@ void Program::bind(Slot& slot, Ref<Storage> storage) {
 void Program::bind_all(const TensorList& arguments) {
   for (Slot& slot : slots_) slot.expected = 1 + static_cast<std::uint32_t>(slot.handles.size());
   // A gradient that nobody but its leaf holds is written over; one that the call reads is not.
-  for (const Final& f : finals_) {
-    if (!f.defined_after || (f.reads && f.defined_before)) continue;
-    const Node::Watch* w = leaf_of(f, arguments).find_watch(0);
-    Slot& slot = slots_[f.after.value];
+  for (const Gradient& g : gradients_) {
+    if (!g.reusable) continue;
+    const Node::Watch* w = leaf_of(g, arguments).find_watch(0);
+    Slot& slot = slots_[g.last().gradient.value];
     if (w && w->grad.defined() && w->grad.impl()->storage == slot.storage &&
         w->grad.impl()->use_count() == 1)
       ++slot.expected;
@@ -242,9 +291,9 @@ void Program::bind_all(const TensorList& arguments) {
              (!slot.storage || slot.storage->use_count() > slot.expected))
       bind(slot, Storage::create(slot.bytes));  // what a caller holds keeps its elements
   }
-  for (const Final& f : finals_)
-    if (f.reads && f.defined_before)
-      bind(slots_[f.before], leaf_of(f, arguments).kept_grad(0).impl()->storage);
+  for (const Gradient& g : gradients_)
+    if (g.reads && g.defined_before)
+      bind(slots_[g.before], leaf_of(g, arguments).kept_grad(0).impl()->storage);
 }
 
 void Program::unbind() noexcept {
@@ -280,12 +329,18 @@ TensorList Program::run(const TensorList& arguments) {
     ~Unbind() { program.unbind(); }
   } const unbind{*this};
   bind_all(arguments);
-  for (Action& action : actions_)
-    if (action.instruction)
-      action.instruction->run(Inputs(action.pointers), action.out);
-    else
-      run_chain(action);
-  leave_gradients(arguments);
+  std::size_t at = 0;
+  try {
+    for (; at < actions_.size(); ++at)
+      if (Action& action = actions_[at]; action.instruction)
+        action.instruction->run(Inputs(action.pointers), action.out);
+      else
+        run_chain(action);
+  } catch (...) {
+    leave_gradients(arguments, actions_[at].position);
+    throw;
+  }
+  leave_gradients(arguments, ~std::size_t{0});
   TensorList list;
   for (const Operand& o : results_) list.push_back(result(o, arguments));
   return list;
@@ -299,19 +354,27 @@ Tensor Program::result(const Operand& o, const TensorList& arguments) const {
   return slot.source == Source::constant ? t.clone() : t;
 }
 
-void Program::leave_gradients(const TensorList& arguments) {
-  for (const Final& f : finals_) {
-    Node& leaf = leaf_of(f, arguments);
-    if (f.defined_after) {
-      Tensor& grad = leaf.watch(0).grad;
-      const Slot& slot = slots_[f.after.value];
-      if (slot.source == Source::constant)
-        grad = tensor_on(slot.storage, f.after).clone();
-      else if (!grad.defined() || !(grad.impl()->storage == slot.storage))
-        grad = tensor_on(slot.storage, f.after);
-    } else if (Node::Watch* w = leaf.find_watch(0)) {
-      w->grad = {};
+// The gradients as they are before the step at `position`.
+void Program::leave_gradients(const TensorList& arguments, std::size_t position) {
+  for (const Gradient& g : gradients_) {
+    const GradientChange* change = nullptr;
+    for (const GradientChange& c : g.changes)
+      if (c.position <= position) change = &c;
+    if (!change) continue;
+    Node& leaf = leaf_of(g, arguments);
+    Tensor next;
+    if (change->defined) {
+      const Slot& slot = slots_[change->gradient.value];
+      next = tensor_on(slot.storage, change->gradient);
+      if (slot.source == Source::constant) next = next.clone();
     }
+    const internal::WatchLock lock(leaf);
+    Node::Watch* w = leaf.find_watch(0);
+    if (!w && !next.defined()) continue;
+    if (!w) w = &leaf.watch(0);
+    // The same elements, calculated anew, stay in the tensor that the program may hold.
+    if (!w->grad.defined() || !next.defined() || !(w->grad.impl()->storage == next.impl()->storage))
+      std::swap(w->grad, next);  // what was there dies after the lock
   }
 }
 

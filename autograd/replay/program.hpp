@@ -29,9 +29,6 @@ class Holds {
   std::vector<Hold> holds_;
 };
 
-/// Rises when something changes on which recordings may depend.
-std::uint64_t epoch() noexcept;
-
 /// Where an operand of a chain is: elements of a value, or of the chain's own memory for a tile.
 struct Place {
   enum Kind { none, value, scratch } kind = none;
@@ -51,6 +48,7 @@ struct Link {
 /// runs tile by tile, so that what is needed in the chain only stays in the cache.
 struct Action {
   std::vector<std::size_t> steps;  // of the recording
+  std::size_t position = 0;        // of the first of them
   const detail::Instruction* instruction = nullptr;
   std::vector<Tensor> in, out;
   std::vector<const Tensor*> pointers;  // to `in`
@@ -80,19 +78,27 @@ class Program {
   /// `results`: what the function returned.
   Program(Recorder& recorder, const TensorList& results);
 
-  /// Whether a replay does what the function would do now.
-  bool matches(const TensorList& arguments) const;
-  /// False if it will never match again.
-  bool usable() const noexcept { return epoch_ == epoch() && holds_.all_owned(); }
+  /// Why a replay would not do what the function would do now; empty if it would.
+  std::string_view mismatch(const TensorList& arguments) const;
+  /// Why it will never match again; empty if it may.
+  std::string_view outdated() const noexcept;
   TensorList run(const TensorList& arguments);
+  std::size_t bytes() const noexcept { return arena_->bytes(); }
+  static bool has_hooks(const Node& leaf) {
+    const Node::Watch* w = leaf.find_watch(0);
+    return w && !w->hooks.empty();
+  }
 
  private:
-  struct Final {             // what becomes of the gradient of a leaf
+  struct Gradient {          // of a leaf
     detail::Ref<Node> node;  // null: that of an argument
     std::ptrdiff_t argument = -1;
-    bool reads = false, defined_before = false, defined_after = false;
-    std::size_t before = 0;  // the value
-    Operand after{};
+    bool reads = false, defined_before = false;
+    std::size_t before = 0;               // the value
+    std::vector<GradientChange> changes;  // at least one
+    // Nothing can fail between the time when its last value is begun and when it counts.
+    bool reusable = false;
+    const GradientChange& last() const { return changes.back(); }
   };
   struct Guard {
     std::size_t slot = 0;
@@ -106,24 +112,27 @@ class Program {
   };
 
   void add_results(Recorder& recorder, const TensorList& results);
-  void add_finals(Recorder& recorder);
+  void add_gradients(Recorder& recorder);
+  void keep_gradients();
   void allocate();
   Tensor handle(const Operand& operand);
-  Node& leaf_of(const Final& f, const TensorList& arguments) const;
+  Node& leaf_of(const Gradient& g, const TensorList& arguments) const;
   void bind(Slot& slot, detail::Ref<detail::Storage> storage);
   void bind_all(const TensorList& arguments);
   void unbind() noexcept;
   bool leaves_are_distinct(const TensorList& arguments) const;
   void run_chain(const Action& action) const;
   Tensor result(const Operand& operand, const TensorList& arguments) const;
-  void leave_gradients(const TensorList& arguments);
+  void leave_gradients(const TensorList& arguments, std::size_t position);
 
   std::vector<Step> steps_;
   std::vector<Slot> slots_;
   std::vector<Action> actions_;
   std::vector<Operand> results_;
-  std::vector<Final> finals_;
+  std::vector<Gradient> gradients_;
   std::vector<Guard> guards_;
+  std::vector<ObjectGuard> objects_;
+  std::vector<std::size_t> written_;  // slots of the program's tensors that are written in place
   std::vector<Argument> arguments_;
   Holds holds_;
   detail::Ref<detail::Storage> arena_;

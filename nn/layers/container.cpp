@@ -78,13 +78,13 @@ void Sequential::visit_members(Visitor& visitor) {
 MLP::MLP(std::int64_t in, const std::vector<std::int64_t>& hidden, std::int64_t out,
          const MLPOptions& options) {
   for (const std::int64_t width : hidden) {
-    push_back(Linear(in, width, options.bias));
-    if (options.layer_norm) push_back(LayerNorm(width));
-    push_back(options.activation);
-    if (options.dropout != 0) push_back(Dropout(options.dropout));
+    add(Linear(in, width, options.bias));
+    if (options.layer_norm) add(LayerNorm(width));
+    add(options.activation);
+    if (options.dropout != 0) add(Dropout(options.dropout));
     in = width;
   }
-  push_back(Linear(in, out, options.bias));
+  add(Linear(in, out, options.bias));
 }
 
 }  // namespace nn

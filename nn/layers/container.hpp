@@ -27,7 +27,7 @@ class Sequential : public Module {
   requires(sizeof...(L) > 0 && (std::convertible_to<L, AnyModule> && ...) &&
            !(sizeof...(L) == 1 && (std::derived_from<std::remove_cvref_t<L>, Sequential> &&
                                    ...))) explicit Sequential(L&&... layers) {
-    (push_back(std::forward<L>(layers)), ...);
+    (add(std::forward<L>(layers)), ...);
   }
   Sequential(const Sequential&) = default;
   Sequential(Sequential&&) = default;
@@ -35,7 +35,10 @@ class Sequential : public Module {
   Sequential& operator=(const Sequential& other);
   Sequential& operator=(Sequential&& other);
 
-  void push_back(AnyModule layer) { layers_.push_back(std::move(layer)); }
+  void push_back(AnyModule layer) {
+    detail::edited("Sequential::push_back()");
+    add(std::move(layer));
+  }
   ag::Tensor forward(const ag::Tensor& x) const;
   ag::Tensor operator()(const ag::Tensor& x) const { return run_forward(*this, x); }
 
@@ -53,6 +56,10 @@ class Sequential : public Module {
 
   void visit_members(Visitor& visitor) final;
   std::unique_ptr<Module> clone_module() const override { return detail::copy_module(*this); }
+
+ protected:
+  /// push_back() of a constructor.
+  void add(AnyModule layer) { layers_.push_back(std::move(layer)); }
 
  private:
   [[noreturn]] void refuse_layer(std::size_t i, const std::type_info& wanted);

@@ -36,6 +36,7 @@ void Optimizer::add_slots(const ag::TensorList& parameters) {
       ag::fail(name_, "a parameter must appear once, got one of shape {} twice", p.shape());
     group.slots.push_back({p, 0, ag::TensorList(buffers_.size())});
   }
+  change("add_param_group()");
   groups_.push_back(std::move(group));
   present_.merge(added);
   ag::invalidate_recordings();  // they update the parameters that there were
@@ -43,6 +44,7 @@ void Optimizer::add_slots(const ag::TensorList& parameters) {
 
 ag::TensorList Optimizer::parameters(std::size_t group) const {
   check_group(group);
+  asked();
   ag::TensorList list;
   for (const auto& slot : groups_[group].slots) list.push_back(slot.parameter);
   return list;
@@ -55,13 +57,18 @@ void Optimizer::set_lr(double lr) {
 double Optimizer::initial_lr(std::size_t group) {
   const double now = lr(group);
   auto& initial = groups_[group].initial_lr;
-  if (!initial) initial = now;
+  asked();
+  if (!initial) {
+    change("initial_lr()");
+    initial = now;
+  }
   return *initial;
 }
 
 void Optimizer::set_initial_lr(double lr, std::size_t group) {
   check_group(group);
   check_not_negative("initial_lr", lr);
+  change("set_initial_lr()");
   groups_[group].initial_lr = lr;
 }
 
@@ -105,23 +112,26 @@ void Optimizer::refuse_shape(const ParameterGradient& update, const ag::Tensor& 
            slot.parameter.shape());
 }
 
-void Optimizer::step() {
-  ParameterGradients found = gradients();
-  if (!ag::compiling()) return apply(found);
+void Optimizer::step() { apply(gradients()); }
+
+void Optimizer::apply(std::span<const ParameterGradient> gradients) {
+  for (const auto& g : gradients) check_update(g);
+  if (!ag::compiling()) return update(gradients);
+  watched_.used(name_);
+  ParameterGradients places(gradients.begin(), gradients.end());
   ag::TensorList from, to;
-  for (auto& g : found) {
+  for (auto& g : places) {
     to.push_back(groups_[g.group].slots[g.index].parameter);
     from.push_back(std::exchange(g.gradient, {}));
   }
-  ag::perform(name_, from, to, [this, found](const ag::TensorList& now, const ag::TensorList&) {
-    ParameterGradients gradients = found;
+  ag::perform(name_, from, to, [this, places](const ag::TensorList& now, const ag::TensorList&) {
+    ParameterGradients gradients = places;
     for (std::size_t i = 0; i < gradients.size(); ++i) gradients[i].gradient = now[i];
     apply(gradients);
   });
 }
 
-void Optimizer::apply(std::span<const ParameterGradient> gradients) {
-  for (const auto& g : gradients) check_update(g);
+void Optimizer::update(std::span<const ParameterGradient> gradients) {
   ag::detail::PooledVector<Update> updates;
   updates.reserve(gradients.size());
   for (auto g = gradients.begin(); g != gradients.end();) {
@@ -154,6 +164,7 @@ std::string Optimizer::option_prefix(std::size_t group) {
 }
 
 StateDict Optimizer::state_dict() const {
+  ag::detail::refuse_in_trace("the state_dict() of an optimizer", "take it outside");
   StateDict state;
   std::size_t index = 0;
   for (const auto& group : groups_)
@@ -178,6 +189,7 @@ StateDict Optimizer::state_dict() const {
 }
 
 void Optimizer::load_state_dict(const StateDict& state) {
+  ag::detail::refuse_in_trace("load_state_dict() of an optimizer", "load it outside");
   StateReader reader(std::string(name_), state);
   reader.check_signature();
   std::size_t saved_groups = 0;

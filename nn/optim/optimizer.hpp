@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "autograd/tensor.hpp"
+#include "autograd/trace.hpp"
 #include "nn/state_reader.hpp"
 
 namespace nn::optim {
@@ -42,7 +43,10 @@ class Optimizer {
   /// Drops the gradients, or fills those that are there with zeros.
   void zero_grad(bool set_to_none = true);
 
-  std::size_t group_count() const noexcept { return groups_.size(); }
+  std::size_t group_count() const {
+    asked();
+    return groups_.size();
+  }
   ag::TensorList parameters(std::size_t group = 0) const;
   virtual double lr(std::size_t group = 0) const = 0;
   /// Throws unless `lr` ≥ 0.
@@ -96,6 +100,11 @@ class Optimizer {
   /// Reads the options, finishes the reader, and only then takes them over.
   virtual void load_options(StateReader& reader) = 0;
   static std::string option_prefix(std::size_t group);
+  /// For what a function of `compile()` may ask, and for what changes that.
+  void asked() const { watched_.asked("the state of an optimizer"); }
+  void change(std::string_view what) {
+    watched_.change(what, "change options and groups outside, or by a schedule");
+  }
 
  private:
   struct Group {
@@ -103,12 +112,14 @@ class Optimizer {
     std::optional<double> initial_lr{};
   };
   void check_update(const ParameterGradient& update) const;
+  void update(std::span<const ParameterGradient> gradients);
   [[noreturn]] void refuse_shape(const ParameterGradient& update, const ag::Tensor& buffer) const;
 
   std::string_view name_;
   std::vector<std::string_view> buffers_;
   std::vector<Group> groups_;
   std::unordered_set<const void*> present_;  // the parameters of all groups
+  ag::detail::Watched watched_;
 };
 
 /// Parameters that share options.
@@ -136,17 +147,19 @@ class MultiTensorOptimizer : public Optimizer {
   /// Throws if an option is out of range, or a parameter is no leaf, not floating or there already.
   void add_param_group(const Group& group) {
     check_options(group.options);
-    add_slots(group.params);
+    this->add_slots(group.params);
     options_.push_back(group.options);
   }
   const Options& options(std::size_t group = 0) const {
     check_group(group);
+    asked();
     return options_[group];
   }
   /// Throws if an option is out of range.
   void set_options(const Options& options, std::size_t group = 0) {
     check_group(group);
     check_options(options);
+    change("set_options()");
     options_[group] = options;
   }
   double lr(std::size_t group = 0) const override { return options(group).lr; }
@@ -231,6 +244,7 @@ void MultiTensorOptimizer<Options>::load_options(StateReader& reader) {
     check_options(read[i]);
   }
   reader.finish();
+  this->change("load_state_dict()");
   options_ = std::move(read);
 }
 

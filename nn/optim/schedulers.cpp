@@ -32,8 +32,10 @@ void check_same_optimizer(std::string_view name, const Optimizer& optimizer,
 }  // namespace
 
 void Scheduler::step() {
+  watched_.used(name_);
   ag::perform(name_, {}, {}, [this](const ag::TensorList&, const ag::TensorList&) {
     if (epoch_ == INT64_MAX) ag::fail(name_, "the steps must fit in 63 bits, got one more");
+    watched_.change("step()", "");
     ++epoch_;
     apply();
   });
@@ -45,6 +47,7 @@ void Scheduler::apply() {
 }
 
 StateDict Scheduler::state_dict() const {
+  ag::detail::refuse_in_trace("the state_dict() of a schedule", "take it outside");
   StateDict state{named_scalar("last_epoch", epoch_)};
   for (std::size_t i = 0; i < optimizer_.group_count(); ++i) {
     state.push_back(named_scalar(fmt::format("base_lrs.{}", i), optimizer_.initial_lr(i)));
@@ -55,6 +58,7 @@ StateDict Scheduler::state_dict() const {
 }
 
 void Scheduler::load_state_dict(const StateDict& state) {
+  watched_.change("load_state_dict() of a schedule", "load it outside");
   StateReader reader{std::string(name_), state};
   reader.check_signature();
   const std::int64_t epoch = reader.integer("last_epoch");

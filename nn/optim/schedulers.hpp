@@ -21,7 +21,10 @@ class Scheduler {
   /// Counts a step and sets the learning rates. Call it after `optimizer.step()`.
   void step();
   /// Steps so far.
-  std::int64_t last_epoch() const noexcept { return epoch_; }
+  std::int64_t last_epoch() const {
+    watched_.asked("the state of a schedule");
+    return epoch_;
+  }
   /// The learning rate of a group at any step, from its rate before scheduling.
   virtual double lr_at(std::int64_t epoch, double base_lr, std::size_t group) const = 0;
   const Optimizer& optimizer() const noexcept { return optimizer_; }
@@ -42,6 +45,7 @@ class Scheduler {
   std::string_view name_;
   Optimizer& optimizer_;
   std::int64_t epoch_ = 0;
+  ag::detail::Watched watched_;
 };
 
 struct StepLROptions {

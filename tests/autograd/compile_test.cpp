@@ -230,13 +230,14 @@ TEST_CASE("what a replay would leave out is refused") {
         const float raw[] = {1, 2, 3};
         return t + ag::from_data(raw, {3});
       },
-      "got from_data; make the tensor outside and pass it as an argument");
+      "got from_data; make the tensor outside and pass it as an argument; a number is full({}, "
+      "number)");
   refuse(
       [](const Tensor& t) {
         const xt::xarray<float> a{1, 2, 3};
         return t + Tensor(a);
       },
-      "got a tensor made from an array; make it outside and pass it as an argument");
+      "got a tensor made from an array; make the tensor outside and pass it as an argument");
   refuse(
       [](const Tensor& t) {
         ag::manual_seed(1);

@@ -12,11 +12,7 @@ namespace {
 
 Tensor uniform(const Shape& s) { return draw(s, -1, 1); }
 
-Tensor identity(std::int64_t n, ag::DType dtype) {
-  Tensor t = ag::zeros({n, n}, ag::float64);
-  for (std::int64_t i = 0; i < n; ++i) t.mutable_data<double>()[i * n + i] = 1;
-  return t.to(dtype);
-}
+Tensor identity(std::int64_t n, ag::DType dtype) { return ag::eye(n, dtype); }
 
 // Symmetric, with eigenvalues well apart and positive: what a decomposition of x is tested on, as
 // its gradient is that of a symmetric matrix.
@@ -53,11 +49,9 @@ const std::vector<Shape>& all_shapes() {
 
 // A full-rank matrix with singular values well apart, the same function of x at every size.
 Tensor regular(const Tensor& x) {
-  const std::int64_t m = x.size(-2), n = x.size(-1), k = std::min(m, n);
-  Tensor d = ag::zeros({m, n}, ag::float64);
-  for (std::int64_t i = 0; i < k; ++i)
-    d.mutable_data<double>()[i * n + i] = static_cast<double>(i) + 1.5;
-  return 0.4 * x + d.to(x.dtype());
+  const std::int64_t m = x.size(-2), n = x.size(-1);
+  const Tensor steps = ag::arange(n, x.dtype()) + 1.5;
+  return 0.4 * x + ag::eye(m, n, x.dtype()) * steps;
 }
 
 void not_finite(Row& row, std::function<Tensor(const Tensor&)> f) {

@@ -16,27 +16,27 @@ void add_fused(std::vector<Row>& rows) {
                                 [f, a = axis](auto& x) { return f(x, a); }));
     rows.push_back(row);
   }
-  const Tensor targets = ag::tensor({0, 2, 1, -100});
+  const Tensor targets = ag::tensor({0, 2, 1, -100}), pixels = ag::tensor({{0, 1}, {2, 2}});
+  const Tensor factors = ag::tensor({0.5, 1.0, 2.0});
   Row ce{"cross_entropy", {}};
   for (const double smoothing : {0.0, 0.3})
     for (const auto reduction : {ag::Reduction::mean, ag::Reduction::sum, ag::Reduction::none})
       for (const bool weighted : {false, true})
-        ce.samples.push_back(
-            {fmt::format("(4, 3), smoothing {}, reduction {}, weighted {}", smoothing,
-                         static_cast<int>(reduction), weighted),
-             {draw({4, 3}, -2, 2)},
-             [=](auto& x) {
-               return ag::cross_entropy(
-                   x[0], targets,
-                   {.weight = weighted ? ag::tensor({0.5, 1.0, 2.0}).to(x[0].dtype()) : Tensor(),
-                    .reduction = reduction,
-                    .label_smoothing = smoothing});
-             }});
-  ce.samples.push_back({"(2, 3, 2) images", {draw({2, 3, 2}, -2, 2)}, [](auto& x) {
-                          return ag::cross_entropy(x[0], ag::tensor({{0, 1}, {2, 2}}));
+        ce.samples.push_back({fmt::format("(4, 3), smoothing {}, reduction {}, weighted {}",
+                                          smoothing, static_cast<int>(reduction), weighted),
+                              {draw({4, 3}, -2, 2)},
+                              [=](auto& x) {
+                                return ag::cross_entropy(
+                                    x[0], targets,
+                                    {.weight = weighted ? factors.to(x[0].dtype()) : Tensor(),
+                                     .reduction = reduction,
+                                     .label_smoothing = smoothing});
+                              }});
+  ce.samples.push_back({"(2, 3, 2) images", {draw({2, 3, 2}, -2, 2)}, [pixels](auto& x) {
+                          return ag::cross_entropy(x[0], pixels);
                         }});
   ce.samples.push_back({"(3) one sample", {draw({3}, -2, 2)}, [](auto& x) {
-                          return ag::cross_entropy(x[0], ag::tensor(1));
+                          return ag::cross_entropy(x[0], ag::full({}, 1, ag::int64));
                         }});
   ce.samples.push_back({"(2, 3) probabilities",
                         {draw({2, 3}, -2, 2), draw({2, 3}, 0.1, 1)},

@@ -55,7 +55,7 @@ void add_scatter(std::vector<Row>& rows) {
             [=](auto& x) { return scatter(x, 1, grid, 2); }),
         {"()",
          {draw({}, -1, 1), draw({}, -1, 1)},
-         [](auto& in) { return scatter(in[0], 0, ag::tensor(0), in[1]); }},
+         [](auto& in) { return scatter(in[0], 0, ag::full({}, 0, ag::int64), in[1]); }},
         one("no index", draw({2}, -1, 1),
             [](auto& x) { return scatter(x, 0, ag::zeros({0}, ag::int64), x); })},
        {{[=] {
@@ -106,35 +106,36 @@ void add_rows(std::vector<Row>& rows) {
                 const auto k = wrapped(grid, p, 8);
                 return element(in[0], {k / 4, k % 4});
               })},
-        one("(), 0-d", draw({}, -1, 1), [](auto& x) { return take(x, ag::tensor(-1)); })},
+        one("(), 0-d", draw({}, -1, 1),
+            [](auto& x) { return take(x, ag::full({}, -1, ag::int64)); })},
        {{[] {
            return take(ag::ones({2, 2}), ag::tensor({4}));
          },
          "take: indices must be in [-4, 3] for axis 0 of (4,), got 4"},
         {[] { return take(ag::ones({2}), ag::ones({1})); }, "the index must be int64"}}});
-  rows.push_back(
-      {"take_along_axis",
-       {{"(2, 4), (2, 3), -1",
-         {draw({2, 4}, -1, 1)},
-         [](auto& in) { return take_along_axis(in[0], grid); },
-         loop({2, 3},
-              [](auto& p, auto& in) {
-                return element(in[0], {p[0], wrapped(grid, p, 4)});
-              })},
-        {"(1, 4, 3), (2, 3, 1), 1",
-         {draw({1, 4, 3}, -1, 1)},
-         [](auto& in) { return take_along_axis(in[0], ag::unsqueeze(grid, 2), 1); },
-         loop({2, 3, 3},
-              [](auto& p, auto& in) {
-                return element(in[0], {0, wrapped(grid, {p[0], p[1]}, 4), p[2]});
-              })},
-        one("()", draw({}, -1, 1), [](auto& x) { return take_along_axis(x, ag::tensor(0)); })},
-       {{[] { return take_along_axis(ag::ones({4}), grid); },
-         "the index must have the rank of the tensor, got (2, 3) for (4,)"},
-        {[] {
-           return take_along_axis(ag::ones({3, 4}), grid);
-         },
-         "take_along_axis: shapes must broadcast"}}});
+  rows.push_back({"take_along_axis",
+                  {{"(2, 4), (2, 3), -1",
+                    {draw({2, 4}, -1, 1)},
+                    [](auto& in) { return take_along_axis(in[0], grid); },
+                    loop({2, 3},
+                         [](auto& p, auto& in) {
+                           return element(in[0], {p[0], wrapped(grid, p, 4)});
+                         })},
+                   {"(1, 4, 3), (2, 3, 1), 1",
+                    {draw({1, 4, 3}, -1, 1)},
+                    [](auto& in) { return take_along_axis(in[0], ag::unsqueeze(grid, 2), 1); },
+                    loop({2, 3, 3},
+                         [](auto& p, auto& in) {
+                           return element(in[0], {0, wrapped(grid, {p[0], p[1]}, 4), p[2]});
+                         })},
+                   one("()", draw({}, -1, 1),
+                       [](auto& x) { return take_along_axis(x, ag::full({}, 0, ag::int64)); })},
+                  {{[] { return take_along_axis(ag::ones({4}), grid); },
+                    "the index must have the rank of the tensor, got (2, 3) for (4,)"},
+                   {[] {
+                      return take_along_axis(ag::ones({3, 4}), grid);
+                    },
+                    "take_along_axis: shapes must broadcast"}}});
   rows.push_back(
       {"index_add",
        {{"(3, 2), 0, alpha 2",
@@ -180,9 +181,10 @@ void add_masks(std::vector<Row>& rows) {
            return {element(in[0], {0, 0}), element(in[0], {0, 2}), element(in[0], {1, 1})};
          }},
         one("(3), broadcast", draw({3}, -1, 1), [](auto& x) { return masked_select(x, mask); }),
-        one("()", draw({}, -1, 1), [](auto& x) { return masked_select(x, ag::tensor(true)); }),
+        one("()", draw({}, -1, 1),
+            [](auto& x) { return masked_select(x, ag::full({}, 1, ag::boolean)); }),
         one("nothing", draw({2}, -1, 1),
-            [](auto& x) { return masked_select(x, ag::tensor(false)); })},
+            [](auto& x) { return masked_select(x, ag::full({}, 0, ag::boolean)); })},
        {{[] { return masked_select(ag::ones({2}), ag::ones({2})); },
          "masked_select: the mask must be bool, got float32"},
         {[] { return masked_select(ag::ones({2}), mask); },

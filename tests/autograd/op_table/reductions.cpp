@@ -219,9 +219,10 @@ void add_quantiles(std::vector<Row>& rows) {
       for (const Sample& s : each.samples) quantile.samples.push_back(s);
       quantile.mistakes = each.mistakes;
     }
-  quantile.samples.push_back(one("(3, 4), three q", draw_distinct({3, 4}), [](const Tensor& x) {
-    return ag::quantile(x, ag::tensor({0.1, 0.5, 1.0}), 1, true);
-  }));
+  const Tensor three = ag::tensor({0.1, 0.5, 1.0});
+  quantile.samples.push_back(
+      one("(3, 4), three q", draw_distinct({3, 4}),
+          [three](const Tensor& x) { return ag::quantile(x, three, 1, true); }));
   quantile.mistakes.push_back(
       {[] { return ag::quantile(ag::ones({3}), 1.5); }, "quantile: q must be in [0, 1], got 1.5"});
   quantile.mistakes.push_back(
@@ -284,7 +285,7 @@ void add_reductions(std::vector<Row>& rows) {
   rows.push_back(both);
   const auto skip = [](auto f) {
     return [f](const Tensor& x, const ag::Axes& a, bool k) {
-      return f(ag::where(x > 0.95, ag::tensor(NAN).to(x.dtype()), x), a, k);
+      return f(ag::where(x > 0.95, ag::full({}, NAN, x.dtype()), x), a, k);
     };
   };
   const auto kept = [](const auto& fold) {

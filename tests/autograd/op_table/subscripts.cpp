@@ -84,69 +84,70 @@ std::vector<Sample> advanced() {
   const Tensor square = ag::tensor({{1, 0, 1}, {0, 1, 0}}).to(ag::boolean);
   auto row = [](std::int64_t i) { return std::int64_t{i == 1 ? 0 : 2}; };
   auto cell = [](std::int64_t i, std::int64_t j) { return std::int64_t{i == j ? 0 : 1}; };
-  return {part(
-              "index", {3, 2}, {3, 2}, [=](auto& x) { return x[{rows}]; },
-              [=](auto& p) {
-                return Place{row(p[0]), p[1]};
-              }),
-          part(
-              "-1, :, index of two axes", {2, 3, 2}, {3, 2, 2},
-              [=](auto& x) {
-                return x[{-1, all, grid}];
-              },
-              [=](auto& p) {
-                return Place{1, p[0], cell(p[1], p[2])};
-              }),
-          part(
-              ":, index, index", {2, 3, 2}, {2, 2, 3},
-              [=](auto& x) {
-                return x[{all, rows, ag::unsqueeze(ag::tensor({0, 1}), 1)}];
-              },
-              [=](auto& p) {
-                return Place{p[0], row(p[2]), p[1]};
-              }),
-          part(
-              "index, :, index", {2, 3, 2}, {2, 2, 3},
-              [=](auto& x) {
-                return x[{grid, all, ag::tensor(1)}];
-              },
-              [=](auto& p) {
-                return Place{cell(p[0], p[1]), p[2], 1};
-              }),
-          part(
-              "mask without braces", {4, 2}, {3, 2}, [=](auto& x) { return x[chosen]; },
-              [](auto& p) {
-                return Place{p[0] == 0 ? 0 : p[0] + 1, p[1]};
-              }),
-          part(
-              "mask of two axes, ::-1", {2, 3, 2}, {3, 2},
-              [=](auto& x) {
-                return x[{square, slice(none, none, -1)}];
-              },
-              [](auto& p) {
-                return Place{p[0] == 2 ? 1 : 0, p[0] == 2 ? 1 : 2 * p[0], 1 - p[1]};
-              }),
-          part(
-              "None, ..., mask", {2, 4}, {1, 2, 3},
-              [=](auto& x) {
-                return x[{newaxis, ellipsis, chosen}];
-              },
-              [](auto& p) {
-                return Place{p[1], p[2] == 0 ? 0 : p[2] + 1};
-              }),
-          part(
-              "mask, index", {4, 3}, {3},
-              [=](auto& x) {
-                return x[{chosen, rows}];
-              },
-              [=](auto& p) {
-                return Place{p[0] == 0 ? 0 : p[0] + 1, row(p[0])};
-              }),
-          one("empty index", draw({3, 2}, -1, 1),
-              [](auto& x) {
-                return x[{all, ag::zeros({0}, ag::int64)}];
-              }),
-          one("0-d index", draw({3, 2}, -1, 1), [](auto& x) { return x[ag::tensor(1)]; })};
+  return {
+      part(
+          "index", {3, 2}, {3, 2}, [=](auto& x) { return x[{rows}]; },
+          [=](auto& p) {
+            return Place{row(p[0]), p[1]};
+          }),
+      part(
+          "-1, :, index of two axes", {2, 3, 2}, {3, 2, 2},
+          [=](auto& x) {
+            return x[{-1, all, grid}];
+          },
+          [=](auto& p) {
+            return Place{1, p[0], cell(p[1], p[2])};
+          }),
+      part(
+          ":, index, index", {2, 3, 2}, {2, 2, 3},
+          [=](auto& x) {
+            return x[{all, rows, ag::unsqueeze(ag::arange(2), 1)}];
+          },
+          [=](auto& p) {
+            return Place{p[0], row(p[2]), p[1]};
+          }),
+      part(
+          "index, :, index", {2, 3, 2}, {2, 2, 3},
+          [=](auto& x) {
+            return x[{grid, all, ag::full({}, 1, ag::int64)}];
+          },
+          [=](auto& p) {
+            return Place{cell(p[0], p[1]), p[2], 1};
+          }),
+      part(
+          "mask without braces", {4, 2}, {3, 2}, [=](auto& x) { return x[chosen]; },
+          [](auto& p) {
+            return Place{p[0] == 0 ? 0 : p[0] + 1, p[1]};
+          }),
+      part(
+          "mask of two axes, ::-1", {2, 3, 2}, {3, 2},
+          [=](auto& x) {
+            return x[{square, slice(none, none, -1)}];
+          },
+          [](auto& p) {
+            return Place{p[0] == 2 ? 1 : 0, p[0] == 2 ? 1 : 2 * p[0], 1 - p[1]};
+          }),
+      part(
+          "None, ..., mask", {2, 4}, {1, 2, 3},
+          [=](auto& x) {
+            return x[{newaxis, ellipsis, chosen}];
+          },
+          [](auto& p) {
+            return Place{p[1], p[2] == 0 ? 0 : p[2] + 1};
+          }),
+      part(
+          "mask, index", {4, 3}, {3},
+          [=](auto& x) {
+            return x[{chosen, rows}];
+          },
+          [=](auto& p) {
+            return Place{p[0] == 0 ? 0 : p[0] + 1, row(p[0])};
+          }),
+      one("empty index", draw({3, 2}, -1, 1),
+          [](auto& x) {
+            return x[{all, ag::zeros({0}, ag::int64)}];
+          }),
+      one("0-d index", draw({3, 2}, -1, 1), [](auto& x) { return x[ag::full({}, 1, ag::int64)]; })};
 }
 
 // index_put by a loop: where each element of the value goes, in order.
