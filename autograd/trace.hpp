@@ -54,6 +54,9 @@ class Instruction {
   virtual bool has_effect() const { return false; }
   /// Inputs from this one on are written in place.
   virtual std::size_t first_written() const { return static_cast<std::size_t>(-1); }
+
+  static void* operator new(std::size_t n) { return pool_allocate(n); }
+  static void operator delete(void* p, std::size_t n) { pool_deallocate(p, n); }
 };
 
 /// Runs an instruction and appends it to the recording of this thread.

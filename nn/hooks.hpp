@@ -51,17 +51,16 @@ inline void edited(std::string_view what) {
   ag::invalidate_recordings();
 }
 
+/// The same for a new module, which may move into a container of a model.
+inline void made() noexcept {
+  if (!ag::compiling()) ag::invalidate_recordings();
+}
+
 /// The hooks of one object: copies and moves leave them where they are.
 struct HookSlot {
   HookSlot() = default;
-  // A module that moves into a container changes the model around it.
-  HookSlot(const HookSlot&) noexcept {
-    if (!ag::compiling()) ag::invalidate_recordings();
-  }
-  HookSlot& operator=(const HookSlot&) {
-    edited("an assignment to a module");
-    return *this;
-  }
+  HookSlot(const HookSlot&) noexcept {}
+  HookSlot& operator=(const HookSlot&) noexcept { return *this; }
   std::shared_ptr<Hooks> hooks;
 };
 

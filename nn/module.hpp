@@ -158,11 +158,15 @@ class Module {
  protected:
   Module() = default;
   Module(const Module& other) : training_(other.training_), moved_(other.moved_) {
+    detail::made();
     if (detail::any_ties()) detail::begin_copy(other, *this);
   }
   Module(Module&& other) noexcept
-      : training_(other.training_), moved_(std::exchange(other.moved_, true)) {}
+      : training_(other.training_), moved_(std::exchange(other.moved_, true)) {
+    detail::made();
+  }
   Module& operator=(const Module& other) {
+    detail::edited("an assignment to a module");
     if (detail::any_ties()) detail::check_tied_alike(*this, other);
     training_ = other.training_;
     moved_ = other.moved_;
@@ -170,6 +174,7 @@ class Module {
   }
   Module& operator=(Module&& other) {
     if (this == &other) return *this;
+    detail::edited("an assignment to a module");
     if (detail::any_ties() && !moved_) detail::check_tied_alike(*this, other);
     training_ = other.training_;
     moved_ = std::exchange(other.moved_, true);

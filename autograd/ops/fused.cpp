@@ -240,8 +240,10 @@ struct LayerNorm {
     return save_input(0) | save_input(1) | save_input(2) | save_output(1) | save_output(2);
   }
   TensorList backward(const Call& call) const {
+    const Tensor &mean = call.output_value(1), &rstd = call.output_value(2);
     if (grad_enabled())
-      return reference_gradient(call, [this](const TensorList& in) { return reference(in); });
+      return reference_gradient(
+          call, [&](const TensorList& in) { return reference(in, mean, rstd); });
     const std::size_t count = call.inputs();
     const Tensor x = call.input(0);
     const LayerNormGradient gradient{call.needs(0), weighted && call.needs(1),
@@ -250,13 +252,13 @@ struct LayerNorm {
     for (std::size_t i = 0; i < count; ++i)
       if (call.needs(i)) out.push_back(empty(call.input_shape(i), x.dtype()));
     const Tensor &g = call.grad(), weight = weighted ? call.input(1) : g;
-    const Tensor* in[] = {&x, &call.output_value(1), &call.output_value(2), &g, &weight};
+    const Tensor* in[] = {&x, &mean, &rstd, &g, &weight};
     compute(gradient, Inputs({in, weighted ? 5u : 4u}), {out.data(), out.size()});
     for (std::size_t i = 0, k = 0; i < count; ++i)
       if (call.needs(i)) result[i] = out[k++];
     return result;
   }
-  Tensor reference(const TensorList& in) const {
+  Tensor reference(const TensorList& in, const Tensor& mean, const Tensor& rstd) const {
     // In units in which squares neither overflow nor vanish; the value does not depend on them.
     const double far = in[0].dtype() == float32 ? 1e15 : 1e140;
     const Tensor size = unsqueeze(maximum(abs(mean), 1 / rstd), 1);

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
-#include <set>
 #include <unordered_map>
 
 #include "autograd/replay/program.hpp"
@@ -83,57 +82,28 @@ void drop_copies(std::vector<Step>& steps, const std::vector<Slot>& slots) {
       for (Operand& o : *list) o.value = renamed[o.value];
 }
 
-// Offsets for blocks that are taken and given back in the order of time: the smallest gap that is
-// large enough, and at the end if there is none.
+// Offsets for blocks that are taken and given back in the order of time. Steps take blocks of few
+// sizes again and again: one that was given back serves for its own size first, or is cut for one
+// that is not much smaller.
 class Packing {
  public:
   std::size_t take(std::size_t bytes) {
-    auto gap = by_size_.lower_bound({bytes, 0});
-    if (gap == by_size_.end()) {
-      // The last gap, if it ends at the end, grows.
-      const auto last = gaps_.empty() ? gaps_.end() : std::prev(gaps_.end());
-      if (last == gaps_.end() || last->first + last->second != total_) {
-        total_ += bytes;
-        return total_ - bytes;
-      }
-      const std::size_t offset = last->first;
-      remove(last);
-      total_ = offset + bytes;
-      return offset;
+    auto bin = free_.lower_bound(bytes);
+    while (bin != free_.end() && bin->second.empty()) bin = free_.erase(bin);
+    if (bin == free_.end() || bin->first / 4 > bytes) {
+      total_ += bytes;
+      return total_ - bytes;
     }
-    const auto [size, offset] = *gap;
-    remove(gaps_.find(offset));
-    if (size > bytes) add(offset + bytes, size - bytes);
+    const std::size_t offset = bin->second.back(), rest = bin->first - bytes;
+    bin->second.pop_back();
+    if (rest > 0) free_[rest].push_back(offset + bytes);
     return offset;
   }
-  void give_back(std::size_t offset, std::size_t bytes) {
-    auto next = gaps_.lower_bound(offset);
-    if (next != gaps_.end() && next->first == offset + bytes) {
-      bytes += next->second;
-      next = remove(next);
-    }
-    if (next != gaps_.begin())
-      if (const auto before = std::prev(next); before->first + before->second == offset) {
-        offset = before->first;
-        bytes += before->second;
-        remove(before);
-      }
-    add(offset, bytes);
-  }
+  void give_back(std::size_t offset, std::size_t bytes) { free_[bytes].push_back(offset); }
   std::size_t total() const { return total_; }
 
  private:
-  using Gaps = std::map<std::size_t, std::size_t>;
-  void add(std::size_t offset, std::size_t bytes) {
-    gaps_.emplace(offset, bytes);
-    by_size_.emplace(bytes, offset);
-  }
-  Gaps::iterator remove(Gaps::iterator gap) {
-    by_size_.erase({gap->second, gap->first});
-    return gaps_.erase(gap);
-  }
-  Gaps gaps_;  // bytes by offset
-  std::set<std::pair<std::size_t, std::size_t>> by_size_;
+  std::map<std::size_t, detail::PooledVector<std::size_t>> free_;  // offsets, by size
   std::size_t total_ = 0;
 };
 

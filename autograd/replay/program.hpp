@@ -47,12 +47,12 @@ struct Link {
 /// One step of a replay: an instruction, or a chain of elementwise operations over n elements that
 /// runs tile by tile, so that what is needed in the chain only stays in the cache.
 struct Action {
-  std::vector<std::size_t> steps;  // of the recording
+  detail::PooledVector<std::size_t> steps;  // of the recording
   std::size_t position = 0;        // of the first of them
   const detail::Instruction* instruction = nullptr;
-  std::vector<Tensor> in, out;
-  std::vector<const Tensor*> pointers;  // to `in`
-  std::vector<Link> links;
+  detail::PooledVector<Tensor> in, out;
+  detail::PooledVector<const Tensor*> pointers;  // to `in`
+  detail::PooledVector<Link> links;
   std::int64_t n = 0;
   std::size_t scratch = 0;  // bytes
 };
@@ -69,7 +69,7 @@ struct Slot {
   detail::Ref<detail::Storage> storage{};
   char* data = nullptr;
   std::uint32_t expected = 0;     // references to the storage that are ours
-  std::vector<Tensor> handles{};  // the tensors that instructions see, each once
+  detail::PooledVector<Tensor> handles{};  // the tensors that instructions see, each once
 };
 
 /// A recording with its memory, ready to run again.

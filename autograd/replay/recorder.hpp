@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "autograd/tape.hpp"
@@ -42,7 +41,7 @@ struct Operand {
 
 struct Step {
   std::unique_ptr<detail::Instruction> instruction;
-  std::vector<Operand> in, out;
+  detail::PooledVector<Operand> in, out;
   detail::Pass pass;         // if it is computed element by element, over flat operands
   std::size_t position = 0;  // in the recording
 };
@@ -134,11 +133,14 @@ class Recorder {
   [[noreturn]] void refuse_kept() const;
   void check_writes(const detail::Instruction& instruction, const Inputs& in, const Step& step);
 
-  std::unordered_map<const detail::Storage*, Known> known_;
+  template <class K, class V>
+  using Map = std::unordered_map<K, V, std::hash<K>, std::equal_to<K>,
+                                 detail::PoolAllocator<std::pair<const K, V>>>;
+  Map<const detail::Storage*, Known> known_;
   std::vector<detail::Ref<detail::Storage>> created_;                // no address comes twice
-  std::unordered_map<const detail::TensorImpl*, Tensor> own_views_;  // of elements from outside
-  std::unordered_map<const Node*, detail::Ref<Node>> own_leaves_;
-  std::unordered_map<const Node*, std::size_t> leaf_of_;
+  Map<const detail::TensorImpl*, Tensor> own_views_;  // of elements from outside
+  Map<const Node*, detail::Ref<Node>> own_leaves_;
+  Map<const Node*, std::size_t> leaf_of_;
   std::vector<detail::Ref<detail::Storage>> originals_;  // of the arguments
   std::uint64_t start_;   // nodes up to this number are older than the recording
   std::uint64_t change_;  // changes of objects up to this one, too
