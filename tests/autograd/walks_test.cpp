@@ -143,10 +143,9 @@ TEST_CASE("what walks share behind leaves is refused by name") {
   y.register_hook([&](const Tensor&) -> Tensor {
     const ag::EnableGrad recorded;
     CHECK(ag::grad({ag::sin(h)}, {h})[0].item() == Catch::Approx(std::cos(4)));
-    CHECK_THROWS_WITH(ag::sin(h).backward(),
-                      ContainsSubstring("a graph is walked by one call at a time, got one (at "
-                                        "'square')") ||
-                          ContainsSubstring("(at 'mul')"));
+    CHECK_THROWS_WITH(
+        ag::sin(h).backward(),
+        ContainsSubstring("a graph is walked by one call at a time, got one (at 'mul')"));
     return {};
   });
   y.backward();
