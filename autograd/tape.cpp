@@ -218,7 +218,7 @@ bool Tensor::is_leaf() const {
 }
 
 std::string_view Tensor::op_name() const {
-  const auto& node = checked("op_name").node;
+  const auto& node = asked("op_name").node;
   return !node || node->is_leaf() ? "" : node->name();
 }
 

@@ -27,6 +27,7 @@ struct Shown final : Visitor {
   void buffer(std::string_view, Buffer& b) override { tensors.insert(&b); }
   void module(std::string_view, Module& m) override {
     if (!modules.insert(&m).second || m.is_moved_from()) return;
+    const Nesting level("module");
     m.visit_members(*this);
     order.push_back(&m);
   }

@@ -35,6 +35,7 @@ struct Places final : Visitor {
   void buffer(std::string_view name, Buffer& b) override { add(name, b); }
   void module(std::string_view name, Module& m) override {
     if (!modules.insert(&m).second || m.is_moved_from()) return;
+    const Nesting level("module");
     const std::string outer = std::exchange(prefix_, prefix_ + std::string(name) + '.');
     m.visit_members(*this);
     prefix_ = outer;

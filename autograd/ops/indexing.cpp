@@ -274,10 +274,14 @@ Tensor select(const Tensor& x, std::int64_t axis, std::int64_t index) {
 
 Tensor index_put(const Tensor& x, std::initializer_list<indexing::Item> items, const Tensor& values,
                  bool accumulate) {
+  const detail::Named as("index_put");
+  internal::check_defined("index_put", x);
+  internal::check_defined("index_put", values);
   return put(x, {items.begin(), items.size()}, values, accumulate);
 }
 Tensor index_put(const Tensor& x, std::initializer_list<indexing::Item> items, double value,
                  bool accumulate) {
+  const detail::Named as("index_put");
   return index_put(x, items, scalar_like(value, x), accumulate);
 }
 

@@ -3,10 +3,11 @@
 #include <string>
 #include <string_view>
 
+#include "autograd/errors.hpp"
+
 namespace nn::data::detail {
 
-/// A text from a file as error messages show it: in quotes, on one line, its first 40 bytes or so.
-/// Control characters are escaped as in C.
-std::string quoted(std::string_view text);
+/// A text from a file as the errors of tables show it: in quotes, and short.
+inline std::string quoted(std::string_view text) { return '"' + autograd::quoted(text, 40) + '"'; }
 
 }  // namespace nn::data::detail

@@ -181,8 +181,9 @@ TEST_CASE_METHOD(Fixture, "a cell that is no number is refused with its line and
             ":2: column \"a\" must be a number, got \"" + cell + "\"" + remedy);
   refuses("a;b\n1,5;2\n", ":2: column \"a\" must be a number, got \"1,5\"; set .decimal = ','",
           {.delimiter = ';'});
-  refuses("a\n" + std::string(50, 'x') + "\n",
-          ":2: column \"a\" must be a number, got \"" + std::string(40, 'x') + "…\"" + remedy);
+  refuses("a\n" + std::string(50, 'x') + "\n", ":2: column \"a\" must be a number, got \"" +
+                                                   std::string(26, 'x') + "…" +
+                                                   std::string(13, 'x') + "\"" + remedy);
   refuses("a\n1e999\n", ":2: column \"a\" must fit in float64, got \"1e999\"");
 }
 

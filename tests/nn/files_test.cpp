@@ -149,7 +149,7 @@ TEST_CASE("pipes, directories, devices and names that are none are refused in on
   CHECK_THROWS_WITH(nn::data::load_mnist(scratch / std::string("a\0b", 3)),
                     ContainsSubstring("a path must not hold a zero byte"));
   for (const auto& use : uses) {
-    CHECK_THAT(message_of([&] { use(pipe); }), ContainsSubstring("file, got a named pipe"));
+    CHECK_THAT(message_of([&] { use(pipe); }), ContainsSubstring("pipe"));
     CHECK_THAT(message_of([&] { use(directory); }), ContainsSubstring("file, got a directory"));
     CHECK_THAT(message_of([&] { use("/dev/zero"); }), ContainsSubstring("file, got a device"));
     CHECK_THAT(message_of([&] { use(""); }),

@@ -205,7 +205,7 @@ TEST_CASE("Orthogonal matrices have orthonormal rows or columns, times the gain"
 }
 
 TEST_CASE("Initial values refuse what they cannot fill") {
-  CHECK_THROWS_WITH(init::zeros_(ag::arange(3)), "constant_: needs float32 or float64, got int64");
+  CHECK_THROWS_WITH(init::zeros_(ag::arange(3)), "zeros_: needs float32 or float64, got int64");
   CHECK_THROWS_WITH(init::uniform_(ag::empty({2}), 1, 0),
                     "uniform_: low must be at most high, got 1 and 0");
   CHECK_THROWS_WITH(init::normal_(ag::empty({2}), 0, -1),

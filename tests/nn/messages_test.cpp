@@ -57,7 +57,7 @@ TEST_CASE("functions of nn name themselves where a tensor is undefined") {
       CALL("Adam", nn::optim::Adam({u})),
       CALL("TensorDataset", nn::data::TensorDataset(u)),
       CALL("subset", nn::data::subset({}, std::vector<std::int64_t>{0})),
-      CALL("split", nn::data::split({}, {1.0})),
+      CALL("split", nn::data::split(nn::data::TensorDataset(), {1.0})),
       CALL("fit", nn::data::Standardizer().fit(u)),
       CALL("transform", fitted.transform(u)),
       CALL("inverse_transform", fitted.inverse_transform(u))};
