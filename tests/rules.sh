@@ -10,7 +10,7 @@ breach() { echo "$1"; breaches=$((breaches + 1)); }
 includes() { sed -nE 's/^#include "(.+\.hpp)"/\1/p' "$1"; }
 
 # Each header of autograd includes only what stands before it in this list.
-layers=(errors memory inline_vector dtype shape storage tensor trace xtensor_fix array random graph tape pointwise reductions
+layers=(errors memory inline_vector dtype shape storage tensor trace xtensor_fix array random graph grad_mode tape pointwise reductions
   movement indexing linalg fused ops cpu simd special simd_math formulas
   function elementwise functional gradcheck catch2 checkpoint compile autograd)
 rank() {

@@ -11,6 +11,8 @@ namespace {
 constexpr std::size_t kAlignment = 64;
 // How far ahead a chain looks for operations that can join it.
 constexpr std::size_t kWindow = 512;
+// And how many that have to wait it passes.
+constexpr int kPatience = 32;
 
 std::size_t aligned(std::size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
@@ -187,15 +189,18 @@ std::vector<Action> arrange(const std::vector<Step>& steps) {
     // What reads from a step in between that no chain has taken has to wait for it.
     const auto free = [&](std::size_t source) { return chain_of[source] <= i; };
     std::size_t before = i;
+    int waiting = 0;
     for (std::size_t j = next[i]; j != kNone && j < i + kWindow; j = next[j]) {
       if (chain_of[j] == kNone && std::ranges::all_of(sources[j], free)) {
         chain_of[j] = i;
         action.steps.push_back(j);
       }
-      if (chain_of[j] == kNone)
+      if (chain_of[j] != kNone)
+        next[before] = next[j];
+      else if (++waiting < kPatience)
         before = j;
       else
-        next[before] = next[j];
+        break;
     }
   }
   return actions;

@@ -48,7 +48,7 @@ struct Link {
 /// runs tile by tile, so that what is needed in the chain only stays in the cache.
 struct Action {
   detail::PooledVector<std::size_t> steps;  // of the recording
-  std::size_t position = 0;        // of the first of them
+  std::size_t position = 0;                 // of the first of them
   const detail::Instruction* instruction = nullptr;
   detail::PooledVector<Tensor> in, out;
   detail::PooledVector<const Tensor*> pointers;  // to `in`
@@ -68,7 +68,7 @@ struct Slot {
   std::size_t offset = 0;  // in the arena
   detail::Ref<detail::Storage> storage{};
   char* data = nullptr;
-  std::uint32_t expected = 0;     // references to the storage that are ours
+  std::uint32_t expected = 0;              // references to the storage that are ours
   detail::PooledVector<Tensor> handles{};  // the tensors that instructions see, each once
 };
 

@@ -53,7 +53,7 @@ std::size_t Recorder::new_value(const detail::Ref<detail::Storage>& storage, Sou
 // The value of a storage, which is one of the program if it is not known; with `used`, also of one
 // that the function has made.
 std::size_t Recorder::value_of(const detail::Ref<detail::Storage>& storage, bool used) {
-  Known& known = known_[storage.get()];
+  Known& known = this->known(storage.get());
   if (known.value != kNone) return known.value;
   if (!known.created) return known.value = new_value(storage, Source::outside);
   if (!used) return kNone;
@@ -63,13 +63,19 @@ std::size_t Recorder::value_of(const detail::Ref<detail::Storage>& storage, bool
   return known.value = new_value(storage, Source::constant);
 }
 
+Recorder::Known& Recorder::known(const detail::Storage* storage) {
+  Recent& recent = recent_[reinterpret_cast<std::uintptr_t>(storage) / 32 % recent_.size()];
+  if (recent.storage != storage) recent = {storage, &known_[storage]};
+  return *recent.known;
+}
+
 const Recorder::Known* Recorder::find(const detail::TensorImpl& t) const {
   const auto at = known_.find(t.storage.get());
   return at == known_.end() ? nullptr : &at->second;
 }
 
 void Recorder::created(const Tensor& t) {
-  known_[t.impl()->storage.get()].created = true;
+  known(t.impl()->storage.get()).created = true;
   created_.push_back(t.impl()->storage);
 }
 
@@ -134,7 +140,7 @@ void Recorder::add(std::unique_ptr<detail::Instruction> instruction, const Input
   for (const Tensor& t : out) {
     const detail::TensorImpl& o = *t.impl();
     const std::size_t value = new_value(o.storage, Source::computed);
-    known_[o.storage.get()].value = value;
+    known(o.storage.get()).value = value;
     step.out.push_back({value, o.shape, o.numel, o.dtype});
   }
   if (out.size() == 1) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
@@ -127,6 +128,7 @@ class Recorder {
 
   std::size_t value_of(const detail::Ref<detail::Storage>& storage, bool used);
   std::size_t new_value(const detail::Ref<detail::Storage>& storage, Source source);
+  Known& known(const detail::Storage* storage);
   const Known* find(const detail::TensorImpl& t) const;
   bool is_inside(const Node& node) const;
   Leaf& leaf(Node& node);
@@ -137,8 +139,14 @@ class Recorder {
   using Map = std::unordered_map<K, V, std::hash<K>, std::equal_to<K>,
                                  detail::PoolAllocator<std::pair<const K, V>>>;
   Map<const detail::Storage*, Known> known_;
-  std::vector<detail::Ref<detail::Storage>> created_;                // no address comes twice
-  Map<const detail::TensorImpl*, Tensor> own_views_;  // of elements from outside
+  // Operations ask again and again of the same few tensors.
+  struct Recent {
+    const detail::Storage* storage = nullptr;
+    Known* known = nullptr;
+  };
+  std::array<Recent, 256> recent_{};
+  std::vector<detail::Ref<detail::Storage>> created_;  // no address comes twice
+  Map<const detail::TensorImpl*, Tensor> own_views_;   // of elements from outside
   Map<const Node*, detail::Ref<Node>> own_leaves_;
   Map<const Node*, std::size_t> leaf_of_;
   std::vector<detail::Ref<detail::Storage>> originals_;  // of the arguments
