@@ -378,7 +378,8 @@ void check_anomaly(std::string_view op, const Inputs& inputs, std::span<const Te
 
 namespace detail {
 template <class Op>
-std::array<Tensor, outputs_of<Op>()> computed(const Op& op, const Inputs& in) {
+[[gnu::always_inline]] inline std::array<Tensor, outputs_of<Op>()> computed(const Op& op,
+                                                                            const Inputs& in) {
   if constexpr (requires { op.view(in); }) {
     Tensor view = op.view(in);
     if (view.impl() == in[0].impl()) view = view.detach();  // a place of its own on the tape

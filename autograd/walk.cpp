@@ -219,7 +219,8 @@ class Walk {
       Tensor& g = gradients[i];
       if (!e.wanted() || !g.defined()) continue;
       const TensorSpec& spec = e.node()->outputs_[e.index()];
-      if (g.shape() != spec.shape || g.dtype() != spec.dtype) [[unlikely]]
+      const detail::TensorImpl& t = *g.impl();
+      if (t.shape != spec.shape || t.dtype != spec.dtype) [[unlikely]]
         fit(node, i, spec, g);
       add(*e.node(), e.slot_, e.index(), std::move(g));
     }

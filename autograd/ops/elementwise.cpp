@@ -18,7 +18,7 @@ namespace {
 
 // Rough nanoseconds of an element, for thresholds.
 double cost(const Operands& in) {
-  return 0.06 * static_cast<double>(size_of(in.tensor[0]->dtype()));
+  return 0.06 * static_cast<double>(size_of(in.tensor[0]->impl()->dtype));
 }
 
 // Operands that are neither whole nor single elements.
@@ -26,7 +26,7 @@ double cost(const Operands& in) {
                                      const Operands& in, Tensor& out) {
   const Shape* shapes[Operands::kMost];
   for (std::size_t k = 0; k < in.count; ++k)
-    shapes[k] = in.tensor[k] ? &in.tensor[k]->shape() : nullptr;
+    shapes[k] = in.tensor[k] ? &in.tensor[k]->impl()->shape : nullptr;
   const internal::BroadcastLoop loop({shapes, in.count}, out.shape());
   if (loop.inner() < 16) {
     // Runs too short for registers: spell the broadcast operands out first.
@@ -34,7 +34,7 @@ double cost(const Operands& in) {
     Operands full(in.n, in.count);
     for (std::size_t k = 0; k < in.count; ++k) {
       const Tensor* t = in.tensor[k];
-      if (t && t->numel() != in.n && t->numel() != 1) {
+      if (t && t->impl()->numel != in.n && t->impl()->numel != 1) {
         spelt[k] = internal::expanded(*t, out.shape());
         t = &spelt[k];
       }
@@ -49,12 +49,13 @@ double cost(const Operands& in) {
     whole[k] = in.tensor[k] ? static_cast<const char*>(in.tensor[k]->raw()) : nullptr;
   }
   auto* o = static_cast<char*>(out.raw_mutable());
-  const auto out_bytes = static_cast<std::int64_t>(size_of(out.dtype()));
+  const auto out_bytes = static_cast<std::int64_t>(size_of(out.impl()->dtype));
   loop.run_parallel(cost(in), [&](const std::int64_t* offsets, std::int64_t out_offset) {
     const void* at[Operands::kMost] = {};
     for (std::size_t k = 0; k < in.count; ++k)
       if (whole[k])
-        at[k] = whole[k] + offsets[k] * static_cast<std::int64_t>(size_of(in.tensor[k]->dtype()));
+        at[k] =
+            whole[k] + offsets[k] * static_cast<std::int64_t>(size_of(in.tensor[k]->impl()->dtype));
     kernel(formula, at, step, o + out_offset * out_bytes, loop.inner());
   });
 }
@@ -64,9 +65,10 @@ struct OperandsAt {
   const void* p[Operands::kMost];
   OperandsAt(const Operands& in, std::int64_t begin) {
     for (std::size_t k = 0; k < in.count; ++k)
-      p[k] = in.step[k] ? static_cast<const char*>(in.p[k]) +
-                              begin * static_cast<std::int64_t>(size_of(in.tensor[k]->dtype()))
-                        : in.p[k];
+      p[k] = in.step[k]
+                 ? static_cast<const char*>(in.p[k]) +
+                       begin * static_cast<std::int64_t>(size_of(in.tensor[k]->impl()->dtype))
+                 : in.p[k];
   }
 };
 
@@ -108,7 +110,7 @@ void internal::run(detail::ElementwiseRun kernel, const void* formula, const Ope
   if (in.n <= kFew)
     kernel(formula, in.p, in.step, o, in.n);
   else
-    run_many(kernel, formula, in, o, size_of(out.dtype()));
+    run_many(kernel, formula, in, o, size_of(out.impl()->dtype));
 }
 
 void internal::run_onto(detail::ElementwiseRun kernel, const void* formula, const Operands& in,
@@ -149,13 +151,13 @@ TensorSpec Elementwise::infer(const Inputs& in) const {
 }
 
 void Elementwise::forward(const Inputs& in, Tensor& out) const {
-  Operands operands(out.numel(), in.size());
+  Operands operands(out.impl()->numel, in.size());
   for (std::size_t i = 0; i < in.size(); ++i) operands.set(i, in[i]);
-  internal::run(info->value[kernel_index(out.dtype())], info->formula, operands, out);
+  internal::run(info->value[kernel_index(out.impl()->dtype)], info->formula, operands, out);
 }
 
 detail::Pass Elementwise::pass(const Inputs& in, const Tensor& out) const {
-  detail::Pass p{info->value[kernel_index(out.dtype())], info->formula};
+  detail::Pass p{info->value[kernel_index(out.impl()->dtype)], info->formula};
   for (std::size_t i = 0; i < in.size(); ++i) p.operands.push_back(static_cast<int>(i));
   return p;
 }
@@ -182,14 +184,15 @@ struct ElementwiseGradient {
     }
   }
   void forward(const Inputs& in, Tensor& out) const {
-    Operands operands(out.numel(), info->arity + 2);
+    Operands operands(out.impl()->numel, info->arity + 2);
     std::size_t next = 0;
     for_each_operand([&](std::size_t k) { operands.set(next++, in[k]); },
                      [&] { operands.skip(next++); });
-    internal::run(info->gradient[input][kernel_index(out.dtype())], info->formula, operands, out);
+    internal::run(info->gradient[input][kernel_index(out.impl()->dtype)], info->formula, operands,
+                  out);
   }
   detail::Pass pass(const Inputs&, const Tensor& out) const {
-    detail::Pass p{info->gradient[input][kernel_index(out.dtype())], info->formula};
+    detail::Pass p{info->gradient[input][kernel_index(out.impl()->dtype)], info->formula};
     for_each_operand([&](std::size_t k) { p.operands.push_back(static_cast<int>(k)); },
                      [&] { p.operands.push_back(-1); });
     return p;
@@ -219,8 +222,8 @@ TensorList Elementwise::backward(const Call& call) const {
     return result;
   }
   Tensor g = call.take_grad();
-  const std::size_t kernel = kernel_index(g.dtype());
-  Operands operands(g.numel(), arity + 2);
+  const std::size_t kernel = kernel_index(g.impl()->dtype);
+  Operands operands(g.impl()->numel, arity + 2);
   operands.set(0, g);
   for (unsigned i = 0; i < arity; ++i)
     saves& save_input(i) ? operands.set(i + 1, call.input_value(i)) : operands.skip(i + 1);
@@ -230,7 +233,7 @@ TensorList Elementwise::backward(const Call& call) const {
     if (!call.needs(i)) continue;
     const unsigned bit = 1u << i;
     Tensor* const total = f.blocks & bit ? nullptr : call.running_total(i);
-    if (!total || total->numel() != operands.n || !operands.flat)
+    if (!total || total->impl()->numel != operands.n || !operands.flat)
       left |= bit;
     else if (passes & bit)
       internal::accumulate(*total, g);

@@ -242,8 +242,8 @@ struct LayerNorm {
   TensorList backward(const Call& call) const {
     const Tensor &mean = call.output_value(1), &rstd = call.output_value(2);
     if (grad_enabled())
-      return reference_gradient(
-          call, [&](const TensorList& in) { return reference(in, mean, rstd); });
+      return reference_gradient(call,
+                                [&](const TensorList& in) { return reference(in, mean, rstd); });
     const std::size_t count = call.inputs();
     const Tensor x = call.input(0);
     const LayerNormGradient gradient{call.needs(0), weighted && call.needs(1),
