@@ -62,6 +62,7 @@ Holds::~Holds() {
 
 Program::Program(Recorder& recorder, const TensorList& results)
     : epoch_(epoch()), grad_enabled_(grad_enabled()) {
+  const detail::TraceOff off;  // what is asked from here on is no question of the function's
   add_results(recorder, results);
   add_gradients(recorder);
   for (const ElementGuard& g : recorder.guards) {
