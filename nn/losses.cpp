@@ -40,10 +40,11 @@ Tensor reduced(const Tensor& loss, Reduction reduction) {
   }
 }
 
-// ½ d² up to `bound`, bound (d - ½ bound) beyond. Stays finite where d² would overflow.
-Tensor huber(const Tensor& input, const Tensor& target, double bound) {
-  const Tensor d = ag::abs(input - target), inner = ag::minimum(d, bound);
-  return 0.5 * ag::square(inner) + bound * (d - inner);
+// ½ d² up to `bound`, bound (|d| - ½ bound) beyond, over `divisor`. Finite where d² would overflow,
+// and without |d|, whose second derivative would be missing at 0.
+Tensor huber(const Tensor& input, const Tensor& target, double bound, double divisor) {
+  const Tensor d = input - target, inner = ag::clamp(d, -bound, bound);
+  return (divisor == 1 ? inner : inner / divisor) * (d - 0.5 * inner);
 }
 
 // A function of its own because its gradient stays finite at 0 and 1, where the logarithm's does
@@ -109,7 +110,7 @@ Tensor huber_loss(const Tensor& input, const Tensor& target, const HuberLossOpti
   const ag::detail::Named as("huber_loss");
   check_pair("huber_loss", input, target);
   if (!(options.delta > 0)) ag::fail("huber_loss", "delta must be above 0, got {}", options.delta);
-  return reduced(huber(input, target, options.delta), options.reduction);
+  return reduced(huber(input, target, options.delta, 1), options.reduction);
 }
 
 Tensor smooth_l1_loss(const Tensor& input, const Tensor& target,
@@ -119,7 +120,7 @@ Tensor smooth_l1_loss(const Tensor& input, const Tensor& target,
   if (!(options.beta >= 0))
     ag::fail("smooth_l1_loss", "beta must be at least 0, got {}", options.beta);
   if (options.beta == 0) return l1_loss(input, target, {options.reduction});
-  return reduced(huber(input, target, options.beta) / options.beta, options.reduction);
+  return reduced(huber(input, target, options.beta, options.beta), options.reduction);
 }
 
 Tensor binary_cross_entropy(const Tensor& input, const Tensor& target,

@@ -1,6 +1,9 @@
 #include <algorithm>
+#include <array>
+#include <functional>
 #include <map>
 #include <numeric>
+#include <set>
 #include <unordered_map>
 
 #include "autograd/replay/program.hpp"
@@ -84,28 +87,71 @@ void drop_copies(std::vector<Step>& steps, const std::vector<Slot>& slots) {
       for (Operand& o : *list) o.value = renamed[o.value];
 }
 
-// Offsets for blocks that are taken and given back in the order of time. Steps take blocks of few
-// sizes again and again: one that was given back serves for its own size first, or is cut for one
-// that is not much smaller.
+// Offsets for blocks that are taken and given back in the order of time: the smallest gap that is
+// large enough, and at the end if there is none. Small blocks, of which there may be very many,
+// serve for their own size again.
 class Packing {
  public:
   std::size_t take(std::size_t bytes) {
-    auto bin = free_.lower_bound(bytes);
-    while (bin != free_.end() && bin->second.empty()) bin = free_.erase(bin);
-    if (bin == free_.end() || bin->first / 4 > bytes) {
-      total_ += bytes;
-      return total_ - bytes;
+    if (bytes <= kSmall) {
+      auto& free = small_[bytes / kAlignment];
+      if (free.empty()) return grow(bytes);
+      const std::size_t offset = free.back();
+      free.pop_back();
+      return offset;
     }
-    const std::size_t offset = bin->second.back(), rest = bin->first - bytes;
-    bin->second.pop_back();
-    if (rest > 0) free_[rest].push_back(offset + bytes);
+    if (const auto gap = by_size_.lower_bound({bytes, 0}); gap != by_size_.end()) {
+      const auto [size, offset] = *gap;
+      remove(gaps_.find(offset));
+      if (size > bytes) add(offset + bytes, size - bytes);
+      return offset;
+    }
+    // The last gap, if it ends at the end, grows.
+    if (gaps_.empty() || gaps_.rbegin()->first + gaps_.rbegin()->second != total_)
+      return grow(bytes);
+    const std::size_t offset = gaps_.rbegin()->first;
+    remove(std::prev(gaps_.end()));
+    total_ = offset + bytes;
     return offset;
   }
-  void give_back(std::size_t offset, std::size_t bytes) { free_[bytes].push_back(offset); }
+  void give_back(std::size_t offset, std::size_t bytes) {
+    if (bytes <= kSmall) return small_[bytes / kAlignment].push_back(offset);
+    auto next = gaps_.lower_bound(offset);
+    if (next != gaps_.end() && next->first == offset + bytes) {
+      bytes += next->second;
+      next = remove(next);
+    }
+    if (next != gaps_.begin())
+      if (const auto before = std::prev(next); before->first + before->second == offset) {
+        offset = before->first;
+        bytes += before->second;
+        remove(before);
+      }
+    add(offset, bytes);
+  }
   std::size_t total() const { return total_; }
 
  private:
-  std::map<std::size_t, detail::PooledVector<std::size_t>> free_;  // offsets, by size
+  static constexpr std::size_t kSmall = 4096;
+  template <class T>
+  using Pool = detail::PoolAllocator<T>;
+  using Gaps = std::map<std::size_t, std::size_t, std::less<>,
+                        Pool<std::pair<const std::size_t, std::size_t>>>;
+  using Sized = std::pair<std::size_t, std::size_t>;  // bytes and offset
+
+  std::size_t grow(std::size_t bytes) { return std::exchange(total_, total_ + bytes); }
+  void add(std::size_t offset, std::size_t bytes) {
+    gaps_.emplace(offset, bytes);
+    by_size_.emplace(bytes, offset);
+  }
+  Gaps::iterator remove(Gaps::iterator gap) {
+    by_size_.erase({gap->second, gap->first});
+    return gaps_.erase(gap);
+  }
+
+  std::array<detail::PooledVector<std::size_t>, kSmall / kAlignment + 1> small_;  // offsets
+  Gaps gaps_;                                                                     // bytes by offset
+  std::set<Sized, std::less<>, Pool<Sized>> by_size_;
   std::size_t total_ = 0;
 };
 

@@ -130,6 +130,7 @@ const std::vector<Row>& rows() {
     add_systems(r);
     add_decompositions(r);
     add_reasons(r);
+    add_points(r);
     return r;
   }();
   return all;

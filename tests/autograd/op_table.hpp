@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "autograd/ops.hpp"
+#include "tests/points.hpp"
 
 /// One record per public operation; every check of op_table_test.cpp runs over all of them.
 namespace table {
@@ -36,6 +37,7 @@ struct Row {
   bool differentiable = true;
   std::string exempt{};  // why second derivatives are not checked, or why there is no first
   std::string nan{};     // why a NaN may change other elements than into NaN; empty: it may not
+  std::vector<Point> points{};  // where the numbers are written down
 };
 
 const std::vector<Row>& rows();
@@ -55,6 +57,8 @@ void add_fused(std::vector<Row>& rows);
 void add_products(std::vector<Row>& rows);
 void add_systems(std::vector<Row>& rows);
 void add_decompositions(std::vector<Row>& rows);
+/// Gives the rows their points.
+void add_points(std::vector<Row>& rows);
 
 /// A naive loop: f(index of an element of the result, inputs) for every index within `shape`.
 using Place = std::vector<std::int64_t>;

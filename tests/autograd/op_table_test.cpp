@@ -73,6 +73,35 @@ TEST_CASE("every operation passes gradcheck to second order") {
   CHECK(compared > 10000);
 }
 
+TEST_CASE("points have the value and the derivatives that are written down") {
+  std::size_t compared = 0;
+  for (const auto& row : table::rows())
+    for (const auto& point : row.points) {
+      CHECK(table::mismatch(point) == "");
+      ++compared;
+    }
+  CHECK(compared > 80);
+}
+
+TEST_CASE("an elementwise operation that branches names a point") {
+  std::map<std::string, std::size_t> points;
+  for (const auto& row : table::rows()) points[row.name] = row.points.size();
+  const auto check = [&](const std::string& name, const std::string& text) {
+    for (const char* branch : {"where(", "abs(", "maximum(", "minimum(", "sign("}) {
+      if (text.find(branch) == std::string::npos) continue;
+      INFO(name << ": " << text);
+      CHECK(points[name] > 0);
+      return;
+    }
+  };
+#define PRIMITIVE(op, kind, gx, low, high) check(#op, #gx);
+#define UNARY(op, kind, value, gx, low, high) check(#op, #value " " #gx);
+#define BINARY(op, kind, value, ga, gb, ...) check(#op, #value " " #ga " " #gb);
+#define TERNARY(op, kind, value, ga, gb, gc, ...) check(#op, #value " " #ga " " #gb " " #gc);
+#define COMPARE(...)
+#include "autograd/elementwise.def"
+}
+
 TEST_CASE("a gradient is the same on registers and on tensors") {
   for_each_sample([](const table::Row& row, const table::Sample& sample) {
     if (!row.differentiable) return;

@@ -6,6 +6,7 @@
 #include "autograd/ops.hpp"
 #include "autograd/random.hpp"
 #include "tests/catch.hpp"
+#include "tests/points.hpp"
 
 /// Gradients that are wrong in ways in which gradients go wrong, and whether the checker sees it.
 namespace ag = autograd;
@@ -288,4 +289,26 @@ TEST_CASE("a formula for one element has no gradient to get wrong") {
   const auto call = [&](const Tensor& x, const Tensor& y) { return f(x, y); };
   const auto check = ag::gradgradcheck(call, {sample({2, 4}), sample({4}, 5)}, kTight);
   CHECK(check.report() == "passed");
+}
+
+TEST_CASE("a wrong second derivative at a branch is found by a point, and only there") {
+  const auto sinc = [](const Tensor& x) {
+    const Tensor zero = x == 0.0, at = M_PI * ag::where(zero, 1, x);
+    return ag::where(zero, 1, ag::sin(at) / at);
+  };
+  CHECK(ag::gradgradcheck(sinc, {ag::tensor({0.3, -1.2})}).report() == "passed");
+  const double curvature = -M_PI * M_PI / 3;
+  CHECK_THAT(table::mismatch({"sinc at 0", {0}, sinc, 1, {0}, {curvature}}, ag::float64),
+             ContainsSubstring("second derivative of sinc at 0 in float64: got [0], right [-3.28"));
+
+  const auto huber = [](const Tensor& x) {
+    const Tensor d = ag::abs(x), inner = ag::minimum(d, 1);
+    return 0.5 * ag::square(inner) + (d - inner);
+  };
+  CHECK(ag::gradgradcheck(huber, {ag::tensor({0.3, -1.2})}).report() == "passed");
+  CHECK_THAT(table::mismatch({"huber at 0", {0}, huber, 0, {0}, {1}}, ag::float64),
+             ContainsSubstring("second derivative of huber at 0 in float64: got [0], right [1]"));
+  const table::Point wrong{"a square", {2}, [](const Tensor& x) { return x * x; }, 5, {3}, {2}};
+  CHECK_THAT(table::mismatch(wrong, ag::float64),
+             ContainsSubstring("value of a square in float64: got [4], right [5]\nfirst"));
 }

@@ -6,6 +6,7 @@
 #include "autograd/gradcheck.hpp"
 #include "autograd/random.hpp"
 #include "tests/nn/close.hpp"
+#include "tests/points.hpp"
 
 namespace ag = autograd;
 using ag::Tensor;
@@ -267,4 +268,55 @@ TEST_CASE("classes in the form of a table's column are refused with what makes t
       Catch::Matchers::ContainsSubstring("for input (2, 3); use squeeze(targets, 1)"));
   CHECK(nn::cross_entropy(logits, ag::squeeze(column, 1).to(ag::int64)).item() ==
         Catch::Approx(std::log(3.0)));
+}
+
+TEST_CASE("Losses have the written second derivative where a formula branches") {
+  using V = std::vector<double>;
+  const auto check = [](const char* text, V at, double value, V first, V second, auto loss) {
+    CHECK(table::mismatch({text, at, loss, value, first, second}) == "");
+  };
+  const auto sums = Reduction::sum;
+  // Of the input and the target, at the residual 0.
+  const V bowl{1, -1, -1, 1};
+  check("huber_loss", {2, 2}, 0, {0, 0}, bowl,
+        [](const Tensor& x) { return nn::huber_loss(x[0], x[1]); });
+  check("huber_loss, delta 3", {2, 2}, 0, {0, 0}, bowl,
+        [](const Tensor& x) { return nn::huber_loss(x[0], x[1], {.delta = 3}); });
+  check("smooth_l1_loss", {2, 2}, 0, {0, 0}, bowl,
+        [](const Tensor& x) { return nn::smooth_l1_loss(x[0], x[1]); });
+  check("smooth_l1_loss, beta ½", {2, 2}, 0, {0, 0}, {2, -2, -2, 2},
+        [](const Tensor& x) { return nn::smooth_l1_loss(x[0], x[1], {.beta = 0.5}); });
+  check("l1_loss", {2, 2}, 0, {0, 0}, V(4, 0),
+        [](const Tensor& x) { return nn::l1_loss(x[0], x[1]); });
+  check("mse_loss", {2, 2}, 0, {0, 0}, {2, -2, -2, 2},
+        [](const Tensor& x) { return nn::mse_loss(x[0], x[1]); });
+  // One of two residuals is 0, and one at the kink: reductions scale.
+  const auto zeros = [](const Tensor& x) { return ag::zeros_like(x); };
+  check("huber_loss, mean", {0, 1}, 0.25, {0, 0.5}, {0.5, 0, 0, 0.5},
+        [=](const Tensor& x) { return nn::huber_loss(x, zeros(x)); });
+  check("smooth_l1_loss, sum", {0, -2}, 1.75, {0, -1}, {2, 0, 0, 0}, [=](const Tensor& x) {
+    return nn::smooth_l1_loss(x, zeros(x), {.reduction = sums, .beta = 0.5});
+  });
+  const double log2 = std::log(2);
+  check("binary_cross_entropy_with_logits", {0, 0.25}, log2, {0.25, 0}, {0.25, -1, -1, 0},
+        [](const Tensor& x) { return nn::binary_cross_entropy_with_logits(x[0], x[1]); });
+  check("binary_cross_entropy_with_logits, pos_weight", {0}, 3 * log2, {-1.5}, {0.75},
+        [](const Tensor& x) {
+          return nn::binary_cross_entropy_with_logits(x, ag::ones_like(x),
+                                                      {.pos_weight = ag::full({}, 3, x.dtype())});
+        });
+  check("binary_cross_entropy", {0.5, 0.5}, log2, {0, 0}, {4, -4, -4, 0},
+        [](const Tensor& x) { return nn::binary_cross_entropy(x[0], x[1]); });
+}
+
+TEST_CASE("The huber loss of far residuals stays finite, and so does its gradient") {
+  const Tensor t = ag::zeros({3}, ag::float32);
+  const Tensor x = ag::tensor({-3e38, 1e30, HUGE_VAL}).to(ag::float32).detach().requires_grad_();
+  const Tensor y = nn::huber_loss(x, t, {.reduction = Reduction::none});
+  check_close(ag::select(y, 0, 1), {1e30}, 1e-6);
+  CHECK(ag::sum(ag::isfinite(y)).item() == 2);
+  check_close(ag::grad({ag::sum(y)}, {x})[0], {-1, 1, 1});
+  // A tiny beta does not underflow.
+  const Tensor z = ag::full({}, 1, ag::float32);
+  check_close(nn::smooth_l1_loss(z, ag::zeros_like(z), {.beta = 1e-30}), {1});
 }
