@@ -77,7 +77,7 @@ TensorList detail::Recordings::call(const Function& f, const TensorList& argumen
     --resting_;
     return run_eagerly(f, arguments);
   }
-  if (++in_vain_ > kInVain) resting_ = kRest;
+  if (++in_vain_ >= kInVain) resting_ = kRest;
   stats_.reason = reason;
   return record(f, arguments);
 }

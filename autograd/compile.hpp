@@ -82,7 +82,7 @@ class CompiledFunction {
     return call(arguments, [this](const TensorList& in) -> decltype(auto) { return f_(in); });
   }
 
-  /// How often the function itself ran, to be recorded; otherwise a recording was replayed.
+  /// Calls that ran the function and recorded it.
   std::size_t recordings() const { return stats().recordings; }
   /// The counts of its calls, and why it was last recorded.
   CompileStats stats() const { return recordings_.stats(); }
@@ -124,14 +124,17 @@ class CompiledFunction {
 ///
 /// Arguments, tensors of the program that `f` uses, gradients, learning rates, step counts and
 /// random numbers are those of each call. Plain numbers and variables of the program are those of
-/// the recording. It is recorded anew for other shapes, dtypes, grad mode or train/eval mode, for
-/// other elements where `f` reads those of an argument (indices are not read), when a module, its
-/// hooks, the groups of an optimizer or what `f` asked of it have changed, and where a tensor that
-/// `f` captured has been replaced, which shows when nothing else holds the old one: pass what
-/// changes as an argument. Results are off the tape. In anomaly mode `f` runs as it is; so it does
-/// after 16 recordings in a row of which none was ever replayed, but for each 64th call, which
-/// tries again: `stats()` tells, and why it was recorded. An error in a replay leaves gradients and
-/// tensors as it would in `f`.
+/// the recording, and so is whether a handle is defined. It is recorded anew for other shapes,
+/// dtypes, grad mode or train/eval mode, for other elements where `f` reads those of an argument
+/// (indices are not read), when modules are made, copied, edited or end, when hooks, the groups of
+/// an optimizer or what `f` asked of it have changed, and where a tensor that `f` captured has been
+/// replaced, which shows when nothing else holds the old one (two handles that are swapped do not
+/// show): pass what changes as an argument. Writes through pointers and views that were taken
+/// before are not noticed where `f` reads elements.
+///
+/// Results are off the tape. In anomaly mode `f` runs as it is; so it does after 16 recordings in a
+/// row of which none was ever replayed, but for each 64th call, which tries again: `stats()` tells,
+/// and why it was recorded. An error in a replay leaves gradients and tensors as it would in `f`.
 ///
 /// Throws where a replay would go wrong: when `f` reads elements that it has computed or written
 /// (item(), an `if` on a value), writes elements by hand, makes tensors from numbers or arrays of

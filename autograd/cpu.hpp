@@ -21,6 +21,7 @@ SimdLevel simd_level();
 /// room for so many threads, operations use those that it lets start. Formulas of `elementwise` run
 /// on several threads then. Throws unless 1 ≤ n ≤ 1024.
 void set_num_threads(int n);
+/// What was set; operations may use fewer where threads cannot be started.
 int num_threads();
 
 namespace detail {

@@ -59,9 +59,10 @@ std::string quoted(std::string_view text, std::size_t longest) {
     return line;
   auto from = line.begin(), to = line.end();
   for (std::size_t n = longest * 2 / 3; n > 0; --n) from = std::find_if(from + 1, to, begins);
-  for (std::size_t n = longest - 1 - longest * 2 / 3; n > 0; --n) do
-      --to;
-    while (continues(*to));
+  for (std::size_t n = longest - 1 - longest * 2 / 3; n > 0; --n) {
+    --to;
+    while (continues(*to)) --to;
+  }
   return std::string(line.begin(), from) + "…" + std::string(to, line.end());
 }
 

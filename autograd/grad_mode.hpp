@@ -34,6 +34,7 @@ struct [[nodiscard]] EnableGrad : GradMode {
 
 /// Whether operations on this thread are watched for NaN and Inf.
 inline bool anomaly_mode() noexcept { return detail::anomaly; }
+/// Switches that for this thread; `AnomalyMode` does it for a scope.
 inline void set_anomaly_mode(bool on) noexcept { detail::anomaly = on; }
 
 /// Watches the operations of this thread for a scope: the first one that makes a NaN or Inf, in the

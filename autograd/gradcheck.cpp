@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <span>
 
 #include "autograd/ops.hpp"
 #include "autograd/random.hpp"

@@ -93,6 +93,18 @@ class Part : public Tensor {
   template <class N>
   requires std::is_arithmetic_v<N>
   void operator=(N number) && { write(like(number)); }
+  /// As the assignment, with the values converted to the dtype of x.
+  void copy_(const Tensor& values) && { write(values.to(dtype())); }
+  void copy_(const Tensor& values) & { Tensor::copy_(values); }
+  // What would change a copy that nobody has.
+  template <Element T>
+  T* mutable_data() && = delete;  // write by x[0] = v, or change x itself
+  template <Element T>
+  T* mutable_data() & {
+    return Tensor::mutable_data<T>();
+  }
+  void set_data(const Tensor& source) && = delete;  // write by x[0] = v
+  void set_data(const Tensor& source) & { Tensor::set_data(source); }
   template <class V>
   void operator+=(const V& v) && {
     write(before() + v);
@@ -117,7 +129,11 @@ class Part : public Tensor {
   template <class N>
   Tensor like(N number) const {
     if constexpr (std::integral<N>)
-      if (dtype() == int64) return tensor(static_cast<std::int64_t>(number));
+      if (dtype() == int64) {
+        Tensor t = empty({}, int64);
+        *static_cast<std::int64_t*>(t.raw_mutable()) = static_cast<std::int64_t>(number);
+        return t;
+      }
     return scalar_like(static_cast<double>(number), *this);
   }
   void write(const Tensor& values) const;

@@ -170,8 +170,7 @@ void SavedTensor::refuse(const Node& owner) const {
          quoted(owner.name()));
   fail("backward",
        "values saved by '{}' must not change before the walk, got version {} of its {} ({}), saved "
-       "at "
-       "version {}; clone() before changing it, or read it with std::as_const(t).array<T>()",
+       "at version {}; clone() before changing it, or read it with std::as_const(t).array<T>()",
        quoted(owner.name()), value_.impl()->stamp(), is_output_ ? "output" : "input",
        value_.shape(), stamp_);
 }
@@ -259,7 +258,7 @@ Tensor Tensor::grad() const {
   const auto& t = asked("grad");
   if (detail::tracing && t.node) [[unlikely]] {
     replay::check_leaf(t);
-    detail::trace_gradient_read(*t.node);
+    detail::trace_gradient_read(*t.node, false);
   }
   return t.node ? t.node->kept_grad(t.index) : Tensor();
 }

@@ -291,8 +291,10 @@ class Call {
 ///   or instead of both `view(const Inputs&) const` → Tensor that shares storage;
 ///   `static constexpr bool kBroadcasts = true` where it broadcasts its inputs: gradients may then
 ///   have the broadcast shape, and are summed to that of their input;
-///   `saves() const` → bits of `save_input(i)` and `save_output(i)` (default: nothing);
-///   `backward(const Call&) const` → TensorList, the gradient in tensor operations.
+///   `static constexpr bool kTotal = true` where no elements make forward throw, so that a replay
+///   may leave out a result that nobody uses; `saves() const` → bits of `save_input(i)` and
+///   `save_output(i)` (default: nothing); `backward(const Call&) const` → TensorList, the gradient
+///   in tensor operations.
 /// Without `backward` the operation is not differentiable and never recorded. `forward` may run
 /// again later on other elements of the same shapes (see `compile`): what it depends on are its
 /// attributes and inputs, and elements are checked in it, not in `infer`.

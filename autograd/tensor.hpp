@@ -196,6 +196,7 @@ class Tensor {
   /// ever: capture `t.detach()` for the elements, or a reference where the handle outlives the
   /// hook, or remove the hook.
   std::uint64_t register_hook(std::function<Tensor(const Tensor&)> hook);
+  /// Removes a hook; an id that is not there does nothing.
   void remove_hook(std::uint64_t id);
 
   /// Adds d(this)/d(leaf) to the gradient of every leaf. `this` must have one element. Threads may

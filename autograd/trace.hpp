@@ -52,6 +52,8 @@ class Instruction {
   virtual Pass pass(const Inputs&, const Tensor&) const { return {}; }
   /// Does more than to fill its outputs: runs even if nobody uses them, and in its order.
   virtual bool has_effect() const { return false; }
+  /// May throw because of elements: runs even if nobody uses its outputs.
+  virtual bool checks() const { return true; }
   /// Inputs from this one on are written in place.
   virtual std::size_t first_written() const { return static_cast<std::size_t>(-1); }
 
@@ -78,8 +80,8 @@ void refuse_outside_in_trace(const TensorImpl& t, std::string_view what);
 /// use it are not valid any more.
 void trace_invalidate(const Storage& storage) noexcept;
 void trace_leaf_made(Node& leaf);
-// The gradient that a node keeps is looked at; has been replaced.
-void trace_gradient_read(Node& node);
+// The gradient that a node keeps is looked at, or only added to; has been replaced.
+void trace_gradient_read(Node& node, bool adds);
 void trace_gradient_changed(Node& node);
 
 /// A member of an object other than a tensor that recorded functions may ask or use, and that may
@@ -147,6 +149,9 @@ class OperationInstruction final : public Instruction {
   }
   bool has_effect() const override {
     return requires { Op::kHasEffect; };
+  }
+  bool checks() const override {
+    return !requires { Op::kTotal; };
   }
 
  private:

@@ -268,7 +268,7 @@ class Walk {
         if (in->index < cotangents.size()) found_[in->at] = cotangents[in->index];
     } else if (node.is_leaf()) {
       if (detail::tracing) [[unlikely]]
-        detail::trace_gradient_read(node);
+        detail::trace_gradient_read(node, true);
       collect_grad(node, watches, 0, std::move(cotangents[0]));
       if (detail::tracing) [[unlikely]]
         detail::trace_gradient_changed(node);

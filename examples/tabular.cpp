@@ -3,7 +3,6 @@
 // patients, how far the disease went within a year (Efron et al. 2004, "Least angle regression").
 #include <CLI/CLI.hpp>
 #include <autograd/autograd.hpp>
-#include <filesystem>
 #include <nn/nn.hpp>
 
 namespace ag = autograd;
@@ -84,7 +83,7 @@ int train(const std::string& file, const std::string& target, const std::vector<
 
 int main(int argc, char** argv) try {
   std::string target = "progression";
-  std::string file = std::filesystem::path(__FILE__).replace_filename("diabetes.csv");
+  std::string file = XGRAD_EXAMPLES "/diabetes.csv";
   std::vector<std::string> text;
   std::uint64_t seed = 1;
   CLI::App app("Predicts one column of a CSV file from the others.");

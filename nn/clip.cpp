@@ -129,8 +129,8 @@ ag::TensorList gradients_of(const ag::TensorList& parameters) {
 
 }  // namespace
 
-double clip_grad_norm_(const ag::TensorList& parameters, double max_norm, double norm_type,
-                       bool error_if_nonfinite) {
+GradientNorm clip_grad_norm_(const ag::TensorList& parameters, double max_norm, double norm_type,
+                             bool error_if_nonfinite) {
   const ag::detail::Named as("clip_grad_norm_");
   if (!(max_norm >= 0))
     ag::fail("clip_grad_norm_", "max_norm must be at least 0, got {}", max_norm);

@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "autograd/errors.hpp"
+#include "autograd/trace.hpp"
 
 namespace nn::detail {
 namespace {
@@ -54,6 +55,7 @@ void check_path(const std::string& path) {
 }
 
 int open_to_read(const std::string& path) {
+  autograd::detail::refuse_in_trace("a file that is read", "read it outside");
   check_path(path);
   return open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }

@@ -51,7 +51,7 @@ inline void edited(std::string_view what) {
   ag::invalidate_recordings();
 }
 
-/// The same for a new module, which may move into a container of a model.
+/// The same for a module or parameter that begins or ends: a container of a model may hold it.
 inline void made() noexcept {
   if (!ag::compiling()) ag::invalidate_recordings();
 }

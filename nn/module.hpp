@@ -51,6 +51,7 @@ struct NamedModule {
 class Module {
  public:
   virtual ~Module() {
+    detail::made();
     if (detail::any_ties()) detail::end_copy(*this);
   }
 
@@ -156,7 +157,7 @@ class Module {
   }
 
  protected:
-  Module() = default;
+  Module() { detail::made(); }
   Module(const Module& other) : training_(other.training_), moved_(other.moved_) {
     detail::made();
     if (detail::any_ties()) detail::begin_copy(other, *this);

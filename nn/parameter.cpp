@@ -2,17 +2,14 @@
 
 #include "autograd/tape.hpp"
 #include "autograd/trace.hpp"
+#include "nn/hooks.hpp"
 #include "nn/ties.hpp"
 
 namespace nn {
 
 namespace {
 
-// A new one may belong to a model that compiled functions have recorded.
-void made() noexcept {
-  if (!ag::compiling()) ag::invalidate_recordings();
-}
-// So may one that becomes another tensor.
+// It may belong to a model that compiled functions have recorded; so may a new one.
 void replaced() {
   ag::detail::refuse_in_trace("a parameter that becomes another tensor", "do it outside");
   ag::invalidate_recordings();
@@ -20,14 +17,18 @@ void replaced() {
 
 }  // namespace
 
+OwnedTensor::~OwnedTensor() {
+  if (defined()) detail::made();
+}
+
 OwnedTensor::OwnedTensor(const ag::Tensor& values)
     : ag::Tensor(values.defined() ? values.detach().clone() : ag::Tensor()) {
-  made();
+  detail::made();
 }
 
 OwnedTensor::OwnedTensor(const OwnedTensor& other)
     : ag::Tensor(detail::any_ties() ? detail::copy_tied(other) : ag::Tensor()) {
-  made();
+  detail::made();
   if (defined() || !other.defined()) return;
   static_cast<ag::Tensor&>(*this) = other.detach().clone();
   requires_grad_(other.requires_grad());

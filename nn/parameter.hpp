@@ -20,6 +20,7 @@ struct Inside;
 class OwnedTensor : public ag::Tensor {
  public:
   OwnedTensor() noexcept = default;
+  ~OwnedTensor();
   OwnedTensor(const OwnedTensor& other);
   OwnedTensor(OwnedTensor&&) noexcept = default;
   OwnedTensor& operator=(const OwnedTensor& other);

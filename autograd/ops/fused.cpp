@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "autograd/kernels/kernels.hpp"
 #include "autograd/ops.hpp"
@@ -29,6 +28,7 @@ std::int64_t rows(const Tensor& t) { return last(t) == 0 ? 0 : t.numel() / last(
 
 // The gradient from the result and its cotangent.
 struct SoftmaxGradient {
+  static constexpr bool kTotal = true;
   bool log;
   std::string_view name() const { return log ? "log_softmax" : "softmax"; }
   void forward(const Inputs& in, Tensor& out) const {
@@ -42,6 +42,7 @@ struct SoftmaxGradient {
 };
 
 struct Softmax {
+  static constexpr bool kTotal = true;
   bool log;
 
   std::string_view name() const { return log ? "log_softmax" : "softmax"; }
@@ -196,6 +197,7 @@ struct TargetWeight {
 // From x (rows, n), mean and 1/σ, the cotangent and the weight, if any: the gradients that are
 // wanted of x, weight and bias.
 struct LayerNormGradient {
+  static constexpr bool kTotal = true;
   bool of_x, of_weight, of_bias;
 
   std::string_view name() const { return "layer_norm"; }
@@ -217,6 +219,7 @@ struct LayerNormGradient {
 
 // The result, and mean and 1/σ of each row for the gradient.
 struct LayerNorm {
+  static constexpr bool kTotal = true;
   static constexpr std::size_t kOutputs = 3;
   bool weighted, biased;
   double eps;

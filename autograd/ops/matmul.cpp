@@ -12,6 +12,7 @@ namespace {
 // op(A) op(B) of matrices (…, r, c), batched over equal or broadcast leading axes; op transposes
 // the last two axes. The transposes are flags of the product, never copies, also in the gradient.
 struct Matmul {
+  static constexpr bool kTotal = true;
   static constexpr bool kBroadcasts = true;
   bool ta = false, tb = false;
 
@@ -77,6 +78,7 @@ struct Matmul {
 
 // x Wᵀ + b with x (n, in), in one operation: the product, and the bias in a pass over it.
 struct Linear {
+  static constexpr bool kTotal = true;
   bool biased;
 
   std::string_view name() const { return "linear"; }

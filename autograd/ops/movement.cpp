@@ -21,6 +21,7 @@ struct Reshape {
 };
 
 struct Clone {
+  static constexpr bool kTotal = true;
   std::string_view name() const { return "clone"; }
   TensorSpec infer(const Inputs& in) const { return {in[0].shape(), in[0].dtype()}; }
   void forward(const Inputs& in, Tensor& out) const {
@@ -39,6 +40,7 @@ struct Cast {
 };
 
 struct Expand {
+  static constexpr bool kTotal = true;
   static constexpr bool kBroadcasts = true;
   Shape to;
   std::string_view name() const { return "expand"; }
@@ -51,6 +53,7 @@ struct Expand {
 };
 
 struct Concat {
+  static constexpr bool kTotal = true;
   std::int64_t axis;
   InlineVector<std::int64_t, 4> sizes;
   Shape shape;

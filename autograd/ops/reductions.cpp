@@ -63,6 +63,7 @@ std::int64_t add_wrapping(std::int64_t a, std::int64_t b) {
 }
 
 struct Sum {
+  static constexpr bool kTotal = true;
   Flags reduced;
   Shape kept;  // the shape of the result with keepdims
 
@@ -85,6 +86,7 @@ struct Sum {
 };
 
 struct Extreme {
+  static constexpr bool kTotal = true;
   bool largest;
   Flags reduced;
   Shape kept;

@@ -30,6 +30,7 @@ struct Plan {
 /// The operation of a plan: there, or back. What no block writes is `fill`. The gradient of either
 /// is the other, with zeros for `fill`.
 struct Move {
+  static constexpr bool kTotal = true;
   std::shared_ptr<const Plan> plan;
   bool back = false;
   double fill = 0;

@@ -38,6 +38,7 @@ void bypass_expansions(std::vector<Step>& steps) {
       for (Operand& o : step.in)
         if (const auto at = single.find(o.value); at != single.end()) o = at->second;
     for (const Operand& o : written(step)) {
+      single.erase(o.value);
       const auto [first, last] = full_of.equal_range(o.value);
       for (auto at = first; at != last; ++at) single.erase(at->second);
       full_of.erase(first, last);
@@ -56,6 +57,7 @@ void drop_unused(std::vector<Step>& steps, const std::vector<Slot>& slots) {
   for (std::size_t i = steps.size(); i-- > 0;) {
     const Step& step = steps[i];
     stays[i] = step.instruction->has_effect() ||
+               (!elementwise(step) && step.instruction->checks()) ||
                std::ranges::any_of(step.out, [&](const Operand& o) { return needed[o.value]; });
     if (stays[i])
       for (const Operand& o : step.in) needed[o.value] = true;

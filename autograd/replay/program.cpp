@@ -123,7 +123,10 @@ void Program::add_gradients(Recorder& recorder) {
     g.argument = l.argument;
     g.reads = l.reads;
     g.defined_before = l.before.defined();
-    if (l.before.defined()) g.before = recorder.operand(l.before).value;
+    if (l.before.defined()) g.before = recorder.value(l.before);
+    if (l.held &&
+        (recorder.values[g.before].named || recorder.values[g.before].source != Source::gradient))
+      g.held = l.before.impl()->storage;
     g.changes = std::move(l.changes);
     l.before = {};
     if (const Node::Watch* w = l.node->find_watch(0); w && w->grad.defined())
@@ -235,9 +238,12 @@ std::string_view Program::mismatch(const TensorList& arguments) const {
   for (const std::size_t v : written_)
     for (const Tensor& t : arguments)
       if (t.impl()->storage == slots_[v].storage) return "an argument that the function writes";
-  for (const Gradient& g : gradients_)
-    if (g.reads && leaf_of(g, arguments).kept_grad(0).defined() != g.defined_before)
-      return "a gradient is there that was not, or is gone";
+  for (const Gradient& g : gradients_) {
+    if (!g.reads) continue;
+    const Tensor before = leaf_of(g, arguments).kept_grad(0);
+    if (before.defined() != g.defined_before) return "a gradient is there that was not, or is gone";
+    if (g.held && !(before.impl()->storage == g.held)) return "a gradient was replaced";
+  }
   for (const Guard& g : guards_) {
     const Slot& slot = slots_[g.slot];
     if (slot.source == Source::outside
@@ -293,7 +299,7 @@ void Program::bind_all(const TensorList& arguments) {
       bind(slot, Storage::create(slot.bytes));  // what a caller holds keeps its elements
   }
   for (const Gradient& g : gradients_)
-    if (g.reads && g.defined_before)
+    if (g.reads && g.defined_before && slots_[g.before].source == Source::gradient)
       bind(slots_[g.before], leaf_of(g, arguments).kept_grad(0).impl()->storage);
 }
 

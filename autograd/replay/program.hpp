@@ -95,6 +95,7 @@ class Program {
     std::ptrdiff_t argument = -1;
     bool reads = false, defined_before = false;
     std::size_t before = 0;               // the value
+    detail::Ref<detail::Storage> held{};  // must still be the gradient before the call
     std::vector<GradientChange> changes;  // at least one
     // Nothing can fail between the time when its last value is begun and when it counts.
     bool reusable = false;

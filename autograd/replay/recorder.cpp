@@ -54,7 +54,10 @@ std::size_t Recorder::new_value(const detail::Ref<detail::Storage>& storage, Sou
 // that the function has made.
 std::size_t Recorder::value_of(const detail::Ref<detail::Storage>& storage, bool used) {
   Known& known = this->known(storage.get());
-  if (known.value != kNone) return known.value;
+  if (known.value != kNone) {
+    if (used && !adding_) values[known.value].named = true;
+    return known.value;
+  }
   if (!known.created) return known.value = new_value(storage, Source::outside);
   if (!used) return kNone;
   // An operation has put elements there that no instruction shows.
@@ -74,25 +77,24 @@ const Recorder::Known* Recorder::find(const detail::TensorImpl& t) const {
   return at == known_.end() ? nullptr : &at->second;
 }
 
+// Its elements are.
+bool Recorder::is_made_inside(const detail::TensorImpl& t) const {
+  const Known* known = find(t);
+  return known && (known->created ||
+                   (known->value != kNone && values[known->value].source == Source::computed));
+}
+
 void Recorder::created(const Tensor& t) {
   known(t.impl()->storage.get()).created = true;
   created_.push_back(t.impl()->storage);
 }
 
 void Recorder::viewed(const Tensor& view) {
-  const Known* known = find(*view.impl());
-  const bool inside =
-      known && (known->created ||
-                (known->value != kNone && values[known->value].source == Source::computed));
-  if (!inside) own_views_.emplace(view.impl(), view);
+  if (!is_made_inside(*view.impl())) own_views_.emplace(view.impl(), view);
 }
 
 void Recorder::refuse_outside(const detail::TensorImpl& t, std::string_view what) const {
-  const Known* known = find(t);
-  if (known && (known->created ||
-                (known->value != kNone && values[known->value].source == Source::computed)))
-    return;
-  if (!own_views_.contains(&t))
+  if (!is_made_inside(t) && !own_views_.contains(&t))
     refuse(
         fmt::format("{} of a tensor of shape {} that is not made in the function", what, t.shape),
         "call it outside");
@@ -178,19 +180,18 @@ void Recorder::write(const detail::TensorImpl& t, bool by_hand) {
          "use operations, copy_() or perform()");
 }
 
-// Whether two handles are of one tensor would be asked of a stand-in for the argument.
-void Recorder::compared(const detail::TensorImpl* a, const detail::TensorImpl* b) const {
+// Whether two handles are of one tensor would be asked of a stand-in for the argument. Other ones
+// are watched.
+void Recorder::compared(const detail::TensorImpl* a, const detail::TensorImpl* b) {
   if (a == b || !a || !b) return;
-  for (const auto& [one, other] : {std::pair(a, b), std::pair(b, a)}) {
-    const Known *x = find(*one), *y = find(*other);
-    const auto source = [&](const Known* k) {
-      return !k || (k->value == kNone && !k->created) ? Source::outside
-             : k->value == kNone                      ? Source::constant
-                                                      : values[k->value].source;
-    };
-    if (source(x) == Source::argument && source(y) == Source::outside)
-      refuse("a comparison by is() of an argument with another tensor", "compare outside");
-  }
+  const auto is_argument = [&](const detail::TensorImpl* t) {
+    const Known* known = find(*t);
+    return known && known->value != kNone && values[known->value].source == Source::argument;
+  };
+  if ((is_argument(a) && !is_made_inside(*b)) || (is_argument(b) && !is_made_inside(*a)))
+    refuse("a comparison by is() of an argument with another tensor", "compare outside");
+  asked(*a);
+  asked(*b);
 }
 
 // ---------------------------------------------------------------- gradients
@@ -205,8 +206,9 @@ Leaf& Recorder::leaf(Node& node) {
   return leaves[at->second];
 }
 
-void Recorder::gradient_read(Node& node) {
+void Recorder::gradient_read(Node& node, bool adds) {
   if (is_inside(node)) return;  // a tensor like others
+  adding_ = adds;
   if (!node.is_leaf())
     refuse(fmt::format("the gradient of the result of '{}' from outside", node.name()),
            "read it after the call");
@@ -215,12 +217,16 @@ void Recorder::gradient_read(Node& node) {
   l.reads = true;
   l.before = node.kept_grad(0);
   if (!l.before.defined()) return;
-  const auto& storage = l.before.impl()->storage;
-  known_[storage.get()].value = new_value(storage, Source::gradient);
+  const detail::TensorImpl& g = *l.before.impl();
+  // The program may mean the tensor that it holds, not what the leaf has by then.
+  Known& known = this->known(g.storage.get());
+  l.held = known.value != kNone || g.use_count() > 2 || g.storage->use_count() > 1;
+  if (known.value == kNone) known.value = new_value(g.storage, Source::gradient);
 }
 
 void Recorder::gradient_changed(Node& node) {
   if (is_inside(node)) return;
+  adding_ = false;
   if (!node.is_leaf())
     refuse(fmt::format("a new gradient for the result of '{}' from outside", node.name()),
            "set it outside");
@@ -330,7 +336,7 @@ void detail::trace_write(const TensorImpl& t, bool by_hand) { recorder->write(t,
 void detail::trace_asked(const TensorImpl& t) { recorder->asked(t); }
 void detail::trace_compared(const TensorImpl* a, const TensorImpl* b) { recorder->compared(a, b); }
 void detail::trace_leaf_made(Node& leaf) { recorder->leaf_made(leaf); }
-void detail::trace_gradient_read(Node& node) { recorder->gradient_read(node); }
+void detail::trace_gradient_read(Node& node, bool adds) { recorder->gradient_read(node, adds); }
 void detail::trace_gradient_changed(Node& node) { recorder->gradient_changed(node); }
 void detail::trace_from_program(std::string_view what) {
   refuse(what, "make the tensor outside and pass it as an argument; a number is full({}, number)");

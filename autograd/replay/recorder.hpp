@@ -30,6 +30,7 @@ struct Value {
   Source source;
   std::size_t index = 0;  // which argument
   bool written = false;   // in place, by an instruction
+  bool named = false;     // of a gradient: used otherwise than to add to it
 };
 
 /// A tensor that an instruction uses: its value, seen with a shape and dtype.
@@ -60,6 +61,7 @@ struct Leaf {
   std::ptrdiff_t argument = -1;  // it is that of an argument
   bool reads = false;            // what was there before the call matters
   Tensor before{};               // then: the gradient at the start
+  bool held = false;             // which others hold as well, and may mean
   std::vector<GradientChange> changes{};
 };
 
@@ -94,9 +96,10 @@ class Recorder {
   void read(const detail::TensorImpl& t);
   void write(const detail::TensorImpl& t, bool by_hand);
   void asked(const detail::TensorImpl& t) { (void)value_of(t.storage, false); }
-  void compared(const detail::TensorImpl* a, const detail::TensorImpl* b) const;
+  void compared(const detail::TensorImpl* a, const detail::TensorImpl* b);
   void leaf_made(Node& node) { own_leaves_.emplace(&node, detail::Ref<Node>(&node)); }
-  void gradient_read(Node& node);
+  /// `adds`: only to add to it, until it has changed.
+  void gradient_read(Node& node, bool adds);
   void gradient_changed(Node& node);
   void object(const std::shared_ptr<detail::Watched::State>& state, std::string_view what,
               bool asked);
@@ -107,6 +110,7 @@ class Recorder {
   void check_edges(const Inputs& inputs) const;
   void check_leaf(const detail::TensorImpl& t) const;
 
+  std::size_t value(const Tensor& t) { return value_of(t.impl()->storage, false); }
   Operand operand(const Tensor& t) {
     return {value_of(t.impl()->storage, true), t.impl()->shape, t.impl()->numel, t.impl()->dtype};
   }
@@ -130,6 +134,7 @@ class Recorder {
   std::size_t new_value(const detail::Ref<detail::Storage>& storage, Source source);
   Known& known(const detail::Storage* storage);
   const Known* find(const detail::TensorImpl& t) const;
+  bool is_made_inside(const detail::TensorImpl& t) const;
   bool is_inside(const Node& node) const;
   Leaf& leaf(Node& node);
   [[noreturn]] void refuse_kept() const;
@@ -149,6 +154,7 @@ class Recorder {
   Map<const detail::TensorImpl*, Tensor> own_views_;   // of elements from outside
   Map<const Node*, detail::Ref<Node>> own_leaves_;
   Map<const Node*, std::size_t> leaf_of_;
+  bool adding_ = false;
   std::vector<detail::Ref<detail::Storage>> originals_;  // of the arguments
   std::uint64_t start_;   // nodes up to this number are older than the recording
   std::uint64_t change_;  // changes of objects up to this one, too

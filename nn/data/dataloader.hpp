@@ -47,7 +47,10 @@ class DataLoader {
 
   /// The epoch, counted from 0, of the loop that runs or was left early; otherwise of the next
   /// loop.
-  std::int64_t epoch() const { return epoch_; }
+  std::int64_t epoch() const {
+    ag::detail::refuse_in_trace("the state of a DataLoader", "ask for it outside");
+    return epoch_;
+  }
   /// The number of batches of that epoch handed out so far.
   std::int64_t batch() const { return batch_; }
   /// Makes the next loop the rest of `epoch` from batch `first` on, in [0, size()]. A run resumed

@@ -34,7 +34,7 @@ class Table {
   std::vector<std::string> columns() const;
   bool has(std::string_view name) const { return places_.contains(name); }
 
-  // A name that no column has makes each of these throw.
+  /// A name that no column has makes each of these throw.
   /// One column of numbers, as float64 (rows). Throws if it holds text.
   ag::Tensor operator[](std::string_view name) const;
   bool is_text(std::string_view name) const;
@@ -47,7 +47,7 @@ class Table {
   /// These rows, in this order; one may come twice. Throws if one is not in [0, rows).
   Table take(std::span<const std::int64_t> rows) const;
 
-  // Each of these throws if a column holds text.
+  /// Each of these throws if a column holds text.
   /// Everything, as float64 (rows, columns).
   ag::Tensor values() const;
   /// x: all other columns (rows, …); y: the targets (rows, targets).

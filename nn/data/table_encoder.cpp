@@ -10,7 +10,6 @@
 #include <limits>
 #include <memory>
 #include <numeric>
-#include <unordered_map>
 
 #include "nn/data/quoted.hpp"
 #include "nn/data/standardizer.hpp"

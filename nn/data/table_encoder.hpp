@@ -30,7 +30,7 @@ struct TableEncoderOptions {
   Unknown unknown = Unknown::error;
   Impute impute_numbers = Impute::error, impute_texts = Impute::error;
   bool standardize = false;  ///< columns of numbers to mean 0 and standard deviation 1
-  // In place of the above, for these columns.
+  /// In place of the above, for these columns.
   std::map<std::string, Unknown> unknown_in{};
   std::map<std::string, Impute> impute_in{};
 };
@@ -44,7 +44,7 @@ struct TableEncoderOptions {
 ///     const ag::Tensor x = encoder.transform(test).values();
 ///
 /// A module, so that it can be part of a model and be saved with it. To serve, make it from the
-/// file first: `TableEncoder encoder(nn::load_tensors(path), "encoder")`.
+/// file first: `auto encoder = TableEncoder::from_state(nn::load_tensors(path), "encoder")`.
 class TableEncoder : public Module {
  public:
   Buffer layout;   ///< int64 (columns, 4): kind, unknown, impute, number of categories

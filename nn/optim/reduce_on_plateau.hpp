@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <vector>
 
 #include "nn/optim/optimizer.hpp"
@@ -33,15 +32,20 @@ class ReduceLROnPlateau {
 
   /// Takes the metric of an epoch. NaN is no improvement.
   void step(double metric);
-  std::int64_t last_epoch() const noexcept { return epoch_; }
-  double best() const noexcept { return best_; }
-  std::int64_t num_bad_epochs() const noexcept { return bad_; }
+  std::int64_t last_epoch() const { return outside(epoch_); }
+  double best() const { return outside(best_); }
+  std::int64_t num_bad_epochs() const { return outside(bad_); }
 
   StateDict state_dict() const;
   /// Continues from what `state_dict()` gave. The learning rates are the optimizer's to restore.
   void load_state_dict(const StateDict& state);
 
  private:
+  template <class T>
+  static T outside(T value) {
+    ag::detail::refuse_in_trace("the state of ReduceLROnPlateau", "ask for it outside");
+    return value;
+  }
   bool better(double metric) const;
   void check_min_lr() const;
   void reduce();

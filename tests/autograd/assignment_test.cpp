@@ -225,3 +225,24 @@ TEST_CASE("look-ups by ids may refuse negative ones") {
   const Tensor y = ag::index_select(x, 0, ag::tensor({1, 1}), {.negative = false});
   CHECK(values(ag::grad({ag::sum(y)}, {x})[0]) == V{0, 0, 0, 2, 2, 2});
 }
+
+template <class P>
+concept GivesPointer = requires(P p) {
+  std::move(p).template mutable_data<float>();
+};
+template <class P>
+concept TakesData = requires(P p, const Tensor& t) {
+  std::move(p).set_data(t);
+};
+
+TEST_CASE("copy_() into a part writes, and what would change a copy of it does not compile") {
+  Tensor x = ag::zeros({2, 2});
+  x[1].copy_(ag::tensor({3, 4}));
+  CHECK(x.to_vector<float>() == std::vector<float>{0, 0, 3, 4});
+  STATIC_REQUIRE_FALSE(GivesPointer<decltype(x[0])>);
+  STATIC_REQUIRE_FALSE(TakesData<decltype(x[0])>);
+  STATIC_REQUIRE(GivesPointer<Tensor> && TakesData<Tensor>);
+  auto row = x[0];
+  row.copy_(ag::ones({2}));  // a handle of its own
+  CHECK(x.to_vector<float>() == std::vector<float>{0, 0, 3, 4});
+}

@@ -208,3 +208,52 @@ TEST_CASE("plateau schedules are refused in a recording") {
   CHECK_THROWS_WITH(f(ag::ones({1})),
                     ContainsSubstring("got ReduceLROnPlateau; call step() outside"));
 }
+
+TEST_CASE("a compiled function follows layers that are assigned, replaced and added") {
+  struct Net : nn::Module {
+    nn::Linear first{2, 2};
+    nn::Dropout drop{0.0};
+    nn::AnyModule activation = nn::Tanh();
+    std::vector<nn::Linear> more;
+    std::optional<nn::Linear> last;
+    std::optional<nn::Dropout> maybe;
+    std::vector<nn::AnyModule> any;
+    Tensor run(const Tensor& x) const {
+      Tensor y = activation(drop.forward(first.forward(x)));
+      for (const auto& layer : more) y = layer(y);
+      for (const auto& layer : any) y = layer(y);
+      if (maybe) y = maybe->forward(y);
+      return last ? (*last)(y) : y;
+    }
+  };
+  std::vector<std::function<void(Net&)>> changes{[](Net& n) { n.first = nn::Linear(2, 2); },
+                                                 [](Net& n) { n.drop = nn::Dropout(0.5); },
+                                                 [](Net& n) { n.activation = nn::ReLU(); },
+                                                 [](Net& n) {
+                                                   n.more.reserve(4);
+                                                   n.more.push_back(nn::Linear(2, 2));
+                                                 },
+                                                 [](Net& n) { n.more.emplace_back(2, 2); },
+                                                 [](Net& n) { n.more.pop_back(); },
+                                                 [](Net& n) { n.maybe.emplace(0.5); },
+                                                 [](Net& n) { n.maybe.reset(); },
+                                                 [](Net& n) { n.any.push_back(nn::Tanh()); },
+                                                 [](Net& n) { n.any.pop_back(); },
+                                                 [](Net& n) { n.last = nn::Linear(2, 2); },
+                                                 [](Net& n) { n.last->bias = nn::Parameter(); },
+                                                 [](Net& n) { n.last.reset(); }};
+  Net net;
+  auto compiled = ag::compile([&](const Tensor& x) { return net.run(x).detach(); });
+  const Tensor x = ag::ones({2, 2});
+  compiled(x);
+  for (std::size_t i = 0; i + 1 < changes.size(); ++i) {
+    INFO("change " << i);
+    changes[i](net);
+    ag::manual_seed(3);
+    const Tensor eager = net.run(x).detach();
+    for (int k = 0; k < 2; ++k) {
+      ag::manual_seed(3);
+      CHECK(same_bits(eager, compiled(x)));
+    }
+  }
+}

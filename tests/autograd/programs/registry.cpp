@@ -199,7 +199,7 @@ const std::vector<Op>& registry() {
                      same_shape(a[0] + b, a[0]),
                  ag::index_put(a, {-1}, b, flag)),
       PROGRAM_OP(1, has_axes(a) && filled(a),
-                 ag::index_put(a, {ag::tensor({0, -1, 0})}, ag::sum(a), flag)),
+                 ag::index_put(a, {ag::full({3}, -1, ag::int64)}, ag::sum(a), flag)),
       // Products and fused operations.
       PROGRAM_OP(2, multiply(a, b), ag::matmul(a, b)),
       PROGRAM_OP(1, a.ndim() > 1, ag::matmul(a, ag::transpose(a))),
