@@ -17,6 +17,11 @@ void replaced() {
 
 }  // namespace
 
+OwnedTensor::OwnedTensor(OwnedTensor&& other) noexcept
+    : ag::Tensor(std::move(static_cast<ag::Tensor&>(other))) {
+  if (defined()) detail::made();
+}
+
 OwnedTensor::~OwnedTensor() {
   if (defined()) detail::made();
 }

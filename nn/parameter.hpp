@@ -22,7 +22,7 @@ class OwnedTensor : public ag::Tensor {
   OwnedTensor() noexcept = default;
   ~OwnedTensor();
   OwnedTensor(const OwnedTensor& other);
-  OwnedTensor(OwnedTensor&&) noexcept = default;
+  OwnedTensor(OwnedTensor&& other) noexcept;
   OwnedTensor& operator=(const OwnedTensor& other);
   /// As the copy; `other` becomes undefined. An undefined one becomes the very tensor.
   OwnedTensor& operator=(OwnedTensor&& other);

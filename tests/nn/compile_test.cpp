@@ -218,6 +218,7 @@ TEST_CASE("a compiled function follows layers that are assigned, replaced and ad
     std::optional<nn::Linear> last;
     std::optional<nn::Dropout> maybe;
     std::vector<nn::AnyModule> any;
+    std::vector<nn::Parameter> taken;
     Tensor run(const Tensor& x) const {
       Tensor y = activation(drop.forward(first.forward(x)));
       for (const auto& layer : more) y = layer(y);
@@ -226,22 +227,23 @@ TEST_CASE("a compiled function follows layers that are assigned, replaced and ad
       return last ? (*last)(y) : y;
     }
   };
-  std::vector<std::function<void(Net&)>> changes{[](Net& n) { n.first = nn::Linear(2, 2); },
-                                                 [](Net& n) { n.drop = nn::Dropout(0.5); },
-                                                 [](Net& n) { n.activation = nn::ReLU(); },
-                                                 [](Net& n) {
-                                                   n.more.reserve(4);
-                                                   n.more.push_back(nn::Linear(2, 2));
-                                                 },
-                                                 [](Net& n) { n.more.emplace_back(2, 2); },
-                                                 [](Net& n) { n.more.pop_back(); },
-                                                 [](Net& n) { n.maybe.emplace(0.5); },
-                                                 [](Net& n) { n.maybe.reset(); },
-                                                 [](Net& n) { n.any.push_back(nn::Tanh()); },
-                                                 [](Net& n) { n.any.pop_back(); },
-                                                 [](Net& n) { n.last = nn::Linear(2, 2); },
-                                                 [](Net& n) { n.last->bias = nn::Parameter(); },
-                                                 [](Net& n) { n.last.reset(); }};
+  std::vector<std::function<void(Net&)>> changes{
+      [](Net& n) { n.first = nn::Linear(2, 2); },
+      [](Net& n) { n.drop = nn::Dropout(0.5); },
+      [](Net& n) { n.activation = nn::ReLU(); },
+      [](Net& n) {
+        n.more.reserve(4);
+        n.more.push_back(nn::Linear(2, 2));
+      },
+      [](Net& n) { n.more.emplace_back(2, 2); },
+      [](Net& n) { n.more.pop_back(); },
+      [](Net& n) { n.maybe.emplace(0.5); },
+      [](Net& n) { n.maybe.reset(); },
+      [](Net& n) { n.any.push_back(nn::Tanh()); },
+      [](Net& n) { n.any.pop_back(); },
+      [](Net& n) { n.last = nn::Linear(2, 2); },
+      [](Net& n) { n.taken.emplace_back(std::move(n.last->bias)); },
+      [](Net& n) { n.last.reset(); }};
   Net net;
   auto compiled = ag::compile([&](const Tensor& x) { return net.run(x).detach(); });
   const Tensor x = ag::ones({2, 2});
