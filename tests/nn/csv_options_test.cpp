@@ -1,9 +1,7 @@
 // Tables as people have them: what Excel, R and pandas write, and what stands around it.
 #include <cmath>
 
-#include "nn/data/csv.hpp"
-#include "tests/catch.hpp"
-#include "tests/nn/scratch.hpp"
+#include "tests/nn/csv_file.hpp"
 
 namespace data = nn::data;
 using Catch::Matchers::Equals;
@@ -11,29 +9,7 @@ using data::CsvOptions, data::Duplicates, data::Header, data::Missing;
 using Names = std::vector<std::string>;
 using Values = std::vector<double>;
 
-namespace {
-
-struct Fixture {
-  Scratch scratch;
-  std::string path = scratch / "t.csv";
-
-  data::Table read(const std::string& text, const CsvOptions& options = {}) {
-    write_bytes(path, text);
-    return data::read_csv(path, options);
-  }
-  Values values(const std::string& text, const CsvOptions& options = {}) {
-    return read(text, options).values().to_vector<double>();
-  }
-  // `message` begins after the path.
-  void refuses(const std::string& text, const std::string& message,
-               const CsvOptions& options = {}) {
-    CHECK_THROWS_WITH(read(text, options), Equals(path + message));
-  }
-};
-
-}  // namespace
-
-TEST_CASE_METHOD(Fixture, "only the columns asked for are read, in their order") {
+TEST_CASE_METHOD(CsvFile, "only the columns asked for are read, in their order") {
   const std::string text = "id,age,name,pay\n1,30,Ann,5\n2,,\"O'Neil, Bo\",6\n";
   const auto t = read(text, {.columns = {"pay", 0}});
   CHECK(t.columns() == Names{"pay", "id"});
@@ -44,7 +20,7 @@ TEST_CASE_METHOD(Fixture, "only the columns asked for are read, in their order")
           {.columns = {"id", 0}});
 }
 
-TEST_CASE_METHOD(Fixture, "each column may have a rule and signs of its own for missing values") {
+TEST_CASE_METHOD(CsvFile, "each column may have a rule and signs of its own for missing values") {
   const std::string text = "a,b,c\n1,2,3\n,-999,4\n5,-1,NA\n7,-999,-999\n";
   const auto t = read(text, {.missing = Missing::drop,
                              .missing_in = {{"b", Missing::nan}, {"a", Missing::nan}},
@@ -57,7 +33,7 @@ TEST_CASE_METHOD(Fixture, "each column may have a rule and signs of its own for 
           {.missing = Missing::nan, .missing_in = {{"a", Missing::error}}});
 }
 
-TEST_CASE_METHOD(Fixture, "names that come twice are numbered as in pandas, if one chooses so") {
+TEST_CASE_METHOD(CsvFile, "names that come twice are numbered as in pandas, if one chooses so") {
   const CsvOptions number{.duplicates = Duplicates::number};
   CHECK(read("a,b,a,a\n1,2,3,4\n", number).columns() == Names{"a", "b", "a.1", "a.2"});
   CHECK(read("a,a.1,a\n1,2,3\n", number).columns() == Names{"a", "a.1", "a.2"});
@@ -66,7 +42,7 @@ TEST_CASE_METHOD(Fixture, "names that come twice are numbered as in pandas, if o
   CHECK(values("a,b,a\n1,2,3\n", {.columns = {2}}) == Values{3});
 }
 
-TEST_CASE_METHOD(Fixture, "names given take the place of a header") {
+TEST_CASE_METHOD(CsvFile, "names given take the place of a header") {
   CHECK(read("1,2\n3,4\n", {.names = {"x", "y"}}).rows() == 2);
   const auto t = read("a,b\n3,4\n", {.header = Header::yes, .names = {"x", "y"}});
   CHECK(t.columns() == Names{"x", "y"});
@@ -77,7 +53,7 @@ TEST_CASE_METHOD(Fixture, "names given take the place of a header") {
           {.names = {"x", "y", "z"}});
 }
 
-TEST_CASE_METHOD(Fixture, "lines before the table, a footer and comments are left out") {
+TEST_CASE_METHOD(CsvFile, "lines before the table, a footer and comments are left out") {
   const std::string text =
       "Weather of \"1997\nmeasured by hand, daily\n\nday,rain\n1,0.5 # a guess\n# 2,7\n2,1\n"
       "\"Total\",1.5\n(c) office, 1998, all rights reserved\n";
@@ -96,13 +72,13 @@ TEST_CASE_METHOD(Fixture, "lines before the table, a footer and comments are lef
                     Equals("read_csv: delimiter and comment sign must differ, got \",\" for both"));
 }
 
-TEST_CASE_METHOD(Fixture, "the line of an error counts what was left out") {
+TEST_CASE_METHOD(CsvFile, "the line of an error counts what was left out") {
   refuses("title\n\n# comment\na,b\n1,2\n3,x\n",
           ":6: column \"b\" must be a number, got \"x\"; name a column of text in .text",
           {.skip_rows = 1, .comment = '#'});
 }
 
-TEST_CASE_METHOD(Fixture, "decimal commas and separators of thousands") {
+TEST_CASE_METHOD(CsvFile, "decimal commas and separators of thousands") {
   const CsvOptions german{.delimiter = ';', .decimal = ',', .thousands = '.'};
   CHECK(values("a;b;c\n1.234.567,5;-0,25;1,5e3\n", german) == Values{1234567.5, -0.25, 1500});
   CHECK(values("a,b\n\"1,234\",\"-12,345.5\"\n", {.thousands = ','}) == Values{1234, -12345.5});
@@ -123,14 +99,14 @@ TEST_CASE_METHOD(Fixture, "decimal commas and separators of thousands") {
       Equals("read_csv: decimal and thousands must be no part of a number, got \"1\""));
 }
 
-TEST_CASE_METHOD(Fixture, "percent and truth values become numbers") {
+TEST_CASE_METHOD(CsvFile, "percent and truth values become numbers") {
   CHECK(values("a,b\n12.5%,7 %\n-3%,1\n", {.percent = true}) == Values{0.125, 0.07, -0.03, 1});
   refuses("a\n12.5%\n", ":2: column \"a\" must be a number, got \"12.5%\"; set .percent");
   CHECK(values("a,b,c\nTrue,TRUE,false\n") == Values{1, 1, 0});
   CHECK(values("a\nyes\nno\n", {.true_values = {"yes"}, .false_values = {"no"}}) == Values{1, 0});
 }
 
-TEST_CASE_METHOD(Fixture, "a header one cell short of its rows, as R writes it") {
+TEST_CASE_METHOD(CsvFile, "a header one cell short of its rows, as R writes it") {
   const std::string text = "\"mpg\" \"cyl\"\n\"Mazda RX4\" 21 6\n\"Fiat 128\" 32.4 4\n";
   CHECK(values(text, {.delimiter = ' ', .row_names = true}) == Values{21, 6, 32.4, 4});
   refuses(text,
@@ -145,7 +121,7 @@ TEST_CASE_METHOD(Fixture, "a header one cell short of its rows, as R writes it")
           {.header = Header::no, .row_names = true});
 }
 
-TEST_CASE_METHOD(Fixture, "short rows are filled up if one chooses so") {
+TEST_CASE_METHOD(CsvFile, "short rows are filled up if one chooses so") {
   const auto t = read("a,b,c\n1,2\n3,4,5\n", {.missing = Missing::nan, .fill_short_rows = true});
   CHECK(std::isnan(t["c"].to_vector<double>()[0]));
   CHECK(t["c"].to_vector<double>()[1] == 5);
@@ -153,14 +129,14 @@ TEST_CASE_METHOD(Fixture, "short rows are filled up if one chooses so") {
           {.fill_short_rows = true});
 }
 
-TEST_CASE_METHOD(Fixture, "the line in which Excel names the delimiter") {
+TEST_CASE_METHOD(CsvFile, "the line in which Excel names the delimiter") {
   CHECK(values("sep=;\r\na;b\r\n1;2\r\n") == Values{1, 2});
   CHECK(values("\xEF\xBB\xBF\"sep=\t\"\na\tb\n1\t2\n") == Values{1, 2});
   refuses("sep=;\na;b\n1;x\n",
           ":3: column \"b\" must be a number, got \"x\"; name a column of text in .text");
 }
 
-TEST_CASE_METHOD(Fixture, "text that is binary is refused, and shown on one line") {
+TEST_CASE_METHOD(CsvFile, "text that is binary is refused, and shown on one line") {
   refuses(std::string("a,b\n1,\0002\n", 9), ":2: must be text, got a NUL byte");
   refuses("a\n\"x\x1B[31m\r\ny\"\n",
           ":2: column \"a\" must be a number, got \"x\\x1b[31m\\r\\ny\"; name a column of text in "
@@ -170,7 +146,7 @@ TEST_CASE_METHOD(Fixture, "text that is binary is refused, and shown on one line
               "…xxx\xC3\xA9 and more\"; name a column of text in .text");
 }
 
-TEST_CASE_METHOD(Fixture, "cells may be longer than any buffer, and lie across two") {
+TEST_CASE_METHOD(CsvFile, "cells may be longer than any buffer, and lie across two") {
   for (const std::size_t length : {65530, 65535, 65536, 65537, 200000}) {
     const std::string word(length, 'w');
     const auto t = read("a,b\r\n\"" + word + "\r\n\"\"\",1\r\n" + word + ",2\r\n", {.text = {"a"}});
@@ -179,7 +155,7 @@ TEST_CASE_METHOD(Fixture, "cells may be longer than any buffer, and lie across t
   }
 }
 
-TEST_CASE_METHOD(Fixture, "the time to read a table grows with its size") {
+TEST_CASE_METHOD(CsvFile, "the time to read a table grows with its size") {
   // In time quadratic in the columns this would last longer than a test may.
   constexpr std::size_t kColumns = 400'000;
   std::string names, numbers;

@@ -4,8 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "tests/catch.hpp"
-#include "tests/nn/scratch.hpp"
+#include "tests/nn/csv_file.hpp"
 
 namespace ag = autograd;
 namespace data = nn::data;
@@ -14,30 +13,7 @@ using data::CsvOptions, data::Header, data::Missing;
 using Names = std::vector<std::string>;
 using Values = std::vector<double>;
 
-namespace {
-
-struct Fixture {
-  Scratch scratch;
-  std::string path = scratch / "t.csv";
-
-  data::Table read(const std::string& text, const CsvOptions& options = {}) {
-    write_bytes(path, text);
-    return data::read_csv(path, options);
-  }
-  Values values(const std::string& text, const CsvOptions& options = {}) {
-    return read(text, options).values().to_vector<double>();
-  }
-  Values bare(const std::string& text) { return values(text, {.header = Header::no}); }
-  // `message` begins after the path.
-  void refuses(const std::string& text, const std::string& message,
-               const CsvOptions& options = {}) {
-    CHECK_THROWS_WITH(read(text, options), Equals(path + message));
-  }
-};
-
-}  // namespace
-
-TEST_CASE_METHOD(Fixture, "a table is read with the names of its columns") {
+TEST_CASE_METHOD(CsvFile, "a table is read with the names of its columns") {
   const auto t = read("a,b,c\n1,2,3\n4,5,6\n");
   CHECK(t.columns() == Names{"a", "b", "c"});
   CHECK(t.rows() == 2);
@@ -46,7 +22,7 @@ TEST_CASE_METHOD(Fixture, "a table is read with the names of its columns") {
   CHECK(t.values().to_vector<double>() == Values{1, 2, 3, 4, 5, 6});
 }
 
-TEST_CASE_METHOD(Fixture, "numbers are read exactly, in every usual form") {
+TEST_CASE_METHOD(CsvFile, "numbers are read exactly, in every usual form") {
   CHECK(bare("-1.5,+2.5e3,.5,5., 1E-3 ,inf,-0\n") ==
         Values{-1.5, 2500, 0.5, 5, 1e-3, std::numeric_limits<double>::infinity(), 0});
   CHECK(bare("0.1,1.7976931348623157e308,5e-324\n") ==
@@ -56,14 +32,14 @@ TEST_CASE_METHOD(Fixture, "numbers are read exactly, in every usual form") {
   CHECK(bare("0." + zeros + "1,1" + zeros + "e-400\n") == Values{0, 1});
 }
 
-TEST_CASE_METHOD(Fixture, "numbers are read the same in every locale") {
+TEST_CASE_METHOD(CsvFile, "numbers are read the same in every locale") {
   const std::string before = std::setlocale(LC_ALL, nullptr);
   for (const char* locale : {"de_DE.UTF-8", "de_DE", "fr_FR.UTF-8"}) std::setlocale(LC_ALL, locale);
   CHECK(bare("1.5,2.25\n") == Values{1.5, 2.25});
   std::setlocale(LC_ALL, before.c_str());
 }
 
-TEST_CASE_METHOD(Fixture, "line ends, byte order mark and blank lines make no difference") {
+TEST_CASE_METHOD(CsvFile, "line ends, byte order mark and blank lines make no difference") {
   const Values expected{1, 2, 3, 4};
   CHECK(bare("1,2\n3,4") == expected);
   CHECK(bare("1,2\r\n3,4\r\n") == expected);
@@ -75,14 +51,14 @@ TEST_CASE_METHOD(Fixture, "line ends, byte order mark and blank lines make no di
   CHECK(t.columns() == Names{"a", "b"});
 }
 
-TEST_CASE_METHOD(Fixture, "quoted cells may hold delimiters, quotes and line ends") {
+TEST_CASE_METHOD(CsvFile, "quoted cells may hold delimiters, quotes and line ends") {
   const auto t = read("\"a,1\",\"say \"\"b\"\"\",\"c\nd\" , \"\"\n\"1\",2,3,4\n");
   CHECK(t.columns() == Names{"a,1", "say \"b\"", "c\nd", "column4"});
   CHECK(t.values().to_vector<double>() == Values{1, 2, 3, 4});
   CHECK(read("height (5'10\"),b\n1,2\n").columns() == Names{"height (5'10\")", "b"});
 }
 
-TEST_CASE_METHOD(Fixture, "other delimiters") {
+TEST_CASE_METHOD(CsvFile, "other delimiters") {
   CHECK(values("a;b\n1;2\n", {.delimiter = ';'}) == Values{1, 2});
   const CsvOptions tabs{.delimiter = '\t', .missing = Missing::nan};
   CHECK(std::isnan(values("a\tb\tc\n1\t\t3\n", tabs)[1]));
@@ -93,7 +69,7 @@ TEST_CASE_METHOD(Fixture, "other delimiters") {
       Equals("read_csv: the delimiter must be no quote, line end or NUL, got character 34"));
 }
 
-TEST_CASE_METHOD(Fixture, "the first line is a header only where that is certain") {
+TEST_CASE_METHOD(CsvFile, "the first line is a header only where that is certain") {
   CHECK(read("a,,c\n3,4,5\n").columns() == Names{"a", "column2", "c"});
   CHECK(read("2019,2020\n3,4\n", {.header = Header::yes}).columns() == Names{"2019", "2020"});
   CHECK(read("2019,2020\n3,4\n", {.header = Header::no}).rows() == 2);
@@ -114,7 +90,7 @@ TEST_CASE_METHOD(Fixture, "the first line is a header only where that is certain
           {.header = Header::no});
 }
 
-TEST_CASE_METHOD(Fixture, "no row of a table of text is taken for a header") {
+TEST_CASE_METHOD(CsvFile, "no row of a table of text is taken for a header") {
   const std::string named = "name,kind\npear,fruit\nleek,vegetable\n", bare = "a,b\nc,d\n";
   refuses(bare, ":2: column \"a\" must be a number, got \"c\"; name a column of text in .text");
   CHECK(read(named, {.text = {"name", "kind"}}).texts("kind") == Names{"fruit", "vegetable"});
@@ -125,7 +101,7 @@ TEST_CASE_METHOD(Fixture, "no row of a table of text is taken for a header") {
   CHECK(read("5.1,setosa\n4.9,setosa\n", {.text = {"column2"}}).rows() == 2);
 }
 
-TEST_CASE_METHOD(Fixture, "a missing value is an error unless a policy is chosen") {
+TEST_CASE_METHOD(CsvFile, "a missing value is an error unless a policy is chosen") {
   const std::string text = "a,b\n1,2\n,4\n5,NA\n9,6\n";
   refuses(text, ":3: column \"a\" must have a value, got \"\"; choose another .missing");
   CHECK(values(text, {.missing = Missing::drop}) == Values{1, 2, 9, 6});
@@ -142,12 +118,12 @@ TEST_CASE_METHOD(Fixture, "a missing value is an error unless a policy is chosen
             ":2: column \"a\" must have a value, got \"" + cell + "\"; choose another .missing");
 }
 
-TEST_CASE_METHOD(Fixture, "a policy that leaves nothing is refused") {
+TEST_CASE_METHOD(CsvFile, "a policy that leaves nothing is refused") {
   refuses("a,b\n,2\n3,\n", ": must hold at least one row, got 2, each with a missing value",
           {.missing = Missing::drop});
 }
 
-TEST_CASE_METHOD(Fixture, "a column of text keeps its texts") {
+TEST_CASE_METHOD(CsvFile, "a column of text keeps its texts") {
   const auto t = read("size,kind\n1,pear\n2,apple\n3,\"pear\"\n", {.text = {"kind"}});
   CHECK(t.texts("kind") == Names{"pear", "apple", "pear"});
   CHECK(t.is_text("kind"));
@@ -155,7 +131,7 @@ TEST_CASE_METHOD(Fixture, "a column of text keeps its texts") {
   CHECK(t["size"].to_vector<double>() == Values{1, 2, 3});
 }
 
-TEST_CASE_METHOD(Fixture, "missing texts follow the rule") {
+TEST_CASE_METHOD(CsvFile, "missing texts follow the rule") {
   const std::string text = "a,b\nx,1\n,2\ny,3\n";
   refuses(text, ":3: column \"a\" must have a value, got \"\"; choose another .missing",
           {.text = {"a"}});
@@ -163,7 +139,7 @@ TEST_CASE_METHOD(Fixture, "missing texts follow the rule") {
   CHECK(read(text, {.missing = Missing::nan, .text = {"a"}}).texts("a") == Names{"x", "", "y"});
 }
 
-TEST_CASE_METHOD(Fixture, "options that name no column are refused") {
+TEST_CASE_METHOD(CsvFile, "options that name no column are refused") {
   refuses("a,b\n1,2\n", ": .text must name columns of the file, got \"c\"", {.text = {"c"}});
   refuses("a,b\n1,2\n", ": .columns must name columns of the file, got \"c\"", {.columns = {"c"}});
   refuses("a,b\n1,2\n", ": .columns must be in [0, 2), got 2", {.columns = {2}});
@@ -171,7 +147,7 @@ TEST_CASE_METHOD(Fixture, "options that name no column are refused") {
           {.columns = {"b"}, .missing_in = {{"a", Missing::nan}}});
 }
 
-TEST_CASE_METHOD(Fixture, "a cell that is no number is refused with its line and column") {
+TEST_CASE_METHOD(CsvFile, "a cell that is no number is refused with its line and column") {
   const std::string remedy = "; name a column of text in .text";
   refuses("a,b\n1,2\n3,x y\n", ":3: column \"b\" must be a number, got \"x y\"" + remedy);
   refuses("a\n\"multi\nline\"\n",
@@ -187,7 +163,7 @@ TEST_CASE_METHOD(Fixture, "a cell that is no number is refused with its line and
   refuses("a\n1e999\n", ":2: column \"a\" must fit in float64, got \"1e999\"");
 }
 
-TEST_CASE_METHOD(Fixture, "rows of different lengths are refused with their line") {
+TEST_CASE_METHOD(CsvFile, "rows of different lengths are refused with their line") {
   refuses("a,b\n1,2\n3\n",
           ":3: must have 2 cells as line 1 has, got 1; .fill_short_rows takes what lacks for "
           "missing");
@@ -200,7 +176,7 @@ TEST_CASE_METHOD(Fixture, "rows of different lengths are refused with their line
           "names the row");
 }
 
-TEST_CASE_METHOD(Fixture, "quotes that do not close are refused where they open") {
+TEST_CASE_METHOD(CsvFile, "quotes that do not close are refused where they open") {
   refuses("a,b\n1,2\n3,\"4\n5,6\n",
           ":3: a quoted cell must be closed, got \"4\\n5,6\\n\" to the end");
   refuses(
@@ -208,13 +184,13 @@ TEST_CASE_METHOD(Fixture, "quotes that do not close are refused where they open"
       ":2: a quoted cell must be followed by the delimiter or the end of the line, got \"2,3\\n\"");
 }
 
-TEST_CASE_METHOD(Fixture, "names that come twice are refused") {
+TEST_CASE_METHOD(CsvFile, "names that come twice are refused") {
   refuses("a,b,a\n1,2,3\n",
           ":1: each column must have a name of its own, got \"a\" twice; choose "
           ".duplicates");
 }
 
-TEST_CASE_METHOD(Fixture, "files that hold no table are refused") {
+TEST_CASE_METHOD(CsvFile, "files that hold no table are refused") {
   refuses("", ": must hold a table, got an empty file");
   refuses("\n\r\n  \n", ": must hold a table, got an empty file");
   refuses("a,b\n", ": must hold at least one row, got only a header");
