@@ -151,10 +151,11 @@ TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
   const bool keep = compiling();
   const Generator::State random = random_state();
   TensorList out, captured;
-  auto kept = std::make_unique<Kept>();
+  std::unique_ptr<Kept> kept = keep ? std::make_unique<Kept>() : nullptr;
   {
     // Recorded once to see which tensors f captures; what that saved dies here.
-    internal::Capture& capture = kept->capture;
+    internal::Capture passing;
+    internal::Capture& capture = keep ? kept->capture : passing;
     TensorList in;
     for (const Tensor& t : inputs) in.push_back(t.requires_grad() ? capture.alias(t) : t.detach());
     const std::size_t known = capture.originals().size();
@@ -167,8 +168,7 @@ TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
     }
     captured = TensorList(capture.originals().begin() + known, capture.originals().end());
   }
-  kept->draws = !(random_state() == random);
-  if (!keep) kept = nullptr;
+  if (keep) kept->draws = !(random_state() == random);
   for (const Tensor& t : captured) pointers.push_back(&t);
   const Inputs all(pointers);
   if (anomaly_mode()) check_anomaly("checkpoint", all, {out.data(), out.size()});
