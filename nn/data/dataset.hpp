@@ -52,19 +52,27 @@ std::vector<TensorDataset> split(const TensorDataset& data, std::span<const std:
 std::vector<TensorDataset> split(const TensorDataset& data, std::span<const double> fractions,
                                  std::uint64_t seed = 0);
 
+namespace detail {
+// `split` into as many parts as are written down.
+template <class D, class T, std::size_t N>
+std::array<D, N> split_into(const D& data, const T (&parts)[N], std::uint64_t seed) {
+  using Part = std::conditional_t<std::is_integral_v<T>, std::int64_t, double>;
+  std::array<Part, N> list;
+  for (std::size_t i = 0; i < N; ++i) list[i] = static_cast<Part>(parts[i]);
+  const auto pieces = split(data, std::span<const Part>(list), seed);
+  std::array<D, N> result;
+  for (std::size_t i = 0; i < N; ++i) result[i] = pieces[i];
+  return result;
+}
+}  // namespace detail
+
 /// `auto [train, validation] = split(data, {0.9, 0.1}, seed)` or `split(data, {50000, 10000},
 /// seed)`.
 template <class T, std::size_t N>
 requires std::is_arithmetic_v<T> std::array<TensorDataset, N> split(const TensorDataset& data,
                                                                     const T (&parts)[N],
                                                                     std::uint64_t seed = 0) {
-  using Part = std::conditional_t<std::is_integral_v<T>, std::int64_t, double>;
-  std::array<Part, N> list;
-  for (std::size_t i = 0; i < N; ++i) list[i] = static_cast<Part>(parts[i]);
-  const auto pieces = split(data, std::span<const Part>(list), seed);
-  std::array<TensorDataset, N> result;
-  for (std::size_t i = 0; i < N; ++i) result[i] = pieces[i];
-  return result;
+  return detail::split_into(data, parts, seed);
 }
 
 namespace detail {

@@ -84,13 +84,7 @@ std::vector<Table> split(const Table& table, std::span<const double> fractions,
 template <class T, std::size_t N>
 requires std::is_arithmetic_v<T> std::array<Table, N> split(const Table& table, const T (&parts)[N],
                                                             std::uint64_t seed = 0) {
-  using Part = std::conditional_t<std::is_integral_v<T>, std::int64_t, double>;
-  std::array<Part, N> list;
-  for (std::size_t i = 0; i < N; ++i) list[i] = static_cast<Part>(parts[i]);
-  const auto pieces = split(table, std::span<const Part>(list), seed);
-  std::array<Table, N> result;
-  for (std::size_t i = 0; i < N; ++i) result[i] = pieces[i];
-  return result;
+  return detail::split_into(table, parts, seed);
 }
 
 }  // namespace nn::data
