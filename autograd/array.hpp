@@ -2,7 +2,7 @@
 
 /// The door to xtensor: containers and expressions convert into tensors, and `t.array<T>()` is an
 /// xtensor view of a tensor. Nothing else of the library depends on xtensor.
-#include "autograd/xtensor_fix.hpp"
+#include "autograd/core/xtensor_fix.hpp"
 
 #if __has_include(<xtensor/containers/xadapt.hpp>)
 #include <xtensor/containers/xadapt.hpp>
@@ -20,8 +20,8 @@
 #include <type_traits>
 #include <utility>
 
-#include "autograd/tensor.hpp"
-#include "autograd/trace.hpp"
+#include "autograd/core/tensor.hpp"
+#include "autograd/core/trace.hpp"
 
 namespace xt {
 template <class F, class CT, class X, class O>

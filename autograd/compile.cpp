@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "autograd/replay/program.hpp"
+#include "autograd/ir/program.hpp"
 
 namespace autograd {
 namespace {

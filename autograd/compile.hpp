@@ -7,7 +7,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "autograd/tape.hpp"
+#include "autograd/core/tensor.hpp"
 
 namespace autograd {
 

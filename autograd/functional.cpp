@@ -1,6 +1,6 @@
 #include "autograd/functional.hpp"
 
-#include "autograd/ops.hpp"
+#include "autograd/ops/ops.hpp"
 
 namespace autograd {
 namespace {

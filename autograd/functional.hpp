@@ -6,7 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "autograd/tape.hpp"
+#include "autograd/tape/grad_mode.hpp"
+#include "autograd/tape/gradient.hpp"
 
 namespace autograd {
 

@@ -6,8 +6,10 @@
 #include <cstring>
 #include <limits>
 
-#include "autograd/ops.hpp"
-#include "autograd/random.hpp"
+#include "autograd/core/random.hpp"
+#include "autograd/ops/ops.hpp"
+#include "autograd/tape/grad_mode.hpp"
+#include "autograd/tape/gradient.hpp"
 
 namespace autograd {
 namespace {

@@ -6,7 +6,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "autograd/tape.hpp"
+#include "autograd/core/tensor.hpp"
 
 namespace autograd {
 

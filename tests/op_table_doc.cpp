@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "autograd/formulas.hpp"
+#include "autograd/formulas/formulas.hpp"
 
 namespace simd = autograd::simd;
 
@@ -35,7 +35,8 @@ void row() {
 int main() {
   fmt::print(
       "# Elementwise operations\n\n"
-      "<!-- Written by build/release/tests/op_table_doc from autograd/elementwise.def; do not "
+      "<!-- Written by build/release/tests/op_table_doc from autograd/formulas/elementwise.def; do "
+      "not "
       "edit. -->\n\n"
       "Operands are `x`, or `a`, `b`, `c`. `y` is the result and `g` its cotangent. A gradient of "
       "`0` means "
@@ -50,7 +51,7 @@ int main() {
 #define BINARY(name, ...) row<simd::name##_formula>();
 #define TERNARY(name, ...) row<simd::name##_formula>();
 #define COMPARE(name, value)
-#include "autograd/elementwise.def"
+#include "autograd/formulas/elementwise.def"
   fmt::print(
       "\nComparisons give bool and no gradient:\n\n"
       "| operation | value |\n"
@@ -60,5 +61,5 @@ int main() {
 #define BINARY(...)
 #define TERNARY(...)
 #define COMPARE(name, value) fmt::print("| `{}` | `{}` |\n", #name, #value);
-#include "autograd/elementwise.def"
+#include "autograd/formulas/elementwise.def"
 }

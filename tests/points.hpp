@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "autograd/ops.hpp"
+#include "autograd/ops/ops.hpp"
+#include "autograd/tape/gradient.hpp"
 
 /// Points at which an operation has a written value, first and second derivative. Checks by
 /// differences sample clear of kinks and of branches, where a smooth function written with `abs` or

@@ -9,37 +9,42 @@ breach() { echo "$1"; breaches=$((breaches + 1)); }
 # includes FILE: the headers of this project that it includes.
 includes() { sed -nE 's/^#include "(.+\.hpp)"/\1/p' "$1"; }
 
-# Each header of autograd includes only what stands before it in this list.
-layers=(errors memory inline_vector dtype shape storage tensor trace xtensor_fix array random graph grad_mode tape pointwise reductions
-  movement indexing linalg fused ops cpu simd special simd_math formulas
-  function elementwise functional gradcheck catch2 checkpoint compile autograd)
-rank() {
-  local i
-  for i in "${!layers[@]}"; do [[ autograd/${layers[i]}.hpp != "$1" ]] || { echo "$i"; return; }; done
-  echo none
+# Folders are rooms. A file includes only what is of its own room or of one before it in these lists; what stands in no
+# room comes last. So no arrow leads up.
+rooms=(core formulas kernels tape elementwise ops ir '' module layers losses optim io data training)
+room_of() {  # FILE: its place in the list, -1 if it is not there
+  local room=${1#*/} i
+  [[ $room == */* ]] && room=${room%%/*} || room=''
+  [[ $1 != nn/nn.hpp ]] || { echo "${#rooms[@]}"; return; }
+  for i in "${!rooms[@]}"; do [[ ${rooms[i]} != "$room" ]] || { echo "$i"; return; }; done
+  echo -1
 }
-for header in autograd/*.hpp; do
-  own=$(rank "$header")
-  [[ $own != none ]] || { breach "$header: has no place in the layers of tests/rules.sh"; continue; }
-  for included in $(includes "$header"); do
-    other=$(rank "$included")
-    [[ $other != none ]] && ((other < own)) || breach "$header: must not include $included"
+for file in {autograd,nn}/**/*.{hpp,cpp}; do
+  own=$(room_of "$file")
+  ((own >= 0)) || breach "$file: its folder is not among the rooms of tests/rules.sh"
+  for included in $(includes "$file"); do
+    (($(room_of "$included") <= own)) || breach "$file: must not include $included"
   done
 done
 
-# autograd knows nothing of nn; nn uses only the public headers of autograd.
+# Headers do not include each other in a circle.
+for file in {autograd,nn}/**/*.hpp; do includes "$file" | sed "s#^#$file #"; done | tsort >/dev/null ||
+  breach "headers include each other in a circle"
+
+# autograd knows nothing of nn; nn and the examples use only what is installed.
+internal='(internal|kernels|ir|isa)/'
 for file in autograd/**/*.{hpp,cpp}; do
   ! grep -Hn '#include "nn/' "$file" || breach "$file: autograd must not include nn"
 done
 for file in nn/**/*.{hpp,cpp} examples/*.cpp; do
-  ! grep -HnE '#include ["<]autograd/.+/' "$file" || breach "$file: uses internals of autograd"
+  ! grep -HnE "#include [\"<]autograd/(.+/)?$internal" "$file" || breach "$file: uses internals of autograd"
 done
 
 # Of the public headers only the door brings in xtensor.
-public=(autograd/*.hpp)
-for file in nn/**/*.hpp; do [[ $file == */isa/* ]] || public+=("$file"); done
+public=()
+for file in {autograd,nn}/**/*.hpp; do [[ $file =~ /$internal ]] || public+=("$file"); done
 for file in "${public[@]}"; do
-  [[ $file =~ ^autograd/(array|xtensor_fix).hpp$ ]] || ! grep -HnE '#include <(xtensor|xtl)' "$file" ||
+  [[ $file =~ ^autograd/(array|core/xtensor_fix).hpp$ ]] || ! grep -HnE '#include <(xtensor|xtl)' "$file" ||
     breach "$file: includes xtensor"
 done
 

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "autograd/tensor.hpp"
+#include "autograd/core/tensor.hpp"
 
 /// One shape, one dtype and the same bytes.
 inline bool same_bits(const autograd::Tensor& a, const autograd::Tensor& b) {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <limits>
 
-#include "autograd/cpu.hpp"
-#include "autograd/errors.hpp"
+#include "autograd/core/cpu.hpp"
+#include "autograd/core/errors.hpp"
 #include "autograd/kernels/kernels.hpp"
 #include "autograd/kernels/one_thread.hpp"
 #include "autograd/kernels/onednn.hpp"

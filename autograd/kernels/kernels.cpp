@@ -1,6 +1,6 @@
 #include "autograd/kernels/kernels.hpp"
 
-#include "autograd/cpu.hpp"
+#include "autograd/core/cpu.hpp"
 
 namespace autograd::kernels {
 namespace {

@@ -18,7 +18,7 @@ enum class ElementwiseId {
 #define BINARY(name, ...) name,
 #define TERNARY(name, ...) name,
 #define COMPARE(name, ...) name,
-#include "autograd/elementwise.def"
+#include "autograd/formulas/elementwise.def"
   count
 };
 

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "autograd/errors.hpp"
+#include "autograd/core/errors.hpp"
 #include "autograd/kernels/one_thread.hpp"
 
 // LAPACK's matrices are column-major: it sees the transpose of ours. Each factorisation below is

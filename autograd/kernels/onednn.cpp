@@ -10,8 +10,8 @@
 #include <new>
 #include <string_view>
 
-#include "autograd/cpu.hpp"
-#include "autograd/errors.hpp"
+#include "autograd/core/cpu.hpp"
+#include "autograd/core/errors.hpp"
 #include "autograd/kernels/gemm.hpp"
 #include "autograd/kernels/one_thread.hpp"
 

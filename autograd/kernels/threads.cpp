@@ -1,8 +1,8 @@
 #include <algorithm>
 
-#include "autograd/cpu.hpp"
+#include "autograd/core/cpu.hpp"
+#include "autograd/core/storage.hpp"
 #include "autograd/kernels/kernels.hpp"
-#include "autograd/storage.hpp"
 
 // The kernels as operations see them: each cuts its work for threads and calls the kernel of this
 // CPU on the pieces. Where rounding could depend on the cut, the cut depends on sizes alone, and is

@@ -13,8 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "autograd/tape.hpp"
-#include "nn/state_reader.hpp"
+#include "autograd/core/trace.hpp"
+#include "autograd/tape/grad_mode.hpp"
+#include "nn/module/state_reader.hpp"
 
 namespace nn::data {
 namespace {

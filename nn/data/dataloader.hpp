@@ -6,9 +6,9 @@
 #include <iterator>
 #include <memory>
 
-#include "autograd/random.hpp"
+#include "autograd/core/random.hpp"
 #include "nn/data/dataset.hpp"
-#include "nn/state_dict.hpp"
+#include "nn/module/state_dict.hpp"
 
 namespace nn::data {
 

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <utility>
 
-#include "autograd/random.hpp"
+#include "autograd/core/random.hpp"
 
 namespace nn::data {
 

@@ -7,7 +7,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "autograd/tensor.hpp"
+#include "autograd/core/tensor.hpp"
 
 namespace nn::data {
 

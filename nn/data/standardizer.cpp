@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "autograd/ops.hpp"
+#include "autograd/ops/ops.hpp"
 
 namespace nn::data {
 

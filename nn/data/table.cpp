@@ -7,7 +7,7 @@
 #include <limits>
 #include <utility>
 
-#include "nn/data/quoted.hpp"
+#include "nn/data/readers/quoted.hpp"
 
 namespace nn::data {
 

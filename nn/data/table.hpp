@@ -11,7 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "autograd/tensor.hpp"
+#include "autograd/core/tensor.hpp"
 #include "nn/data/dataset.hpp"
 
 namespace nn::data {

@@ -11,7 +11,7 @@
 #include <memory>
 #include <numeric>
 
-#include "nn/data/quoted.hpp"
+#include "nn/data/readers/quoted.hpp"
 #include "nn/data/standardizer.hpp"
 
 namespace nn::data {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "nn/data/table.hpp"
-#include "nn/module.hpp"
+#include "nn/module/module.hpp"
 
 namespace nn::data {
 

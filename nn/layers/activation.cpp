@@ -1,6 +1,6 @@
 #include "nn/layers/activation.hpp"
 
-#include "autograd/ops.hpp"
+#include "autograd/ops/ops.hpp"
 
 namespace nn {
 

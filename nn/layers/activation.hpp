@@ -1,6 +1,6 @@
 #pragma once
 
-#include "nn/module.hpp"
+#include "nn/module/module.hpp"
 
 namespace nn {
 

@@ -1,7 +1,7 @@
 #include "nn/layers/container.hpp"
 
-#include "autograd/function.hpp"
-#include "autograd/ops.hpp"
+#include "autograd/ops/ops.hpp"
+#include "autograd/tape/function.hpp"
 #include "nn/layers/dropout.hpp"
 #include "nn/layers/linear.hpp"
 #include "nn/layers/normalization.hpp"

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "nn/any_module.hpp"
 #include "nn/layers/activation.hpp"
+#include "nn/module/any_module.hpp"
 
 namespace nn {
 

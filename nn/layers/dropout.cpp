@@ -1,7 +1,7 @@
 #include "nn/layers/dropout.hpp"
 
-#include "autograd/ops.hpp"
-#include "autograd/random.hpp"
+#include "autograd/core/random.hpp"
+#include "autograd/ops/ops.hpp"
 
 namespace nn {
 

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "autograd/ops.hpp"
-#include "nn/init.hpp"
+#include "autograd/ops/ops.hpp"
+#include "nn/module/init.hpp"
 
 namespace nn {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "autograd/ops.hpp"
+#include "autograd/ops/ops.hpp"
 
 namespace nn {
 

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "autograd/errors.hpp"
+#include "autograd/core/errors.hpp"
 #include "nn/optim/isa/chunks.hpp"
 
 namespace nn::optim {

@@ -2,8 +2,9 @@
 
 #include <utility>
 
-#include "autograd/errors.hpp"
-#include "autograd/tape.hpp"
+#include "autograd/core/errors.hpp"
+#include "autograd/core/trace.hpp"
+#include "autograd/tape/grad_mode.hpp"
 
 namespace nn::optim {
 

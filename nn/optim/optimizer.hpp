@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "autograd/tensor.hpp"
-#include "autograd/trace.hpp"
-#include "nn/state_reader.hpp"
+#include "autograd/core/tensor.hpp"
+#include "autograd/core/trace.hpp"
+#include "nn/module/state_reader.hpp"
 
 namespace nn::optim {
 

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "autograd/errors.hpp"
-#include "autograd/tape.hpp"
+#include "autograd/core/errors.hpp"
+#include "autograd/core/trace.hpp"
+#include "autograd/tape/grad_mode.hpp"
 
 namespace nn::optim {
 namespace {

@@ -6,8 +6,9 @@
 #include <cmath>
 #include <numbers>
 
-#include "autograd/errors.hpp"
-#include "autograd/tape.hpp"
+#include "autograd/core/errors.hpp"
+#include "autograd/core/trace.hpp"
+#include "autograd/tape/grad_mode.hpp"
 
 namespace nn::optim {
 namespace {

@@ -1,6 +1,6 @@
 #include "nn/optim/sgd.hpp"
 
-#include "autograd/errors.hpp"
+#include "autograd/core/errors.hpp"
 #include "nn/optim/isa/chunks.hpp"
 
 namespace nn::optim {

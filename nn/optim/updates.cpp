@@ -1,5 +1,5 @@
 #include "nn/optim/isa/updates.hpp"
-#include "autograd/cpu.hpp"
+#include "autograd/core/cpu.hpp"
 
 namespace nn::optim::kernels {
 namespace {

@@ -1,7 +1,7 @@
 #include "autograd/catch2.hpp"
 
-#include "autograd/function.hpp"
-#include "autograd/ops.hpp"
+#include "autograd/ops/ops.hpp"
+#include "autograd/tape/function.hpp"
 #include "tests/catch.hpp"
 
 namespace ag = autograd;

@@ -1,9 +1,9 @@
 #include "autograd/functional.hpp"
 
-#include "autograd/function.hpp"
+#include "autograd/core/random.hpp"
 #include "autograd/gradcheck.hpp"
-#include "autograd/ops.hpp"
-#include "autograd/random.hpp"
+#include "autograd/ops/ops.hpp"
+#include "autograd/tape/function.hpp"
 #include "tests/catch.hpp"
 
 namespace ag = autograd;

@@ -3,9 +3,9 @@
 #include <cmath>
 #include <limits>
 
-#include "autograd/function.hpp"
-#include "autograd/ops.hpp"
-#include "autograd/random.hpp"
+#include "autograd/core/random.hpp"
+#include "autograd/ops/ops.hpp"
+#include "autograd/tape/function.hpp"
 #include "tests/catch.hpp"
 
 namespace ag = autograd;

@@ -1,10 +1,10 @@
 #include <regex>
 
-#include "autograd/elementwise.hpp"
-#include "autograd/function.hpp"
+#include "autograd/core/random.hpp"
+#include "autograd/elementwise/elementwise.hpp"
 #include "autograd/gradcheck.hpp"
-#include "autograd/ops.hpp"
-#include "autograd/random.hpp"
+#include "autograd/ops/ops.hpp"
+#include "autograd/tape/function.hpp"
 #include "tests/catch.hpp"
 #include "tests/points.hpp"
 

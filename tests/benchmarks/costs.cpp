@@ -103,13 +103,13 @@ void families() {
   const Tensor mask = ag::rand({n, n}) < 0.5;
   Tensor spd = (ag::matmul(x, ag::transpose(x)) + n * ag::eye(n)).detach().requires_grad_();
 
-  family("pointwise", {{"mul", [](auto& in) { return in[0] * in[1]; }, {x, y}},
-                       {"broadcast_add", [](auto& in) { return in[0] + in[1]; }, {x, row}},
-                       {"div", [](auto& in) { return in[0] / in[1]; }, {x, y}},
-                       {"exp", [](auto& in) { return ag::exp(in[0]); }, {x}},
-                       {"tanh", [](auto& in) { return ag::tanh(in[0]); }, {x}},
-                       {"relu", [](auto& in) { return ag::relu(in[0]); }, {x}},
-                       {"pow", [](auto& in) { return ag::pow(in[0], in[1]); }, {x, y}}});
+  family("elementwise", {{"mul", [](auto& in) { return in[0] * in[1]; }, {x, y}},
+                         {"broadcast_add", [](auto& in) { return in[0] + in[1]; }, {x, row}},
+                         {"div", [](auto& in) { return in[0] / in[1]; }, {x, y}},
+                         {"exp", [](auto& in) { return ag::exp(in[0]); }, {x}},
+                         {"tanh", [](auto& in) { return ag::tanh(in[0]); }, {x}},
+                         {"relu", [](auto& in) { return ag::relu(in[0]); }, {x}},
+                         {"pow", [](auto& in) { return ag::pow(in[0], in[1]); }, {x, y}}});
   family("reductions", {{"sum", [](auto& in) { return ag::sum(in[0], 1); }, {x}},
                         {"mean", [](auto& in) { return ag::mean(in[0], 0); }, {x}},
                         {"max", [](auto& in) { return ag::max(in[0], 1); }, {x}},

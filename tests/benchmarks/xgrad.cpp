@@ -1,7 +1,7 @@
 // The rows of the comparison in xgrad. libtorch.cpp and handwritten.cpp hold the same under the
 // same names.
 #include <benchmark/benchmark.h>
-#include <autograd/cpu.hpp>
+#include <autograd/core/cpu.hpp>
 
 #include "settings.hpp"
 #include "workloads.hpp"

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <vector>
 
-#include "autograd/tensor.hpp"
+#include "autograd/core/tensor.hpp"
 #include "tests/catch.hpp"
 
 /// Fails unless the elements are these, each within `tolerance` (absolute and relative).

@@ -1,13 +1,13 @@
-"""Values and derivatives by PyTorch, for tests/nn/oracle_test.cpp to compare with ours.
+"""Values and derivatives by PyTorch, for tests/nn/oracle/oracle_test.cpp to compare with ours.
 
 To make tests/oracle/pytorch.safetensors again (PyTorch 2.15.0 on a CPU, numpy):
 
     python3 tests/oracle/pytorch.py
 
 To add a case: a line here in the file of its kind, and a line with the same name in a table of
-tests/nn/oracle_*.cpp.
+tests/nn/oracle/*.cpp.
 
-A case is written when a line of tests/nn/oracle_*.cpp calls it; the others are listed (with --all
+A case is written when a line of tests/nn/oracle/*.cpp calls it; the others are listed (with --all
 they are computed too, and nothing is written). Each case is one list of float64 numbers: for each
 of its samples
     the tolerance in float64 and in float32, relative to the largest number of a tensor, or to 1;

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <span>
 
-#include "autograd/cpu.hpp"
-#include "autograd/tensor.hpp"
+#include "autograd/core/cpu.hpp"
+#include "autograd/core/tensor.hpp"
 #include "nn/optim/isa/updates.hpp"
 
 /// Many tensors as one list of pieces for the kernels. Only for code that is compiled once.

@@ -1,7 +1,7 @@
 #include <cmath>
 #include <map>
 
-#include "tests/autograd/op_table.hpp"
+#include "tests/autograd/op_table/op_table.hpp"
 
 // The places where formulas branch, or are not what they look like, with their numbers. A kink has
 // the convention of docs/numerics.md there, a smooth function its derivatives.

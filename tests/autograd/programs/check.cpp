@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "autograd/tape.hpp"
+#include "autograd/tape/operation.hpp"
 #include "tests/autograd/programs/programs.hpp"
 
 namespace ag = autograd;

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "autograd/ops.hpp"
+#include "autograd/autograd.hpp"
 
 /// Random programs: drawn over a registry of operations, checked against differences, shrunk to the
 /// smallest that fails, and printed as C++.

@@ -1,0 +1,181 @@
+#include "autograd/core/memory.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <mutex>
+#include <new>
+#include <utility>
+
+namespace autograd::detail {
+namespace {
+
+// What a thread keeps at most; beyond it blocks go back to the system at once.
+constexpr std::size_t kKeepBytes = std::size_t{1} << Pool::kLastLog;
+
+struct SizeClass {
+  std::size_t index, bytes;
+};
+
+SizeClass classify_large(std::size_t bytes) {
+  constexpr std::size_t line = Pool::kLine, steps = Pool::kSteps;
+  const std::size_t last = bytes - line - 1;
+  const auto log = static_cast<std::size_t>(std::bit_width(last)) - 1;  // 2^log <= last
+  const std::size_t power = std::size_t{1} << log;
+  const auto step_log =
+      std::max(log - std::countr_zero(steps), std::size_t{std::countr_zero(line)});
+  const std::size_t k = (last - power) >> step_log;
+  return {Pool::kSmall + 1 + (log - Pool::kFirstLog) * steps + k,
+          line + power + ((k + 1) << step_log)};
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+#define XGRAD_POOLED 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define XGRAD_POOLED 0
+#endif
+#endif
+#ifndef XGRAD_POOLED
+#define XGRAD_POOLED 1  // 0 lets a sanitizer see each lifetime
+#endif
+constexpr bool kPooled = XGRAD_POOLED;
+
+}  // namespace
+
+// Without pooling it is closed from the start.
+constinit thread_local Pool pool{
+    .small_in_use = 0,
+    .hand_over_at = kPooled ? -Pool::kKeepForeign : std::numeric_limits<std::int64_t>::max(),
+    .free = {},
+    .kept = 0,
+    .peak = 0,
+    .below_peak = 0};
+
+namespace {
+
+using Block = Pool::Block;
+
+// Small blocks of threads that have ended or that were given blocks of other threads, for threads
+// that need some.
+struct Orphans {
+  std::mutex mutex;
+  Block* free[Pool::kSmall + 1] = {};
+};
+Orphans& orphans() {
+  static auto* instance = new Orphans;  // never destroyed: static tensors may die later
+  return *instance;
+}
+
+struct PoolCloser {
+  bool armed = false;
+  ~PoolCloser() {
+    release_kept_memory();
+    pool.close();
+    for (std::size_t i = 0; i <= Pool::kSmall; ++i) pool_hand_over(i);
+  }
+};
+thread_local PoolCloser closer;
+
+void* from_system(std::size_t bytes) {
+  bytes = (bytes + 63) / 64 * 64;
+  void* p = std::aligned_alloc(64, bytes);
+  if (!p) {
+    release_kept_memory();
+    p = std::aligned_alloc(64, bytes);
+    if (!p) throw std::bad_alloc();
+  }
+  return p;
+}
+
+}  // namespace
+
+// Makes this thread's free small blocks of one class orphans.
+void pool_hand_over(std::size_t small_class) noexcept {
+  Block* first = std::exchange(pool.free[small_class], nullptr);
+  if (!first) return;
+  if (!kPooled) return std::free(first);
+  std::size_t count = 1;
+  Block* last = first;
+  for (; last->next; last = last->next) ++count;
+  pool.small_in_use += static_cast<std::int64_t>(count * small_class * Pool::kGrain);
+  Orphans& o = orphans();
+  const std::lock_guard lock(o.mutex);
+  last->next = std::exchange(o.free[small_class], first);
+}
+
+// Small blocks are cut from slabs, which stay with the program: malloc would spend more on each
+// than an operation costs.
+void* pool_refill(std::size_t small_class) {
+  const std::size_t bytes = small_class * Pool::kGrain;
+  Block* first = nullptr;
+  if (!kPooled) {
+    first = ::new (from_system(bytes)) Block{};
+  } else {
+    closer.armed = true;  // the first use on a thread registers the clean-up at its end
+    Orphans& o = orphans();
+    const std::lock_guard lock(o.mutex);
+    first = std::exchange(o.free[small_class], nullptr);
+  }
+  if (!first) {
+    constexpr std::size_t slab = std::size_t{64} << 10;
+    auto* p = static_cast<char*>(from_system(slab));
+    for (std::size_t at = slab / bytes * bytes; at > 0;) {
+      at -= bytes;
+      first = ::new (p + at) Block{first};
+    }
+  }
+  pool.free[small_class] = first->next;
+  pool.count_small_allocation(bytes);
+  return first;
+}
+
+void* pool_allocate_large(std::size_t bytes) {
+  if (bytes > std::numeric_limits<std::size_t>::max() / 4) throw std::bad_alloc();
+  const SizeClass c = classify_large(bytes);
+  void* block = c.index < Pool::kClasses ? pool.free[c.index] : nullptr;
+  if (block) {
+    pool.free[c.index] = pool.free[c.index]->next;
+    pool.kept -= c.bytes;
+  } else {
+    block = from_system(c.bytes);
+  }
+  pool.count_allocation(c.bytes);
+  return block;
+}
+
+void pool_deallocate_large(void* block, std::size_t bytes) noexcept {
+  const SizeClass c = classify_large(bytes);
+  pool.count_deallocation(c.bytes);
+  if (pool.closed() || c.index >= Pool::kClasses || pool.kept + c.bytes > kKeepBytes)
+    return std::free(block);
+  closer.armed = true;
+  auto* b = static_cast<Block*>(block);
+  b->next = std::exchange(pool.free[c.index], b);
+  pool.kept += c.bytes;
+}
+
+}  // namespace autograd::detail
+
+namespace autograd {
+
+MemoryStats memory_stats() noexcept {
+  const auto& p = detail::pool;
+  return {p.peak - p.below_peak, p.peak, static_cast<std::int64_t>(p.kept)};
+}
+void reset_peak_memory() noexcept {
+  detail::pool.peak -= std::exchange(detail::pool.below_peak, 0);
+}
+void release_kept_memory() noexcept {
+  using detail::Pool;
+  for (std::size_t i = Pool::kSmall + 1; i < Pool::kClasses; ++i)
+    while (Pool::Block* b = detail::pool.free[i]) {
+      detail::pool.free[i] = b->next;
+      std::free(b);
+    }
+  detail::pool.kept = 0;
+}
+
+}  // namespace autograd

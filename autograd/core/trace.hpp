@@ -1,0 +1,236 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "autograd/core/tensor.hpp"
+
+/// Computations on elements, below the tape: what `compile()` records and runs again.
+namespace autograd {
+
+/// The inputs of one call, by reference.
+class Inputs {
+ public:
+  Inputs(std::span<const Tensor* const> tensors) : tensors_(tensors) {}  // NOLINT
+  const Tensor& operator[](std::size_t i) const { return *tensors_[i]; }
+  std::size_t size() const { return tensors_.size(); }
+
+ private:
+  std::span<const Tensor* const> tensors_;
+};
+
+namespace detail {
+
+/// The kernel of an elementwise operation: out[i] = f(in[0][i], in[1][i], …) for i < n, where
+/// operand k advances by step[k], 1 or 0, and may be null if the formula does not use it.
+using ElementwiseRun = void (*)(const void* formula, const void* const* in,
+                                const std::int64_t* step, void* out, std::int64_t n);
+
+/// How an operation is computed element by element: for each operand of `run` the input that it
+/// is, or -1 for none. Without `run` it is not. With `expands`, the result is one input repeated.
+struct Pass {
+  ElementwiseRun run = nullptr;
+  const void* formula = nullptr;
+  InlineVector<int, 10> operands{};
+  bool expands = false;
+};
+
+/// One computation that can run again on other elements: from inputs to outputs whose shapes and
+/// dtypes stay the same.
+class Instruction {
+ public:
+  virtual ~Instruction() = default;
+  virtual std::string_view name() const = 0;
+  virtual void run(const Inputs& in, std::span<Tensor> out) const = 0;
+  virtual Pass pass(const Inputs&, const Tensor&) const { return {}; }
+  /// Does more than to fill its outputs: runs even if nobody uses them, and in its order.
+  virtual bool has_effect() const { return false; }
+  /// May throw because of elements: runs even if nobody uses its outputs.
+  virtual bool checks() const { return true; }
+  /// Inputs from this one on are written in place.
+  virtual std::size_t first_written() const { return static_cast<std::size_t>(-1); }
+
+  static void* operator new(std::size_t n) { return pool_allocate(n); }
+  static void operator delete(void* p, std::size_t n) { pool_deallocate(p, n); }
+};
+
+/// Runs an instruction and appends it to the recording of this thread.
+void trace(std::unique_ptr<Instruction> instruction, const Inputs& in, std::span<Tensor> out);
+
+/// Elements that the program makes while a recording is on, and that no instruction writes.
+void trace_created(const Tensor& t);
+/// Another handle of the elements of a tensor.
+void trace_view(const Tensor& view);
+[[noreturn]] void refuse_traced(std::string_view what, std::string_view advice);
+/// Throws, while a recording is on, for what a replay would leave out.
+inline void refuse_in_trace(std::string_view what, std::string_view advice) {
+  if (tracing) [[unlikely]]
+    refuse_traced(what, advice);
+}
+/// The same for a change of a tensor (named `what`) that was there before the recording.
+void refuse_outside_in_trace(const TensorImpl& t, std::string_view what);
+/// Something other than the elements has changed of the tensor that owns `storage`: recordings that
+/// use it are not valid any more.
+void trace_invalidate(const Storage& storage) noexcept;
+void trace_leaf_made(Node& leaf);
+/// Throws where an input is the result of an operation that was recorded on the tape before.
+void trace_edges(const Inputs& inputs);
+/// Throws where the gradient of `t` is that of an argument, but `t` is not the argument: another
+/// call may come with another tensor.
+void trace_leaf(const TensorImpl& t);
+// The gradient that a node keeps is looked at, or only added to; has been replaced.
+void trace_gradient_read(Node& node, bool adds);
+void trace_gradient_changed(Node& node);
+
+/// A member of an object other than a tensor that recorded functions may ask or use, and that may
+/// change or end between their calls: a generator, an optimizer. A copy is another object.
+class Watched {
+ public:
+  static constexpr std::uint64_t kEnded = ~std::uint64_t{0};
+  struct State {
+    std::atomic<std::uint64_t> change{0};  // when the last one was, in changes of the process
+  };
+
+  Watched() = default;
+  Watched(const Watched&) noexcept {}
+  Watched& operator=(const Watched&) noexcept { return *this; }
+  ~Watched() {
+    if (state_) state_->change.store(kEnded);
+  }
+  /// Replays use the object: the recording under way holds as long as it lives.
+  void used(std::string_view what) const {
+    if (tracing) [[unlikely]]
+      note(what, false);
+  }
+  /// The program reads what may change: the recording holds until it does, and throws if it did so
+  /// while it was made.
+  void asked(std::string_view what) const {
+    if (tracing) [[unlikely]]
+      note(what, true);
+  }
+  /// What `asked()` reads changes. The program may not do it in a recorded function.
+  void change(std::string_view what, std::string_view advice);
+
+ private:
+  void note(std::string_view what, bool asked) const;
+  mutable std::shared_ptr<State> state_;  // once a recording has met it
+};
+
+/// No recording in a scope.
+class TraceOff {
+ public:
+  TraceOff() noexcept : previous_(tracing) { tracing = false; }
+  ~TraceOff() { tracing = previous_; }
+  TraceOff(const TraceOff&) = delete;
+  TraceOff& operator=(const TraceOff&) = delete;
+
+ private:
+  bool previous_;
+};
+
+template <class Op>
+class OperationInstruction final : public Instruction {
+ public:
+  explicit OperationInstruction(const Op& op) : op_(op) {}
+  std::string_view name() const override { return op_.name(); }
+  void run(const Inputs& in, std::span<Tensor> out) const override {
+    if constexpr (requires { op_.forward(in, out); })
+      op_.forward(in, out);
+    else
+      op_.forward(in, out[0]);
+  }
+  Pass pass(const Inputs& in, const Tensor& out) const override {
+    if constexpr (requires { op_.pass(in, out); })
+      return op_.pass(in, out);
+    else
+      return {};
+  }
+  bool has_effect() const override {
+    return requires { Op::kHasEffect; };
+  }
+  bool checks() const override {
+    return !requires { Op::kTotal; };
+  }
+
+ private:
+  Op op_;
+};
+}  // namespace detail
+
+/// Fills `out` by `op.forward`, without recording it on the tape: what a gradient computes with a
+/// kernel of its own goes through here, so that `compile()` can run it again. `op` has `name()` and
+/// `forward()`; for elementwise ones also `pass()`, see `detail::Pass`.
+template <class Op>
+void compute(const Op& op, const Inputs& in, Tensor& out) {
+  if (!detail::tracing) [[likely]]
+    return op.forward(in, out);
+  detail::trace(std::make_unique<detail::OperationInstruction<Op>>(op), in, {&out, 1});
+}
+/// The same for an operation with several outputs, `forward(const Inputs&, std::span<Tensor>)`.
+template <class Op>
+void compute(const Op& op, const Inputs& in, std::span<Tensor> out) {
+  if (!detail::tracing) [[likely]]
+    return op.forward(in, out);
+  detail::trace(std::make_unique<detail::OperationInstruction<Op>>(op), in, out);
+}
+/// compute() into `out` from these inputs.
+template <class Op, std::same_as<Tensor>... T>
+void compute_into(Tensor& out, const Op& op, const T&... in) {
+  const std::array<const Tensor*, sizeof...(T)> pointers{&in...};
+  compute(op, Inputs(pointers), out);
+}
+
+namespace detail {
+template <class F>
+class ActionInstruction final : public Instruction {
+ public:
+  ActionInstruction(std::string name, std::size_t reads, const F& action)
+      : name_(std::move(name)), reads_(reads), action_(action) {}
+  std::string_view name() const override { return name_; }
+  void run(const Inputs& in, std::span<Tensor>) const override {
+    TensorList reads, writes;
+    for (std::size_t i = 0; i < in.size(); ++i) (i < reads_ ? reads : writes).push_back(in[i]);
+    action_(reads, writes);
+  }
+  bool has_effect() const override { return true; }
+  std::size_t first_written() const override { return reads_; }
+
+ private:
+  std::string name_;
+  std::size_t reads_;
+  F action_;
+};
+}  // namespace detail
+
+/// True while `compile()` records on this thread.
+inline bool compiling() noexcept { return detail::tracing; }
+
+/// Makes compiled functions record anew: for when something has changed by which a function chooses
+/// its operations. Editing a module, its hooks, or switching it between train and eval does it.
+void invalidate_recordings() noexcept;
+
+/// Changes tensors in place by `action(reads, writes)`, which gets the elements to read and to
+/// write; and does so again whenever a function that `compile()` made runs again. What the action
+/// uses besides must live as long as that function.
+template <class F>
+void perform(std::string_view name, const TensorList& reads, const TensorList& writes,
+             const F& action) {
+  if (!detail::tracing) [[likely]]
+    return action(reads, writes);
+  TensorList in = reads;
+  in.append(writes.begin(), writes.end());
+  std::vector<const Tensor*> pointers;
+  for (const Tensor& t : in) pointers.push_back(&t);
+  detail::trace(
+      std::make_unique<detail::ActionInstruction<F>>(std::string(name), reads.size(), action),
+      Inputs(pointers), {});
+}
+
+}  // namespace autograd

@@ -1,0 +1,270 @@
+#include "autograd/elementwise/elementwise.hpp"
+
+#include <algorithm>
+
+#include "autograd/elementwise/internal/broadcast.hpp"
+#include "autograd/elementwise/internal/operands.hpp"
+#include "autograd/kernels/kernels.hpp"
+#include "autograd/tape/internal/tape.hpp"
+
+namespace autograd {
+
+using detail::Elementwise;
+using detail::ElementwiseInfo;
+using internal::kernel_index;
+using internal::Operands;
+
+namespace {
+
+// Rough nanoseconds of an element, for thresholds.
+double cost(const Operands& in) {
+  return 0.06 * static_cast<double>(size_of(in.tensor[0]->impl()->dtype));
+}
+
+// Operands that are neither whole nor single elements.
+[[gnu::noinline]] void run_broadcast(detail::ElementwiseRun kernel, const void* formula,
+                                     const Operands& in, Tensor& out) {
+  const Shape* shapes[Operands::kMost];
+  for (std::size_t k = 0; k < in.count; ++k)
+    shapes[k] = in.tensor[k] ? &in.tensor[k]->impl()->shape : nullptr;
+  const internal::BroadcastLoop loop({shapes, in.count}, out.shape());
+  if (loop.inner() < 16) {
+    // Runs too short for registers: spell the broadcast operands out first.
+    InlineVector<Tensor, Operands::kMost> spelt(in.count);
+    Operands full(in.n, in.count);
+    for (std::size_t k = 0; k < in.count; ++k) {
+      const Tensor* t = in.tensor[k];
+      if (t && t->impl()->numel != in.n && t->impl()->numel != 1) {
+        spelt[k] = internal::expanded(*t, out.shape());
+        t = &spelt[k];
+      }
+      t ? full.set(k, *t) : full.skip(k);
+    }
+    return internal::run(kernel, formula, full, out);
+  }
+  std::int64_t step[Operands::kMost] = {};
+  const char* whole[Operands::kMost];
+  for (std::size_t k = 0; k < in.count; ++k) {
+    step[k] = loop.inner_step(k);
+    whole[k] = in.tensor[k] ? static_cast<const char*>(in.tensor[k]->raw()) : nullptr;
+  }
+  auto* o = static_cast<char*>(out.raw_mutable());
+  const auto out_bytes = static_cast<std::int64_t>(size_of(out.impl()->dtype));
+  loop.run_parallel(cost(in), [&](const std::int64_t* offsets, std::int64_t out_offset) {
+    const void* at[Operands::kMost] = {};
+    for (std::size_t k = 0; k < in.count; ++k)
+      if (whole[k])
+        at[k] =
+            whole[k] + offsets[k] * static_cast<std::int64_t>(size_of(in.tensor[k]->impl()->dtype));
+    kernel(formula, at, step, o + out_offset * out_bytes, loop.inner());
+  });
+}
+
+// From element `begin` on, of flat operands.
+struct OperandsAt {
+  const void* p[Operands::kMost];
+  OperandsAt(const Operands& in, std::int64_t begin) {
+    for (std::size_t k = 0; k < in.count; ++k)
+      p[k] = in.step[k]
+                 ? static_cast<const char*>(in.p[k]) +
+                       begin * static_cast<std::int64_t>(size_of(in.tensor[k]->impl()->dtype))
+                 : in.p[k];
+  }
+};
+
+// Below one step of parallel_for the test alone would cost more than the kernel.
+constexpr std::int64_t kFew = 64;
+
+// Flat operands, for the threads of parallel_for.
+[[gnu::noinline]] void run_many(detail::ElementwiseRun kernel, const void* formula,
+                                const Operands& in, void* out, std::size_t out_size) {
+  parallel_for(in.n, kFew, cost(in), [&](std::int64_t begin, std::int64_t end) {
+    kernel(formula, OperandsAt(in, begin).p, in.step,
+           static_cast<char*>(out) + begin * static_cast<std::int64_t>(out_size), end - begin);
+  });
+}
+
+// The same, added to `total` by pieces that stay in the cache.
+template <class T>
+[[gnu::noinline]] void run_many_onto(detail::ElementwiseRun kernel, const void* formula,
+                                     const Operands& in, T* total) {
+  constexpr std::int64_t kPiece = 512;
+  const auto add = kernels::single_threaded().floating<T>().add;
+  parallel_for(in.n, kFew, 2 * cost(in), [&](std::int64_t begin, std::int64_t end) {
+    alignas(64) T piece[kPiece];
+    for (; begin < end; begin += kPiece) {
+      const std::int64_t n = std::min(kPiece, end - begin);
+      kernel(formula, OperandsAt(in, begin).p, in.step, piece, n);
+      add(total + begin, piece, n);
+    }
+  });
+}
+
+}  // namespace
+
+void internal::run(detail::ElementwiseRun kernel, const void* formula, const Operands& in,
+                   Tensor& out) {
+  if (in.n == 0) return;
+  if (!in.flat) return run_broadcast(kernel, formula, in, out);
+  void* o = out.impl()->storage->data_to_overwrite();
+  if (in.n <= kFew)
+    kernel(formula, in.p, in.step, o, in.n);
+  else
+    run_many(kernel, formula, in, o, size_of(out.impl()->dtype));
+}
+
+void internal::run_onto(detail::ElementwiseRun kernel, const void* formula, const Operands& in,
+                        Tensor& total) {
+  dispatch_floating("backward", total.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    T* const sum = static_cast<T*>(total.impl()->storage->data());
+    if (in.n > kFew) return run_many_onto(kernel, formula, in, sum);
+    T piece[kFew];
+    kernel(formula, in.p, in.step, piece, in.n);
+    for (std::int64_t i = 0; i < in.n; ++i) sum[i] += piece[i];
+  });
+}
+
+// ---------------------------------------------------------------- the operation
+
+// One more byte would cost each recorded operation a larger block of the pool.
+static_assert(sizeof(OperationNode<Elementwise>) <= 256);
+
+TensorSpec Elementwise::infer(const Inputs& in) const {
+  const detail::TensorImpl& first = *in[0].impl();
+  bool same = true;
+  for (std::size_t i = 1; i < in.size(); ++i) {
+    internal::check_same_dtype(info->name, in[0], in[i]);
+    same &= in[i].impl()->shape == first.shape;
+  }
+  const DType d = first.dtype;
+  if (d == boolean || !info->value[kernel_index(d)]) [[unlikely]] {
+    if (info->value[2])
+      fail(info->name, "needs numbers, got {}; convert with .to(int64)", autograd::name(d));
+    internal::check_floating(info->name, in[0]);
+  }
+  if (same) return {first.shape, d};
+  Shape shape = first.shape;
+  for (std::size_t i = 1; i < in.size(); ++i)
+    shape = shapes::broadcast(info->name, shape, in[i].shape());
+  return {shape, d};
+}
+
+void Elementwise::forward(const Inputs& in, Tensor& out) const {
+  Operands operands(out.impl()->numel, in.size());
+  for (std::size_t i = 0; i < in.size(); ++i) operands.set(i, in[i]);
+  internal::run(info->value[kernel_index(out.impl()->dtype)], info->formula, operands, out);
+}
+
+detail::Pass Elementwise::pass(const Inputs& in, const Tensor& out) const {
+  detail::Pass p{info->value[kernel_index(out.impl()->dtype)], info->formula};
+  for (std::size_t i = 0; i < in.size(); ++i) p.operands.push_back(static_cast<int>(i));
+  return p;
+}
+
+namespace {
+
+// The gradient of an elementwise operation for one input. Its inputs: the cotangent, then what the
+// operation saved, in the order of the formula.
+struct ElementwiseGradient {
+  const ElementwiseInfo* info;
+  std::size_t input;
+  std::shared_ptr<const void> owner;
+
+  std::string_view name() const { return info->name; }
+  // use(k): operand k of the formula is an input; skip(): it is none.
+  template <class Use, class Skip>
+  void for_each_operand(Use&& use, Skip&& skip) const {
+    std::size_t next = 0;
+    use(next++);
+    for (std::size_t i = 0; i <= info->arity; ++i) {
+      const bool saved =
+          info->saves & (i < info->arity ? save_input(static_cast<unsigned>(i)) : kSaveOutput);
+      saved ? use(next++) : skip();
+    }
+  }
+  void forward(const Inputs& in, Tensor& out) const {
+    Operands operands(out.impl()->numel, info->arity + 2);
+    std::size_t next = 0;
+    for_each_operand([&](std::size_t k) { operands.set(next++, in[k]); },
+                     [&] { operands.skip(next++); });
+    internal::run(info->gradient[input][kernel_index(out.impl()->dtype)], info->formula, operands,
+                  out);
+  }
+  detail::Pass pass(const Inputs&, const Tensor& out) const {
+    detail::Pass p{info->gradient[input][kernel_index(out.impl()->dtype)], info->formula};
+    for_each_operand([&](std::size_t k) { p.operands.push_back(static_cast<int>(k)); },
+                     [&] { p.operands.push_back(-1); });
+    return p;
+  }
+};
+
+void trace_gradient(const ElementwiseGradient& gradient, const Operands& operands, Tensor& out) {
+  InlineVector<const Tensor*, Operands::kMost> in;
+  for (std::size_t k = 0; k < operands.count; ++k)
+    if (operands.tensor[k]) in.push_back(operands.tensor[k]);
+  compute(gradient, Inputs({in.data(), in.size()}), out);
+}
+
+}  // namespace
+
+TensorList Elementwise::backward(const Call& call) const {
+  const ElementwiseInfo& f = *info;
+  const unsigned arity = static_cast<unsigned>(f.arity), saves = f.saves, passes = f.passes;
+  TensorList result;
+  const auto zero = [&](unsigned i) {
+    return zeros(call.input_shape(i), call.output_spec().dtype);
+  };
+  if (grad_enabled()) {
+    result = f.higher(f, call);
+    for (unsigned i = 0; i < arity; ++i)
+      if (call.needs(i) && !result[i].defined()) result[i] = zero(i);
+    return result;
+  }
+  Tensor g = call.take_grad();
+  const std::size_t kernel = kernel_index(g.impl()->dtype);
+  Operands operands(g.impl()->numel, arity + 2);
+  operands.set(0, g);
+  for (unsigned i = 0; i < arity; ++i)
+    saves& save_input(i) ? operands.set(i + 1, call.input_value(i)) : operands.skip(i + 1);
+  saves& kSaveOutput ? operands.set(arity + 1, call.output_value()) : operands.skip(arity + 1);
+  unsigned left = 0;  // inputs that still want a gradient of their own
+  for (unsigned i = 0; i < arity; ++i) {
+    if (!call.needs(i)) continue;
+    const unsigned bit = 1u << i;
+    Tensor* const total = f.blocks & bit ? nullptr : call.running_total(i);
+    if (!total || total->impl()->numel != operands.n || !operands.flat)
+      left |= bit;
+    else if (passes & bit)
+      internal::accumulate(*total, g);
+    else
+      internal::run_onto(f.gradient[i][kernel], f.formula, operands, *total);
+  }
+  for (unsigned i = 0; i < arity; ++i) {
+    const unsigned bit = 1u << i;
+    if (!(left & bit)) {
+      result.emplace_back();
+      continue;
+    }
+    left &= ~bit;
+    // The last one may take the cotangent: kernels read each element before they write it.
+    const bool last = !(left & ~f.blocks);
+    if (f.blocks & bit) {
+      result.push_back(zero(i));
+    } else if (passes & bit) {
+      result.push_back(last ? std::move(g) : g);
+    } else {
+      const bool in_place = last && internal::sole_owner(g);
+      Tensor out = in_place ? std::move(g) : empty_like(g);
+      if (in_place) operands.tensor[0] = &out;
+      if (detail::tracing) [[unlikely]]
+        trace_gradient(ElementwiseGradient{info, i, owner}, operands, out);
+      else
+        internal::run(f.gradient[i][kernel], f.formula, operands, out);
+      result.push_back(std::move(out));
+    }
+  }
+  return result;
+}
+
+}  // namespace autograd

@@ -1,0 +1,140 @@
+#include "autograd/formulas/simd.hpp"
+#include "autograd/kernels/kernels.hpp"
+
+#ifndef XGRAD_ISA
+#define XGRAD_ISA baseline
+#endif
+
+namespace autograd::kernels::XGRAD_ISA {
+namespace {
+
+using simd::Vec;
+
+constexpr std::int64_t kTile = 256;  // columns reduced together
+
+template <class T>
+void add(T* y, const T* x, std::int64_t n) {
+  using V = Vec<T>;
+  std::int64_t i = 0;
+  for (; i + V::size <= n; i += V::size) (V::load(y + i) + V::load(x + i)).store(y + i);
+  for (; i < n; ++i) y[i] += x[i];
+}
+
+// Four running registers; the order of additions depends on n alone.
+template <class T>
+T sum_block(const T* x, std::int64_t n) {
+  using V = Vec<T>;
+  constexpr std::int64_t W = V::size;
+  V a(0), b(0), c(0), d(0);
+  std::int64_t i = 0;
+  for (; i + 4 * W <= n; i += 4 * W) {
+    a += V::load(x + i);
+    b += V::load(x + i + W);
+    c += V::load(x + i + 2 * W);
+    d += V::load(x + i + 3 * W);
+  }
+  for (; i + W <= n; i += W) a += V::load(x + i);
+  T total = simd::sum_lanes((a + b) + (c + d));
+  for (; i < n; ++i) total += x[i];
+  return total;
+}
+
+template <class T>
+double sum_row(const T* x, std::int64_t n) {
+  double total = 0;
+  for (std::int64_t i = 0; i < n; i += kSumBlock)
+    total += static_cast<double>(sum_block(x + i, n - i < kSumBlock ? n - i : kSumBlock));
+  return total;
+}
+
+// Columns of (n, inner), a tile at a time.
+template <class T>
+void sum_columns(const T* in, T* out, std::int64_t n, std::int64_t inner, std::int64_t stride) {
+  for (std::int64_t j = 0; j < inner; j += kTile) {
+    const std::int64_t w = inner - j < kTile ? inner - j : kTile;
+    double total[kTile] = {};
+    T block[kTile];
+    for (std::int64_t k = 0; k < n;) {
+      const std::int64_t stop = n - k < kSumBlock ? n : k + kSumBlock;
+      for (std::int64_t i = 0; i < w; ++i) block[i] = in[k * stride + j + i];
+      for (++k; k < stop; ++k) add(block, in + k * stride + j, w);
+      for (std::int64_t i = 0; i < w; ++i) total[i] += static_cast<double>(block[i]);
+    }
+    for (std::int64_t i = 0; i < w; ++i) out[j + i] = static_cast<T>(total[i]);
+  }
+}
+
+template <class T>
+void sum(const T* in, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner,
+         std::int64_t stride) {
+  for (std::int64_t o = 0; o < outer; ++o) {
+    if (stride == 1)
+      out[o] = static_cast<T>(sum_row(in + o * n, n));
+    else
+      sum_columns(in + o * n * stride, out + o * inner, n, inner, stride);
+  }
+}
+
+template <class T, bool Largest>
+Vec<T> pick(Vec<T> a, Vec<T> b) {
+  // The first operand is the new value: a NaN there stays, and one in the running value stays as
+  // well.
+  if constexpr (Largest)
+    return where(a > b || a != a, a, b);
+  else
+    return where(a < b || a != a, a, b);
+}
+template <class T, bool Largest>
+T pick(T a, T b) {
+  return (Largest ? a > b : a < b) || a != a ? a : b;
+}
+
+template <class T, bool Largest>
+T extreme_row(const T* x, std::int64_t n) {
+  using V = Vec<T>;
+  constexpr std::int64_t W = V::size;
+  T best = x[0];
+  std::int64_t i = 1;
+  if (n >= W) {
+    V v = V::load(x);
+    for (i = W; i + W <= n; i += W) v = pick<T, Largest>(V::load(x + i), v);
+    T lanes[W];
+    v.store(lanes);
+    best = lanes[0];
+    for (std::int64_t w = 1; w < W; ++w) best = pick<T, Largest>(lanes[w], best);
+  }
+  for (; i < n; ++i) best = pick<T, Largest>(x[i], best);
+  return best;
+}
+
+template <class T, bool Largest>
+void extreme(const T* in, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner,
+             std::int64_t stride) {
+  for (std::int64_t o = 0; o < outer; ++o, in += n * stride, out += inner) {
+    if (stride == 1) {
+      *out = extreme_row<T, Largest>(in, n);
+      continue;
+    }
+    for (std::int64_t i = 0; i < inner; ++i) out[i] = in[i];
+    for (std::int64_t k = 1; k < n; ++k)
+      for (std::int64_t i = 0; i < inner; ++i)
+        out[i] = pick<T, Largest>(in[k * stride + i], out[i]);
+  }
+}
+
+template <class T>
+void fill(Floating<T>& f) {
+  f.add = add<T>;
+  f.sum = sum<T>;
+  f.max = extreme<T, true>;
+  f.min = extreme<T, false>;
+}
+
+}  // namespace
+
+void fill_reduce(Table& table) {
+  fill(table.f32);
+  fill(table.f64);
+}
+
+}  // namespace autograd::kernels::XGRAD_ISA

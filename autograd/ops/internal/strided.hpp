@@ -1,0 +1,72 @@
+#pragma once
+
+#include "autograd/tape/operation.hpp"
+
+/// Moving elements along strides: one operation behind permute, slice, flip, pad, diagonal, unfold
+/// and the like, and behind their gradients. Internal.
+namespace autograd::internal {
+
+using Strides = InlineVector<std::int64_t, 4>;
+
+/// Strides of a contiguous tensor.
+Strides contiguous(const Shape& shape);
+
+/// Element (i, j, …) within `sizes` goes from `from_start` + (i, j, …)·`from` of the operand to
+/// `to_start` + (i, j, …)·`to` of the result. Strides may be 0 or negative.
+struct Block {
+  Shape sizes;
+  Strides from, to;
+  std::int64_t from_start = 0, to_start = 0;
+};
+
+/// Which blocks go from an operand to a result.
+struct Plan {
+  std::string_view name;
+  Shape from, to;
+  InlineVector<Block, 1> blocks{};
+  bool repeats = false;  // some element is read more than once: going back, it gets the sum
+};
+
+/// The operation of a plan: there, or back. What no block writes is `fill`. The gradient of either
+/// is the other, with zeros for `fill`.
+struct Move {
+  static constexpr bool kTotal = true;
+  std::shared_ptr<const Plan> plan;
+  bool back = false;
+  double fill = 0;
+
+  std::string_view name() const { return plan->name; }
+  TensorSpec infer(const Inputs& in) const { return {back ? plan->from : plan->to, in[0].dtype()}; }
+  void forward(const Inputs& in, Tensor& out) const;
+  TensorList backward(const Call& call) const { return {apply(Move{plan, !back}, call.grad())}; }
+};
+
+/// A walk over the elements of a tensor in another order, some of them, or some repeatedly.
+struct View {
+  Shape sizes;
+  Strides strides;
+  std::int64_t start = 0;
+  bool repeats = false;
+
+  /// All elements of `shape` in order.
+  explicit View(const Shape& shape) : sizes(shape), strides(contiguous(shape)) {}
+  /// Keeps `length` entries of one axis: first, first + step, ….
+  void slice(std::size_t axis, std::int64_t first, std::int64_t step, std::int64_t length);
+};
+/// The elements that `view` walks over, as a tensor.
+Tensor gather_view(std::string_view name, const Tensor& x, const View& view);
+/// Zeros of shape `whole` with the elements of x where `view` walks: the transpose of
+/// `gather_view`.
+Tensor scatter_view(std::string_view name, const Tensor& x, const View& view, const Shape& whole);
+
+/// Positions to, to + 1, … of an axis of the result are from, from + step, … of the operand's.
+struct Piece {
+  std::int64_t to, from, step, length;
+};
+/// x with each axis cut into pieces, which are put together to `shape`; gaps get `fill`. The
+/// pieces of all axes are combined. `repeats`: some entry lies in two pieces.
+Tensor cut_and_paste(std::string_view name, const Tensor& x, const Shape& shape,
+                     const detail::PooledVector<detail::PooledVector<Piece>>& pieces,
+                     bool repeats = false, double fill = 0);
+
+}  // namespace autograd::internal

@@ -1,0 +1,12 @@
+#pragma once
+
+/// Every built-in operation. All are differentiable to any order unless they say otherwise,
+/// broadcast as NumPy does where they take several tensors, accept float32 and float64 (int64 and
+/// bool where it says so), and throw `Error` on operands of different dtypes. A C++ number takes
+/// the tensor's dtype and never changes it.
+#include "autograd/elementwise/builtins.hpp"
+#include "autograd/ops/indexing/indexing.hpp"
+#include "autograd/ops/linalg/linalg.hpp"
+#include "autograd/ops/movement/movement.hpp"
+#include "autograd/ops/neural/neural.hpp"
+#include "autograd/ops/reductions/reductions.hpp"

@@ -1,0 +1,145 @@
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <typeinfo>
+#include <utility>
+
+#include "autograd/tape/operation.hpp"
+
+namespace autograd {
+
+/// What a `Function` keeps from its forward for its backward. Values of any type can be kept as
+/// members of a struct derived from it: `struct MyContext : Context { double alpha; };` with
+/// `Function<F, MyContext>`. An output is kept by `save_for_backward` alone: as a member it would
+/// keep the recorded call, and the call the member, for ever.
+class Context {
+ public:
+  /// Keeps inputs, outputs or intermediate tensors. Call it once, in forward.
+  void save_for_backward(TensorList tensors) { tensors_ = std::move(tensors); }
+  /// What was saved. Throws if a value was changed since.
+  const TensorList& saved() const { return unpacked_; }
+  /// Whether a gradient is wanted for input i; for the others backward may return an undefined
+  /// tensor.
+  bool needs_input_grad(std::size_t i) const { return i < needs_.size() && needs_[i]; }
+  /// Whether a gradient came to output i; for the others backward gets zeros.
+  bool has_output_grad(std::size_t i) const { return i < given_.size() && given_[i]; }
+
+ private:
+  template <class, class>
+  friend class Function;
+  TensorList tensors_, unpacked_;
+  InlineVector<bool, 8> needs_, given_;
+};
+
+namespace detail {
+std::string type_name(const char* mangled);
+}
+
+/// An operation with a gradient of its own. Derive `struct F : Function<F>` with
+///   `static Tensor forward(Context& ctx, const Tensor& x, …)`, which is not recorded and may
+///   return a TensorList for several outputs, and `static TensorList backward(Context& ctx, const
+///   TensorList& grad)`: from one cotangent per output to one gradient per tensor argument of
+///   forward, written in tensor operations so that it differentiates again.
+/// It is called as the type, or as `static constexpr std::string_view kName`.
+/// Call it as `F::apply(x, …)`. Arguments that are not tensors are passed on and have no gradient.
+template <class F, class C = Context>
+class Function {
+ public:
+  template <class... A>
+  static auto apply(const A&... arguments) {
+    C ctx;
+    using Result = decltype(F::forward(ctx, arguments...));
+    constexpr bool single = std::is_convertible_v<Result, Tensor>;
+    TensorList in, out;
+    (collect(in, arguments), ...);
+    InlineVector<const Tensor*, 4> pointers;
+    for (const Tensor& t : in) pointers.push_back(&t);
+    const Inputs inputs({pointers.data(), pointers.size()});
+    check_defined(name(), inputs);
+    {
+      const NoGrad off;
+      if constexpr (single)
+        out.push_back(F::forward(ctx, arguments...));
+      else
+        out = F::forward(ctx, arguments...);
+    }
+    finish(ctx, inputs, out);
+    if constexpr (single)
+      return Tensor(out[0]);
+    else
+      return out;
+  }
+
+ private:
+  static std::string_view name() {
+    if constexpr (requires { F::kName; }) return F::kName;
+    static const std::string text = detail::type_name(typeid(F).name());
+    return text;
+  }
+  static void collect(TensorList& in, const Tensor& t) { in.push_back(t); }
+  // Not for what is derived from Tensor, a Parameter say, which would match better here.
+  template <class A>
+  requires(!std::derived_from<A, Tensor>) static void collect(TensorList&, const A&) {}
+
+  struct Recorded final : Node {
+    explicit Recorded(C c) : ctx(std::move(c)) {}
+    std::string_view name() const override { return Function::name(); }
+    TensorList backward(TensorList& cotangents) override {
+      // A saved output comes with its place on the tape, which is this node: it must not stay here,
+      // also when F throws.
+      struct Forget {
+        C& ctx;
+        ~Forget() {
+          ctx.unpacked_.clear();
+          ctx.tensors_.clear();
+        }
+      } const forget{ctx};
+      cotangents.resize(outputs().size());
+      ctx.given_.clear();
+      for (const Tensor& g : cotangents) ctx.given_.push_back(g.defined());
+      for (std::size_t i = 0; i < cotangents.size(); ++i)
+        if (!cotangents[i].defined()) cotangents[i] = zeros(outputs()[i].shape, outputs()[i].dtype);
+      ctx.needs_.clear();
+      for (const auto& s : values) ctx.unpacked_.push_back(s.empty() ? Tensor() : s.unpack(*this));
+      for (std::size_t i = 0; i < edges().size(); ++i) ctx.needs_.push_back(needs(i));
+      return F::backward(ctx, cotangents);
+    }
+    void release_saved() override { values.clear(); }
+    TensorList saved() const override {
+      TensorList list;
+      for (const auto& s : values)
+        if (!s.empty()) list.push_back(s.unchecked());
+      return list;
+    }
+    C ctx;
+    InlineVector<SavedTensor, 3> values;
+  };
+
+  static void finish(C& ctx, const Inputs& in, TensorList& out) {
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      if (!out[i].defined()) fail(name(), "forward must return defined tensors, got none at {}", i);
+      // An output that is an input as it came would be taken off its own place on the tape.
+      for (std::size_t k = 0; k < in.size(); ++k)
+        if (out[i].is(in[k])) out[i] = out[i].detach();
+    }
+    if (anomaly_mode()) check_anomaly(name(), in, {out.data(), out.size()});
+    if (!should_record(in)) return detail::mark_unrecorded(in, {out.data(), out.size()});
+    TensorList saved = std::move(ctx.tensors_);
+    auto* node = new Recorded(std::move(ctx));
+    const auto owner = detail::Ref<Node>::adopt(node);
+    record(owner, in, {out.data(), out.size()});
+    for (const Tensor& t : saved) {
+      const bool is_output =
+          std::any_of(out.begin(), out.end(), [&](const Tensor& o) { return o.is(t); });
+      node->values.push_back(!t.defined() ? SavedTensor()
+                             : is_output  ? SavedTensor::output(t, t.impl()->index)
+                                          : SavedTensor(t));
+    }
+  }
+};
+
+}  // namespace autograd

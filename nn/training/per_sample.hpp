@@ -1,0 +1,29 @@
+#pragma once
+
+#include <functional>
+
+#include "nn/module/module.hpp"
+
+namespace nn {
+
+namespace detail {
+ag::TensorList per_sample_grads(
+    const Module& model, const ag::Tensor& x, const ag::Tensor& y,
+    const std::function<ag::Tensor(const ag::Tensor&, const ag::Tensor&)>& loss);
+}
+
+/// The gradient of every sample's own loss, `loss_fn(model(x), y)` of a batch of one: a tensor
+/// (batch, *parameter.shape()) for each of `model.parameters()`, in their order; undefined for a
+/// frozen one. Axis 0 of x and y is the batch. The gradients of the parameters stay as they are.
+///
+/// Takes as long as a forward and a backward pass for each sample, and holds the gradients of all.
+/// Samples are seen one at a time, so a layer of yours that mixes them must be in eval().
+template <class M, class L>
+ag::TensorList per_sample_grads(M& model, L&& loss_fn, const ag::Tensor& x, const ag::Tensor& y) {
+  ag::check_callable("per_sample_grads", loss_fn);
+  return detail::per_sample_grads(model, x, y, [&](const ag::Tensor& xi, const ag::Tensor& yi) {
+    return loss_fn(model(xi), yi);
+  });
+}
+
+}  // namespace nn

@@ -1,0 +1,111 @@
+
+#include <cmath>
+
+#include "autograd/autograd.hpp"
+#include "tests/catch.hpp"
+
+namespace ag = autograd;
+using ag::Tensor;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+Tensor values(const ag::Shape& shape) {
+  ag::Generator g(5);
+  return ag::rand(shape, ag::float64, g) + 0.25;
+}
+
+const auto swish = ag::elementwise("swish", [](auto x) {
+  using std::exp;
+  return x / (1 + exp(-x));
+});
+
+const auto everything = ag::elementwise("everything", [](auto a, auto b, auto c) {
+  using std::abs, std::cos, std::exp, std::log, std::pow, std::sin, std::sqrt, std::tanh;
+  auto y = where(a > b, sin(a) * c, maximum(cos(b), 0.1) - pow(c, 2.5));
+  y += log1p(square(a)) + expm1(b) / 3 - erf(c);
+  y *= 2;
+  y -= sigmoid(a) + softplus(b) + relu(c) + gelu(a) + clamp(b, 0.0, 0.9);
+  return y + minimum(abs(a - 5), sqrt(b)) + tanh(log(c)) + exp(-a) * pow(b, c) + sign(c) + neg(a);
+});
+
+const auto newer = ag::elementwise("newer", [](auto a, auto b, auto c) {
+  using std::acosh, std::asin, std::asinh, std::atan, std::atanh, std::cosh, std::sinh, std::tan;
+  using std::atan2, std::cbrt, std::erfc, std::exp2, std::hypot, std::lerp, std::log10, std::log2;
+  auto y = tan(a) * asin(0.5 * b) + atan(c) - sinh(a) / cosh(b) + asinh(c) * acosh(a + 2);
+  y += atanh(a / 2) + exp2(b) - log2(c) * log10(a) + cbrt(c) + rsqrt(b) * reciprocal(a);
+  y += erfc(a) * erfinv(b / 2) + lgamma(c) - digamma(a) + polygamma(2, b) + polygamma(1, c);
+  y -= fmod(a + 3, 10) * remainder(b, 7.0) + atan2(a, b) + hypot(c, 2) * hypot(a, b);
+  y += logaddexp(a, b) + xlogy(a, 2.0) + lerp(a, b, 0.3) + lerp(a, b, c) + floor(a) * ceil(b);
+  y += logsigmoid(a) + silu(b) + mish(c) + gelu_tanh(a) + selu(b - 2) + hardsigmoid(a);
+  y -= hardswish(a) + softsign(b) + tanhshrink(c) + round(b) * trunc(c);
+  y += leaky_relu(a - 3, 0.2) + elu(b - 3, 1.5) + celu(c - 3, 1.5) + leaky_relu(-a, b);
+  return y + softshrink(a, 0.1) + hardshrink(b, 0.1) + threshold(c, 0.1, 2.0) + hardtanh(a, -9, 9);
+});
+
+}  // namespace
+
+TEST_CASE("a formula of the user's has the value and derivatives of its tensor form") {
+  const Tensor x = values({3, 21});
+  const Tensor y = swish(x), z = x / (1.0 + ag::exp(-x));
+  for (std::int64_t i = 0; i < x.numel(); ++i)
+    CHECK(y.data<double>()[i] == Catch::Approx(z.data<double>()[i]).epsilon(1e-14));
+  CHECK(ag::gradgradcheck([](const Tensor& t) { return swish(t); }, {x}).report() == "passed");
+}
+
+TEST_CASE("a formula may use every elementwise operation and broadcast several inputs") {
+  const Tensor a = values({2, 1, 3}), b = values({4, 1}) * 0.7, c = values({3}) * 0.8;
+  const auto check = ag::gradgradcheck(
+      [](const Tensor& x, const Tensor& y, const Tensor& z) { return everything(x, y, z); },
+      {a, b, c});
+  CHECK(check.report() == "passed");
+  const auto again = ag::gradgradcheck(
+      [](const Tensor& x, const Tensor& y, const Tensor& z) { return newer(x, y, z); }, {a, b, c});
+  CHECK(again.report() == "passed");
+  CHECK(everything(a, b, c).shape() == ag::Shape(2, 4, 3));
+}
+
+TEST_CASE("a formula may carry numbers of its own, and outlives its object on the tape") {
+  const Tensor x = values({5}).detach().requires_grad_();
+  Tensor y;
+  {
+    const double slope = 3;
+    const auto scaled = ag::elementwise("scaled", [slope](auto v) { return slope * v * v; });
+    y = scaled(x);
+  }
+  const Tensor g = ag::grad({ag::sum(y)}, {x}, {.create_graph = true})[0];
+  const Tensor h = ag::grad({ag::sum(g)}, {x})[0];
+  for (std::int64_t i = 0; i < 5; ++i) {
+    CHECK(g.data<double>()[i] == Catch::Approx(6 * x.data<double>()[i]));
+    CHECK(h.data<double>()[i] == Catch::Approx(6));
+  }
+}
+
+TEST_CASE("a formula does not depend on the position of an element") {
+  Tensor x = ag::full({100}, 0.3);
+  const auto y = swish(x).to_vector<float>();
+  for (const float v : y) CHECK(v == y[0]);
+  CHECK(swish(ag::full({}, 0.3)).item<float>() == y[0]);
+}
+
+TEST_CASE("a number in a formula has no derivative, not even times infinity") {
+  const auto line = ag::elementwise(
+      "line", [](auto x) { return 1 - (2 * x * 0.25 - 3 + 1) / 4 + (5 + x) * 0.5; });
+  const Tensor x = ag::tensor({HUGE_VAL, -HUGE_VAL, 0.0}).requires_grad_();
+  for (const double g : ag::grad({ag::sum(line(x))}, {x})[0].to_vector<double>()) CHECK(g == 0.375);
+}
+
+TEST_CASE("a formula refuses integers and mixed dtypes") {
+  CHECK_THROWS_WITH(swish(ag::arange(3)),
+                    ContainsSubstring("swish: needs float32 or float64, got int64"));
+  const auto product = ag::elementwise("product", [](auto a, auto b) { return a * b; });
+  CHECK_THROWS_WITH(product(ag::ones({2}), ag::ones({2}, ag::float64)),
+                    ContainsSubstring("product: dtypes must match, got float32 and float64"));
+  CHECK_THROWS_WITH(
+      product(ag::ones({2}), ag::ones({3})),
+      ContainsSubstring("product: shapes must broadcast, got (2,) and (3,): 2 != 3 on axis 0"));
+}
+
+TEST_CASE("a formula of empty tensors is empty") {
+  CHECK(swish(ag::zeros({0, 3})).shape() == ag::Shape(0, 3));
+}

@@ -1,0 +1,76 @@
+#include "autograd/tape/graph.hpp"
+
+#include "autograd/ops/ops.hpp"
+#include "tests/catch.hpp"
+
+namespace ag = autograd;
+using Catch::Matchers::ContainsSubstring;
+
+TEST_CASE("the graph names operations, shapes, values and gradients") {
+  const ag::Tensor x = ag::tensor(0.5);
+  const ag::Tensor w = ag::tensor(0.4).requires_grad_(), b = ag::tensor(0.1).requires_grad_();
+  const ag::Tensor z = w * x + b;
+  const ag::Tensor a = ag::sigmoid(z);
+  const ag::Tensor loss = 0.5 * ag::square(1.0 - a);
+  ag::Tensor kept = a;
+  kept.retain_grad();
+  loss.backward({.retain_graph = true});
+  const std::string dot = ag::to_dot(loss, {{"w", w}, {"b", b}, {"x", x}, {"z", z}, {"L", loss}});
+  CHECK_THAT(dot, ContainsSubstring(R"([label="w  ()\nvalue 0.4\ngrad -0.05202", fillcolor)"));
+  CHECK_THAT(dot, ContainsSubstring(R"([label="b  ()\nvalue 0.1\ngrad -0.104", fillcolor)"));
+  CHECK_THAT(dot, ContainsSubstring(R"([label="x  ()\nvalue 0.5", fillcolor=white])"));
+  CHECK_THAT(dot, ContainsSubstring(R"([label="z = add  ()\nvalue 0.3"])"));
+  // Not named: its value is known because sigmoid saved it.
+  CHECK_THAT(dot, ContainsSubstring(R"([label="sigmoid  ()\nvalue 0.5744\ngrad -0.4256"])"));
+  CHECK_THAT(dot, ContainsSubstring(R"([label="L = mul  ()\nvalue 0.09055"])"));
+}
+
+TEST_CASE("every arrow forward between nodes has one back") {
+  const ag::Tensor x = ag::ones({2, 3}).requires_grad_();
+  const std::string dot = ag::to_dot(ag::exp(x * x));
+  CHECK(dot ==
+        "digraph {\n"
+        "  rankdir=LR;\n"
+        "  node [shape=box, style=\"rounded,filled\", fontname=\"sans-serif\", "
+        "fillcolor=\"#eef3fb\"];\n"
+        "  n0 [label=\"leaf  (2, 3)\\nvalue [[1, 1, 1],\\n [1, 1, 1]]\", fillcolor=\"#fdf3d8\"];\n"
+        "  n1 [label=\"mul  (2, 3)\"];\n"
+        "  n0 -> n1;\n"
+        "  n1 -> n0 [style=dashed, color=grey, constraint=false];\n"
+        "  n0 -> n1;\n"
+        "  n1 -> n0 [style=dashed, color=grey, constraint=false];\n"
+        "  n2 [label=\"exp  (2, 3)\\nvalue [[2.718, 2.718, 2.718],\\n [2.718, 2.718, 2.718]]\"];\n"
+        "  n1 -> n2;\n"
+        "  n2 -> n1 [style=dashed, color=grey, constraint=false];\n"
+        "}\n");
+}
+
+TEST_CASE("large tensors show only their shape, shared ones stand once") {
+  const ag::Tensor x = ag::ones({9}).requires_grad_(), c = ag::ones({9});
+  const ag::Tensor y = x * c;
+  const std::string dot = ag::to_dot(y * c + y, {{"quo\"ted", c}});
+  CHECK(dot.find("value") == std::string::npos);
+  CHECK_THAT(dot, ContainsSubstring("c0 [label=\"quo\\\"ted  (9,)\", fillcolor=white]"));
+  CHECK(dot.find("c1 ") == std::string::npos);
+  CHECK(dot.find("n4 ") == std::string::npos);
+}
+
+TEST_CASE("a long chain is drawn without recursion") {
+  ag::Tensor t = ag::ones({}).requires_grad_();
+  for (int i = 0; i < 20000; ++i) t = -t;
+  CHECK_THAT(ag::to_dot(t), ContainsSubstring("n20000 ["));
+}
+
+TEST_CASE("a graph that is not there is refused") {
+  const ag::Tensor x = ag::ones({}).requires_grad_();
+  const ag::Tensor y = ag::exp(x);
+  CHECK_THROWS_WITH(ag::to_dot(ag::ones({})),
+                    "to_dot: the tensor must be on the tape, got one that requires no gradient");
+  CHECK_THROWS_WITH(ag::to_dot(y, {{"nothing", ag::Tensor()}}),
+                    "to_dot: named tensors must be defined, got undefined 'nothing'");
+  y.backward();
+  CHECK_THROWS_WITH(ag::to_dot(y),
+                    "to_dot: the graph must be whole, but a walk released it (at 'exp'); call it "
+                    "before backward(), or pass {.retain_graph = true} there");
+  CHECK_THROWS_AS(ag::to_dot(ag::Tensor()), ag::Error);
+}

@@ -1,0 +1,92 @@
+#include <sstream>
+
+#include "nn/nn.hpp"
+#include "tests/catch.hpp"
+#include "tests/nn/oracle/oracle.hpp"
+
+namespace {
+
+using namespace oracle;
+
+/// A layer with PyTorch's state dict, which must fit by names, order and shapes, on the first
+/// input.
+Call layer(const nn::AnyModule& model, bool train = false) {
+  return [=](const Question& q) {
+    nn::AnyModule mine = model;
+    nn::Module& module = mine.module();
+    module.train(train);
+    module.to(q.dtype);
+    nn::StateDict state;
+    const auto found = file().metadata.find(q.name);
+    std::istringstream names(found == file().metadata.end() ? "" : found->second);
+    for (std::string name; names >> name;)
+      state.push_back({name, q.inputs[state.size() + 1].detach()});
+    module.load_state_dict(state);
+    const nn::StateDict own = module.state_dict();
+    for (std::size_t i = 0; i < own.size(); ++i) CHECK(own[i].name == state[i].name);
+    TensorList leaves{q.inputs[0]};
+    for (const ag::Tensor& p : module.parameters()) leaves.push_back(p);
+    return Answer{{mine(q.inputs[0])}, leaves};
+  };
+}
+
+}  // namespace
+
+void oracle::add_modules(std::vector<Row>& rows) {
+  using Approximate = nn::GELU::Approximate;
+  const nn::LayerNormOptions weight_only{.eps = 0.1, .bias = false};
+  const std::vector<Row> table{
+      {"Linear", layer(nn::Linear(4, 3))},
+      {"Linear without bias", layer(nn::Linear(4, 3, false))},
+      {"Identity", layer(nn::Identity())},
+      {"LayerNorm", layer(nn::LayerNorm(5))},
+      {"LayerNorm two axes", layer(nn::LayerNorm({3, 5}))},
+      {"LayerNorm eps=0.1 without bias", layer(nn::LayerNorm(5, weight_only))},
+      {"LayerNorm without affine", layer(nn::LayerNorm(5, {.elementwise_affine = false}))},
+      {"ReLU", layer(nn::ReLU())},
+      {"Tanh", layer(nn::Tanh())},
+      {"Sigmoid", layer(nn::Sigmoid())},
+      {"SiLU", layer(nn::SiLU())},
+      {"GELU", layer(nn::GELU())},
+      {"GELU approximate=tanh", layer(nn::GELU(Approximate::tanh))},
+      {"Softplus", layer(nn::Softplus())},
+      {"Softplus beta=2 threshold=3", layer(nn::Softplus(2, 3))},
+      {"LeakyReLU", layer(nn::LeakyReLU())},
+      {"LeakyReLU negative_slope=0.2", layer(nn::LeakyReLU(0.2))},
+      {"ELU", layer(nn::ELU())},
+      {"ELU alpha=1.5", layer(nn::ELU(1.5))},
+      {"ReLU6", layer(nn::ReLU6())},
+      {"PReLU", layer(nn::PReLU())},
+      {"PReLU num_parameters=3", layer(nn::PReLU(3))},
+      {"SELU", layer(nn::SELU())},
+      {"CELU alpha=1.5", layer(nn::CELU(1.5))},
+      {"Mish", layer(nn::Mish())},
+      {"Hardsigmoid", layer(nn::Hardsigmoid())},
+      {"Hardswish", layer(nn::Hardswish())},
+      {"Hardtanh", layer(nn::Hardtanh())},
+      {"Hardtanh min_val=-2 max_val=0.5", layer(nn::Hardtanh(-2, 0.5))},
+      {"Softsign", layer(nn::Softsign())},
+      {"Softshrink", layer(nn::Softshrink())},
+      {"Softshrink lambd=0.7", layer(nn::Softshrink(0.7))},
+      {"Hardshrink", layer(nn::Hardshrink())},
+      {"Tanhshrink", layer(nn::Tanhshrink())},
+      {"LogSigmoid", layer(nn::LogSigmoid())},
+      {"Threshold", layer(nn::Threshold(0.5, -1))},
+      {"GLU", layer(nn::GLU())},
+      {"GLU axis=0", layer(nn::GLU(0))},
+      {"Softmax axis=0", layer(nn::Softmax(0))},
+      {"LogSoftmax", layer(nn::LogSoftmax())},
+      {"Dropout evaluation", layer(nn::Dropout(0.5))},
+      {"Dropout p=0 training", layer(nn::Dropout(0), true)},
+      {"Flatten", layer(nn::Flatten())},
+      {"Flatten start=0 end=1", layer(nn::Flatten(0, 1))},
+      {"Sequential", layer(nn::Sequential(nn::Linear(3, 4), nn::Tanh(), nn::Linear(4, 2)))},
+      {"Sequential nested",
+       layer(nn::Sequential(nn::Flatten(), nn::Sequential(nn::Linear(6, 3), ag::gelu),
+                            nn::LayerNorm(3), nn::Linear(3, 2)))},
+      {"MLP", layer(nn::MLP(4, {6, 5}, 3))},
+      {"MLP tanh layer_norm dropout",
+       layer(nn::MLP(4, {6}, 3, {.activation = nn::Tanh(), .dropout = 0.3, .layer_norm = true}))},
+  };
+  rows.insert(rows.end(), table.begin(), table.end());
+}

@@ -1,0 +1,83 @@
+#include "nn/training/progress.hpp"
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "tests/catch.hpp"
+
+namespace {
+
+using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+
+File scratch_file() { return {std::tmpfile(), std::fclose}; }
+
+std::string written(std::FILE* file) {
+  std::string text(static_cast<std::size_t>(std::ftell(file)), '\0');
+  std::rewind(file);
+  text.resize(std::fread(text.data(), 1, text.size(), file));
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("progress tells steps, mean loss, speed and the time left") {
+  const File out = scratch_file();
+  nn::Progress progress("epoch 1/2", 4, 0, out.get());
+  CHECK(progress.line(0) == "epoch 1/2  0/4  loss 0.0000");
+  progress.step(3, 1.0);
+  progress.step(1, 2.0);
+  CHECK(progress.loss() == 1.25);
+  CHECK(progress.line(2.0) == "epoch 1/2  2/4  loss 1.2500  2 samples/s  0:02 left");
+  CHECK(progress.line(7322.0) == "epoch 1/2  2/4  loss 1.2500  0 samples/s  2:02:02 left");
+}
+
+TEST_CASE("progress tells how long all loops to come will take") {
+  const File out = scratch_file();
+  nn::Progress progress("epoch 1/3", 4, 0, out.get());
+  progress.expect(8);
+  progress.step(1, 1.0);
+  CHECK(progress.line(2.0) ==
+        "epoch 1/3  1/4  loss 1.0000  0 samples/s  0:06 left, 0:22 to go in all");
+  for (int i = 0; i < 3; ++i) progress.step(1, 1.0);
+  CHECK(progress.line(8.0) ==
+        "epoch 1/3  4/4  loss 1.0000  0 samples/s  0:08 taken, 0:16 to go in all");
+}
+
+TEST_CASE("progress of a negative number of steps has none") {
+  const File out = scratch_file();
+  CHECK(nn::Progress("epoch", -5, -7, out.get()).line(1, 60) ==
+        "epoch [===================================] 0/0  loss 0.0000");
+}
+
+TEST_CASE("progress draws a bar that fits the terminal") {
+  const File out = scratch_file();
+  nn::Progress progress("epoch", 4, 0, out.get());
+  progress.step(8, 0.5);
+  CHECK(progress.line(0, 50) == "epoch [======>                  ] 1/4  loss 0.5000");
+  for (int width = 1; width < 120; ++width)
+    CHECK(progress.line(1, width).size() <= static_cast<std::size_t>(width));
+  for (int i = 0; i < 3; ++i) progress.step(8, 0.5);
+  CHECK(progress.line(0, 30) == "epoch [=====] 4/4  loss 0.5000");
+}
+
+TEST_CASE("a resumed progress counts the earlier steps but not their time") {
+  const File out = scratch_file();
+  nn::Progress progress("epoch", 10, 6, out.get());
+  progress.step(5, 1.0);
+  progress.step(5, 1.0);
+  CHECK(progress.line(1) == "epoch  8/10  loss 1.0000  10 samples/s  0:01 left");
+}
+
+TEST_CASE("progress prints plain lines where the output is no terminal") {
+  const File out = scratch_file();
+  {
+    nn::Progress progress("epoch", 2, 0, out.get());
+    progress.step(1, 0.5);
+    progress.step(1, 1.5);
+  }
+  const std::string text = written(out.get());
+  CHECK(text.find("epoch  2/2  loss 1.0000") == 0);
+  CHECK(text.back() == '\n');
+  CHECK(text.find_first_of("\r\x1b") == std::string::npos);
+}
