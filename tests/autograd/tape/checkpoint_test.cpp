@@ -1,12 +1,8 @@
-#include "autograd/tape/checkpoint.hpp"
 
 #include <thread>
 
+#include "autograd/autograd.hpp"
 #include "autograd/catch2.hpp"
-#include "autograd/core/random.hpp"
-#include "autograd/functional.hpp"
-#include "autograd/ops/ops.hpp"
-#include "autograd/tape/graph.hpp"
 #include "tests/catch.hpp"
 
 namespace ag = autograd;
