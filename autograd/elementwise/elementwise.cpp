@@ -206,64 +206,80 @@ void trace_gradient(const ElementwiseGradient& gradient, const Operands& operand
   compute(gradient, Inputs({in.data(), in.size()}), out);
 }
 
+constexpr unsigned bit(std::size_t i) { return 1u << i; }
+
+// First order: the kernels of the gradients over the cotangent and what the operation saved.
+class FirstOrder {
+ public:
+  FirstOrder(const Elementwise& op, const Call& call)
+      : op_(op),
+        f_(*op.info),
+        call_(call),
+        g_(call.take_grad()),
+        kernel_(kernel_index(g_.impl()->dtype)),
+        operands_(g_.impl()->numel, f_.arity + 2) {
+    const std::size_t arity = f_.arity;
+    operands_.set(0, g_);
+    for (unsigned i = 0; i < arity; ++i)
+      f_.saves& save_input(i) ? operands_.set(i + 1, call.input_value(i)) : operands_.skip(i + 1);
+    f_.saves& kSaveOutput ? operands_.set(arity + 1, call.output_value())
+                          : operands_.skip(arity + 1);
+  }
+
+  TensorList gradients() {
+    unsigned left = 0;  // inputs that still want a gradient of their own
+    for (unsigned i = 0; i < f_.arity; ++i)
+      if (call_.needs(i) && !add_to_total(i)) left |= bit(i);
+    TensorList result;
+    for (unsigned i = 0; i < f_.arity; ++i) {
+      const bool wanted = left & bit(i);
+      left &= ~bit(i);
+      // The last one may take the cotangent: kernels read each element before they write it.
+      result.push_back(wanted ? gradient(i, !(left & ~f_.blocks)) : Tensor());
+    }
+    return result;
+  }
+
+ private:
+  // Adds the gradient for input i in place, where there is a sum already and it may.
+  bool add_to_total(unsigned i) {
+    Tensor* const total = f_.blocks & bit(i) ? nullptr : call_.running_total(i);
+    if (!total || total->impl()->numel != operands_.n || !operands_.flat) return false;
+    if (f_.passes & bit(i))
+      internal::accumulate(*total, g_);
+    else
+      internal::run_onto(f_.gradient[i][kernel_], f_.formula, operands_, *total);
+    return true;
+  }
+  Tensor gradient(unsigned i, bool last) {
+    if (f_.blocks & bit(i)) return zeros(call_.input_shape(i), call_.output_spec().dtype);
+    if (f_.passes & bit(i)) return last ? std::move(g_) : g_;
+    const bool in_place = last && internal::sole_owner(g_);
+    Tensor out = in_place ? std::move(g_) : empty_like(g_);
+    if (in_place) operands_.tensor[0] = &out;
+    if (detail::tracing) [[unlikely]]
+      trace_gradient(ElementwiseGradient{op_.info, i, op_.owner}, operands_, out);
+    else
+      internal::run(f_.gradient[i][kernel_], f_.formula, operands_, out);
+    return out;
+  }
+
+  const Elementwise& op_;
+  const ElementwiseInfo& f_;
+  const Call& call_;
+  Tensor g_;
+  std::size_t kernel_;
+  Operands operands_;
+};
+
 }  // namespace
 
 TensorList Elementwise::backward(const Call& call) const {
-  const ElementwiseInfo& f = *info;
-  const unsigned arity = static_cast<unsigned>(f.arity), saves = f.saves, passes = f.passes;
-  TensorList result;
-  const auto zero = [&](unsigned i) {
-    return zeros(call.input_shape(i), call.output_spec().dtype);
-  };
-  if (grad_enabled()) {
-    result = f.higher(f, call);
-    for (unsigned i = 0; i < arity; ++i)
-      if (call.needs(i) && !result[i].defined()) result[i] = zero(i);
-    return result;
-  }
-  Tensor g = call.take_grad();
-  const std::size_t kernel = kernel_index(g.impl()->dtype);
-  Operands operands(g.impl()->numel, arity + 2);
-  operands.set(0, g);
-  for (unsigned i = 0; i < arity; ++i)
-    saves& save_input(i) ? operands.set(i + 1, call.input_value(i)) : operands.skip(i + 1);
-  saves& kSaveOutput ? operands.set(arity + 1, call.output_value()) : operands.skip(arity + 1);
-  unsigned left = 0;  // inputs that still want a gradient of their own
-  for (unsigned i = 0; i < arity; ++i) {
-    if (!call.needs(i)) continue;
-    const unsigned bit = 1u << i;
-    Tensor* const total = f.blocks & bit ? nullptr : call.running_total(i);
-    if (!total || total->impl()->numel != operands.n || !operands.flat)
-      left |= bit;
-    else if (passes & bit)
-      internal::accumulate(*total, g);
-    else
-      internal::run_onto(f.gradient[i][kernel], f.formula, operands, *total);
-  }
-  for (unsigned i = 0; i < arity; ++i) {
-    const unsigned bit = 1u << i;
-    if (!(left & bit)) {
-      result.emplace_back();
-      continue;
-    }
-    left &= ~bit;
-    // The last one may take the cotangent: kernels read each element before they write it.
-    const bool last = !(left & ~f.blocks);
-    if (f.blocks & bit) {
-      result.push_back(zero(i));
-    } else if (passes & bit) {
-      result.push_back(last ? std::move(g) : g);
-    } else {
-      const bool in_place = last && internal::sole_owner(g);
-      Tensor out = in_place ? std::move(g) : empty_like(g);
-      if (in_place) operands.tensor[0] = &out;
-      if (detail::tracing) [[unlikely]]
-        trace_gradient(ElementwiseGradient{info, i, owner}, operands, out);
-      else
-        internal::run(f.gradient[i][kernel], f.formula, operands, out);
-      result.push_back(std::move(out));
-    }
-  }
+  if (!grad_enabled()) return FirstOrder(*this, call).gradients();
+  TensorList result = info->higher(*info, call);
+  for (unsigned i = 0; i < info->arity; ++i)
+    if (call.needs(i) && !result[i].defined())
+      result[i] = zeros(call.input_shape(i), call.output_spec().dtype);
   return result;
 }
 

@@ -1,0 +1,122 @@
+#include <algorithm>
+#include <array>
+
+#include "autograd/kernels/kernels.hpp"
+#include "autograd/ops/neural/internal/fused.hpp"
+#include "autograd/ops/ops.hpp"
+
+// Layer normalisation.
+namespace autograd {
+namespace {
+
+using internal::in_ptr, internal::out_ptr;
+using kernels::active;
+
+// From x (rows, n), mean and 1/σ, the cotangent and the weight, if any: the gradients that are
+// wanted of x, weight and bias.
+struct LayerNormGradient {
+  static constexpr bool kTotal = true;
+  bool of_x, of_weight, of_bias;
+
+  std::string_view name() const { return "layer_norm"; }
+  void forward(const Inputs& in, std::span<Tensor> out) const {
+    const std::int64_t n = in[0].shape()[0], width = in[0].shape()[1];
+    dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      std::size_t next = 0;
+      auto target = [&](bool wanted) { return wanted ? out_ptr<T>(out[next++]) : nullptr; };
+      T *x = target(of_x), *weight = target(of_weight), *bias = target(of_bias);
+      for (T* p : {weight, bias})
+        if (p) std::fill_n(p, width, T(0));
+      active().floating<T>().layer_norm_gradient(
+          in_ptr<T>(in[0]), in.size() > 4 ? in_ptr<T>(in[4]) : nullptr, in_ptr<T>(in[1]),
+          in_ptr<T>(in[2]), in_ptr<T>(in[3]), x, weight, bias, n, width);
+    });
+  }
+};
+
+// The result, and mean and 1/σ of each row for the gradient.
+struct LayerNorm {
+  static constexpr bool kTotal = true;
+  static constexpr std::size_t kOutputs = 3;
+  bool weighted, biased;
+  double eps;
+
+  std::string_view name() const { return "layer_norm"; }
+  std::array<TensorSpec, kOutputs> infer(const Inputs& in) const {
+    const TensorSpec row{{in[0].shape()[0]}, in[0].dtype()};
+    return {TensorSpec{in[0].shape(), in[0].dtype()}, row, row};
+  }
+  void forward(const Inputs& in, std::span<Tensor> out) const {
+    const std::int64_t n = in[0].shape()[0], width = in[0].shape()[1];
+    dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      active().floating<T>().layer_norm(in_ptr<T>(in[0]), weighted ? in_ptr<T>(in[1]) : nullptr,
+                                        biased ? in_ptr<T>(in[in.size() - 1]) : nullptr,
+                                        out_ptr<T>(out[0]), out_ptr<T>(out[1]), out_ptr<T>(out[2]),
+                                        n, width, eps);
+    });
+  }
+  unsigned saves() const {
+    return save_input(0) | save_input(1) | save_input(2) | save_output(1) | save_output(2);
+  }
+  TensorList backward(const Call& call) const {
+    const Tensor &mean = call.output_value(1), &rstd = call.output_value(2);
+    if (grad_enabled())
+      return reference_gradient(call,
+                                [&](const TensorList& in) { return reference(in, mean, rstd); });
+    const std::size_t count = call.inputs();
+    const Tensor x = call.input(0);
+    const LayerNormGradient gradient{call.needs(0), weighted && call.needs(1),
+                                     biased && call.needs(count - 1)};
+    TensorList out, result(count, Tensor());
+    for (std::size_t i = 0; i < count; ++i)
+      if (call.needs(i)) out.push_back(empty(call.input_shape(i), x.dtype()));
+    const Tensor &g = call.grad(), weight = weighted ? call.input(1) : g;
+    const Tensor* in[] = {&x, &mean, &rstd, &g, &weight};
+    compute(gradient, Inputs({in, weighted ? 5u : 4u}), {out.data(), out.size()});
+    for (std::size_t i = 0, k = 0; i < count; ++i)
+      if (call.needs(i)) result[i] = out[k++];
+    return result;
+  }
+  Tensor reference(const TensorList& in, const Tensor& mean, const Tensor& rstd) const {
+    // In units in which squares neither overflow nor vanish; the value does not depend on them.
+    const double far = in[0].dtype() == float32 ? 1e15 : 1e140;
+    const Tensor size = unsqueeze(maximum(abs(mean), 1 / rstd), 1);
+    const Tensor unit = where((size > far) | (size < 1 / far), size, 1.0), x = in[0] / unit;
+    const Tensor centred = x - autograd::mean(x, 1, true);
+    Tensor y = centred / sqrt(autograd::mean(square(centred), 1, true) + eps / unit / unit);
+    if (weighted) y = y * in[1];
+    return biased ? y + in.back() : y;
+  }
+};
+
+}  // namespace
+
+Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& weight,
+                  const Tensor& bias, double eps) {
+  const detail::Named as("layer_norm");
+  const char* op = "layer_norm";
+  internal::check_floating(op, x);
+  const auto k = normalized.size();
+  if (k == 0 || k > x.shape().size() ||
+      !std::equal(normalized.begin(), normalized.end(), x.shape().end() - k))
+    fail(op, "the last axes must be {}, got shape {}", normalized, x.shape());
+  const std::int64_t width = normalized.numel();
+  std::int64_t n = 1;
+  for (std::size_t i = 0; i + k < x.shape().size(); ++i) n *= x.shape()[i];
+  TensorList in{reshape(x, {n, width})};
+  for (const Tensor* t : {&weight, &bias}) {
+    if (!t->defined()) continue;
+    internal::check_same_dtype(op, x, *t);
+    if (t->shape() != normalized)
+      fail(op, "weight and bias must have the normalized shape {}, got {}", normalized, t->shape());
+    in.push_back(reshape(*t, {width}));
+  }
+  InlineVector<const Tensor*, 3> pointers;
+  for (const auto& t : in) pointers.push_back(&t);
+  const LayerNorm norm{weight.defined(), bias.defined(), eps};
+  return reshape(apply(norm, Inputs({pointers.data(), pointers.size()}))[0], x.shape());
+}
+
+}  // namespace autograd

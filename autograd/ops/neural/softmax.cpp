@@ -1,0 +1,68 @@
+#include "autograd/kernels/kernels.hpp"
+#include "autograd/ops/neural/internal/fused.hpp"
+#include "autograd/ops/ops.hpp"
+
+// softmax and log_softmax.
+namespace autograd {
+namespace {
+
+using internal::in_ptr, internal::out_ptr, internal::last, internal::rows;
+using kernels::active;
+
+// The gradient from the result and its cotangent.
+struct SoftmaxGradient {
+  static constexpr bool kTotal = true;
+  bool log;
+  std::string_view name() const { return log ? "log_softmax" : "softmax"; }
+  void forward(const Inputs& in, Tensor& out) const {
+    dispatch_floating(name(), out.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const auto& k = active().floating<T>();
+      (log ? k.log_softmax_gradient : k.softmax_gradient)(in_ptr<T>(in[0]), in_ptr<T>(in[1]),
+                                                          out_ptr<T>(out), rows(out), last(out));
+    });
+  }
+};
+
+struct Softmax {
+  static constexpr bool kTotal = true;
+  bool log;
+
+  std::string_view name() const { return log ? "log_softmax" : "softmax"; }
+  TensorSpec infer(const Inputs& in) const {
+    internal::check_floating(name(), in[0]);
+    return {in[0].shape(), in[0].dtype()};
+  }
+  void forward(const Inputs& in, Tensor& out) const {
+    dispatch_floating(name(), out.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const auto& k = active().floating<T>();
+      (log ? k.log_softmax : k.softmax)(in_ptr<T>(in[0]), out_ptr<T>(out), rows(out), last(out));
+    });
+  }
+  unsigned saves() const { return kSaveOutput; }
+  TensorList backward(const Call& call) const {
+    const Tensor y = call.output(), g = call.grad();
+    if (grad_enabled()) {
+      if (log) return {g - exp(y) * sum(g, y.ndim() ? Axes(-1) : Axes(), true)};
+      return {y * (g - sum(g * y, y.ndim() ? Axes(-1) : Axes(), true))};
+    }
+    Tensor gx = empty(y.shape(), y.dtype());
+    compute_into(gx, SoftmaxGradient{log}, y, g);
+    return {gx};
+  }
+};
+
+Tensor softmax_along(const Softmax& op, const Tensor& x, std::int64_t axis) {
+  internal::check_defined(op.name(), x);
+  axis = shapes::axis(op.name(), axis, x.shape());
+  if (axis + 1 >= x.ndim()) return apply(op, x);
+  return transpose(apply(op, transpose(x, axis, -1)), axis, -1);
+}
+
+}  // namespace
+
+Tensor softmax(const Tensor& x, std::int64_t axis) { return softmax_along({false}, x, axis); }
+Tensor log_softmax(const Tensor& x, std::int64_t axis) { return softmax_along({true}, x, axis); }
+
+}  // namespace autograd
