@@ -218,29 +218,33 @@ class FirstOrder {
         g_(call.take_grad()),
         kernel_(kernel_index(g_.impl()->dtype)),
         operands_(g_.impl()->numel, f_.arity + 2) {
-    const std::size_t arity = f_.arity;
+    const unsigned arity = arity_of(f_), saves = f_.saves;
     operands_.set(0, g_);
     for (unsigned i = 0; i < arity; ++i)
-      f_.saves& save_input(i) ? operands_.set(i + 1, call.input_value(i)) : operands_.skip(i + 1);
-    f_.saves& kSaveOutput ? operands_.set(arity + 1, call.output_value())
-                          : operands_.skip(arity + 1);
+      saves& save_input(i) ? operands_.set(i + 1, call.input_value(i)) : operands_.skip(i + 1);
+    saves& kSaveOutput ? operands_.set(arity + 1, call.output_value()) : operands_.skip(arity + 1);
   }
 
   TensorList gradients() {
+    const unsigned arity = arity_of(f_), blocks = f_.blocks;
     unsigned left = 0;  // inputs that still want a gradient of their own
-    for (unsigned i = 0; i < f_.arity; ++i)
+    for (unsigned i = 0; i < arity; ++i)
       if (call_.needs(i) && !add_to_total(i)) left |= bit(i);
     TensorList result;
-    for (unsigned i = 0; i < f_.arity; ++i) {
+    for (unsigned i = 0; i < arity; ++i) {
       const bool wanted = left & bit(i);
       left &= ~bit(i);
       // The last one may take the cotangent: kernels read each element before they write it.
-      result.push_back(wanted ? gradient(i, !(left & ~f_.blocks)) : Tensor());
+      if (wanted)
+        result.push_back(gradient(i, !(left & ~blocks)));
+      else
+        result.emplace_back();
     }
     return result;
   }
 
  private:
+  static unsigned arity_of(const ElementwiseInfo& f) { return static_cast<unsigned>(f.arity); }
   // Adds the gradient for input i in place, where there is a sum already and it may.
   bool add_to_total(unsigned i) {
     Tensor* const total = f_.blocks & bit(i) ? nullptr : call_.running_total(i);
@@ -251,7 +255,7 @@ class FirstOrder {
       internal::run_onto(f_.gradient[i][kernel_], f_.formula, operands_, *total);
     return true;
   }
-  Tensor gradient(unsigned i, bool last) {
+  [[gnu::always_inline]] Tensor gradient(unsigned i, bool last) {
     if (f_.blocks & bit(i)) return zeros(call_.input_shape(i), call_.output_spec().dtype);
     if (f_.passes & bit(i)) return last ? std::move(g_) : g_;
     const bool in_place = last && internal::sole_owner(g_);
