@@ -15,6 +15,7 @@
 #include "nn/module/hooks.hpp"
 #include "nn/module/init.hpp"
 #include "nn/module/module.hpp"
+#include "nn/module/options.hpp"
 #include "nn/optim/optim.hpp"
 #include "nn/training/clip.hpp"
 #include "nn/training/gradient_report.hpp"

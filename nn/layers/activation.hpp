@@ -1,34 +1,36 @@
 #pragma once
 
-#include "nn/module/module.hpp"
+#include "autograd/elementwise/builtins.hpp"
+#include "nn/module/options.hpp"
 
 namespace nn {
 
-/// max(x, 0).
-class ReLU : public Module {
+namespace detail {
+/// A layer without options that applies one function to each element.
+template <ag::Tensor (*f)(const ag::Tensor&)>
+class Activation : public Module {
  public:
+  ag::Tensor forward(const ag::Tensor& x) const { return f(x); }
+};
+}  // namespace detail
+
+/// max(x, 0).
+class ReLU : public detail::Activation<ag::relu> {
   NN_MODULE()
-  ag::Tensor forward(const ag::Tensor& x) const;
 };
 
-class Tanh : public Module {
- public:
+class Tanh : public detail::Activation<ag::tanh> {
   NN_MODULE()
-  ag::Tensor forward(const ag::Tensor& x) const;
 };
 
 /// 1 / (1 + exp(-x)).
-class Sigmoid : public Module {
- public:
+class Sigmoid : public detail::Activation<ag::sigmoid> {
   NN_MODULE()
-  ag::Tensor forward(const ag::Tensor& x) const;
 };
 
 /// x sigmoid(x), also called swish (Elfwing, Uchibe and Doya 2018).
-class SiLU : public Module {
- public:
+class SiLU : public detail::Activation<ag::silu> {
   NN_MODULE()
-  ag::Tensor forward(const ag::Tensor& x) const;
 };
 
 /// x Φ(x), or its approximation by tanh (Hendrycks and Gimpel 2016).
@@ -50,18 +52,16 @@ class Softplus : public Module {
   /// beta must not be 0.
   explicit Softplus(double beta = 1, double threshold = 20);
   NN_MODULE()
+  NN_OPTIONS(beta_, threshold_)
   ag::Tensor forward(const ag::Tensor& x) const;
-  std::string extra_repr() const override;
 
  private:
   double beta_, threshold_;
 };
 
 /// min(max(x, 0), 6).
-class ReLU6 : public Module {
- public:
+class ReLU6 : public detail::Activation<ag::relu6> {
   NN_MODULE()
-  ag::Tensor forward(const ag::Tensor& x) const;
 };
 
 /// x where positive, else negative_slope x; at 0 the gradient is negative_slope.
@@ -69,8 +69,8 @@ class LeakyReLU : public Module {
  public:
   explicit LeakyReLU(double negative_slope = 0.01) : negative_slope_(negative_slope) {}
   NN_MODULE()
+  NN_OPTIONS(negative_slope_)
   ag::Tensor forward(const ag::Tensor& x) const;
-  std::string extra_repr() const override;
 
  private:
   double negative_slope_;
@@ -94,18 +94,16 @@ class ELU : public Module {
  public:
   explicit ELU(double alpha = 1) : alpha_(alpha) {}
   NN_MODULE()
+  NN_OPTIONS(alpha_)
   ag::Tensor forward(const ag::Tensor& x) const;
-  std::string extra_repr() const override;
 
  private:
   double alpha_;
 };
 
 /// ELU with the constants that keep mean 0 and variance 1 (Klambauer 2017).
-class SELU : public Module {
- public:
+class SELU : public detail::Activation<ag::selu> {
   NN_MODULE()
-  ag::Tensor forward(const ag::Tensor& x) const;
 };
 
 /// x where positive, else alpha (exp(x / alpha) - 1) (Barron 2017).
@@ -114,32 +112,26 @@ class CELU : public Module {
   /// alpha must not be 0.
   explicit CELU(double alpha = 1);
   NN_MODULE()
+  NN_OPTIONS(alpha_)
   ag::Tensor forward(const ag::Tensor& x) const;
-  std::string extra_repr() const override;
 
  private:
   double alpha_;
 };
 
 /// x tanh(softplus(x)) (Misra 2019).
-class Mish : public Module {
- public:
+class Mish : public detail::Activation<ag::mish> {
   NN_MODULE()
-  ag::Tensor forward(const ag::Tensor& x) const;
 };
 
 /// min(max(x + 3, 0), 6) / 6.
-class Hardsigmoid : public Module {
- public:
+class Hardsigmoid : public detail::Activation<ag::hardsigmoid> {
   NN_MODULE()
-  ag::Tensor forward(const ag::Tensor& x) const;
 };
 
 /// x min(max(x + 3, 0), 6) / 6 (Howard 2019).
-class Hardswish : public Module {
- public:
+class Hardswish : public detail::Activation<ag::hardswish> {
   NN_MODULE()
-  ag::Tensor forward(const ag::Tensor& x) const;
 };
 
 /// x limited to [min_val, max_val]; gradient 0 at the bounds.
@@ -148,18 +140,16 @@ class Hardtanh : public Module {
   /// min_val must be less than max_val.
   explicit Hardtanh(double min_val = -1, double max_val = 1);
   NN_MODULE()
+  NN_OPTIONS(min_val_, max_val_)
   ag::Tensor forward(const ag::Tensor& x) const;
-  std::string extra_repr() const override;
 
  private:
   double min_val_, max_val_;
 };
 
 /// x / (1 + |x|).
-class Softsign : public Module {
- public:
+class Softsign : public detail::Activation<ag::softsign> {
   NN_MODULE()
-  ag::Tensor forward(const ag::Tensor& x) const;
 };
 
 /// x moved towards 0 by lambda, and 0 in [-lambda, lambda].
@@ -188,17 +178,13 @@ class Hardshrink : public Module {
 };
 
 /// x - tanh(x).
-class Tanhshrink : public Module {
- public:
+class Tanhshrink : public detail::Activation<ag::tanhshrink> {
   NN_MODULE()
-  ag::Tensor forward(const ag::Tensor& x) const;
 };
 
 /// log(1 / (1 + exp(-x))).
-class LogSigmoid : public Module {
- public:
+class LogSigmoid : public detail::Activation<ag::logsigmoid> {
   NN_MODULE()
-  ag::Tensor forward(const ag::Tensor& x) const;
 };
 
 /// x where greater than `threshold`, else `value`.
@@ -206,8 +192,8 @@ class Threshold : public Module {
  public:
   Threshold(double threshold, double value) : threshold_(threshold), value_(value) {}
   NN_MODULE()
+  NN_OPTIONS(threshold_, value_)
   ag::Tensor forward(const ag::Tensor& x) const;
-  std::string extra_repr() const override;
 
  private:
   double threshold_, value_;
@@ -216,37 +202,37 @@ class Threshold : public Module {
 /// a sigmoid(b) with the halves a and b of x along one axis, of even size (Dauphin 2017).
 class GLU : public Module {
  public:
-  explicit GLU(std::int64_t axis = -1) : axis_(axis) {}
+  explicit GLU(std::int64_t axis = -1) : dim_(axis) {}
   NN_MODULE()
+  NN_OPTIONS(dim_)
   ag::Tensor forward(const ag::Tensor& x) const;
-  std::string extra_repr() const override;
 
  private:
-  std::int64_t axis_;
+  std::int64_t dim_;
 };
 
 /// exp(x) / sum(exp(x)) along one axis.
 class Softmax : public Module {
  public:
-  explicit Softmax(std::int64_t axis = -1) : axis_(axis) {}
+  explicit Softmax(std::int64_t axis = -1) : dim_(axis) {}
   NN_MODULE()
+  NN_OPTIONS(dim_)
   ag::Tensor forward(const ag::Tensor& x) const;
-  std::string extra_repr() const override;
 
  private:
-  std::int64_t axis_;
+  std::int64_t dim_;
 };
 
 /// log(softmax(x)) along one axis.
 class LogSoftmax : public Module {
  public:
-  explicit LogSoftmax(std::int64_t axis = -1) : axis_(axis) {}
+  explicit LogSoftmax(std::int64_t axis = -1) : dim_(axis) {}
   NN_MODULE()
+  NN_OPTIONS(dim_)
   ag::Tensor forward(const ag::Tensor& x) const;
-  std::string extra_repr() const override;
 
  private:
-  std::int64_t axis_;
+  std::int64_t dim_;
 };
 
 }  // namespace nn
