@@ -8,8 +8,7 @@ namespace nn {
 namespace detail {
 /// A layer without options that applies one function to each element.
 template <ag::Tensor (*f)(const ag::Tensor&)>
-class Activation : public Module {
- public:
+struct Activation : Module {
   ag::Tensor forward(const ag::Tensor& x) const { return f(x); }
 };
 }  // namespace detail
