@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "autograd/core/kernel_call.hpp"
 #include "autograd/elementwise/internal/broadcast.hpp"
 #include "autograd/elementwise/internal/operands.hpp"
-#include "autograd/kernels/kernels.hpp"
+#include "autograd/kernels/elementwise.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -42,7 +43,7 @@ TensorList higher(const ElementwiseInfo& info, const Call& call) {
 
 template <class F>
 ElementwiseInfo builtin_info(kernels::ElementwiseId id) {
-  const auto& k = kernels::active().elementwise[static_cast<int>(id)];
+  const auto& k = kernels::chosen<kernels::Elementwise>()[static_cast<int>(id)];
   ElementwiseInfo info;
   info.name = F::name;
   info.arity = F::arity;
@@ -84,7 +85,7 @@ struct Compare {
     return {kernel(in[0].dtype()), nullptr, {0, 1}};
   }
   detail::ElementwiseRun kernel(DType d) const {
-    return kernels::active().elementwise[static_cast<int>(id)].value[kernel_index(d)];
+    return kernels::chosen<kernels::Elementwise>()[static_cast<int>(id)].value[kernel_index(d)];
   }
 };
 

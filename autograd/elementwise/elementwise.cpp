@@ -2,9 +2,10 @@
 
 #include <algorithm>
 
+#include "autograd/core/kernel_call.hpp"
 #include "autograd/elementwise/internal/broadcast.hpp"
 #include "autograd/elementwise/internal/operands.hpp"
-#include "autograd/kernels/kernels.hpp"
+#include "autograd/kernels/reduce.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -89,7 +90,7 @@ template <class T>
 [[gnu::noinline]] void run_many_onto(detail::ElementwiseRun kernel, const void* formula,
                                      const Operands& in, T* total) {
   constexpr std::int64_t kPiece = 512;
-  const auto add = kernels::single_threaded().floating<T>().add;
+  const auto add = kernels::chosen<kernels::Add<T>>();
   parallel_for(in.n, kFew, 2 * cost(in), [&](std::int64_t begin, std::int64_t end) {
     alignas(64) T piece[kPiece];
     for (; begin < end; begin += kPiece) {

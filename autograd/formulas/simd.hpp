@@ -82,7 +82,17 @@ struct Vec {
 
   friend Vec abs(Vec x) { return xsimd::abs(x.b); }
   friend Vec sqrt(Vec x) { return xsimd::sqrt(x.b); }
-  friend Vec fma(Vec x, Vec y, Vec z) { return xsimd::fma(x.b, y.b, z.b); }
+  // xsimd 8 multiplies and adds for AVX-512, and compilers contract which product they like.
+  friend Vec fma(Vec x, Vec y, Vec z) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(Batch) == 64 && sizeof(T) == 4)
+      return Batch(_mm512_fmadd_ps(x.b, y.b, z.b));
+    else if constexpr (sizeof(Batch) == 64)
+      return Batch(_mm512_fmadd_pd(x.b, y.b, z.b));
+    else
+#endif
+      return xsimd::fma(x.b, y.b, z.b);
+  }
 
   Batch b;
 };
@@ -166,6 +176,58 @@ Vec<T> load_some(const T* p, std::int64_t count) {
   x.store(lanes);
   copy_some<Vec<T>::size>(lanes, p, count);
   return Vec<T>::load(lanes);
+}
+
+#if defined(__AVX2__) && !defined(__AVX512F__)
+/// The lanes of `count` values, for the masked loads and stores of AVX2.
+template <class T>
+__m256i first_lanes(std::int64_t count) {
+  using Lane = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+  constexpr std::int64_t width = Vec<T>::size;
+  alignas(32) Lane lanes[width];
+  for (std::int64_t i = 0; i < width; ++i) lanes[i] = i < count ? -1 : 0;
+  return _mm256_load_si256(reinterpret_cast<const __m256i*>(lanes));
+}
+#endif
+
+/// The `count` values at p, fewer than a register has; the other lanes hold 0.
+template <class T>
+Vec<T> load_first(const T* p, std::int64_t count) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return typename Vec<T>::Batch(_mm512_maskz_loadu_ps(__mmask16((1u << count) - 1), p));
+  else
+    return typename Vec<T>::Batch(_mm512_maskz_loadu_pd(__mmask8((1u << count) - 1), p));
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4)
+    return typename Vec<T>::Batch(_mm256_maskload_ps(p, first_lanes<T>(count)));
+  else
+    return typename Vec<T>::Batch(_mm256_maskload_pd(p, first_lanes<T>(count)));
+#else
+  alignas(Vec<T>) T lanes[Vec<T>::size] = {};
+  copy_some<Vec<T>::size>(lanes, p, count);
+  return Vec<T>::load(lanes);
+#endif
+}
+
+/// Stores `count` lanes, fewer than a register has.
+template <class T>
+void store_first(Vec<T> x, T* p, std::int64_t count) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    _mm512_mask_storeu_ps(p, __mmask16((1u << count) - 1), x.b);
+  else
+    _mm512_mask_storeu_pd(p, __mmask8((1u << count) - 1), x.b);
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4)
+    _mm256_maskstore_ps(p, first_lanes<T>(count), x.b);
+  else
+    _mm256_maskstore_pd(p, first_lanes<T>(count), x.b);
+#else
+  alignas(Vec<T>) T lanes[Vec<T>::size];
+  x.store(lanes);
+  copy_some<Vec<T>::size>(p, lanes, count);
+#endif
 }
 
 /// run_elementwise for fewer elements than a register has. This and run_whole are functions of

@@ -6,7 +6,8 @@
 
 #include "autograd/core/cpu.hpp"
 #include "autograd/core/errors.hpp"
-#include "autograd/kernels/kernels.hpp"
+#include "autograd/core/kernel_call.hpp"
+#include "autograd/kernels/elementwise.hpp"
 #include "autograd/kernels/one_thread.hpp"
 #include "autograd/kernels/onednn.hpp"
 
@@ -95,7 +96,7 @@ void matrix_vector(bool transposed, std::int64_t n, std::int64_t k, const T* mat
 template <class T>
 void outer(std::int64_t m, std::int64_t n, const T* a, const T* b, T* c) {
   const auto multiply =
-      active().elementwise[static_cast<int>(ElementwiseId::mul)].value[sizeof(T) == 8];
+      chosen<Elementwise>()[static_cast<int>(ElementwiseId::mul)].value[sizeof(T) == 8];
   constexpr std::int64_t steps[] = {0, 1};
   parallel_for(m, 1, 0.06 * sizeof(T) * static_cast<double>(n),
                [&](std::int64_t begin, std::int64_t end) {

@@ -4,7 +4,8 @@
 #include <functional>
 #include <unordered_map>
 
-#include "autograd/kernels/kernels.hpp"
+#include "autograd/core/kernel_call.hpp"
+#include "autograd/kernels/reduce.hpp"
 #include "autograd/tape/gradient.hpp"
 #include "autograd/tape/internal/anomaly.hpp"
 #include "autograd/tape/internal/tape.hpp"
@@ -416,8 +417,11 @@ void internal::accumulate(Tensor& total, Tensor g) {
   }
   dispatch_floating("backward", total.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::active().floating<T>().add(static_cast<T*>(total.raw_mutable()),
-                                        static_cast<const T*>(g.raw()), total.numel());
+    T* y = static_cast<T*>(total.raw_mutable());
+    const T* x = static_cast<const T*>(g.raw());
+    const std::int64_t n = total.numel();
+    if (n >= 64) return kernels::Add<T>::run(y, x, n);
+    for (std::int64_t i = 0; i < n; ++i) y[i] += x[i];  // too few to be worth a call
   });
 }
 

@@ -1,9 +1,5 @@
+#include "autograd/kernels/elementwise.hpp"
 #include "autograd/formulas/formulas.hpp"
-#include "autograd/kernels/kernels.hpp"
-
-#ifndef XGRAD_ISA
-#define XGRAD_ISA baseline
-#endif
 
 // Every row of elementwise.def as kernels, for each dtype that it takes.
 namespace autograd::kernels::XGRAD_ISA {
@@ -51,41 +47,38 @@ void run_compare(const void*, const void* const* in, const std::int64_t* step, v
 }
 
 template <class F, int I>
-void fill_gradient(ElementwiseKernels& k) {
+constexpr void add_gradient(ElementwiseKernels& k) {
   k.gradient[I][0] = run_gradient<float, F, I>;
   k.gradient[I][1] = run_gradient<double, F, I>;
 }
 
 template <class F>
-void fill(ElementwiseKernels& k) {
+constexpr ElementwiseKernels kernels_of() {
+  ElementwiseKernels k;
   k.value[0] = run_value<float, F>;
   k.value[1] = run_value<double, F>;
-  if constexpr (F::dtypes == "number")
-    k.value[2] = run_value<std::int64_t, F>;
-  else
-    k.value[2] = nullptr;
-  fill_gradient<F, 0>(k);
-  if constexpr (F::arity > 1) fill_gradient<F, 1>(k);
-  if constexpr (F::arity > 2) fill_gradient<F, 2>(k);
+  if constexpr (F::dtypes == "number") k.value[2] = run_value<std::int64_t, F>;
+  add_gradient<F, 0>(k);
+  if constexpr (F::arity > 1) add_gradient<F, 1>(k);
+  if constexpr (F::arity > 2) add_gradient<F, 2>(k);
+  return k;
 }
 
 template <class F>
-void fill_compare(ElementwiseKernels& k) {
-  k.value[0] = run_compare<float, F>;
-  k.value[1] = run_compare<double, F>;
-  k.value[2] = run_compare<std::int64_t, F>;
+constexpr ElementwiseKernels comparison() {
+  return {{run_compare<float, F>, run_compare<double, F>, run_compare<std::int64_t, F>}, {}};
 }
+
+constexpr ElementwiseKernels table[] = {
+#define PRIMITIVE(name, ...) kernels_of<simd::name##_formula>(),
+#define UNARY(name, ...) kernels_of<simd::name##_formula>(),
+#define BINARY(name, ...) kernels_of<simd::name##_formula>(),
+#define TERNARY(name, ...) kernels_of<simd::name##_formula>(),
+#define COMPARE(name, ...) comparison<simd::name##_formula>(),
+#include "autograd/formulas/elementwise.def"
+};
 
 }  // namespace
-
-void fill_elementwise(Table& table) {
-  ElementwiseKernels* k = table.elementwise;
-#define PRIMITIVE(name, ...) fill<simd::name##_formula>(*k++);
-#define UNARY(name, ...) fill<simd::name##_formula>(*k++);
-#define BINARY(name, ...) fill<simd::name##_formula>(*k++);
-#define TERNARY(name, ...) fill<simd::name##_formula>(*k++);
-#define COMPARE(name, ...) fill_compare<simd::name##_formula>(*k++);
-#include "autograd/formulas/elementwise.def"
-}
-
 }  // namespace autograd::kernels::XGRAD_ISA
+
+XGRAD_KERNEL(Elementwise, table)

@@ -1,9 +1,5 @@
+#include "autograd/kernels/reduce.hpp"
 #include "autograd/formulas/simd.hpp"
-#include "autograd/kernels/kernels.hpp"
-
-#ifndef XGRAD_ISA
-#define XGRAD_ISA baseline
-#endif
 
 namespace autograd::kernels::XGRAD_ISA {
 namespace {
@@ -122,19 +118,12 @@ void extreme(const T* in, T* out, std::int64_t outer, std::int64_t n, std::int64
   }
 }
 
-template <class T>
-void fill(Floating<T>& f) {
-  f.add = add<T>;
-  f.sum = sum<T>;
-  f.max = extreme<T, true>;
-  f.min = extreme<T, false>;
-}
-
 }  // namespace
-
-void fill_reduce(Table& table) {
-  fill(table.f32);
-  fill(table.f64);
-}
-
 }  // namespace autograd::kernels::XGRAD_ISA
+
+XGRAD_FLOATING_KERNEL(Add, add)
+XGRAD_FLOATING_KERNEL(Sum, sum)
+XGRAD_KERNEL(Max<float>, extreme<float, true>)
+XGRAD_KERNEL(Max<double>, extreme<double, true>)
+XGRAD_KERNEL(Min<float>, extreme<float, false>)
+XGRAD_KERNEL(Min<double>, extreme<double, false>)

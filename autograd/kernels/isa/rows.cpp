@@ -1,9 +1,5 @@
+#include "autograd/kernels/rows.hpp"
 #include "autograd/formulas/simd_math.hpp"
-#include "autograd/kernels/kernels.hpp"
-
-#ifndef XGRAD_ISA
-#define XGRAD_ISA baseline
-#endif
 
 // Operations on rows of contiguous elements: softmax, log-softmax, layer normalisation.
 namespace autograd::kernels::XGRAD_ISA {
@@ -240,21 +236,12 @@ void layer_norm_gradient(const T* x, const T* weight, const T* mean, const T* rs
   }
 }
 
-template <class T>
-void fill(Floating<T>& f) {
-  f.softmax = softmax<T>;
-  f.softmax_gradient = softmax_gradient<T>;
-  f.log_softmax = log_softmax<T>;
-  f.log_softmax_gradient = log_softmax_gradient<T>;
-  f.layer_norm = layer_norm<T>;
-  f.layer_norm_gradient = layer_norm_gradient<T>;
-}
-
 }  // namespace
-
-void fill_rows(Table& table) {
-  fill(table.f32);
-  fill(table.f64);
-}
-
 }  // namespace autograd::kernels::XGRAD_ISA
+
+XGRAD_FLOATING_KERNEL(Softmax, softmax)
+XGRAD_FLOATING_KERNEL(SoftmaxGradient, softmax_gradient)
+XGRAD_FLOATING_KERNEL(LogSoftmax, log_softmax)
+XGRAD_FLOATING_KERNEL(LogSoftmaxGradient, log_softmax_gradient)
+XGRAD_FLOATING_KERNEL(LayerNorm, layer_norm)
+XGRAD_FLOATING_KERNEL(LayerNormGradient, layer_norm_gradient)

@@ -1,7 +1,6 @@
 #include "autograd/core/cpu.hpp"
 #include "autograd/elementwise/internal/broadcast.hpp"
 #include "autograd/kernels/gemm.hpp"
-#include "autograd/kernels/kernels.hpp"
 #include "autograd/ops/internal/matrices.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/internal/tape.hpp"

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "autograd/kernels/kernels.hpp"
+#include "autograd/core/kernel_call.hpp"
+#include "autograd/kernels/rows.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/ops.hpp"
 
@@ -11,7 +12,6 @@ namespace autograd {
 namespace {
 
 using internal::in_ptr, internal::out_ptr, internal::last, internal::rows;
-using kernels::active;
 
 // What the loss of a sample is made of: logits (n, classes), targets (n), weight (classes).
 struct ClassTerms {
@@ -38,7 +38,7 @@ struct CrossEntropyGradient : ClassTerms {
     dispatch_floating(name(), out.dtype(), [&](auto zero) {
       using T = decltype(zero);
       T* p = out_ptr<T>(out);
-      active().floating<T>().softmax(in_ptr<T>(in[0]), p, n, classes);
+      kernels::Softmax<T>::run(in_ptr<T>(in[0]), p, n, classes);
       const auto* target = in_ptr<std::int64_t>(in[1]);
       const auto *weight = in_ptr<T>(in[2]), *scale = in_ptr<T>(in[3]);
       T total = 0;
@@ -70,7 +70,7 @@ struct CrossEntropy : ClassTerms {
       using T = decltype(zero);
       Tensor buffer = empty(in[0].shape(), out.dtype());
       T* logp = out_ptr<T>(buffer);
-      active().floating<T>().log_softmax(in_ptr<T>(in[0]), logp, n, classes);
+      kernels::LogSoftmax<T>::run(in_ptr<T>(in[0]), logp, n, classes);
       const auto* target = in_ptr<std::int64_t>(in[1]);
       const auto* weight = in_ptr<T>(in[2]);
       T* loss = out_ptr<T>(out);

@@ -1,7 +1,8 @@
 #include <algorithm>
 #include <array>
 
-#include "autograd/kernels/kernels.hpp"
+#include "autograd/core/kernel_call.hpp"
+#include "autograd/kernels/rows.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/ops.hpp"
 
@@ -10,7 +11,6 @@ namespace autograd {
 namespace {
 
 using internal::in_ptr, internal::out_ptr;
-using kernels::active;
 
 // From x (rows, n), mean and 1/σ, the cotangent and the weight, if any: the gradients that are
 // wanted of x, weight and bias.
@@ -28,7 +28,7 @@ struct LayerNormGradient {
       T *x = target(of_x), *weight = target(of_weight), *bias = target(of_bias);
       for (T* p : {weight, bias})
         if (p) std::fill_n(p, width, T(0));
-      active().floating<T>().layer_norm_gradient(
+      kernels::LayerNormGradient<T>::run(
           in_ptr<T>(in[0]), in.size() > 4 ? in_ptr<T>(in[4]) : nullptr, in_ptr<T>(in[1]),
           in_ptr<T>(in[2]), in_ptr<T>(in[3]), x, weight, bias, n, width);
     });
@@ -51,10 +51,10 @@ struct LayerNorm {
     const std::int64_t n = in[0].shape()[0], width = in[0].shape()[1];
     dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
       using T = decltype(zero);
-      active().floating<T>().layer_norm(in_ptr<T>(in[0]), weighted ? in_ptr<T>(in[1]) : nullptr,
-                                        biased ? in_ptr<T>(in[in.size() - 1]) : nullptr,
-                                        out_ptr<T>(out[0]), out_ptr<T>(out[1]), out_ptr<T>(out[2]),
-                                        n, width, eps);
+      kernels::LayerNorm<T>::run(in_ptr<T>(in[0]), weighted ? in_ptr<T>(in[1]) : nullptr,
+                                 biased ? in_ptr<T>(in[in.size() - 1]) : nullptr,
+                                 out_ptr<T>(out[0]), out_ptr<T>(out[1]), out_ptr<T>(out[2]), n,
+                                 width, eps);
     });
   }
   unsigned saves() const {

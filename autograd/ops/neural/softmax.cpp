@@ -1,4 +1,5 @@
-#include "autograd/kernels/kernels.hpp"
+#include "autograd/core/kernel_call.hpp"
+#include "autograd/kernels/rows.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/ops.hpp"
 
@@ -7,7 +8,6 @@ namespace autograd {
 namespace {
 
 using internal::in_ptr, internal::out_ptr, internal::last, internal::rows;
-using kernels::active;
 
 // The gradient from the result and its cotangent.
 struct SoftmaxGradient {
@@ -17,9 +17,8 @@ struct SoftmaxGradient {
   void forward(const Inputs& in, Tensor& out) const {
     dispatch_floating(name(), out.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      const auto& k = active().floating<T>();
-      (log ? k.log_softmax_gradient : k.softmax_gradient)(in_ptr<T>(in[0]), in_ptr<T>(in[1]),
-                                                          out_ptr<T>(out), rows(out), last(out));
+      (log ? kernels::LogSoftmaxGradient<T>::run : kernels::SoftmaxGradient<T>::run)(
+          in_ptr<T>(in[0]), in_ptr<T>(in[1]), out_ptr<T>(out), rows(out), last(out));
     });
   }
 };
@@ -36,8 +35,8 @@ struct Softmax {
   void forward(const Inputs& in, Tensor& out) const {
     dispatch_floating(name(), out.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      const auto& k = active().floating<T>();
-      (log ? k.log_softmax : k.softmax)(in_ptr<T>(in[0]), out_ptr<T>(out), rows(out), last(out));
+      (log ? kernels::LogSoftmax<T>::run : kernels::Softmax<T>::run)(
+          in_ptr<T>(in[0]), out_ptr<T>(out), rows(out), last(out));
     });
   }
   unsigned saves() const { return kSaveOutput; }

@@ -3,7 +3,7 @@
 
 #include "autograd/elementwise/elementwise.hpp"
 #include "autograd/elementwise/internal/broadcast.hpp"
-#include "autograd/kernels/kernels.hpp"
+#include "autograd/kernels/reduce_cut.hpp"
 #include "autograd/ops/internal/lines.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/internal/tape.hpp"
@@ -77,9 +77,8 @@ struct Sum {
     if (in[0].dtype() == boolean) return reduce_integers<bool>(p, out, 0, add_wrapping);
     dispatch_floating("sum", in[0].dtype(), [&](auto zero) {
       using T = decltype(zero);
-      kernels::active().floating<T>().sum(static_cast<const T*>(p.x.raw()),
-                                          static_cast<T*>(out.raw_mutable()), p.outer, p.n, p.inner,
-                                          p.inner);
+      kernels::Sum<T>::run(static_cast<const T*>(p.x.raw()), static_cast<T*>(out.raw_mutable()),
+                           p.outer, p.n, p.inner, p.inner);
     });
   }
   TensorList backward(const Call& call) const { return {expand(call.grad(), call.input_shape(0))}; }
@@ -110,9 +109,9 @@ struct Extreme {
     }
     dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
       using T = decltype(zero);
-      const auto& k = kernels::active().floating<T>();
-      (largest ? k.max : k.min)(static_cast<const T*>(p.x.raw()),
-                                static_cast<T*>(out.raw_mutable()), p.outer, p.n, p.inner, p.inner);
+      (largest ? kernels::Max<T>::run : kernels::Min<T>::run)(static_cast<const T*>(p.x.raw()),
+                                                              static_cast<T*>(out.raw_mutable()),
+                                                              p.outer, p.n, p.inner, p.inner);
     });
   }
   unsigned saves() const { return save_input(0) | kSaveOutput; }

@@ -1,0 +1,33 @@
+#pragma once
+
+#include "autograd/core/kernel.hpp"
+
+/// The kernels of elementwise.def. Their callers cut the work: they know how operands are
+/// broadcast.
+namespace autograd::kernels {
+
+using ElementwiseRun = void (*)(const void* f, const void* const* in, const std::int64_t* step,
+                                void* out, std::int64_t n);
+
+/// Position of each elementwise operation in the table.
+enum class ElementwiseId {
+#define PRIMITIVE(name, ...) name,
+#define UNARY(name, ...) name,
+#define BINARY(name, ...) name,
+#define TERNARY(name, ...) name,
+#define COMPARE(name, ...) name,
+#include "autograd/formulas/elementwise.def"
+  count
+};
+
+struct ElementwiseKernels {
+  ElementwiseRun value[3] = {};        // float32, float64, int64
+  ElementwiseRun gradient[3][2] = {};  // by input, by floating dtype
+};
+
+/// The table, by ElementwiseId.
+struct Elementwise {
+  using Type = const ElementwiseKernels*;
+};
+
+}  // namespace autograd::kernels
