@@ -1,6 +1,6 @@
 #pragma once
 
-#include "nn/optim/optimizer.hpp"
+#include "nn/optim/rule_optimizer.hpp"
 
 namespace nn::optim {
 
@@ -13,16 +13,11 @@ struct AdagradOptions {
   bool maximize = false;  ///< ascend instead
 };
 
-/// Adagrad (Duchi et al. 2011): p ← p - lr g / (√s + eps), s the sum of g² so far.
-class Adagrad : public MultiTensorOptimizer<AdagradOptions> {
- public:
-  explicit Adagrad(const ag::TensorList& params, const AdagradOptions& options = {});
-  explicit Adagrad(const std::vector<Group>& groups);
+extern template class RuleOptimizer<AdagradOptions>;
 
- private:
-  void update_all(const AdagradOptions& o, std::span<const Update> updates) const override;
-  void visit_options(AdagradOptions& o, OptionVisitor& visitor) const override;
-  void check_options(const AdagradOptions& o) const override;
+/// Adagrad (Duchi et al. 2011): p ← p - lr g / (√s + eps), s the sum of g² so far.
+class Adagrad : public RuleOptimizer<AdagradOptions> {
+  using RuleOptimizer::RuleOptimizer;
 };
 
 }  // namespace nn::optim

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "nn/optim/optimizer.hpp"
+#include "nn/optim/rule_optimizer.hpp"
 
 namespace nn::optim {
 
@@ -23,33 +23,19 @@ struct AdamWOptions {
   bool maximize = false;  ///< ascend instead
 };
 
-/// What `Adam` and `AdamW` share.
-template <class Options>
-class AdamRule : public MultiTensorOptimizer<Options> {
- public:
-  using Group = ParamGroup<Options>;
-  explicit AdamRule(const ag::TensorList& params, const Options& options = {});
-  explicit AdamRule(const std::vector<Group>& groups);
-
- private:
-  void update_all(const Options& o, std::span<const Optimizer::Update> updates) const override;
-  void visit_options(Options& o, OptionVisitor& visitor) const override;
-  void check_options(const Options& o) const override;
-};
-
-extern template class AdamRule<AdamOptions>;
-extern template class AdamRule<AdamWOptions>;
+extern template class RuleOptimizer<AdamOptions>;
+extern template class RuleOptimizer<AdamWOptions>;
 
 /// Adam (Kingma & Ba 2015): p ← p - lr m̂ / (√v̂ + eps), with bias-corrected means m̂ and v̂ of g and
 /// g².
-class Adam : public AdamRule<AdamOptions> {
-  using AdamRule::AdamRule;
+class Adam : public RuleOptimizer<AdamOptions> {
+  using RuleOptimizer::RuleOptimizer;
 };
 
 /// Adam with decoupled weight decay (Loshchilov & Hutter 2019): p ← (1 - lr weight_decay) p, then
 /// Adam's step.
-class AdamW : public AdamRule<AdamWOptions> {
-  using AdamRule::AdamRule;
+class AdamW : public RuleOptimizer<AdamWOptions> {
+  using RuleOptimizer::RuleOptimizer;
 };
 
 }  // namespace nn::optim

@@ -1,15 +1,18 @@
 #include "nn/optim/optimizer.hpp"
 
+#include <ostream>
 #include <utility>
 
 #include "autograd/core/errors.hpp"
 #include "autograd/core/trace.hpp"
 #include "autograd/tape/grad_mode.hpp"
+#include "nn/module/module.hpp"
 
 namespace nn::optim {
 
-Optimizer::Optimizer(std::string_view name, std::vector<std::string_view> buffers)
-    : name_(name), buffers_(std::move(buffers)) {}
+Optimizer::Optimizer(std::string_view name, std::vector<std::string_view> buffers,
+                     std::vector<std::string_view> numbers)
+    : name_(name), buffers_(std::move(buffers)), numbers_(std::move(numbers)) {}
 
 void Optimizer::check_group(std::size_t group) const {
   if (group >= groups_.size())
@@ -176,6 +179,8 @@ StateDict Optimizer::state_dict() const {
       for (std::size_t i = 0; i < buffers_.size(); ++i)
         if (slot.buffers[i].defined())
           state.push_back({prefix + std::string(buffers_[i]), slot.buffers[i]});
+      for (std::size_t i = 0; i < slot.numbers.size(); ++i)
+        state.push_back(named_scalar(prefix + std::string(numbers_[i]), slot.numbers[i]));
     }
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     const std::string prefix = option_prefix(g);
@@ -187,6 +192,23 @@ StateDict Optimizer::state_dict() const {
   save_options(state);
   sign_state(state, name_);
   return state;
+}
+
+Optimizer::Slot Optimizer::load_slot(StateReader& reader, const Slot& old,
+                                     const std::string& prefix) const {
+  Slot slot{old.parameter, 0, ag::TensorList(buffers_.size())};
+  if (reader.has(prefix + "step")) slot.steps = reader.integer(prefix + "step");
+  if (slot.steps < 0) ag::fail(name_, "'{}step' must be at least 0, got {}", prefix, slot.steps);
+  for (std::size_t i = 0; i < buffers_.size(); ++i) {
+    const std::string name = prefix + std::string(buffers_[i]);
+    if (reader.has(name))
+      slot.buffers[i] =
+          reader.tensor(name, old.parameter.shape(), old.parameter.dtype()).detach().clone();
+  }
+  if (slot.steps > 0)
+    for (const std::string_view number : numbers_)
+      slot.numbers.push_back(reader.number(prefix + std::string(number)));
+  return slot;
 }
 
 void Optimizer::load_state_dict(const StateDict& state) {
@@ -211,38 +233,25 @@ void Optimizer::load_state_dict(const StateDict& state) {
       group.initial_lr = reader.number(prefix + "initial_lr");
       check_not_negative("initial_lr", *group.initial_lr);
     }
-    for (const auto& old : groups_[g].slots) {
-      const std::string entry = fmt::format("state.{}.", index++);
-      Slot slot{old.parameter, 0, ag::TensorList(buffers_.size())};
-      if (reader.has(entry + "step")) slot.steps = reader.integer(entry + "step");
-      if (slot.steps < 0) ag::fail(name_, "'{}step' must be at least 0, got {}", entry, slot.steps);
-      for (std::size_t i = 0; i < buffers_.size(); ++i) {
-        const std::string name = entry + std::string(buffers_[i]);
-        if (reader.has(name))
-          slot.buffers[i] =
-              reader.tensor(name, old.parameter.shape(), old.parameter.dtype()).detach().clone();
-      }
-      group.slots.push_back(std::move(slot));
-    }
+    for (const auto& old : groups_[g].slots)
+      group.slots.push_back(load_slot(reader, old, fmt::format("state.{}.", index++)));
   }
   load_options(reader);  // the last that may throw
   groups_ = std::move(read);
 }
 
-namespace detail {
+std::string Optimizer::print_options(std::size_t group) const { return "lr=" + repr(lr(group)); }
 
-void OptionSaver::operator()(std::string_view name, double& value) {
-  state.push_back(named_scalar(prefix + std::string(name), value));
-}
-void OptionSaver::operator()(std::string_view name, bool& value) {
-  state.push_back(named_scalar(prefix + std::string(name), value));
-}
-void OptionLoader::operator()(std::string_view name, double& value) {
-  value = reader.number(prefix + std::string(name));
-}
-void OptionLoader::operator()(std::string_view name, bool& value) {
-  value = reader.flag(prefix + std::string(name));
+std::string Optimizer::str() const {
+  if (groups_.size() == 1) return fmt::format("{}({})", name_, print_options(0));
+  std::string text = fmt::format("{}(\n", name_);
+  for (std::size_t i = 0; i < groups_.size(); ++i)
+    text += fmt::format("  ({}): {}\n", i, print_options(i));
+  return text + ')';
 }
 
-}  // namespace detail
+std::ostream& operator<<(std::ostream& os, const Optimizer& optimizer) {
+  return os << optimizer.str();
+}
+
 }  // namespace nn::optim

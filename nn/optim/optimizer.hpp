@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iosfwd>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +13,7 @@
 #include "autograd/core/tensor.hpp"
 #include "autograd/core/trace.hpp"
 #include "nn/module/state_reader.hpp"
+#include "nn/optim/option.hpp"
 
 namespace nn::optim {
 
@@ -65,12 +67,16 @@ class Optimizer {
   /// does not fit the parameters.
   void load_state_dict(const StateDict& state);
 
+  /// Name and options, as a module is printed: "SGD(lr=0.1, momentum=0.9, …)".
+  std::string str() const;
+
  protected:
   /// A parameter and what is remembered of it.
   struct Slot {
     ag::Tensor parameter;
     std::int64_t steps = 0;
-    ag::TensorList buffers{};  ///< undefined until first used
+    ag::TensorList buffers{};               ///< undefined until first used
+    ag::InlineVector<double, 1> numbers{};  ///< none until first used
 
     /// The elements of a buffer, which is made like the parameter and filled with `fill` at first
     /// use.
@@ -88,8 +94,9 @@ class Optimizer {
     const ag::Tensor& gradient;
   };
 
-  /// `name` and `buffers` (what state dicts call them) must be literals.
-  Optimizer(std::string_view name, std::vector<std::string_view> buffers);
+  /// `name` and what state dicts call `buffers` and `numbers` must be literals.
+  Optimizer(std::string_view name, std::vector<std::string_view> buffers,
+            std::vector<std::string_view> numbers = {});
   std::string_view name() const noexcept { return name_; }
   void add_slots(const ag::TensorList& parameters);
   void check_group(std::size_t group) const;
@@ -99,6 +106,8 @@ class Optimizer {
   virtual void save_options(StateDict& state) const = 0;
   /// Reads the options, finishes the reader, and only then takes them over.
   virtual void load_options(StateReader& reader) = 0;
+  /// "lr=0.1, momentum=0.9"
+  virtual std::string print_options(std::size_t group) const;
   static std::string option_prefix(std::size_t group);
   /// For what a function of `compile()` may ask, and for what changes that.
   void asked() const { watched_.asked("the state of an optimizer"); }
@@ -112,29 +121,24 @@ class Optimizer {
     std::optional<double> initial_lr{};
   };
   void check_update(const ParameterGradient& update) const;
+  Slot load_slot(StateReader& reader, const Slot& old, const std::string& prefix) const;
   void update(std::span<const ParameterGradient> gradients);
   [[noreturn]] void refuse_shape(const ParameterGradient& update, const ag::Tensor& buffer) const;
 
   std::string_view name_;
-  std::vector<std::string_view> buffers_;
+  std::vector<std::string_view> buffers_, numbers_;
   std::vector<Group> groups_;
   std::unordered_set<const void*> present_;  // the parameters of all groups
   ag::detail::Watched watched_;
 };
+
+std::ostream& operator<<(std::ostream& os, const Optimizer& optimizer);
 
 /// Parameters that share options.
 template <class Options>
 struct ParamGroup {
   ag::TensorList params;
   Options options{};
-};
-
-/// Shows the options of one group by name (`GroupedOptimizer::visit_options`).
-class OptionVisitor {
- public:
-  virtual ~OptionVisitor() = default;
-  virtual void operator()(std::string_view name, double& value) = 0;
-  virtual void operator()(std::string_view name, bool& value) = 0;
 };
 
 /// An optimizer whose groups have options of one type, with a member `double lr`, and whose rule is
@@ -146,7 +150,7 @@ class MultiTensorOptimizer : public Optimizer {
 
   /// Throws if an option is out of range, or a parameter is no leaf, not floating or there already.
   void add_param_group(const Group& group) {
-    check_options(group.options);
+    check(group.options);
     this->add_slots(group.params);
     options_.push_back(group.options);
   }
@@ -158,7 +162,7 @@ class MultiTensorOptimizer : public Optimizer {
   /// Throws if an option is out of range.
   void set_options(const Options& options, std::size_t group = 0) {
     check_group(group);
-    check_options(options);
+    check(options);
     change("set_options()");
     options_[group] = options;
   }
@@ -178,21 +182,26 @@ class MultiTensorOptimizer : public Optimizer {
   }
   /// Applies the rule to parameters of one group. Each `slot.steps` counts this step already.
   virtual void update_all(const Options& options, std::span<const Update> updates) const = 0;
+  /// Shows each option to the visitor, with its name and range.
   virtual void visit_options(Options& options, OptionVisitor& visitor) const = 0;
-  virtual void check_options(const Options& options) const = 0;
+  /// Throws if options in range do not go together.
+  virtual void check_options(const Options&) const {}
 
  private:
+  void check(const Options& options) const;
   void update_group(std::size_t group, std::span<const Update> updates) final {
     update_all(options_[group], updates);
   }
   void save_options(StateDict& state) const final;
   void load_options(StateReader& reader) final;
+  std::string print_options(std::size_t group) const final;
 
   std::vector<Options> options_;
 };
 
-/// The same with a rule for one parameter. To write an optimizer, derive from it, define `update`,
-/// `visit_options` and `check_options`, and call `add_param_groups` in the constructor.
+/// The same with a rule for one parameter. To write an optimizer, derive from it, define `update`
+/// and `visit_options` (and `check_options`, if options must go together), and call
+/// `add_param_groups` in the constructor.
 template <class Options>
 class GroupedOptimizer : public MultiTensorOptimizer<Options> {
  protected:
@@ -209,22 +218,51 @@ class GroupedOptimizer : public MultiTensorOptimizer<Options> {
 
 namespace detail {
 
-struct OptionSaver final : OptionVisitor {
-  OptionSaver(StateDict& s, std::string p) : state(s), prefix(std::move(p)) {}
-  void operator()(std::string_view name, double& value) override;
-  void operator()(std::string_view name, bool& value) override;
-  StateDict& state;
-  std::string prefix;
+class OptionSaver final : public OptionVisitor {
+ public:
+  OptionSaver(StateDict& state, std::string prefix) : state_(state), prefix_(std::move(prefix)) {}
+
+ private:
+  void visit(std::string_view name, const OptionValue& value, const Range&) override;
+  StateDict& state_;
+  std::string prefix_;
 };
-struct OptionLoader final : OptionVisitor {
-  OptionLoader(StateReader& r, std::string p) : reader(r), prefix(std::move(p)) {}
-  void operator()(std::string_view name, double& value) override;
-  void operator()(std::string_view name, bool& value) override;
-  StateReader& reader;
-  std::string prefix;
+class OptionLoader final : public OptionVisitor {
+ public:
+  OptionLoader(StateReader& reader, std::string prefix)
+      : reader_(reader), prefix_(std::move(prefix)) {}
+
+ private:
+  void visit(std::string_view name, const OptionValue& value, const Range&) override;
+  StateReader& reader_;
+  std::string prefix_;
+};
+class OptionChecker final : public OptionVisitor {
+ public:
+  explicit OptionChecker(std::string_view owner) : owner_(owner) {}
+
+ private:
+  void visit(std::string_view name, const OptionValue& value, const Range& range) override;
+  std::string_view owner_;
+};
+class OptionPrinter final : public OptionVisitor {
+ public:
+  const std::string& text() const { return text_; }
+
+ private:
+  void visit(std::string_view name, const OptionValue& value, const Range&) override;
+  std::string text_;
 };
 
 }  // namespace detail
+
+template <class Options>
+void MultiTensorOptimizer<Options>::check(const Options& options) const {
+  Options shown = options;
+  detail::OptionChecker checker(this->name());
+  visit_options(shown, checker);
+  check_options(options);
+}
 
 template <class Options>
 void MultiTensorOptimizer<Options>::save_options(StateDict& state) const {
@@ -241,11 +279,19 @@ void MultiTensorOptimizer<Options>::load_options(StateReader& reader) {
   for (std::size_t i = 0; i < read.size(); ++i) {
     detail::OptionLoader loader(reader, option_prefix(i));
     visit_options(read[i], loader);
-    check_options(read[i]);
+    check(read[i]);
   }
   reader.finish();
   this->change("load_state_dict()");
   options_ = std::move(read);
+}
+
+template <class Options>
+std::string MultiTensorOptimizer<Options>::print_options(std::size_t group) const {
+  Options shown = options(group);
+  detail::OptionPrinter printer;
+  visit_options(shown, printer);
+  return printer.text();
 }
 
 }  // namespace nn::optim

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "nn/optim/optimizer.hpp"
+#include "nn/optim/rule_optimizer.hpp"
 
 namespace nn::optim {
 
@@ -14,17 +14,12 @@ struct RMSpropOptions {
   bool maximize = false;  ///< ascend instead
 };
 
+extern template class RuleOptimizer<RMSpropOptions>;
+
 /// RMSprop (Hinton's lectures; centered: Graves 2013): p ← p - lr g / (√v + eps), v the running
 /// mean of g².
-class RMSprop : public MultiTensorOptimizer<RMSpropOptions> {
- public:
-  explicit RMSprop(const ag::TensorList& params, const RMSpropOptions& options = {});
-  explicit RMSprop(const std::vector<Group>& groups);
-
- private:
-  void update_all(const RMSpropOptions& o, std::span<const Update> updates) const override;
-  void visit_options(RMSpropOptions& o, OptionVisitor& visitor) const override;
-  void check_options(const RMSpropOptions& o) const override;
+class RMSprop : public RuleOptimizer<RMSpropOptions> {
+  using RuleOptimizer::RuleOptimizer;
 };
 
 }  // namespace nn::optim

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "nn/optim/optimizer.hpp"
+#include "nn/optim/rule_optimizer.hpp"
 
 namespace nn::optim {
 
@@ -14,17 +14,12 @@ struct SGDOptions {
   bool maximize = false;    ///< ascend instead
 };
 
+extern template class RuleOptimizer<SGDOptions>;
+
 /// Stochastic gradient descent: p ← p - lr b, with b ← momentum b + (1 - dampening) g (Sutskever et
 /// al. 2013, in PyTorch's form).
-class SGD : public MultiTensorOptimizer<SGDOptions> {
- public:
-  explicit SGD(const ag::TensorList& params, const SGDOptions& options = {});
-  explicit SGD(const std::vector<Group>& groups);
-
- private:
-  void update_all(const SGDOptions& o, std::span<const Update> updates) const override;
-  void visit_options(SGDOptions& o, OptionVisitor& visitor) const override;
-  void check_options(const SGDOptions& o) const override;
+class SGD : public RuleOptimizer<SGDOptions> {
+  using RuleOptimizer::RuleOptimizer;
 };
 
 }  // namespace nn::optim

@@ -6,15 +6,14 @@
 #include "autograd/core/trace.hpp"
 #include "autograd/tape/grad_mode.hpp"
 #include "nn/optim/isa/chunks.hpp"
+#include "nn/optim/isa/clipping.hpp"
 
 namespace nn {
 namespace {
 
 namespace ag = autograd;
-namespace kernels = optim::kernels;
-
 template <class T>
-using Pieces = ag::detail::PooledVector<kernels::GradientChunk<T>>;
+using Pieces = ag::detail::PooledVector<optim::GradientChunk<T>>;
 
 // Gradients cut into pieces, by dtype.
 struct Gradients {
@@ -31,16 +30,11 @@ struct Gradients {
         cut(g, doubles);
     }
   }
-  // Calls kernel(table, first, count) so that each piece is met once.
+  // Calls kernel(T, first, count) for the pieces of each dtype.
   template <class Kernel>
   void run(Kernel kernel) {
-    const auto run_on = [&]<class T>(Pieces<T>& pieces) {
-      kernels::for_chunks(std::span(pieces), [&](kernels::GradientChunk<T>* first, std::size_t n) {
-        kernel(kernels::clipping(T{}), first, n);
-      });
-    };
-    run_on(singles);
-    run_on(doubles);
+    kernel(float{}, singles.data(), static_cast<std::int64_t>(singles.size()));
+    kernel(double{}, doubles.data(), static_cast<std::int64_t>(doubles.size()));
   }
   // The same for one that writes.
   template <class Kernel>
@@ -55,7 +49,7 @@ struct Gradients {
   template <class T>
   static void cut(const ag::Tensor& gradient, Pieces<T>& pieces) {
     T* g = const_cast<T*>(gradient.data<T>());  // written to after its version has been counted
-    kernels::cut(gradient.numel(), [&](std::int64_t at, std::int64_t n) {
+    optim::cut(gradient.numel(), [&](std::int64_t at, std::int64_t n) {
       pieces.push_back({g + at, n, 0});
     });
   }
@@ -63,11 +57,11 @@ struct Gradients {
 
 // Σ |x|^p, piece by piece; for p = inf the largest |x|.
 double power_sum(Gradients& gradients, double p) {
-  gradients.run([p](const auto& table, auto* first, std::size_t n) {
-    if (std::isinf(p)) return table.largest(first, n);
-    if (p == 2) return table.squares(first, n);
-    if (p == 1) return table.sums(first, n);
-    table.powers(first, n, p);
+  gradients.run([p]<class T>(T, auto* first, std::int64_t n) {
+    if (std::isinf(p)) return optim::MaxAbs<T>::run(first, n);
+    if (p == 2) return optim::SumSquares<T>::run(first, n);
+    if (p == 1) return optim::SumAbs<T>::run(first, n);
+    optim::SumPowers<T>::run(first, n, p);
   });
   double total = 0;
   const auto join = [&](const auto& pieces) {
@@ -114,10 +108,9 @@ double clip_norm(const ag::TensorList& of, double max_norm, double norm_type,
   // The small term keeps a norm of 0 from dividing, as in PyTorch.
   const double factor = max_norm / (total + 1e-6);
   if (!(factor >= 1))
-    gradients.change(
-        [factor]<class T>(const kernels::Clipping<T>& table, auto* first, std::size_t n) {
-          table.scale(first, n, static_cast<T>(factor));
-        });
+    gradients.change([factor]<class T>(T, auto* first, std::int64_t n) {
+      optim::Scale<T>::run(first, n, static_cast<T>(factor));
+    });
   return total;
 }
 
@@ -151,10 +144,9 @@ void clip_grad_value_(const ag::TensorList& parameters, double clip_value) {
     ag::fail("clip_grad_value_", "clip_value must be at least 0, got {}", clip_value);
   ag::perform("clip_grad_value_", {}, gradients_of(parameters),
               [clip_value](const ag::TensorList&, const ag::TensorList& gradients) {
-                Gradients(gradients).change(
-                    [=]<class T>(const kernels::Clipping<T>& table, auto* first, std::size_t n) {
-                      table.limit(first, n, static_cast<T>(clip_value));
-                    });
+                Gradients(gradients).change([=]<class T>(T, auto* first, std::int64_t n) {
+                  optim::Limit<T>::run(first, n, static_cast<T>(clip_value));
+                });
               });
 }
 

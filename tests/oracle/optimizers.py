@@ -12,6 +12,15 @@ from cases import case, const, r
 
 def descend(w, b, x, t, make):
     """50 steps on a small network whose loss is not convex; the parameters at some of the steps."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(w.dtype)  # in which NAdam keeps a number
+    try:
+        return steps(w, b, x, t, make)
+    finally:
+        torch.set_default_dtype(before)
+
+
+def steps(w, b, x, t, make):
     parameters = [w.clone().requires_grad_(), b.clone().requires_grad_()]
     optimizer = make(parameters)
     found = []
@@ -64,9 +73,25 @@ optimizer("Adagrad initial_accumulator_value",
           lambda p: optim.Adagrad(p, lr=0.2, initial_accumulator_value=0.5, eps=1e-3))
 optimizer("Adagrad maximize", lambda p: optim.Adagrad(p, lr=0.1, maximize=True))
 optimizer("Adamax", lambda p: optim.Adamax(p, lr=0.05, weight_decay=0.1))
+optimizer("Adamax defaults", lambda p: optim.Adamax(p))
+optimizer("Adamax betas eps maximize",
+          lambda p: optim.Adamax(p, lr=0.02, betas=(0.8, 0.9), eps=0.1, maximize=True))
 optimizer("NAdam", lambda p: optim.NAdam(p, lr=0.05, weight_decay=0.1))
+optimizer("NAdam defaults", lambda p: optim.NAdam(p))
+optimizer("NAdam momentum_decay decoupled_weight_decay",
+          lambda p: optim.NAdam(p, lr=0.05, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.1,
+                                momentum_decay=0.1, decoupled_weight_decay=True))
+optimizer("NAdam maximize", lambda p: optim.NAdam(p, lr=0.02, maximize=True))
 optimizer("RAdam", lambda p: optim.RAdam(p, lr=0.05, weight_decay=0.1))
+optimizer("RAdam defaults", lambda p: optim.RAdam(p))
+optimizer("RAdam betas decoupled_weight_decay",
+          lambda p: optim.RAdam(p, lr=0.05, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.1,
+                                decoupled_weight_decay=True))
+optimizer("RAdam maximize", lambda p: optim.RAdam(p, lr=0.02, maximize=True))
 optimizer("Adadelta", lambda p: optim.Adadelta(p, lr=1.0, weight_decay=0.1))
+optimizer("Adadelta defaults", lambda p: optim.Adadelta(p))
+optimizer("Adadelta rho eps maximize",
+          lambda p: optim.Adadelta(p, lr=0.5, rho=0.7, eps=1e-3, maximize=True))
 
 
 def schedule(name, make, metrics=None):

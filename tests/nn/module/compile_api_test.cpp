@@ -435,6 +435,10 @@ TEST_CASE("a compiled function gives what the eager one does, whatever it asks o
                                    [](Training& t) { t.sgd->set_initial_lr(2); })},
        {"set_lr", refused_optimizer([](Training& t) { t.sgd->set_lr(0.1); })},
        {"set_initial_lr", refused_optimizer([](Training& t) { t.sgd->set_initial_lr(0.1); })},
+       {"str",
+        of_optimizer([](Training& t,
+                        const Tensor& x) { return x * static_cast<double>(t.sgd->str().size()); },
+                     slower)},
        {"state_dict", refused_optimizer([](Training& t) { (void)t.sgd->state_dict(); })},
        {"load_state_dict", {Kind::refused, [] {
                               const auto t = std::make_shared<Training>();

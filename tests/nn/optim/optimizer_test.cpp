@@ -1,6 +1,7 @@
 #include "nn/optim/optimizer.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "autograd/ops/ops.hpp"
@@ -138,64 +139,6 @@ TEST_CASE("optimizers refuse what they cannot update") {
                     "SGD: momentum must be at least 0, got -0.5");
 }
 
-TEST_CASE("optimizers refuse options out of range") {
-  const ag::TensorList p{leaf()};
-  CHECK_THROWS_WITH(optim::SGD(p, {.weight_decay = -1}),
-                    "SGD: weight_decay must be at least 0, got -1");
-  CHECK_THROWS_WITH(
-      optim::SGD(p, {.nesterov = true}),
-      "SGD: nesterov needs momentum > 0 and dampening 0, got momentum 0 and dampening 0");
-  CHECK_THROWS_WITH(optim::SGD(p, {.momentum = 0.9, .dampening = 0.1, .nesterov = true}),
-                    ContainsSubstring("got momentum 0.9 and dampening 0.1"));
-  CHECK_THROWS_WITH(optim::Adam(p, {.betas = {1, 0.9}}),
-                    "Adam: betas must be at least 0 and below 1, got (1, 0.9)");
-  CHECK_THROWS_WITH(optim::AdamW(p, {.betas = {0.9, -0.1}}),
-                    ContainsSubstring("AdamW: betas must be"));
-  CHECK_THROWS_WITH(optim::AdamW(p, {.eps = -1}), "AdamW: eps must be at least 0, got -1");
-  CHECK_THROWS_WITH(optim::RMSprop(p, {.alpha = -1}), "RMSprop: alpha must be at least 0, got -1");
-  CHECK_THROWS_WITH(optim::Adagrad(p, {.lr_decay = -1}),
-                    "Adagrad: lr_decay must be at least 0, got -1");
-  CHECK_THROWS_WITH(optim::Adagrad(p, {.initial_accumulator_value = -1}),
-                    ContainsSubstring("initial_accumulator_value must be at least 0"));
-}
-
-namespace {
-
-template <class O, class Options>
-void check_resumes(const Options& options) {
-  Tensor a = leaf(), b = leaf(2);
-  O optimizer({a, b}, options);
-  for (int i = 0; i < 3; ++i) step(optimizer, 1.0 + i);
-  optimizer.set_lr(0.037);
-
-  Tensor c = ag::Tensor(a.detach().clone()).requires_grad_();
-  Tensor d = ag::Tensor(b.detach().clone()).requires_grad_();
-  O other({c, d});
-  other.load_state_dict(optimizer.state_dict());
-  for (int i = 0; i < 3; ++i) {
-    step(optimizer, 0.3 + i);
-    step(other, 0.3 + i);
-  }
-  CHECK(a.to_vector<double>() == c.to_vector<double>());
-  CHECK(b.to_vector<double>() == d.to_vector<double>());
-}
-
-}  // namespace
-
-TEST_CASE("an optimizer that loads a state continues with the same bits") {
-  check_resumes<optim::SGD>(optim::SGDOptions{
-      .lr = 0.1, .momentum = 0.9, .dampening = 0.3, .weight_decay = 0.1, .maximize = true});
-  check_resumes<optim::SGD>(optim::SGDOptions{.lr = 0.1, .momentum = 0.9, .nesterov = true});
-  check_resumes<optim::Adam>(
-      optim::AdamOptions{.betas = {0.8, 0.9}, .eps = 1e-3, .weight_decay = 0.1, .amsgrad = true});
-  check_resumes<optim::AdamW>(
-      optim::AdamWOptions{.lr = 0.1, .weight_decay = 0.2, .maximize = true});
-  check_resumes<optim::RMSprop>(
-      optim::RMSpropOptions{.alpha = 0.7, .momentum = 0.5, .centered = true});
-  check_resumes<optim::Adagrad>(
-      optim::AdagradOptions{.lr_decay = 0.2, .initial_accumulator_value = 0.3, .eps = 1e-5});
-}
-
 TEST_CASE("a state dict names buffers, steps and options") {
   Tensor a = leaf();
   optim::SGD optimizer({a}, {.lr = 0.1, .momentum = 0.9});
@@ -248,49 +191,6 @@ TEST_CASE("a state that does not fit is refused and changes nothing") {
           "Adam: 'param_groups.0.amsgrad' must be bool (), got float64 ()");
   refuses(with("momentum", ag::tensor(1.0)),
           "Adam: the state must hold only what belongs here, got an entry 'momentum'");
-}
-
-namespace {
-
-// Parameters of every size and dtype.
-ag::TensorList many() {
-  ag::TensorList list;
-  for (const std::int64_t n : {1, 7, 0, 16384, 40000})
-    for (const auto dtype : {ag::float32, ag::float64})
-      list.push_back((ag::arange(n).to(dtype) / 1000.0).requires_grad_());
-  return list;
-}
-// Every third parameter has no gradient in the first step.
-void three_steps(optim::Optimizer& optimizer, const ag::TensorList& parameters, std::size_t from) {
-  for (int i = 0; i < 3; ++i) {
-    for (std::size_t k = 0; k < parameters.size(); ++k)
-      if (Tensor p = parameters[k]; i > 0 || (from + k) % 3 != 0)
-        p.set_grad(ag::cos(p.detach() * static_cast<double>(i + 1)));
-    optimizer.step();
-  }
-}
-
-template <class O, class Options>
-void check_together_as_alone(const Options& options) {
-  const ag::TensorList together = many(), alone = many();
-  O optimizer(together, options);
-  three_steps(optimizer, together, 0);
-  for (std::size_t k = 0; k < alone.size(); ++k) {
-    const ag::TensorList list{alone[k]};
-    O one(list, options);
-    three_steps(one, list, k);
-    CHECK(ag::all(together[k] == alone[k]).item<bool>());
-  }
-}
-
-}  // namespace
-
-TEST_CASE("a step updates parameters of every size and dtype together as it would one by one") {
-  check_together_as_alone<optim::SGD>(
-      optim::SGDOptions{.lr = 0.1, .momentum = 0.9, .dampening = 0.5});
-  check_together_as_alone<optim::Adam>(optim::AdamOptions{.lr = 0.1, .amsgrad = true});
-  check_together_as_alone<optim::RMSprop>(optim::RMSpropOptions{.momentum = 0.5, .centered = true});
-  check_together_as_alone<optim::Adagrad>(optim::AdagradOptions{.lr_decay = 0.5});
 }
 
 TEST_CASE("apply is a step with other gradients, at the options and step counts of the moment") {
@@ -369,6 +269,83 @@ TEST_CASE("an optimizer of the user's own has groups, schedules and a state") {
   step(optimizer, 3);
   CHECK(first(a) == 1.25);
   CHECK(optimizer.state_dict().at("param_groups.0.lr").item() == 0.25);
+}
+
+namespace {
+
+enum class Direction { down, up };
+struct ManyOptions {
+  double lr = 0.5;
+  bool flag = false;
+  std::int64_t period = 2;
+  std::pair<double, double> betas = {0.1, 0.2};
+  std::optional<double> limit{};
+  Direction direction = Direction::down;
+};
+// A user's optimizer with options of every type, and a number that each parameter keeps.
+class ManyKinds : public optim::GroupedOptimizer<ManyOptions> {
+ public:
+  explicit ManyKinds(const ag::TensorList& params, const ManyOptions& options = {})
+      : GroupedOptimizer("ManyKinds", {"total"}, {"largest"}) {
+    add_param_groups({{params, options}});
+  }
+
+ private:
+  void update(const ManyOptions& o, Slot& slot, const Tensor& gradient) const override {
+    if (slot.numbers.empty()) slot.numbers.push_back(0);
+    double* total = slot.buffer<double>(0);
+    for (std::int64_t i = 0; i < gradient.numel(); ++i) {
+      total[i] += gradient.data<double>()[i];
+      slot.numbers[0] = std::max(slot.numbers[0], total[i]);
+    }
+    (void)o;
+  }
+  void visit_options(ManyOptions& o, optim::OptionVisitor& visitor) const override {
+    visitor("lr", o.lr, optim::not_negative);
+    visitor("flag", o.flag);
+    visitor("period", o.period, optim::positive);
+    visitor("betas", o.betas, optim::decay);
+    visitor("limit", o.limit, optim::fraction);
+    visitor("direction", o.direction, {"down", "up"});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("options of any type are checked, printed, saved and loaded") {
+  Tensor a = leaf(), b = leaf();
+  const ManyOptions options{.lr = 0.25,
+                            .flag = true,
+                            .period = 7,
+                            .betas = {0.3, 0.4},
+                            .limit = 0.5,
+                            .direction = Direction::up};
+  ManyKinds one({a}, options), other({b});
+  CHECK(other.str() ==
+        "ManyKinds(lr=0.5, flag=False, period=2, betas=(0.1, 0.2), limit=None, direction=down)");
+  const std::string text =
+      "ManyKinds(lr=0.25, flag=True, period=7, betas=(0.3, 0.4), limit=0.5, direction=up)";
+  CHECK(one.str() == text);
+  step(one, 3);
+  const nn::StateDict state = one.state_dict();
+  CHECK(state.at("state.0.largest").item() == 3);
+  CHECK(state.at("param_groups.0.beta2").item() == 0.4);
+  CHECK(state.at("param_groups.0.direction").item() == 1);
+  other.load_state_dict(state);
+  CHECK(other.str() == text);
+  CHECK(other.state_dict().at("state.0.largest").item() == 3);
+  ManyKinds none({leaf()});
+  other.set_options({});
+  CHECK(other.state_dict().find("param_groups.0.limit") == nullptr);
+
+  const auto refuses = [&](ManyOptions bad, const std::string& error) {
+    CHECK_THROWS_WITH(other.set_options(bad), "ManyKinds: " + error);
+  };
+  refuses({.period = 0}, "period must be above 0, got 0");
+  refuses({.betas = {0.1, 1}}, "betas must be at least 0 and below 1, got (0.1, 1)");
+  refuses({.limit = 2}, "limit must be at least 0 and at most 1, got 2");
+  refuses({.direction = static_cast<Direction>(7)},
+          "direction must be the place of one of down, up, got 7");
 }
 
 TEST_CASE("an optimizer of very many parameters and groups takes time by their number", "[many]") {

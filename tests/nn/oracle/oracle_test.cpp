@@ -228,7 +228,8 @@ TEST_CASE("Every operation, loss, layer and optimizer is compared with PyTorch")
       {"GroupedOptimizer", "a base class"},
       {"MultiTensorOptimizer", "a base class"},
       {"OptionVisitor", "a base class"},
-      {"AdamRule", "a base class"},
+      {"RuleOptimizer", "a base class"},
+      {"Lion", "PyTorch has none; compared with the formula of its paper"},
       {"Scheduler", "a base class"},
       {"index_put", "made of scatter and index_add, which are compared"},
   };
