@@ -14,3 +14,4 @@
 #include "autograd/tape/gradient.hpp"
 #include "autograd/tape/graph.hpp"
 #include "autograd/tape/operation.hpp"
+#include "autograd/tape/rows.hpp"

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "autograd/core/cpu.hpp"
+#include "autograd/core/internal/row_blocks.hpp"
 
 namespace autograd::detail {
 
@@ -23,6 +24,15 @@ Ref<Storage> Storage::wrap(void* data, std::size_t bytes, std::function<void(voi
   return Ref<Storage>::adopt(s);
 }
 
+Ref<Storage> Storage::create_rows(const RowFormat& format) {
+  static_assert(sizeof(Storage) % alignof(Rows) == 0);
+  if (format.bytes() >> 48) throw std::bad_alloc();
+  void* block = pool_allocate(sizeof(Storage) + sizeof(Rows));
+  auto* s = ::new (block) Storage(format.bytes(), 0, Kind::rows);
+  ::new (s->rows_of()) Rows(format);
+  return Ref<Storage>::adopt(s);
+}
+
 void Storage::repeat(const void* value, std::size_t size) noexcept {
   static_assert(sizeof(Storage) + sizeof(Repeat) <= kHeader);
   auto* r = ::new (repeat_of()) Repeat{.value = {}, .size = size, .pending = true};
@@ -31,8 +41,9 @@ void Storage::repeat(const void* value, std::size_t size) noexcept {
   offset_ = 0;
 }
 
-void* Storage::special_data() noexcept {
+void* Storage::special_data(bool write) {
   if (is_foreign()) return foreign()->data;
+  if (kind_ == Kind::rows) return rows_of()->dense(write);
   Repeat& r = *repeat_of();
   if (!r.pending.load(std::memory_order_acquire)) return own_data();
   static std::mutex mutex;
@@ -53,6 +64,10 @@ void* Storage::special_data() noexcept {
 }
 
 void Storage::give_back() noexcept {
+  if (kind_ == Kind::rows) {
+    rows_of()->~Rows();
+    return pool_deallocate(this, sizeof(Storage) + sizeof(Rows));
+  }
   if (!is_foreign()) return pool_deallocate(this, kHeader + bytes_);
   Foreign* f = foreign();
   if (f->release) f->release(f->data);

@@ -14,6 +14,9 @@
 
 namespace autograd::detail {
 
+class Rows;
+struct RowFormat;
+
 /// The process has one thread, so that a count needs no locked instruction. False where the C
 /// library does not tell.
 inline bool process_has_one_thread() noexcept {
@@ -102,9 +105,15 @@ class Storage : public Counted {
   static constexpr std::size_t kSmallHeader = 16, kHeader = 64;
   /// Shares `bytes` bytes at `data`, aligned for their type; calls `release`, if any, in the end.
   static Ref<Storage> wrap(void* data, std::size_t bytes, std::function<void(void*)> release);
-  void* data() noexcept {
+  /// The elements, to read.
+  void* data() {
     void* const plain = plain_data();
-    return plain ? plain : special_data();
+    return plain ? plain : special_data(false);
+  }
+  /// The elements, to change some.
+  void* data_to_write() {
+    void* const plain = plain_data();
+    return plain ? plain : special_data(true);
   }
   /// The same; null where more than an addition is needed to tell.
   void* plain_data() noexcept {
@@ -126,10 +135,20 @@ class Storage : public Counted {
     return repeat_of()->pending.load(std::memory_order_acquire) ? repeat_of()->value : nullptr;
   }
   /// Where the elements go, for the only owner, who writes all of them. `repeated()` stays valid.
-  void* data_to_overwrite() noexcept {
+  void* data_to_overwrite() {
     if (kind_ == Kind::repeated) [[unlikely]]
       repeat_of()->pending.store(false, std::memory_order_relaxed);
-    return data();
+    return data_to_write();
+  }
+
+  /// A table that is 0 but in rows, of which it has none yet. The elements are made when somebody
+  /// asks for them.
+  static Ref<Storage> create_rows(const RowFormat& format);
+  /// Of such a storage; otherwise null.
+  Rows* rows() noexcept {
+    if (kind_ != Kind::rows) [[likely]]
+      return nullptr;
+    return rows_of();
   }
 
   std::size_t bytes() const noexcept { return bytes_; }
@@ -147,7 +166,7 @@ class Storage : public Counted {
   }
 
  private:
-  enum class Kind : std::uint8_t { embedded, own, foreign, repeated };
+  enum class Kind : std::uint8_t { embedded, own, foreign, repeated, rows };
   // Behind the header of foreign memory.
   struct Foreign {
     void* data;
@@ -162,7 +181,8 @@ class Storage : public Counted {
   Foreign* foreign() noexcept { return reinterpret_cast<Foreign*>(this + 1); }
   Repeat* repeat_of() noexcept { return reinterpret_cast<Repeat*>(this + 1); }
   void* own_data() noexcept { return reinterpret_cast<char*>(this) + kHeader; }
-  void* special_data() noexcept;
+  Rows* rows_of() noexcept { return reinterpret_cast<Rows*>(this + 1); }
+  void* special_data(bool write);
   void give_back() noexcept;
   Storage(std::size_t bytes, std::size_t offset, Kind kind) noexcept
       : bytes_(bytes), offset_(static_cast<std::uint8_t>(offset)), kind_(kind) {}

@@ -140,7 +140,7 @@ class Tensor {
     if (detail::tracing) [[unlikely]]
       detail::trace_write(*impl_, true);
     s->bump_version();
-    return static_cast<T*>(s->data());
+    return static_cast<T*>(s->data_to_write());
   }
   /// A zero-copy xtensor view to read, valid while this tensor's storage lives.
   template <Element T>
@@ -244,7 +244,7 @@ class Tensor {
     const auto& t = checked("raw");
     if (detail::tracing) [[unlikely]]
       detail::trace_write(t, false);
-    return t.storage->data();
+    return t.storage->data_to_write();
   }
 
  private:

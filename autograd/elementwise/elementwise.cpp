@@ -118,7 +118,7 @@ void internal::run_onto(detail::ElementwiseRun kernel, const void* formula, cons
                         Tensor& total) {
   dispatch_floating("backward", total.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    T* const sum = static_cast<T*>(total.impl()->storage->data());
+    T* const sum = static_cast<T*>(total.impl()->storage->data_to_write());
     if (in.n > kFew) return run_many_onto(kernel, formula, in, sum);
     T piece[kFew];
     kernel(formula, in.p, in.step, piece, in.n);

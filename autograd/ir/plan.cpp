@@ -291,8 +291,8 @@ std::size_t place(const std::vector<Step>& steps, std::vector<Action>& actions,
   std::vector<std::size_t> shared, bytes, offsets;
   std::vector<Life> shared_lives;
   for (std::size_t v = 0; v < slots.size(); ++v)
-    if (slots[v].source == Source::computed && !slots[v].kept && local[v].kind == Place::none &&
-        lives[v].first <= lives[v].last) {
+    if (slots[v].source == Source::computed && !slots[v].kept && !slots[v].rows &&
+        local[v].kind == Place::none && lives[v].first <= lives[v].last) {
       shared.push_back(v);
       shared_lives.push_back(lives[v]);
       bytes.push_back(aligned(std::max<std::size_t>(slots[v].bytes, 1)));

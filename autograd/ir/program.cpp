@@ -5,7 +5,9 @@
 #include <mutex>
 
 #include "autograd/core/cpu.hpp"
+#include "autograd/core/internal/row_blocks.hpp"
 #include "autograd/tape/internal/tape.hpp"
+#include "autograd/tape/rows.hpp"
 
 namespace autograd {
 namespace replay {
@@ -31,6 +33,9 @@ Tensor tensor_on(Ref<Storage> storage, const Operand& o) {
   return Tensor(
       Ref<TensorImpl>::adopt(new TensorImpl(std::move(storage), o.shape, o.numel, o.dtype)));
 }
+
+// The same rows, of which it has none yet.
+Ref<Storage> another(Storage& rows) { return Storage::create_rows(rows.rows()->format()); }
 
 }  // namespace
 
@@ -75,7 +80,8 @@ Program::Program(Recorder& recorder, const TensorList& results)
     guard.elements.assign(p, p + value.storage->bytes());
   }
   for (const Tensor& t : recorder.arguments)
-    arguments_.push_back({t.impl()->shape, t.impl()->dtype, static_cast<bool>(t.impl()->node)});
+    arguments_.push_back(
+        {t.impl()->shape, t.impl()->dtype, static_cast<bool>(t.impl()->node), is_rows(t)});
   recorder.finish(results);
   objects_ = std::move(recorder.objects);
 
@@ -85,6 +91,8 @@ Program::Program(Recorder& recorder, const TensorList& results)
     slot.source = v.source;
     slot.index = v.index;
     slot.bytes = v.storage->bytes();
+    slot.rows = v.storage->rows() != nullptr;
+    if (slot.rows && v.source == Source::computed) slot.storage = another(*v.storage);
     if (v.source == Source::constant || v.source == Source::outside) slot.storage = v.storage;
     if (v.source == Source::outside && v.written) written_.push_back(slots_.size() - 1);
   }
@@ -123,6 +131,7 @@ void Program::add_gradients(Recorder& recorder) {
     g.argument = l.argument;
     g.reads = l.reads;
     g.defined_before = l.before.defined();
+    g.rows_before = l.rows;
     if (l.before.defined()) g.before = recorder.value(l.before);
     if (l.held &&
         (recorder.values[g.before].named || recorder.values[g.before].source != Source::gradient))
@@ -162,6 +171,7 @@ void Program::allocate() {
   auto* base = static_cast<char*>(arena_->data());
   for (std::size_t v = 0; v < slots_.size(); ++v) {
     Slot& slot = slots_[v];
+    if (slot.rows) continue;
     if (slot.source == Source::computed && !slot.kept && local[v].kind == Place::none)
       slot.storage = Storage::wrap(base + slot.offset, slot.bytes, {});
     if (slot.storage) slot.data = static_cast<char*>(slot.storage->data());
@@ -231,6 +241,7 @@ std::string_view Program::mismatch(const TensorList& arguments) const {
     if (t.dtype != arguments_[i].dtype) return "other dtypes of arguments";
     if (static_cast<bool>(t.node) != arguments_[i].leaf)
       return "other arguments require a gradient";
+    if (is_rows(arguments[i]) != arguments_[i].rows) return "other arguments are rows";
   }
   if (grad_enabled() != grad_enabled_) return "another grad mode";
   if (const auto reason = outdated(); !reason.empty()) return reason;
@@ -242,6 +253,7 @@ std::string_view Program::mismatch(const TensorList& arguments) const {
     if (!g.reads) continue;
     const Tensor before = leaf_of(g, arguments).kept_grad(0);
     if (before.defined() != g.defined_before) return "a gradient is there that was not, or is gone";
+    if (g.defined_before && is_rows(before) != g.rows_before) return "another gradient is rows";
     if (g.held && !(before.impl()->storage == g.held)) return "a gradient was replaced";
   }
   for (const Guard& g : guards_) {
@@ -275,7 +287,7 @@ Node& Program::leaf_of(const Gradient& g, const TensorList& arguments) const {
 }
 
 void Program::bind(Slot& slot, Ref<Storage> storage) {
-  slot.data = storage ? static_cast<char*>(storage->data()) : nullptr;
+  slot.data = storage && !slot.rows ? static_cast<char*>(storage->data()) : nullptr;
   for (const Tensor& t : slot.handles) t.impl()->set_storage(storage);
   slot.storage = std::move(storage);
 }
@@ -296,7 +308,9 @@ void Program::bind_all(const TensorList& arguments) {
       bind(slot, arguments[slot.index].impl()->storage);
     else if (slot.kept && slot.source == Source::computed &&
              (!slot.storage || slot.storage->use_count() > slot.expected))
-      bind(slot, Storage::create(slot.bytes));  // what a caller holds keeps its elements
+      bind(slot, slot.rows
+                     ? another(*slot.storage)
+                     : Storage::create(slot.bytes));  // what a caller holds keeps its elements
   }
   for (const Gradient& g : gradients_)
     if (g.reads && g.defined_before && slots_[g.before].source == Source::gradient)

@@ -65,6 +65,7 @@ struct Slot {
   std::size_t index = 0;  // which argument
   std::size_t bytes = 0;
   bool kept = false;       // outlives the call: a result or the gradient of a leaf
+  bool rows = false;       // of a storage that makes its elements when somebody asks for them
   std::size_t offset = 0;  // in the arena
   detail::Ref<detail::Storage> storage{};
   char* data = nullptr;
@@ -93,7 +94,7 @@ class Program {
   struct Gradient {          // of a leaf
     detail::Ref<Node> node;  // null: that of an argument
     std::ptrdiff_t argument = -1;
-    bool reads = false, defined_before = false;
+    bool reads = false, defined_before = false, rows_before = false;
     std::size_t before = 0;               // the value
     detail::Ref<detail::Storage> held{};  // must still be the gradient before the call
     std::vector<GradientChange> changes;  // at least one
@@ -109,7 +110,7 @@ class Program {
   struct Argument {
     Shape shape;
     DType dtype;
-    bool leaf;
+    bool leaf, rows;
   };
 
   void add_results(Recorder& recorder, const TensorList& results);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "autograd/tape/internal/tape.hpp"
+#include "autograd/tape/rows.hpp"
 
 namespace autograd {
 namespace {
@@ -145,7 +146,11 @@ void Recorder::add(std::unique_ptr<detail::Instruction> instruction, const Input
     known(o.storage.get()).value = value;
     step.out.push_back({value, o.shape, o.numel, o.dtype});
   }
-  if (out.size() == 1) {
+  // Rows have no elements of which a chain could know the address.
+  bool rows = false;
+  for (std::size_t i = 0; i < in.size(); ++i) rows |= in[i].impl()->storage->rows() != nullptr;
+  for (const Tensor& t : out) rows |= t.impl()->storage->rows() != nullptr;
+  if (out.size() == 1 && !rows) {
     const std::int64_t n = step.out[0].numel;
     step.pass = instruction->pass(in, out[0]);
     for (const int k : step.pass.operands)
@@ -217,6 +222,7 @@ void Recorder::gradient_read(Node& node, bool adds) {
   l.reads = true;
   l.before = node.kept_grad(0);
   if (!l.before.defined()) return;
+  l.rows = is_rows(l.before);
   const detail::TensorImpl& g = *l.before.impl();
   // The program may mean the tensor that it holds, not what the leaf has by then.
   Known& known = this->known(g.storage.get());

@@ -62,6 +62,7 @@ struct Leaf {
   bool reads = false;            // what was there before the call matters
   Tensor before{};               // then: the gradient at the start
   bool held = false;             // which others hold as well, and may mean
+  bool rows = false;             // which is rows
   std::vector<GradientChange> changes{};
 };
 

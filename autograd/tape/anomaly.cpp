@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "autograd/tape/rows.hpp"
+
 namespace autograd {
 
 // The place by `Location` if the program names one, else from the stack.
@@ -58,9 +60,12 @@ Range range(const Tensor& t) {
   r.dtype = t.dtype();
   r.min = std::numeric_limits<double>::infinity();
   r.max = -r.min;
+  const bool rows = is_rows(t);
+  const Tensor elements = rows ? row_values(t) : t;
+  if (rows && elements.numel() < t.numel()) r.finite = 1, r.min = r.max = 0;
   dispatch(t.dtype(), [&](auto zero) {
-    const auto* p = static_cast<const decltype(zero)*>(t.raw());
-    for (std::int64_t i = 0; i < t.numel(); ++i) {
+    const auto* p = static_cast<const decltype(zero)*>(elements.raw());
+    for (std::int64_t i = 0; i < elements.numel(); ++i) {
       const auto x = static_cast<double>(p[i]);
       if (std::isnan(x)) {
         ++r.nan;

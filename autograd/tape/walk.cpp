@@ -399,6 +399,17 @@ TensorList cotangents_for(std::string_view what, const TensorList& outputs,
 
 }  // namespace
 
+void internal::add_elements(Tensor& total, const Tensor& g) {
+  dispatch_floating("backward", total.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    T* y = static_cast<T*>(total.raw_mutable());
+    const T* x = static_cast<const T*>(g.raw());
+    const std::int64_t n = total.numel();
+    if (n >= 64) return kernels::Add<T>::run(y, x, n);
+    for (std::int64_t i = 0; i < n; ++i) y[i] += x[i];  // too few to be worth a call
+  });
+}
+
 void internal::accumulate(Tensor& total, Tensor g) {
   if (!total.defined()) {
     total = std::move(g);
@@ -408,6 +419,8 @@ void internal::accumulate(Tensor& total, Tensor g) {
     total = add(total, g);
     return;
   }
+  if (total.impl()->storage->rows() || g.impl()->storage->rows()) [[unlikely]]
+    return accumulate_rows(total, std::move(g));
   if (!sole_owner(total)) {
     if (!sole_owner(g)) {
       total = add(total, g);
@@ -415,14 +428,7 @@ void internal::accumulate(Tensor& total, Tensor g) {
     }
     std::swap(total, g);
   }
-  dispatch_floating("backward", total.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    T* y = static_cast<T*>(total.raw_mutable());
-    const T* x = static_cast<const T*>(g.raw());
-    const std::int64_t n = total.numel();
-    if (n >= 64) return kernels::Add<T>::run(y, x, n);
-    for (std::int64_t i = 0; i < n; ++i) y[i] += x[i];  // too few to be worth a call
-  });
+  add_elements(total, g);
 }
 
 TensorList reference_gradient(const Call& call,

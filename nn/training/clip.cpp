@@ -5,6 +5,7 @@
 
 #include "autograd/core/trace.hpp"
 #include "autograd/tape/grad_mode.hpp"
+#include "autograd/tape/rows.hpp"
 #include "nn/optim/isa/chunks.hpp"
 #include "nn/optim/isa/clipping.hpp"
 
@@ -15,7 +16,7 @@ namespace ag = autograd;
 template <class T>
 using Pieces = ag::detail::PooledVector<optim::GradientChunk<T>>;
 
-// Gradients cut into pieces, by dtype.
+// Gradients cut into pieces, by dtype; of rows those that there are.
 struct Gradients {
   const ag::TensorList& all;
   Pieces<float> singles;
@@ -39,19 +40,27 @@ struct Gradients {
   // The same for one that writes.
   template <class Kernel>
   void change(Kernel kernel) {
-    for (const ag::Tensor& g : all)
-      ag::dispatch_floating("clip_grad", g.dtype(),
-                            [&]<class T>(T) { ag::Tensor(g).mutable_data<T>(); });
+    for (ag::Tensor g : all)
+      if (!ag::is_rows(g))
+        ag::dispatch_floating("clip_grad", g.dtype(), [&]<class T>(T) { g.mutable_data<T>(); });
     run(kernel);
+    for (ag::Tensor g : all)
+      if (ag::is_rows(g)) ag::detail::rows_changed(g);
   }
 
  private:
   template <class T>
-  static void cut(const ag::Tensor& gradient, Pieces<T>& pieces) {
-    T* g = const_cast<T*>(gradient.data<T>());  // written to after its version has been counted
-    optim::cut(gradient.numel(), [&](std::int64_t at, std::int64_t n) {
-      pieces.push_back({g + at, n, 0});
-    });
+  static void cut(ag::Tensor gradient, Pieces<T>& pieces) {
+    if (ag::is_rows(gradient)) {
+      const ag::detail::RowSpan rows = ag::detail::rows_to_change(gradient);
+      return cut(static_cast<T*>(rows.values), rows.count * rows.width, pieces);
+    }
+    // Written to after its version has been counted.
+    cut(const_cast<T*>(std::as_const(gradient).data<T>()), gradient.numel(), pieces);
+  }
+  template <class T>
+  static void cut(T* g, std::int64_t size, Pieces<T>& pieces) {
+    optim::cut(size, [&](std::int64_t at, std::int64_t n) { pieces.push_back({g + at, n, 0}); });
   }
 };
 

@@ -5,13 +5,15 @@
 #include <algorithm>
 #include <cmath>
 
+#include "autograd/tape/rows.hpp"
+
 namespace nn {
 namespace {
 
 using Kind = GradientReport::Kind;
 using Row = GradientReport::Row;
 
-// The norm of the finite elements, which are scaled by the largest so that no square overflows.
+// Statistics of the finite elements, which are scaled by the largest so that no square overflows.
 struct Summary {
   std::int64_t n = 0, zeros = 0, nan = 0, inf = 0;
   double max_abs = 0, mean = 0, norm = 0, rms = 0, std = 0;
@@ -19,13 +21,16 @@ struct Summary {
 
 Summary summarise(const ag::Tensor& t) {
   Summary s;
+  const ag::Tensor elements = ag::is_rows(t) ? ag::row_values(t) : t;
+  const std::int64_t size = elements.numel(), absent = t.numel() - size;  // 0, in no row
+  s.n = s.zeros = absent;
   ag::dispatch_floating("gradient_report", t.dtype(), [&](auto zero) {
-    const auto* p = t.data<decltype(zero)>();
+    const auto* p = elements.data<decltype(zero)>();
     auto each = [&](auto f) {
-      for (std::int64_t i = 0; i < t.numel(); ++i)
+      for (std::int64_t i = 0; i < size; ++i)
         if (const auto x = static_cast<double>(p[i]); std::isfinite(x)) f(x);
     };
-    for (std::int64_t i = 0; i < t.numel(); ++i) {
+    for (std::int64_t i = 0; i < size; ++i) {
       s.nan += std::isnan(p[i]);
       s.inf += std::isinf(p[i]);
     }
@@ -41,6 +46,7 @@ Summary summarise(const ag::Tensor& t) {
       squares += x / s.max_abs * (x / s.max_abs);
     });
     const auto n = static_cast<double>(s.n);
+    spread = static_cast<double>(absent) * (sum / n) * (sum / n);
     each([&](double x) { spread += (x / s.max_abs - sum / n) * (x / s.max_abs - sum / n); });
     s.mean = s.max_abs * (sum / n);
     s.norm = s.max_abs * std::sqrt(squares);

@@ -311,6 +311,23 @@ Tensor index_add(const Tensor& x, std::int64_t axis, const Tensor& index, const 
   return x + (alpha == 1 ? sum : sum * alpha);
 }
 
+Tensor from_rows(const Shape& shape, const Tensor& indices, const Tensor& values) {
+  const detail::Named as("from_rows");
+  internal::check_defined("from_rows", indices, 0), internal::check_defined("from_rows", values, 1);
+  internal::check_floating("from_rows", values);
+  shapes::check("from_rows", shape);
+  if (shape.empty()) fail("from_rows", "the shape must have an axis, got ()");
+  check_index("from_rows", indices);
+  if (indices.ndim() != 1)
+    fail("from_rows", "the index must have one axis, got shape {}", indices.shape());
+  if (const Shape given = with_size(shape, 0, indices.numel()); values.shape() != given)
+    fail("from_rows", "values must have shape {}, got {}", given, values.shape());
+  const Tensor places = internal::positions("from_rows", indices, shape, 0, {.negative = false});
+  if (grad_enabled() && values.requires_grad())
+    return apply(IndexSelect{0, shape, true}, values, places);
+  return internal::rows_at(values, places, shape);
+}
+
 Tensor index_fill(const Tensor& x, std::int64_t axis, const Tensor& index, const Tensor& value) {
   const detail::Named as("index_fill");
   const RowCall rows = row_call("index_fill", x, axis, index);

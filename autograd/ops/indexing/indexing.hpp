@@ -195,6 +195,13 @@ Tensor scatter_add_zeros(const Shape& shape, std::int64_t axis, const Tensor& in
 /// up.
 Tensor index_add(const Tensor& x, std::int64_t axis, const Tensor& index, const Tensor& source,
                  double alpha = 1);
+/// A table of `shape` that is `values` (n, rest of the shape) in the rows `indices` (int64, (n,),
+/// each in [0, shape[0])), and 0 elsewhere. A row that is given several times is the sum of its
+/// values, from 0 on and in their order: so all bits are those of the dense sum, for any number of
+/// threads. For float32 and float64. This is what the backward of a lookup returns: the table keeps
+/// those rows only, see `autograd/tape/rows.hpp`. Where it is recorded (`values` require a
+/// gradient), it is dense, and differentiable to any order.
+Tensor from_rows(const Shape& shape, const Tensor& indices, const Tensor& values);
 /// x with `value` (a number or 0-d) in the entries `index` (int64, 1-d) of one axis.
 Tensor index_fill(const Tensor& x, std::int64_t axis, const Tensor& index, const Tensor& value);
 Tensor index_fill(const Tensor& x, std::int64_t axis, const Tensor& index, double value);

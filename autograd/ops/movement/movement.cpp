@@ -5,6 +5,7 @@
 #include "autograd/ops/internal/strided.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/internal/tape.hpp"
+#include "autograd/tape/rows.hpp"
 
 namespace autograd {
 namespace {
@@ -384,11 +385,24 @@ TensorList unbind(const Tensor& x, std::int64_t axis) {
   return pieces;
 }
 
-Tensor Tensor::clone() const { return apply(Clone{}, *this); }
+namespace {
+// Rows whose copies are not recorded.
+bool stay_rows(const Tensor& t) {
+  const detail::TensorImpl& i = *t.impl();
+  return i.storage->rows() && is_rows(t) && !(grad_enabled() && i.node);
+}
+}  // namespace
+
+Tensor Tensor::clone() const {
+  if (impl_ && stay_rows(*this)) return internal::copy_of_rows(*this);
+  return apply(Clone{}, *this);
+}
 
 Tensor Tensor::to(DType dtype) const {
   (void)checked("to");
   if (dtype == this->dtype()) return *this;
+  if (is_floating(dtype) && stay_rows(*this) && !detail::tracing)
+    return from_rows(shape(), row_indices(*this), row_values(*this).to(dtype));
   if (is_floating(dtype) && is_floating(this->dtype()))
     return apply(Cast{this->dtype(), dtype}, *this);
   const NoGrad off;  // no gradient passes through integers

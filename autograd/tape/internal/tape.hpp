@@ -25,6 +25,14 @@ namespace autograd::internal {
 
 /// total += g. Reuses the buffer of either where nobody else looks and the sum is not recorded.
 void accumulate(Tensor& total, Tensor g);
+/// The same, not recorded, where either was made as rows.
+void accumulate_rows(Tensor& total, Tensor g);
+/// total[i] += g[i].
+void add_elements(Tensor& total, const Tensor& g);
+/// A tensor that is rows (see rows.hpp): `values` at `places` (int64, (n,), in range), not
+/// recorded; another one of the same rows.
+Tensor rows_at(const Tensor& values, const Tensor& places, const Shape& shape);
+Tensor copy_of_rows(const Tensor& t);
 /// Throws unless a gradient has the shape and dtype of its tensor.
 void check_gradient(std::string_view where, const Tensor& gradient, const Shape& shape,
                     DType dtype);

@@ -66,6 +66,37 @@ void add_indexing(std::vector<Row>& rows) {
                       return ag::scatter_add_zeros({2, 4}, 1, grid, ag::ones({2, 2}));
                     },
                     "source and index must have one shape"}}});
+  const Tensor places = ag::tensor({3, 0, 3});
+  const auto table = loop({5, 2}, [=](const Place& at, const TensorList& in) {
+    double sum = 0;
+    for (std::int64_t i = 0; i < 3; ++i)
+      if (places.data<std::int64_t>()[i] == at[0]) sum += element(in[0], {i, at[1]});
+    return sum;
+  });
+  Sample repeated = one("(3, 2) into (5, 2)", draw({3, 2}, -1, 1), [=](auto& x) {
+    return ag::from_rows({5, 2}, places, x);
+  });
+  repeated.naive = table;
+  rows.push_back({"from_rows",
+                  {repeated,
+                   one("(3) into (4)", draw({3}, -1, 1),
+                       [=](auto& x) { return ag::from_rows({4}, places, x); }),
+                   one("(3, 2, 1) into (7, 2, 1)", draw({3, 2, 1}, -1, 1),
+                       [=](auto& x) {
+                         return ag::from_rows({7, 2, 1}, places, x);
+                       }),
+                   one("(0, 2) into (3, 2)", draw({0, 2}, -1, 1),
+                       [](auto& x) {
+                         return ag::from_rows({3, 2}, ag::zeros({0}, ag::int64), x);
+                       })},
+                  {{[=] {
+                      return ag::from_rows({3, 2}, places, ag::ones({3, 2}));
+                    },
+                    "indices must be in [0, 2] for axis 0 of (3, 2), got 3"},
+                   {[=] {
+                      return ag::from_rows({5, 2}, places, ag::ones({3}));
+                    },
+                    "values must have shape (3, 2), got (3,)"}}});
 }
 
 }  // namespace table

@@ -1,0 +1,174 @@
+#include "autograd/tape/rows.hpp"
+
+#include <cstring>
+
+#include "autograd/core/internal/row_blocks.hpp"
+#include "autograd/tape/internal/tape.hpp"
+
+namespace autograd {
+namespace {
+
+using detail::Rows;
+
+// Of the tensor's shape; null if it is none.
+Rows* living(const Tensor& t) {
+  const detail::TensorImpl& i = *t.impl();
+  Rows* const rows = i.storage->rows();
+  return rows && rows->alive() && !i.shape.empty() && i.shape[0] == rows->format().height ? rows
+                                                                                          : nullptr;
+}
+
+Rows& needed(std::string_view op, const Tensor& t) {
+  internal::check_defined(op, t);
+  detail::refuse_in_trace("the rows of a tensor, whose number depends on elements",
+                          "look at them outside");
+  if (Rows* const rows = living(t)) return *rows;
+  fail(op, "the tensor must be rows, as the gradient of a lookup is, got a dense one of shape {}",
+       t.shape());
+}
+
+Tensor no_rows(const Shape& shape, std::int64_t numel, const detail::RowFormat& format) {
+  Tensor t(detail::Ref<detail::TensorImpl>::adopt(
+      new detail::TensorImpl(detail::Storage::create_rows(format), shape, numel, format.dtype)));
+  if (detail::tracing) [[unlikely]]
+    detail::trace_created(t);
+  return t;
+}
+
+// total += g in the elements of `total`.
+void add_in_place(Tensor& total, const Tensor& g) {
+  Rows* const rows = living(g);
+  if (!rows) return internal::add_elements(total, g);
+  detail::add_rows(total.raw_mutable(), rows->block()->view(), rows->format());
+}
+
+// Rows at positions, the second input, as a table.
+struct FromRows {
+  static constexpr bool kTotal = true;
+  std::string_view name() const { return "from_rows"; }
+  void forward(const Inputs& in, Tensor& out) const {
+    Rows& rows = *out.impl()->storage->rows();
+    const detail::RowView given{in[1].numel(), static_cast<const std::int64_t*>(in[1].raw()),
+                                const_cast<void*>(in[0].raw())};
+    rows.set({detail::sum_rows({&given, 1}, rows.format())});
+  }
+};
+
+// The sum of its inputs, one or two tables, one of them of rows: rows if all are, and the result is
+// made for them.
+struct SumRows {
+  static constexpr bool kTotal = true;
+  std::string_view name() const { return "backward"; }
+  void forward(const Inputs& in, Tensor& out) const {
+    bool all = out.impl()->storage->rows() != nullptr;
+    for (std::size_t i = 0; i < in.size(); ++i) all &= living(in[i]) != nullptr;
+    all ? join(in, out) : add(in, out);
+  }
+
+ private:
+  static void join(const Inputs& in, Tensor& out) {
+    Rows& sum = *out.impl()->storage->rows();
+    sum.set(living(in[0])->blocks());
+    if (in.size() > 1) sum.add(living(in[1])->block());
+  }
+  static void add(const Inputs& in, Tensor& out) {
+    const bool swap = in.size() > 1 && living(in[0]);
+    std::memcpy(out.raw_mutable(), in[swap].raw(),
+                static_cast<std::size_t>(out.numel()) * size_of(out.dtype()));
+    if (in.size() > 1) add_in_place(out, in[!swap]);
+  }
+};
+
+template <class Op>
+Tensor computed_rows(const Op& op, const Shape& shape, std::int64_t numel,
+                     const detail::RowFormat& format, const Inputs& in) {
+  Tensor out = no_rows(shape, numel, format);
+  compute(op, in, out);
+  return out;
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------- what users call
+
+bool is_rows(const Tensor& t) {
+  internal::check_defined("is_rows", t);
+  return living(t) != nullptr;
+}
+
+Tensor row_indices(const Tensor& t) {
+  const auto block = needed("row_indices", t).block();
+  Tensor out = empty({block->count}, int64);
+  std::memcpy(out.raw_mutable(), block->places->data(), block->places->bytes());
+  return out;
+}
+
+Tensor row_values(const Tensor& t) {
+  const auto block = needed("row_values", t).block();
+  Shape shape = t.shape();
+  shape[0] = block->count;
+  Tensor out = empty(shape, t.dtype());
+  std::memcpy(out.raw_mutable(), block->values->data(), block->values->bytes());
+  return out;
+}
+
+namespace detail {
+
+namespace {
+RowSpan span_of(const Rows& rows, const RowView& v) {
+  return {v.count, rows.format().width, v.places, v.values};
+}
+}  // namespace
+
+RowSpan rows_of(const Tensor& t) {
+  Rows& rows = needed("rows_of", t);
+  return span_of(rows, rows.block()->view());
+}
+RowSpan rows_to_change(Tensor& t) {
+  Rows& rows = needed("rows_to_change", t);
+  return span_of(rows, rows.to_change());
+}
+void rows_changed(Tensor& t) {
+  needed("rows_changed", t).changed();
+  t.impl()->storage->bump_version();
+}
+
+}  // namespace detail
+
+// ---------------------------------------------------------------- what the tape calls
+
+Tensor internal::rows_at(const Tensor& values, const Tensor& places, const Shape& shape) {
+  const std::int64_t numel = shape.numel();
+  std::int64_t width = 1;
+  for (std::size_t d = 1; d < shape.size(); ++d) width *= shape[d];
+  const std::array<const Tensor*, 2> in{&values, &places};
+  Tensor out =
+      computed_rows(FromRows{}, shape, numel, {shape[0], width, values.dtype()}, Inputs(in));
+  if (anomaly_mode()) [[unlikely]]
+    check_anomaly("from_rows", Inputs(in), {&out, 1});
+  detail::mark_unrecorded(Inputs(in), {&out, 1});
+  return out;
+}
+
+Tensor internal::copy_of_rows(const Tensor& t) {
+  const std::array<const Tensor*, 1> in{&t};
+  return computed_rows(SumRows{}, t.impl()->shape, t.impl()->numel, living(t)->format(),
+                       Inputs(in));
+}
+
+void internal::accumulate_rows(Tensor& total, Tensor g) {
+  Rows* const a = living(total);
+  Rows* const b = living(g);
+  const bool alike = a && b && a->format() == b->format();
+  // Rows are added to dense elements, not these to rows.
+  if (!alike && sole_owner(g) && g.shape() == total.shape() && (a || !sole_owner(total)))
+    std::swap(total, g);
+  if (sole_owner(total)) return alike ? a->add(b->block()) : add_in_place(total, g);
+  const std::array<const Tensor*, 2> in{&total, &g};
+  const detail::TensorImpl& t = *total.impl();
+  Tensor sum = alike ? no_rows(t.shape, t.numel, a->format()) : empty_like(total);
+  compute(SumRows{}, Inputs(in), sum);
+  total = std::move(sum);
+}
+
+}  // namespace autograd
