@@ -87,6 +87,8 @@ case("scatter", lambda x, i, s: x.scatter(1, i, s), [r(2, 4), permuted, r(2, 3)]
 case("scatter value", lambda x, i: x.scatter(1, i, 1.5), [r(2, 4), permuted])
 case("scatter_add", lambda x, i, s: x.scatter_add(1, i, s), [r(2, 4), ints(2, 5), r(2, 5)])
 case("index_add", lambda x, i, s: x.index_add(0, i, s), [r(4, 2), index(3, 0, 3), r(3, 2)])
+case("from_rows", lambda i, x: torch.sparse_coo_tensor(i[None], x, (5, 2)).to_dense(),
+     [index(3, 0, 3), r(3, 2)])
 case("one_hot", lambda i: F.one_hot(i, 4), [ints(3, hi=4)], [ints(2, 3, hi=4)])
 case("index rows", lambda x: x[1], [r(3, 4)])
 case("index columns", lambda x: x[:, 1:3], [r(3, 4)])

@@ -188,6 +188,8 @@ const std::vector<Op>& registry() {
       PROGRAM_OP(1, has_axes(a) && filled(a), ag::slice(a, axis, -1, -8, -1)),
       PROGRAM_OP(1, has_axes(a) && filled(a), ag::select(a, axis, entry)),
       PROGRAM_OP(1, has_axes(a) && filled(a), ag::index_select(a, axis, index)),
+      PROGRAM_OP(1, has_axes(a) && filled(a),
+                 ag::from_rows(a.shape(), ag::flip(ag::arange(a.size(0))), a)),
       PROGRAM_OP(1, has_axes(a) && filled(a), ag::gather(a, axis, grid)),
       PROGRAM_OP(2, has_axes(a) && filled(a) && b.shape() == grid.shape(),
                  ag::scatter_add_zeros(a.shape(), axis, grid, b)),
