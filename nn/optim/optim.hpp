@@ -12,3 +12,4 @@
 #include "nn/optim/rmsprop.hpp"
 #include "nn/optim/schedulers.hpp"
 #include "nn/optim/sgd.hpp"
+#include "nn/optim/sparse_adam.hpp"

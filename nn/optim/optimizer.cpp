@@ -5,7 +5,9 @@
 
 #include "autograd/core/errors.hpp"
 #include "autograd/core/trace.hpp"
+#include "autograd/ops/indexing/indexing.hpp"
 #include "autograd/tape/grad_mode.hpp"
+#include "autograd/tape/rows.hpp"
 #include "nn/module/module.hpp"
 
 namespace nn::optim {
@@ -102,6 +104,11 @@ void Optimizer::check_update(const ParameterGradient& update) const {
     ag::fail(name_, "a gradient must be like its parameter, got {} {} for {} {}",
              ag::name(update.gradient.dtype()), update.gradient.shape(),
              ag::name(slot.parameter.dtype()), shape);
+  if (needs_rows() && !ag::is_rows(update.gradient))
+    ag::fail(name_,
+             "gradients must be rows, as those of lookups are, got a dense one for parameter {}; "
+             "use Adam for it",
+             update.index);
   for (const ag::Tensor& b : slot.buffers)
     if (b.defined() && b.shape() != shape) refuse_shape(update, b);
 }
@@ -153,13 +160,23 @@ void Optimizer::update(std::span<const ParameterGradient> gradients) {
   }
 }
 
+namespace {
+ag::Tensor zeros_in_place_of(const ag::Tensor& gradient) {
+  if (!ag::is_rows(gradient)) return ag::zeros_like(gradient);
+  ag::Shape none = gradient.shape();
+  none[0] = 0;
+  return ag::from_rows(gradient.shape(), ag::zeros({0}, ag::int64),
+                       ag::zeros(none, gradient.dtype()));
+}
+}  // namespace
+
 void Optimizer::zero_grad(bool set_to_none) {
   for (auto& group : groups_)
     for (auto& slot : group.slots) {
       if (set_to_none)
         slot.parameter.zero_grad();
-      else if (slot.parameter.grad().defined())
-        slot.parameter.set_grad(ag::zeros_like(slot.parameter));
+      else if (const ag::Tensor gradient = slot.parameter.grad(); gradient.defined())
+        slot.parameter.set_grad(zeros_in_place_of(gradient));
     }
 }
 

@@ -102,6 +102,8 @@ class Optimizer {
   void check_group(std::size_t group) const;
   void check_not_negative(std::string_view option, double value) const;
 
+  /// Gradients must be rows (`ag::is_rows`); dense ones are refused.
+  virtual bool needs_rows() const noexcept { return false; }
   virtual void update_group(std::size_t group, std::span<const Update> updates) = 0;
   virtual void save_options(StateDict& state) const = 0;
   /// Reads the options, finishes the reader, and only then takes them over.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "autograd/tape/rows.hpp"
 #include "nn/optim/isa/chunks.hpp"
 #include "nn/optim/isa/rules.hpp"
 #include "nn/optim/optim.hpp"
@@ -75,6 +76,19 @@ struct Places {
   }
 };
 
+// Rows with their gradients; neighbours are one range.
+template <class R>
+void add_rows(ag::detail::PooledVector<Chunk<R>>& chunks, const Places<R>& places,
+              const ag::detail::RowSpan& rows, std::uint32_t rule) {
+  const auto* g = static_cast<const typename R::Element*>(rows.values);
+  for (std::int64_t i = 0, end = 0; i < rows.count; i = end) {
+    const auto follows = [&] { return rows.places[end] == rows.places[end - 1] + 1; };
+    for (end = i + 1; end < rows.count && follows() && (end - i) * rows.width < kChunkSize;) ++end;
+    places.add_range(chunks, rows.places[i] * rows.width, g + i * rows.width,
+                     (end - i) * rows.width, rule);
+  }
+}
+
 // Makes the buffers that are in use and are not there yet: whether there were some.
 template <class R, class Options, class Slot>
 bool find(const Options& o, Slot& slot, Places<R>& places) {
@@ -139,6 +153,11 @@ void RuleOptimizer<Options>::check_options(const Options& o) const {
   if constexpr (requires { R::check(this->name(), o); }) R::check(this->name(), o);
 }
 
+template <class Options>
+bool RuleOptimizer<Options>::needs_rows() const noexcept {
+  return Of<Options>::template Rule<float>::needs_rows;
+}
+
 // One kernel call for the updates of each dtype.
 template <class Options>
 void RuleOptimizer<Options>::update_all(const Options& o,
@@ -155,6 +174,10 @@ void RuleOptimizer<Options>::update_all(const Options& o,
       Places<R> places;
       const bool fresh = find(o, slot, places);
       const std::uint32_t rule = choose(o, slot, fresh, rules);
+      if (R::by_rows(o) && ag::is_rows(gradient)) {
+        add_rows(chunks, places, ag::detail::rows_of(gradient), rule);
+        continue;
+      }
       const T* g = gradient.template data<T>();
       cut(gradient.numel(),
           [&](std::int64_t at, std::int64_t n) { places.add_range(chunks, at, g + at, n, rule); });

@@ -23,6 +23,7 @@ class RuleOptimizer : public MultiTensorOptimizer<Options> {
   void update_all(const Options& o, std::span<const Optimizer::Update> updates) const final;
   void visit_options(Options& o, OptionVisitor& visitor) const final;
   void check_options(const Options& o) const final;
+  bool needs_rows() const noexcept final;
 };
 
 }  // namespace nn::optim

@@ -94,6 +94,33 @@ optimizer("Adadelta rho eps maximize",
           lambda p: optim.Adadelta(p, lr=0.5, rho=0.7, eps=1e-3, maximize=True))
 
 
+def descend_rows(table, t, make):
+    """50 steps on rows of a table; the table at some of the steps."""
+    parameter = table.clone().requires_grad_()
+    optimizer = make([parameter])
+    found = []
+    for step in range(1, 51):
+        optimizer.zero_grad()
+        places = torch.tensor([step % 7, step * step % 7, 3, 5 * step % 11 % 7])
+        y = torch.tanh(torch.nn.functional.embedding(places, parameter, sparse=True)).sum(1)
+        (y - t).square().mean().backward()
+        optimizer.step()
+        if step in (1, 2, 3, 10, 25, 50):
+            found.append(parameter.detach().clone())
+    return found
+
+
+def rows(name, make):
+    case(name, lambda table, t: descend_rows(table, t, make), [const(r(7, 3)), const(r(4))])
+
+
+rows("SGD rows", lambda p: optim.SGD(p, lr=0.05))
+rows("Adagrad rows", lambda p: optim.Adagrad(p, lr=0.1, lr_decay=0.1))
+rows("SparseAdam", lambda p: optim.SparseAdam(p, lr=0.05))
+rows("SparseAdam betas eps", lambda p: optim.SparseAdam(p, lr=0.1, betas=(0.7, 0.8), eps=1e-3))
+rows("SparseAdam maximize", lambda p: optim.SparseAdam(p, lr=0.02, maximize=True))
+
+
 def schedule(name, make, metrics=None):
     """The learning rates of 30 steps from 0.1."""
 

@@ -9,6 +9,8 @@ struct AdagradRule : Rule<T> {
   static constexpr std::array<std::string_view, 1> buffers{"sum"};
   static double first(const auto& o, std::size_t) { return o.initial_accumulator_value; }
 
+  static bool by_rows(const auto& o) { return o.weight_decay == 0; }
+
   static void options(auto& o, auto& show) {
     show("lr", o.lr, not_negative);
     show("lr_decay", o.lr_decay, not_negative);

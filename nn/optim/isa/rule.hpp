@@ -48,12 +48,24 @@ struct Rule {
   static bool uses(const auto&, std::size_t) { return true; }
   /// What fills a buffer when it is made.
   static double first(const auto&, std::size_t) { return 0; }
+  /// Whether a step goes over the rows of a gradient that is rows, and no others: because it leaves
+  /// alone what has a gradient of 0, or is to. Otherwise it goes over all elements.
+  static bool by_rows(const auto&) { return false; }
+  /// Dense gradients are refused.
+  static constexpr bool needs_rows = false;
 
   T sign;          ///< -1 to maximise
   T weight_decay;  ///< added to the gradient, times the parameter; not if it is `decoupled`
 
   explicit Rule(const auto& o, bool decoupled = false)
-      : sign(o.maximize ? -1 : 1), weight_decay(decoupled ? 0 : o.weight_decay) {}
+      : sign(o.maximize ? -1 : 1), weight_decay(decoupled ? 0 : decay_of(o)) {}
+  /// 0 for an optimizer without the option.
+  static double decay_of(const auto& o) {
+    if constexpr (requires { o.weight_decay; })
+      return o.weight_decay;
+    else
+      return 0;
+  }
   /// What decoupled weight decay leaves of a parameter.
   static double shrunk(const auto& o, bool decoupled = true) {
     return decoupled ? 1 - o.lr * o.weight_decay : 1;

@@ -9,6 +9,7 @@
 #include "nn/optim/isa/radam.hpp"
 #include "nn/optim/isa/rmsprop.hpp"
 #include "nn/optim/isa/sgd.hpp"
+#include "nn/optim/isa/sparse_adam.hpp"
 
 /// The optimizers that are a rule: X(Adam) stands for the class Adam, AdamOptions and AdamRule. The
 /// tests read this too: each needs a row in tests/nn/optim/optimizers.hpp.
@@ -22,4 +23,5 @@
   X(NAdam)                  \
   X(RAdam)                  \
   X(RMSprop)                \
-  X(SGD)
+  X(SGD)                    \
+  X(SparseAdam)

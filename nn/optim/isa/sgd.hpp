@@ -11,6 +11,8 @@ struct SGDRule : Rule<T> {
   static constexpr std::size_t always = 0;
   static bool uses(const auto& o, std::size_t) { return o.momentum != 0; }
 
+  static bool by_rows(const auto& o) { return o.momentum == 0 && o.weight_decay == 0; }
+
   static void options(auto& o, auto& show) {
     show("lr", o.lr, not_negative);
     show("momentum", o.momentum, not_negative);

@@ -8,6 +8,7 @@
 #include "nn/optim/isa/rules.hpp"
 #include "nn/optim/optim.hpp"
 #include "tests/catch.hpp"
+#include "tests/lookup.hpp"
 #include "tests/nn/optim/optimizers.hpp"
 #include "tests/same_bits.hpp"
 
@@ -24,6 +25,12 @@ constexpr int kSize = 37, kSteps = 7;  // whole registers and a rest
 double gradient_at(double p, int i, int step) { return std::sin(0.7 * i + step) + 0.3 * p; }
 double start_at(int i) { return std::cos(1.3 * i) + 0.1 * i; }
 
+// The gradient as rows, all of them, where the optimizer takes nothing else.
+bool needs_rows(const optim::Optimizer& o) { return o.str().starts_with("SparseAdam"); }
+Tensor gradient_for(const optim::Optimizer& o, const Tensor& g) {
+  return needs_rows(o) ? ag::from_rows(g.shape(), ag::arange(g.numel()), g) : g;
+}
+
 // The parameter after each step of `optimizer`, which owns `p` alone.
 template <class T>
 std::vector<double> trajectory(optim::Optimizer& optimizer, Tensor p) {
@@ -32,7 +39,7 @@ std::vector<double> trajectory(optim::Optimizer& optimizer, Tensor p) {
     std::vector<T> g;
     for (int i = 0; i < kSize; ++i)
       g.push_back(static_cast<T>(gradient_at(static_cast<double>(p.data<T>()[i]), i, step)));
-    p.set_grad(ag::from_data(g.data(), {kSize}));
+    p.set_grad(gradient_for(optimizer, ag::from_data(g.data(), {kSize})));
     optimizer.step();
     for (const T x : p.to_vector<T>()) all.push_back(static_cast<double>(x));
   }
@@ -90,7 +97,7 @@ void three_steps(optim::Optimizer& optimizer, const ag::TensorList& parameters,
   for (int i = 0; i < 3; ++i) {
     for (std::size_t k = 0; k < parameters.size(); ++k)
       if (Tensor p = parameters[k]; i > 0 || (from + k) % 3 != 0)
-        p.set_grad(ag::cos(p.detach() * static_cast<double>(i + 1)));
+        p.set_grad(gradient_for(optimizer, ag::cos(p.detach() * static_cast<double>(i + 1))));
     optimizer.step();
   }
 }
@@ -165,7 +172,7 @@ TEST_CASE("what optimizers remember has PyTorch's names") {
   for (const auto& row : rows()) {
     Tensor p = ag::ones({2}).requires_grad_();
     const auto optimizer = row.cases.back().make({p});
-    p.set_grad(ag::ones({2}));
+    p.set_grad(gradient_for(*optimizer, ag::ones({2})));
     optimizer->step();
     std::vector<std::string> names;
     for (const auto& [name, tensor] : optimizer->state_dict())
@@ -210,9 +217,11 @@ TEST_CASE("a compiled step gives the bits of the eager one, for every optimizer"
     const auto run = [&](bool compiled) {
       Tensor p = ag::linspace(-2, 2, 37).detach().requires_grad_();
       const auto optimizer = c.make({p});
+      const bool by_rows = needs_rows(*optimizer);
+      const Tensor all = ag::arange(37);
       const auto step = [&](const Tensor& x) {
         optimizer->zero_grad();
-        const Tensor loss = ag::sum(ag::sin(p * x));
+        const Tensor loss = ag::sum(ag::sin((by_rows ? lookup(p, all) : p) * x));
         loss.backward();
         optimizer->step();
         return loss.detach();
@@ -250,6 +259,8 @@ TEST_CASE("optimizers have PyTorch's defaults") {
   CHECK((a.weight_decay == 0 && !a.amsgrad && !a.maximize));
   const optim::AdamWOptions w;
   CHECK((w.lr == 1e-3 && w.betas == a.betas && w.eps == 1e-8 && w.weight_decay == 1e-2));
+  const optim::SparseAdamOptions sparse;
+  CHECK((sparse.lr == 1e-3 && sparse.betas == a.betas && sparse.eps == 1e-8 && !sparse.maximize));
   const optim::RMSpropOptions r;
   CHECK((r.lr == 1e-2 && r.alpha == 0.99 && r.eps == 1e-8 && r.momentum == 0 && !r.centered));
   const optim::AdagradOptions g;

@@ -158,6 +158,18 @@ Rule sgd(const optim::SGDOptions& o) {
   };
 }
 
+Rule sparse_adam(const optim::SparseAdamOptions& o) {
+  return [o, m = 0.0, v = 0.0, t = 0](double p, double g) mutable {
+    ++t;
+    if (o.maximize) g = -g;
+    m = m + (1 - o.betas.first) * (g - m);
+    v = v + (1 - o.betas.second) * (g * g - v);
+    const double correction1 = 1 - std::pow(o.betas.first, t);
+    const double correction2 = 1 - std::pow(o.betas.second, t);
+    return p - o.lr * std::sqrt(correction2) / correction1 * m / (std::sqrt(v) + o.eps);
+  };
+}
+
 }  // namespace
 
 const std::vector<Row>& rows() {
@@ -247,6 +259,10 @@ const std::vector<Row>& rows() {
             "nesterov needs momentum > 0 and dampening 0, got momentum 0 and dampening 0"},
            {{.momentum = 0.9, .dampening = 0.1, .nesterov = true},
             "nesterov needs momentum > 0 and dampening 0, got momentum 0.9 and dampening 0.1"}}),
+      row<optim::SparseAdam>(
+          "SparseAdam", {"exp_avg", "exp_avg_sq"}, sparse_adam,
+          {{}, {.lr = 0.1, .betas = {0.5, 0.6}, .eps = 0.1}, {.lr = 0.1, .maximize = true}},
+          {{{.betas = {0.9, 1}}, "betas must be at least 0 and below 1, got (0.9, 1)"}}),
   };
   return all;
 }

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "nn/nn.hpp"
+#include "tests/lookup.hpp"
 #include "tests/nn/oracle/oracle.hpp"
 
 namespace {
@@ -29,6 +30,27 @@ Call descend(const OptionsOf<O>& options) {
       for (const int shown : {1, 2, 3, 10, 25, 50})
         if (step == shown)
           for (const Tensor& parameter : p) found.push_back(parameter.detach().clone());
+    }
+    return found;
+  };
+}
+
+/// The same on rows of a table.
+template <class O>
+Call descend_rows(const OptionsOf<O>& options) {
+  return [=](T table, T t) {
+    const Tensor p = table.clone().requires_grad_();
+    O optimizer({p}, options);
+    TensorList found;
+    for (std::int64_t step = 1; step <= 50; ++step) {
+      optimizer.zero_grad();
+      const Tensor places =
+          ag::tensor({step % 7, step * step % 7, std::int64_t{3}, 5 * step % 11 % 7});
+      const Tensor y = ag::sum(ag::tanh(lookup(p, places)), 1);
+      ag::mean(ag::square(y - t)).backward();
+      optimizer.step();
+      for (const int shown : {1, 2, 3, 10, 25, 50})
+        if (step == shown) found.push_back(p.detach().clone());
     }
     return found;
   };
@@ -187,6 +209,17 @@ std::vector<Row> optimizers() {
   };
 }
 
+std::vector<Row> optimizers_of_rows() {
+  return {
+      {"SGD rows", descend_rows<SGD>({.lr = 0.05})},
+      {"Adagrad rows", descend_rows<Adagrad>({.lr = 0.1, .lr_decay = 0.1})},
+      {"SparseAdam", descend_rows<SparseAdam>({.lr = 0.05})},
+      {"SparseAdam betas eps",
+       descend_rows<SparseAdam>({.lr = 0.1, .betas = {0.7, 0.8}, .eps = 1e-3})},
+      {"SparseAdam maximize", descend_rows<SparseAdam>({.lr = 0.02, .maximize = true})},
+  };
+}
+
 std::vector<Row> schedules() {
   using O = Optimizer&;
   const ReduceLROnPlateauOptions reduce{.factor = 0.5,
@@ -248,6 +281,7 @@ std::vector<Row> clips_and_initial_values() {
 }  // namespace
 
 void oracle::add_optimizers(std::vector<Row>& rows) {
-  for (const auto& table : {optimizers(), schedules(), clips_and_initial_values()})
+  for (const auto& table :
+       {optimizers(), optimizers_of_rows(), schedules(), clips_and_initial_values()})
     rows.insert(rows.end(), table.begin(), table.end());
 }
