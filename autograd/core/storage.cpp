@@ -12,8 +12,9 @@ namespace autograd::detail {
 
 Ref<Storage> Storage::create(std::size_t bytes) {
   if (bytes >> 48) throw std::bad_alloc();
-  return Ref<Storage>::adopt(::new (pool_allocate(kHeader + bytes))
-                                 Storage(bytes, kHeader, Kind::own));
+  auto* s = ::new (pool_allocate(kHeader + bytes)) Storage(bytes, kHeader, Kind::own);
+  s->set_mark(0);
+  return Ref<Storage>::adopt(s);
 }
 
 Ref<Storage> Storage::wrap(void* data, std::size_t bytes, std::function<void(void*)> release) {
@@ -34,7 +35,7 @@ Ref<Storage> Storage::create_rows(const RowFormat& format) {
 }
 
 void Storage::repeat(const void* value, std::size_t size) noexcept {
-  static_assert(sizeof(Storage) + sizeof(Repeat) <= kHeader);
+  static_assert(sizeof(Storage) + sizeof(Repeat) + sizeof(std::uint32_t) <= kHeader);
   auto* r = ::new (repeat_of()) Repeat{.value = {}, .size = size, .pending = true};
   std::memcpy(r->value, value, size);
   kind_ = Kind::repeated;

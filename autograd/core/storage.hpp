@@ -124,6 +124,14 @@ class Storage : public Counted {
   /// The memory is the user's.
   bool is_foreign() const noexcept { return kind_ == Kind::foreign; }
 
+  /// A number that a recording leaves with storage that it sees being made, to find it again; any
+  /// number otherwise. In a gap of the block: it costs no memory.
+  std::uint32_t mark() const noexcept {
+    return is_foreign() ? 0 : *const_cast<Storage*>(this)->mark_place();
+  }
+  /// For memory that is not foreign.
+  void set_mark(std::uint32_t mark) noexcept { *mark_place() = mark; }
+
   /// All elements are to be `value`, of 1, 4 or 8 bytes. They are written when somebody asks for
   /// them: many a gradient is one number repeated, and who can use it as that need not read it all.
   /// For new elements, more than `kEmbedded` bytes of them.
@@ -178,6 +186,13 @@ class Storage : public Counted {
     std::size_t size;
     std::atomic<bool> pending;
   };
+  // Behind the count of the tensor in whose block it is, or at the end of the header.
+  std::uint32_t* mark_place() noexcept {
+    char* const at = reinterpret_cast<char*>(this);
+    return reinterpret_cast<std::uint32_t*>(
+        kind_ == Kind::embedded ? at - kTensorBytes + sizeof(Counted)
+                                : at + kHeader - sizeof(std::uint32_t));
+  }
   Foreign* foreign() noexcept { return reinterpret_cast<Foreign*>(this + 1); }
   Repeat* repeat_of() noexcept { return reinterpret_cast<Repeat*>(this + 1); }
   void* own_data() noexcept { return reinterpret_cast<char*>(this) + kHeader; }

@@ -34,6 +34,7 @@ struct TensorImpl : Counted {
   /// Another one after every write, and for other elements: what saved values compare.
   std::uint32_t stamp() const { return storage->version() + (std::uint32_t{replaced} << 16); }
 
+  std::uint32_t storage_mark = 0;  // of the storage in its block: see Storage::mark()
   Ref<Storage> storage;
   Ref<Node> node;          // what made it, or its leaf node; empty when no gradient is required
   Ref<Node> resting_leaf;  // of a former leaf
@@ -59,6 +60,7 @@ struct TensorImpl : Counted {
   void destroy() noexcept;
 };
 static_assert(sizeof(TensorImpl) == Storage::kTensorBytes);
+static_assert(sizeof(Counted) == 4 && alignof(TensorImpl) == 8);
 
 /// `compile()` records on this thread, and no operation runs: what touches elements now is the
 /// program itself.

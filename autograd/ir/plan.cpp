@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kAlignment = 64;
 // How far ahead a chain looks for operations that can join it.
-constexpr std::size_t kWindow = 512;
+constexpr std::uint32_t kWindow = 512;
 // And how many that have to wait it passes.
 constexpr int kPatience = 32;
 
@@ -21,72 +21,76 @@ std::size_t aligned(std::size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-bool elementwise(const Step& step) { return step.pass.run != nullptr; }
+constexpr std::uint32_t kNone = ~std::uint32_t{0};
 
-// Inputs that an instruction writes in place.
-std::span<const Operand> written(const Step& step) {
-  const std::size_t first = std::min(step.instruction->first_written(), step.in.size());
-  return std::span(step.in).subspan(first);
-}
+using Numbers = detail::PooledVector<std::uint32_t>;
+
+bool elementwise(const Step& step) { return step.run != nullptr; }
+std::uint32_t number(std::size_t i) { return static_cast<std::uint32_t>(i); }
 
 // Elementwise operations read one element for all instead of a tensor full of it.
-void bypass_expansions(std::vector<Step>& steps) {
-  std::unordered_map<std::size_t, Operand> single;            // a value full of one element: which
-  std::unordered_multimap<std::size_t, std::size_t> full_of;  // and the other way
-  for (Step& step : steps) {
-    if (elementwise(step))
-      for (Operand& o : step.in)
+void bypass_expansions(Steps& form) {
+  std::unordered_map<std::uint32_t, Operand> single;  // a value full of one element: which
+  std::unordered_multimap<std::uint32_t, std::uint32_t> full_of;  // and the other way
+  for (Step& step : form.steps) {
+    if (elementwise(step) && !single.empty())
+      for (Operand& o : form.in(step))
         if (const auto at = single.find(o.value); at != single.end()) o = at->second;
-    for (const Operand& o : written(step)) {
-      single.erase(o.value);
-      const auto [first, last] = full_of.equal_range(o.value);
-      for (auto at = first; at != last; ++at) single.erase(at->second);
-      full_of.erase(first, last);
-    }
-    if (step.pass.expands && step.in[0].numel == 1) {
-      single.emplace(step.out[0].value, step.in[0]);
-      full_of.emplace(step.in[0].value, step.out[0].value);
+    if (!single.empty())
+      for (const Operand& o : form.written(step)) {
+        single.erase(o.value);
+        const auto [first, last] = full_of.equal_range(o.value);
+        for (auto at = first; at != last; ++at) single.erase(at->second);
+        full_of.erase(first, last);
+      }
+    if (step.expands && form.numel(form.in(step)[0]) == 1) {
+      single.emplace(form.out(step)[0].value, form.in(step)[0]);
+      full_of.emplace(form.in(step)[0].value, form.out(step)[0].value);
     }
   }
 }
 
-void drop_unused(std::vector<Step>& steps, const std::vector<Slot>& slots) {
-  std::vector<bool> needed(slots.size());
-  for (std::size_t v = 0; v < slots.size(); ++v) needed[v] = slots[v].kept;
-  std::vector<bool> stays(steps.size());
-  for (std::size_t i = steps.size(); i-- > 0;) {
-    const Step& step = steps[i];
-    stays[i] = step.instruction->has_effect() ||
-               (!elementwise(step) && step.instruction->checks()) ||
-               std::ranges::any_of(step.out, [&](const Operand& o) { return needed[o.value]; });
+void drop_unused(Steps& form) {
+  std::vector<bool> needed(form.values.size());
+  for (std::size_t v = 0; v < needed.size(); ++v) needed[v] = form.values[v].kept;
+  std::vector<bool> stays(form.steps.size());
+  for (std::size_t i = stays.size(); i-- > 0;) {
+    const Step& step = form.steps[i];
+    stays[i] =
+        std::ranges::any_of(form.out(step), [&](const Operand& o) { return needed[o.value]; }) ||
+        step.instruction->has_effect() || (!elementwise(step) && step.instruction->checks());
     if (stays[i])
-      for (const Operand& o : step.in) needed[o.value] = true;
+      for (const Operand& o : form.in(step)) needed[o.value] = true;
   }
   std::size_t at = 0;
-  std::erase_if(steps, [&](const Step&) { return !stays[at++]; });
+  std::erase_if(form.steps, [&](const Step&) { return !stays[at++]; });
 }
 
 // A copy of a value that nobody reads afterwards is that value.
-void drop_copies(std::vector<Step>& steps, const std::vector<Slot>& slots) {
-  std::vector<std::size_t> last_read(slots.size(), 0);
-  for (std::size_t i = 0; i < steps.size(); ++i)
-    for (const Operand& o : steps[i].in) last_read[o.value] = i;
-  std::vector<std::size_t> renamed(slots.size());
-  std::iota(renamed.begin(), renamed.end(), std::size_t{0});
-  std::vector<bool> drop(steps.size());
-  for (std::size_t i = steps.size(); i-- > 0;) {
-    const Step& step = steps[i];
-    if (!step.pass.expands || step.in[0].numel != step.out[0].numel) continue;
-    const Slot& from = slots[step.in[0].value];
-    if (from.source != Source::computed || from.kept || last_read[step.in[0].value] != i) continue;
-    renamed[step.in[0].value] = renamed[step.out[0].value];
+void drop_copies(Steps& form) {
+  const auto copies = [&](const Step& step) {
+    return step.expands && form.numel(form.in(step)[0]) == form.numel(form.out(step)[0]);
+  };
+  if (std::ranges::none_of(form.steps, copies)) return;
+  Numbers last_read(form.values.size());
+  for (std::size_t i = 0; i < form.steps.size(); ++i)
+    for (const Operand& o : form.in(form.steps[i])) last_read[o.value] = number(i);
+  Numbers renamed(form.values.size());
+  std::iota(renamed.begin(), renamed.end(), std::uint32_t{0});
+  std::vector<bool> drop(form.steps.size());
+  for (std::size_t i = drop.size(); i-- > 0;) {
+    const Step& step = form.steps[i];
+    if (!copies(step)) continue;
+    const std::uint32_t from = form.in(step)[0].value, to = form.out(step)[0].value;
+    const Value& value = form.values[from];
+    if (value.source != Source::computed || value.kept || last_read[from] != i) continue;
+    renamed[from] = renamed[to];
     drop[i] = true;
   }
   std::size_t at = 0;
-  std::erase_if(steps, [&](const Step&) { return drop[at++]; });
-  for (Step& step : steps)
-    for (auto* list : {&step.in, &step.out})
-      for (Operand& o : *list) o.value = renamed[o.value];
+  std::erase_if(form.steps, [&](const Step&) { return drop[at++]; });
+  for (const Step& step : form.steps)
+    for (Operand& o : form.all(step)) o.value = renamed[o.value];
 }
 
 // Offsets for blocks that are taken and given back in the order of time: the smallest gap that is
@@ -157,148 +161,182 @@ class Packing {
   std::size_t total_ = 0;
 };
 
-struct Life {
-  std::size_t first = ~std::size_t{0}, last = 0;
-  void extend(std::size_t at) {
+// What lives from the first to the last of some times, and where it is then.
+struct Block {
+  std::uint32_t first = kNone, last = 0;
+  std::size_t bytes = 0, offset = 0;
+  void extend(std::uint32_t at) {
     first = std::min(first, at);
     last = std::max(last, at);
   }
 };
 
-// Places of `bytes` for values with these lives, so that those that overlap do not share memory.
-// Returns the total.
-std::size_t pack(const std::vector<Life>& lives, const std::vector<std::size_t>& bytes,
-                 std::vector<std::size_t>& offsets) {
-  std::vector<std::size_t> begins(lives.size());
-  std::iota(begins.begin(), begins.end(), std::size_t{0});
-  std::vector<std::size_t> ends = begins;
-  // Of those that begin at once the largest first: they are the hardest to place.
-  std::ranges::stable_sort(begins, [&](std::size_t a, std::size_t b) {
-    return lives[a].first != lives[b].first ? lives[a].first < lives[b].first : bytes[a] > bytes[b];
-  });
-  std::ranges::stable_sort(ends, {}, [&](std::size_t i) { return lives[i].last; });
-  offsets.resize(lives.size());
+// The indices of the blocks in the order of a time of theirs.
+template <class Time>
+Numbers ordered(const detail::PooledVector<Block>& blocks, Time&& time) {
+  std::uint32_t end = 0;
+  for (const Block& b : blocks) end = std::max(end, time(b) + 1);
+  Numbers at(end + 1), order(blocks.size());
+  for (const Block& b : blocks) ++at[time(b) + 1];
+  std::partial_sum(at.begin(), at.end(), at.begin());
+  for (std::size_t i = 0; i < blocks.size(); ++i) order[at[time(blocks[i])]++] = number(i);
+  return order;
+}
+
+// Gives blocks their places, so that those that live at once do not share memory. Returns the
+// total.
+std::size_t pack(detail::PooledVector<Block>& blocks) {
+  Numbers begins = ordered(blocks, [](const Block& b) { return b.first; });
+  const Numbers ends = ordered(blocks, [](const Block& b) { return b.last; });
   Packing packing;
   auto end = ends.begin();
-  for (const std::size_t i : begins) {
-    for (; lives[*end].last < lives[i].first; ++end) packing.give_back(offsets[*end], bytes[*end]);
-    offsets[i] = packing.take(bytes[i]);
+  for (auto i = begins.begin(); i != begins.end();) {
+    const std::uint32_t now = blocks[*i].first;
+    const auto next =
+        std::find_if(i, begins.end(), [&](std::uint32_t b) { return blocks[b].first != now; });
+    // The largest first: they are the hardest to place.
+    if (next - i > 1)
+      std::stable_sort(i, next, [&](std::uint32_t a, std::uint32_t b) {
+        return blocks[a].bytes > blocks[b].bytes;
+      });
+    for (; blocks[*end].last < now; ++end)
+      packing.give_back(blocks[*end].offset, blocks[*end].bytes);
+    for (; i != next; ++i) blocks[*i].offset = packing.take(blocks[*i].bytes);
   }
   return packing.total();
 }
 
-// Lives of the values, in actions or in the steps of one action.
-template <class F>
-void for_each_use(const std::vector<Step>& steps, const Action& action, F&& f) {
-  for (std::size_t k = 0; k < action.steps.size(); ++k) {
-    const Step& step = steps[action.steps[k]];
-    for (const Operand& o : step.in) f(k, o);
-    for (const Operand& o : step.out) f(k, o);
+// For each operand that a step reads, the last step before that makes or writes it.
+Numbers sources(const Steps& form) {
+  Numbers writer(form.values.size(), kNone), sources(form.operands.size());
+  for (std::size_t i = 0; i < form.steps.size(); ++i) {
+    const Step& step = form.steps[i];
+    for (std::size_t k = 0; k < step.ins; ++k)
+      sources[step.first + k] = writer[form.operands[step.first + k].value];
+    for (const Operand& o : form.out(step)) writer[o.value] = number(i);
+    if (!elementwise(step))
+      for (const Operand& o : form.written(step)) writer[o.value] = number(i);
   }
+  return sources;
+}
+
+// For each elementwise step the next one over as many elements.
+Numbers next_alike(const Steps& form) {
+  Numbers next(form.steps.size(), kNone);
+  std::unordered_map<std::int64_t, std::uint32_t> last;
+  std::int64_t n = -1;
+  std::uint32_t* of_n = nullptr;  // in `last`
+  for (std::size_t i = 0; i < form.steps.size(); ++i) {
+    if (!elementwise(form.steps[i])) continue;
+    if (const std::int64_t now = form.numel(form.out(form.steps[i])[0]); !of_n || now != n) {
+      n = now;
+      of_n = &last.emplace(n, kNone).first->second;
+    }
+    if (*of_n != kNone) next[*of_n] = number(i);
+    *of_n = number(i);
+  }
+  return next;
+}
+
+// Puts the values that live in one chain only into its scratch memory.
+void place_in_chain(const Steps& form, Action& action, std::uint32_t at,
+                    const detail::PooledVector<Block>& lives, detail::PooledVector<Home>& homes) {
+  Numbers inner;
+  detail::PooledVector<Block> blocks;
+  for (std::uint32_t i = action.begin; i < action.end; ++i)
+    for (const Operand& o : form.all(form.steps[i])) {
+      const Value& value = form.values[o.value];
+      Home& home = homes[o.value];
+      if (value.source != Source::computed || value.kept || form.numel(o) == 1 ||
+          lives[o.value].first != at || lives[o.value].last != at)
+        continue;
+      if (home.kind == Home::none) {
+        home = {Home::scratch, blocks.size()};
+        inner.push_back(o.value);
+        const auto bytes = size_of(form.type(o).dtype) * static_cast<std::size_t>(kTile);
+        blocks.push_back({.bytes = aligned(bytes)});
+      }
+      blocks[home.offset].extend(i - action.begin);
+    }
+  action.scratch = pack(blocks);
+  for (std::size_t i = 0; i < inner.size(); ++i) homes[inner[i]].offset = blocks[i].offset;
 }
 
 }  // namespace
 
-void simplify(std::vector<Step>& steps, const std::vector<Slot>& slots) {
-  bypass_expansions(steps);
-  drop_unused(steps, slots);
-  drop_copies(steps, slots);
+void simplify(Steps& form) {
+  bypass_expansions(form);
+  drop_unused(form);
+  drop_copies(form);
 }
 
-std::vector<Action> arrange(const std::vector<Step>& steps) {
-  constexpr std::size_t kNone = ~std::size_t{0};
-  std::size_t values = 0;
-  for (const Step& step : steps)
-    for (const auto* list : {&step.in, &step.out})
-      for (const Operand& o : *list) values = std::max(values, o.value + 1);
-  // For each step the last ones before it that make or write what it reads; and the next
-  // elementwise one over as many elements.
-  std::vector<std::size_t> writer(values, kNone), next(steps.size(), kNone);
-  std::vector<InlineVector<std::size_t, 3>> sources(steps.size());
-  std::unordered_map<std::int64_t, std::size_t> last;
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    for (const Operand& o : steps[i].in)
-      if (writer[o.value] != kNone) sources[i].push_back(writer[o.value]);
-    for (const Operand& o : steps[i].out) writer[o.value] = i;
-    for (const Operand& o : written(steps[i])) writer[o.value] = i;
-    if (!elementwise(steps[i])) continue;
-    const auto [at, fresh] = last.emplace(steps[i].out[0].numel, i);
-    if (!fresh) next[std::exchange(at->second, i)] = i;
-  }
-  std::vector<Action> actions;
-  std::vector<std::size_t> chain_of(steps.size(), kNone);  // the first step of its chain
-  for (std::size_t i = 0; i < steps.size(); ++i) {
+detail::PooledVector<Action> arrange(Steps& form) {
+  const Numbers sources = replay::sources(form);
+  Numbers next = next_alike(form);
+  detail::PooledVector<Action> actions;
+  detail::PooledVector<Step> ordered;
+  ordered.reserve(form.steps.size());
+  Numbers chain_of(form.steps.size(), kNone);  // the first step of its chain
+  for (std::uint32_t i = 0; i < form.steps.size(); ++i) {
     if (chain_of[i] != kNone) continue;
-    chain_of[i] = i;
     Action& action = actions.emplace_back();
-    action.steps.push_back(i);
-    if (!elementwise(steps[i])) continue;
-    action.n = steps[i].out[0].numel;
-    // What reads from a step in between that no chain has taken has to wait for it.
-    const auto free = [&](std::size_t source) { return chain_of[source] <= i; };
-    std::size_t before = i;
-    int waiting = 0;
-    for (std::size_t j = next[i]; j != kNone && j < i + kWindow; j = next[j]) {
-      if (chain_of[j] == kNone && std::ranges::all_of(sources[j], free)) {
-        chain_of[j] = i;
-        action.steps.push_back(j);
+    action.begin = number(ordered.size());
+    const auto take = [&](std::uint32_t step) {
+      chain_of[step] = i;
+      ordered.push_back(std::move(form.steps[step]));
+    };
+    take(i);
+    if (elementwise(ordered.back())) {
+      action.n = form.numel(form.out(ordered.back())[0]);
+      // What reads from a step in between that no chain has taken has to wait for it.
+      const auto free = [&](std::uint32_t source) {
+        return source == kNone || chain_of[source] <= i;
+      };
+      std::uint32_t before = i;
+      int waiting = 0;
+      for (std::uint32_t j = next[i]; j != kNone && j < i + kWindow; j = next[j]) {
+        const Step& step = form.steps[j];
+        if (chain_of[j] == kNone &&
+            std::all_of(&sources[step.first], &sources[step.first] + step.ins, free))
+          take(j);
+        if (chain_of[j] != kNone)
+          next[before] = next[j];
+        else if (++waiting < kPatience)
+          before = j;
+        else
+          break;
       }
-      if (chain_of[j] != kNone)
-        next[before] = next[j];
-      else if (++waiting < kPatience)
-        before = j;
-      else
-        break;
     }
+    action.end = number(ordered.size());
   }
+  form.steps = std::move(ordered);
   return actions;
 }
 
-std::size_t place(const std::vector<Step>& steps, std::vector<Action>& actions,
-                  std::vector<Slot>& slots, std::vector<Place>& local) {
-  std::vector<Life> lives(slots.size());
+std::size_t place(const Steps& form, detail::PooledVector<Action>& actions,
+                  detail::PooledVector<Home>& homes) {
+  detail::PooledVector<Block> lives(form.values.size());
   for (std::size_t a = 0; a < actions.size(); ++a)
-    for_each_use(steps, actions[a],
-                 [&](std::size_t, const Operand& o) { lives[o.value].extend(a); });
+    for (std::uint32_t i = actions[a].begin; i < actions[a].end; ++i)
+      for (const Operand& o : form.all(form.steps[i])) lives[o.value].extend(number(a));
+  homes.assign(form.values.size(), {});
+  for (std::size_t a = 0; a < actions.size(); ++a)
+    if (actions[a].n > kTile) place_in_chain(form, actions[a], number(a), lives, homes);
 
-  local.assign(slots.size(), {});
-  for (std::size_t a = 0; a < actions.size(); ++a) {
-    Action& action = actions[a];
-    if (action.n <= kTile) continue;
-    std::vector<std::size_t> inner;  // values that live in this chain only
-    std::vector<Life> inner_lives;
-    for_each_use(steps, action, [&](std::size_t k, const Operand& o) {
-      const Slot& slot = slots[o.value];
-      if (slot.source != Source::computed || slot.kept || o.numel == 1 ||
-          lives[o.value].first != a || lives[o.value].last != a)
-        return;
-      if (local[o.value].kind == Place::none) {
-        local[o.value] = {Place::scratch, inner.size(), 0};
-        inner.push_back(o.value);
-        inner_lives.emplace_back();
-      }
-      inner_lives[local[o.value].at].extend(k);
-    });
-    std::vector<std::size_t> bytes, offsets;
-    for (const std::size_t v : inner) {
-      local[v].bytes = static_cast<std::int64_t>(slots[v].bytes) / action.n;
-      bytes.push_back(aligned(static_cast<std::size_t>(local[v].bytes * kTile)));
-    }
-    action.scratch = pack(inner_lives, bytes, offsets);
-    for (std::size_t i = 0; i < inner.size(); ++i) local[inner[i]].at = offsets[i];
+  Numbers shared;
+  detail::PooledVector<Block> blocks;
+  for (std::size_t v = 0; v < homes.size(); ++v) {
+    const Value& value = form.values[v];
+    if (value.source != Source::computed || value.kept || value.rows ||
+        homes[v].kind != Home::none || lives[v].first > lives[v].last)
+      continue;
+    shared.push_back(number(v));
+    blocks.push_back(lives[v]);
+    blocks.back().bytes = aligned(std::max<std::size_t>(form.bytes(value), 1));
   }
-
-  std::vector<std::size_t> shared, bytes, offsets;
-  std::vector<Life> shared_lives;
-  for (std::size_t v = 0; v < slots.size(); ++v)
-    if (slots[v].source == Source::computed && !slots[v].kept && !slots[v].rows &&
-        local[v].kind == Place::none && lives[v].first <= lives[v].last) {
-      shared.push_back(v);
-      shared_lives.push_back(lives[v]);
-      bytes.push_back(aligned(std::max<std::size_t>(slots[v].bytes, 1)));
-    }
-  const std::size_t total = pack(shared_lives, bytes, offsets);
-  for (std::size_t i = 0; i < shared.size(); ++i) slots[shared[i]].offset = offsets[i];
+  const std::size_t total = pack(blocks);
+  for (std::size_t i = 0; i < shared.size(); ++i)
+    homes[shared[i]] = {Home::arena, blocks[i].offset};
   return total;
 }
 

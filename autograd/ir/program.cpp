@@ -5,7 +5,6 @@
 #include <mutex>
 
 #include "autograd/core/cpu.hpp"
-#include "autograd/core/internal/row_blocks.hpp"
 #include "autograd/tape/internal/tape.hpp"
 #include "autograd/tape/rows.hpp"
 
@@ -29,13 +28,10 @@ Registry& registry() {
   return *instance;
 }
 
-Tensor tensor_on(Ref<Storage> storage, const Operand& o) {
+Tensor tensor_on(Ref<Storage> storage, const TensorType& t) {
   return Tensor(
-      Ref<TensorImpl>::adopt(new TensorImpl(std::move(storage), o.shape, o.numel, o.dtype)));
+      Ref<TensorImpl>::adopt(new TensorImpl(std::move(storage), t.shape, t.numel, t.dtype)));
 }
-
-// The same rows, of which it has none yet.
-Ref<Storage> another(Storage& rows) { return Storage::create_rows(rows.rows()->format()); }
 
 }  // namespace
 
@@ -63,6 +59,37 @@ Holds::~Holds() {
     if ((*h.total -= h.references) == 0) r.references.erase(h.storage);
 }
 
+// ---------------------------------------------------------------- tensors of instructions
+
+Handles::Handles(std::size_t values, std::size_t operands) : heads_(values) {
+  handles_.reserve(operands + 1);  // pointers to them stay
+  handles_.emplace_back();
+}
+
+const Tensor& Handles::of(const Operand& o, const Steps& form, char* data, bool in_arena) {
+  const TensorType& type = form.type(o);
+  std::uint32_t& head = heads_[o.value];
+  if (head == 0 && in_arena) {
+    const std::size_t bytes = form.bytes(form.values[o.value]);
+    Recent& recent = recent_[reinterpret_cast<std::uintptr_t>(data) / 64 % recent_.size()];
+    if (recent.data != data || recent.bytes != bytes) {
+      handles_.push_back({tensor_on(Storage::wrap(data, bytes, {}), type), o.type, 0});
+      recent = {data, bytes, static_cast<std::uint32_t>(handles_.size() - 1)};
+    }
+    head = recent.head;
+  }
+  for (std::uint32_t h = head; h != 0; h = handles_[h].next)
+    if (handles_[h].type == o.type) return handles_[h].tensor;
+  // Of one place all use the storage of the first, which stays the first.
+  const Ref<Storage>& storage =
+      head != 0 ? handles_[head].tensor.impl()->storage : form.values[o.value].storage;
+  handles_.push_back({tensor_on(storage, type), o.type, 0});
+  std::uint32_t& link = head != 0 ? handles_[head].next : head;
+  handles_.back().next = link;
+  link = static_cast<std::uint32_t>(handles_.size() - 1);
+  return handles_.back().tensor;
+}
+
 // ---------------------------------------------------------------- building
 
 Program::Program(Recorder& recorder, const TensorList& results)
@@ -70,44 +97,51 @@ Program::Program(Recorder& recorder, const TensorList& results)
   const detail::TraceOff off;  // what is asked from here on is no question of the function's
   add_results(recorder, results);
   add_gradients(recorder);
-  for (const ElementGuard& g : recorder.guards) {
-    Guard& guard = guards_.emplace_back();
-    guard.slot = g.value;
-    guard.version = g.version;
-    Value& value = recorder.values[g.value];
-    if (value.source != Source::argument) continue;
-    const auto* p = static_cast<const char*>(value.storage->data());
-    guard.elements.assign(p, p + value.storage->bytes());
-  }
+  add_guards(recorder);
   for (const Tensor& t : recorder.arguments)
     arguments_.push_back(
         {t.impl()->shape, t.impl()->dtype, static_cast<bool>(t.impl()->node), is_rows(t)});
   recorder.finish(results);
   objects_ = std::move(recorder.objects);
-
-  slots_.reserve(recorder.values.size());
-  for (const Value& v : recorder.values) {
-    Slot& slot = slots_.emplace_back();
-    slot.source = v.source;
-    slot.index = v.index;
-    slot.bytes = v.storage->bytes();
-    slot.rows = v.storage->rows() != nullptr;
-    if (slot.rows && v.source == Source::computed) slot.storage = another(*v.storage);
-    if (v.source == Source::constant || v.source == Source::outside) slot.storage = v.storage;
-    if (v.source == Source::outside && v.written) written_.push_back(slots_.size() - 1);
-  }
-  for (const Operand& o : results_) slots_[o.value].kept = true;
-  steps_ = std::move(recorder.steps);
+  form_ = std::move(recorder.steps);
+  for (const Operand& o : results_) form_.values[o.value].kept = true;
   keep_gradients();
-  // Who holds what the recorded call has left may write into it.
-  for (Slot& slot : slots_)
-    if (slot.kept && slot.source == Source::constant) {
-      const Ref<Storage> original = std::exchange(slot.storage, Storage::create(slot.bytes));
-      std::memcpy(slot.storage->data(), original->data(), slot.bytes);
-    }
-  recorder.values.clear();
-  simplify(steps_, slots_);
+  own_values();
+  simplify(form_);
   allocate();
+}
+
+void Program::add_guards(const Recorder& recorder) {
+  for (const ElementGuard& g : recorder.guards) {
+    Guard& guard = guards_.emplace_back();
+    guard.value = g.value;
+    guard.version = g.version;
+    const Value& value = recorder.steps.values[g.value];
+    if (value.source != Source::argument) continue;
+    const auto* p = static_cast<const char*>(value.storage->data());
+    guard.elements.assign(p, p + value.storage->bytes());
+  }
+}
+
+// Lets go of the storage of the recording, but for that of the program and of constants.
+void Program::own_values() {
+  for (std::uint32_t v = 1; v < form_.values.size(); ++v) {
+    Value& value = form_.values[v];
+    if (value.source == Source::outside) {
+      if (value.written) written_.push_back(v);
+      continue;
+    }
+    if (value.source == Source::computed && value.rows) {
+      value.storage = same_rows(*value.storage);
+    } else if (value.source != Source::constant) {
+      value.storage = {};
+    } else if (value.kept) {
+      // Who holds what the recorded call has left may write into it.
+      const Ref<Storage> original =
+          std::exchange(value.storage, Storage::create(value.storage->bytes()));
+      std::memcpy(value.storage->data(), original->data(), original->bytes());
+    }
+  }
 }
 
 void Program::add_results(Recorder& recorder, const TensorList& results) {
@@ -119,7 +153,7 @@ void Program::add_results(Recorder& recorder, const TensorList& results) {
            "a result must not wait for a backward() after the call, got one of '{}'; call "
            "backward() inside the function, or return result.detach()",
            node->name());
-    results_.push_back(recorder.operand(t));
+    results_.push_back(recorder.operand(*t.impl()));
   }
 }
 
@@ -133,8 +167,8 @@ void Program::add_gradients(Recorder& recorder) {
     g.defined_before = l.before.defined();
     g.rows_before = l.rows;
     if (l.before.defined()) g.before = recorder.value(l.before);
-    if (l.held &&
-        (recorder.values[g.before].named || recorder.values[g.before].source != Source::gradient))
+    const Value& before = recorder.steps.values[g.before];
+    if (l.held && (before.named || before.source != Source::gradient))
       g.held = l.before.impl()->storage;
     g.changes = std::move(l.changes);
     l.before = {};
@@ -151,8 +185,8 @@ void Program::add_gradients(Recorder& recorder) {
 // failed on the way. Elementwise ones do not fail.
 void Program::keep_gradients() {
   std::vector<std::size_t> may_fail;  // positions
-  for (const Step& step : steps_)
-    if (!step.pass.run) may_fail.push_back(step.position);
+  for (const Step& step : form_.steps)
+    if (!step.run) may_fail.push_back(step.position);
   for (const Gradient& g : gradients_)
     for (std::size_t i = 0; i < g.changes.size(); ++i) {
       const GradientChange& c = g.changes[i];
@@ -160,64 +194,95 @@ void Program::keep_gradients() {
       const auto next = std::ranges::lower_bound(may_fail, c.position);
       if (i + 1 == g.changes.size() ||
           (next != may_fail.end() && *next < g.changes[i + 1].position))
-        slots_[c.gradient.value].kept = true;
+        form_.values[c.gradient.value].kept = true;
     }
 }
 
 void Program::allocate() {
-  actions_ = arrange(steps_);
-  std::vector<Place> local;
-  arena_ = Storage::create(place(steps_, actions_, slots_, local));
+  actions_ = arrange(form_);
+  detail::PooledVector<Home> homes;
+  arena_ = Storage::create(place(form_, actions_, homes));
   auto* base = static_cast<char*>(arena_->data());
-  for (std::size_t v = 0; v < slots_.size(); ++v) {
-    Slot& slot = slots_[v];
-    if (slot.rows) continue;
-    if (slot.source == Source::computed && !slot.kept && local[v].kind == Place::none)
-      slot.storage = Storage::wrap(base + slot.offset, slot.bytes, {});
-    if (slot.storage) slot.data = static_cast<char*>(slot.storage->data());
+  data_.resize(form_.values.size());
+  for (std::uint32_t v = 1; v < data_.size(); ++v) {
+    const Value& value = form_.values[v];
+    if (homes[v].kind == Home::arena) data_[v] = base + homes[v].offset;
+    if (value.storage && !value.rows) data_[v] = static_cast<char*>(value.storage->data());
+    if (value.source == Source::argument || value.source == Source::gradient ||
+        (value.source == Source::computed && value.kept))
+      bound_.push_back(v);
   }
-  std::vector<std::size_t> begun(slots_.size());  // where the computation of a value begins
-  for (Action& action : actions_) {
-    action.position = steps_[action.steps[0]].position;
-    for (const std::size_t i : action.steps)
-      for (const Operand& o : steps_[i].out) begun[o.value] = action.position;
-    if (action.n == 0 && !steps_[action.steps[0]].pass.run) {
-      const Step& step = steps_[action.steps[0]];
-      action.instruction = step.instruction.get();
-      for (const Operand& o : step.in) action.in.push_back(handle(o));
-      for (const Operand& o : step.out) action.out.push_back(handle(o));
-      for (const Tensor& t : action.in) action.pointers.push_back(&t);
-      continue;
-    }
-    for (const std::size_t i : action.steps) {
-      const Step& step = steps_[i];
-      auto place_of = [&](const Operand& o) -> Place {
-        if (local[o.value].kind == Place::scratch) return local[o.value];
-        return {Place::value, o.value,
-                o.numel == action.n ? static_cast<std::int64_t>(size_of(o.dtype)) : 0};
-      };
-      Link& link = action.links.emplace_back();
-      link.run = step.pass.run;
-      link.formula = step.pass.formula;
-      for (const int k : step.pass.operands)
-        link.in.push_back(k < 0 ? Place{} : place_of(step.in[static_cast<std::size_t>(k)]));
-      link.out = place_of(step.out[0]);
-    }
-  }
+  add_actions(homes);
+  detail::PooledVector<std::uint32_t> begun(data_.size());  // where the computation begins
+  for (const Action& action : actions_)
+    for (std::uint32_t i = action.begin; i < action.end; ++i)
+      for (const Operand& o : form_.out(form_.steps[i])) begun[o.value] = action.position;
   for (Gradient& g : gradients_)
     g.reusable = !g.changes.empty() && g.last().defined && !(g.reads && g.defined_before) &&
                  begun[g.last().gradient.value] >= g.changes[0].position;
-  for (const Slot& slot : slots_)
-    if (slot.source == Source::outside)
-      holds_.add(slot.storage, 1 + static_cast<std::uint32_t>(slot.handles.size()));
+  for (std::uint32_t v = 1; v < data_.size(); ++v)
+    if (const Value& value = form_.values[v]; value.source == Source::outside)
+      holds_.add(value.storage, references(v));
 }
 
-Tensor Program::handle(const Operand& o) {
-  Slot& slot = slots_[o.value];
-  for (const Tensor& t : slot.handles)
-    if (t.shape() == o.shape && t.dtype() == o.dtype) return t;
-  slot.handles.push_back(tensor_on(slot.storage, o));
-  return slot.handles.back();
+void Program::add_actions(const detail::PooledVector<Home>& homes) {
+  std::size_t links = 0, places = 0, in = 0, out = 0;
+  for (const Step& step : form_.steps) {
+    (step.run ? places : in) += step.ins;
+    (step.run ? links : out) += step.outs;
+  }
+  links_.reserve(links);
+  places_.reserve(places + links);
+  in_.reserve(in);
+  out_.reserve(out);
+  handles_ = Handles(form_.values.size(), in + out);
+  for (Action& action : actions_) {
+    const Step& first = form_.steps[action.begin];
+    action.position = first.position;
+    if (first.run)
+      add_chain(action, homes);
+    else
+      add_instruction(action, first, homes);
+  }
+}
+
+void Program::add_instruction(Action& action, const Step& step,
+                              const detail::PooledVector<Home>& homes) {
+  const auto handle = [&](const Operand& o) -> const Tensor& {
+    return handles_.of(o, form_, data_[o.value], homes[o.value].kind == Home::arena);
+  };
+  action.instruction = step.instruction.get();
+  action.in = static_cast<std::uint32_t>(in_.size());
+  action.out = static_cast<std::uint32_t>(out_.size());
+  action.ins = step.ins;
+  action.outs = step.outs;
+  for (const Operand& o : form_.in(step)) in_.push_back(&handle(o));
+  for (const Operand& o : form_.out(step)) out_.push_back(handle(o));
+}
+
+void Program::add_chain(Action& action, const detail::PooledVector<Home>& homes) {
+  action.in = static_cast<std::uint32_t>(links_.size());
+  action.ins = action.end - action.begin;
+  for (std::uint32_t i = action.begin; i < action.end; ++i) {
+    const Step& step = form_.steps[i];
+    links_.push_back(
+        {step.run, step.formula, static_cast<std::uint32_t>(places_.size()), step.ins});
+    for (const Operand& o : form_.all(step)) {
+      const TensorType& type = form_.type(o);
+      const auto size = static_cast<std::uint32_t>(size_of(type.dtype));
+      if (homes[o.value].kind == Home::scratch)
+        places_.push_back({static_cast<std::uint32_t>(homes[o.value].offset), size, 1});
+      else
+        places_.push_back({o.value, type.numel == action.n ? size : 0, 0});
+    }
+  }
+}
+
+// References to the storage of a value that are ours.
+std::uint32_t Program::references(std::uint32_t value) const {
+  std::uint32_t count = 1;
+  handles_.for_each(value, [&](const Tensor&) { ++count; });
+  return count;
 }
 
 // ---------------------------------------------------------------- replay
@@ -248,7 +313,8 @@ std::string_view Program::mismatch(const TensorList& arguments) const {
   if (!leaves_are_distinct(arguments)) return "arguments that are one tensor";
   for (const std::size_t v : written_)
     for (const Tensor& t : arguments)
-      if (t.impl()->storage == slots_[v].storage) return "an argument that the function writes";
+      if (t.impl()->storage == form_.values[v].storage)
+        return "an argument that the function writes";
   for (const Gradient& g : gradients_) {
     if (!g.reads) continue;
     const Tensor before = leaf_of(g, arguments).kept_grad(0);
@@ -257,11 +323,11 @@ std::string_view Program::mismatch(const TensorList& arguments) const {
     if (g.held && !(before.impl()->storage == g.held)) return "a gradient was replaced";
   }
   for (const Guard& g : guards_) {
-    const Slot& slot = slots_[g.slot];
-    if (slot.source == Source::outside
-            ? slot.storage->version() != g.version
+    const Value& value = form_.values[g.value];
+    if (value.source == Source::outside
+            ? value.storage->version() != g.version
             : !std::equal(g.elements.begin(), g.elements.end(),
-                          static_cast<const char*>(arguments[slot.index].raw())))
+                          static_cast<const char*>(arguments[g.value - 1].raw())))
       return "elements that the function read changed";
   }
   return {};
@@ -286,62 +352,65 @@ Node& Program::leaf_of(const Gradient& g, const TensorList& arguments) const {
   return *arguments[static_cast<std::size_t>(g.argument)].impl()->node;
 }
 
-void Program::bind(Slot& slot, Ref<Storage> storage) {
-  slot.data = storage && !slot.rows ? static_cast<char*>(storage->data()) : nullptr;
-  for (const Tensor& t : slot.handles) t.impl()->set_storage(storage);
-  slot.storage = std::move(storage);
+void Program::bind(std::uint32_t v, Ref<Storage> storage) {
+  const bool elements = storage && !form_.values[v].rows;
+  data_[v] = elements ? static_cast<char*>(storage->data()) : nullptr;
+  handles_.for_each(v, [&](const Tensor& t) { t.impl()->set_storage(storage); });
+  form_.values[v].storage = std::move(storage);
 }
 
 void Program::bind_all(const TensorList& arguments) {
-  for (Slot& slot : slots_) slot.expected = 1 + static_cast<std::uint32_t>(slot.handles.size());
+  for (const std::uint32_t v : bound_) form_.values[v].references = references(v);
   // A gradient that nobody but its leaf holds is written over; one that the call reads is not.
   for (const Gradient& g : gradients_) {
     if (!g.reusable) continue;
     const Node::Watch* w = leaf_of(g, arguments).find_watch(0);
-    Slot& slot = slots_[g.last().gradient.value];
-    if (w && w->grad.defined() && w->grad.impl()->storage == slot.storage &&
+    Value& value = form_.values[g.last().gradient.value];
+    if (w && w->grad.defined() && w->grad.impl()->storage == value.storage &&
         w->grad.impl()->use_count() == 1)
-      ++slot.expected;
+      ++value.references;
   }
-  for (Slot& slot : slots_) {
-    if (slot.source == Source::argument)
-      bind(slot, arguments[slot.index].impl()->storage);
-    else if (slot.kept && slot.source == Source::computed &&
-             (!slot.storage || slot.storage->use_count() > slot.expected))
-      bind(slot, slot.rows
-                     ? another(*slot.storage)
-                     : Storage::create(slot.bytes));  // what a caller holds keeps its elements
+  for (const std::uint32_t v : bound_) {
+    const Value& value = form_.values[v];
+    if (value.source == Source::argument)
+      bind(v, arguments[v - 1].impl()->storage);
+    else if (value.source == Source::computed &&
+             (!value.storage || value.storage->use_count() > value.references))
+      // What a caller holds keeps its elements.
+      bind(v, value.rows ? same_rows(*value.storage) : Storage::create(form_.bytes(value)));
   }
   for (const Gradient& g : gradients_)
-    if (g.reads && g.defined_before && slots_[g.before].source == Source::gradient)
-      bind(slots_[g.before], leaf_of(g, arguments).kept_grad(0).impl()->storage);
+    if (g.reads && g.defined_before && form_.values[g.before].source == Source::gradient)
+      bind(g.before, leaf_of(g, arguments).kept_grad(0).impl()->storage);
 }
 
 void Program::unbind() noexcept {
-  for (Slot& slot : slots_)
-    if (slot.source == Source::argument || slot.source == Source::gradient) bind(slot, {});
+  for (const std::uint32_t v : bound_)
+    if (form_.values[v].source != Source::computed) bind(v, {});
 }
 
 void Program::run_chain(const Action& action) const {
   auto tiles = [&](std::int64_t begin, std::int64_t end) {
     const detail::PooledVector<char> scratch(action.scratch);
     const auto address = [&](const Place& p, std::int64_t i) -> char* {
-      if (p.kind == Place::scratch) return const_cast<char*>(scratch.data()) + p.at;
-      return p.kind == Place::none ? nullptr : slots_[p.at].data + i * p.bytes;
+      if (p.scratch) return const_cast<char*>(scratch.data()) + p.at;
+      return data_[p.at] + i * p.stride;
     };
+    const std::span<const Link> links(links_.data() + action.in, action.ins);
     for (std::int64_t i = begin; i < end; i += kTile)
-      for (const Link& link : action.links) {
+      for (const Link& link : links) {
         const void* in[10];
         std::int64_t step[10];
-        for (std::size_t k = 0; k < link.in.size(); ++k) {
-          in[k] = address(link.in[k], i);
-          step[k] = link.in[k].bytes != 0;
+        const Place* place = places_.data() + link.first;
+        for (std::uint32_t k = 0; k < link.ins; ++k, ++place) {
+          in[k] = address(*place, i);
+          step[k] = place->stride != 0;
         }
-        link.run(link.formula, in, step, address(link.out, i), std::min(kTile, end - i));
+        link.run(link.formula, in, step, address(*place, i), std::min(kTile, end - i));
       }
   };
   // Rough nanoseconds of an element.
-  parallel_for(action.n, kTile, 0.25 * static_cast<double>(action.links.size()), tiles);
+  parallel_for(action.n, kTile, 0.25 * static_cast<double>(action.ins), tiles);
 }
 
 TensorList Program::run(const TensorList& arguments) {
@@ -353,8 +422,9 @@ TensorList Program::run(const TensorList& arguments) {
   std::size_t at = 0;
   try {
     for (; at < actions_.size(); ++at)
-      if (Action& action = actions_[at]; action.instruction)
-        action.instruction->run(Inputs(action.pointers), action.out);
+      if (const Action& action = actions_[at]; action.instruction)
+        action.instruction->run(Inputs({in_.data() + action.in, action.ins}),
+                                {out_.data() + action.out, action.outs});
       else
         run_chain(action);
   } catch (...) {
@@ -368,11 +438,11 @@ TensorList Program::run(const TensorList& arguments) {
 }
 
 Tensor Program::result(const Operand& o, const TensorList& arguments) const {
-  const Slot& slot = slots_[o.value];
-  if (slot.source == Source::argument && arguments[slot.index].shape() == o.shape)
-    return arguments[slot.index];
-  const Tensor t = tensor_on(slot.storage, o);
-  return slot.source == Source::constant ? t.clone() : t;
+  const Value& value = form_.values[o.value];
+  if (value.source == Source::argument && arguments[o.value - 1].shape() == form_.type(o).shape)
+    return arguments[o.value - 1];
+  const Tensor t = tensor_on(value.storage, form_.type(o));
+  return value.source == Source::constant ? t.clone() : t;
 }
 
 // The gradients as they are before the step at `position`.
@@ -385,9 +455,9 @@ void Program::leave_gradients(const TensorList& arguments, std::size_t position)
     Node& leaf = leaf_of(g, arguments);
     Tensor next;
     if (change->defined) {
-      const Slot& slot = slots_[change->gradient.value];
-      next = tensor_on(slot.storage, change->gradient);
-      if (slot.source == Source::constant) next = next.clone();
+      const Value& value = form_.values[change->gradient.value];
+      next = tensor_on(value.storage, form_.type(change->gradient));
+      if (value.source == Source::constant) next = next.clone();
     }
     const internal::WatchLock lock(leaf);
     Node::Watch* w = leaf.find_watch(0);

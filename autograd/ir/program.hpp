@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <vector>
 
@@ -29,48 +30,66 @@ class Holds {
   std::vector<Hold> holds_;
 };
 
-/// Where an operand of a chain is: elements of a value, or of the chain's own memory for a tile.
+/// An operand of a chain: elements of a value, or of the chain's own memory for a tile.
 struct Place {
-  enum Kind { none, value, scratch } kind = none;
-  std::size_t at = 0;      // which value, or the offset in bytes
-  std::int64_t bytes = 0;  // from one element to the next; 0: one element for all
+  std::uint32_t at = 0;           // which value, or the offset in bytes
+  std::uint32_t stride : 31 = 0;  // bytes from one element to the next; 0: one element for all
+  std::uint32_t scratch : 1 = 0;
 };
 
 /// One elementwise operation of a chain.
 struct Link {
-  detail::ElementwiseRun run = nullptr;
-  const void* formula = nullptr;
-  InlineVector<Place, 4> in;
-  Place out;
+  detail::ElementwiseRun run;
+  const void* formula;
+  std::uint32_t first, ins;  // places: inputs, then the output
 };
 
-/// One step of a replay: an instruction, or a chain of elementwise operations over n elements that
-/// runs tile by tile, so that what is needed in the chain only stays in the cache.
+/// What a replay does at once: a step by its instruction, or a chain of elementwise ones over n
+/// elements that runs tile by tile, so that what is needed in the chain only stays in the cache.
 struct Action {
-  detail::PooledVector<std::size_t> steps;  // of the recording
-  std::size_t position = 0;                 // of the first of them
-  const detail::Instruction* instruction = nullptr;
-  detail::PooledVector<Tensor> in, out;
-  detail::PooledVector<const Tensor*> pointers;  // to `in`
-  detail::PooledVector<Link> links;
+  const detail::Instruction* instruction = nullptr;  // null: a chain
+  std::uint32_t begin = 0, end = 0;                  // of steps
+  std::uint32_t position = 0;                        // of the first of them in the recording
+  std::uint32_t in = 0, ins = 0;                     // operands of the instruction, or links
+  std::uint32_t out = 0, outs = 0;
   std::int64_t n = 0;
   std::size_t scratch = 0;  // bytes
 };
 
 inline constexpr std::int64_t kTile = 2048;
 
-/// A value in a replay.
-struct Slot {
-  Source source{};
-  std::size_t index = 0;  // which argument
-  std::size_t bytes = 0;
-  bool kept = false;       // outlives the call: a result or the gradient of a leaf
-  bool rows = false;       // of a storage that makes its elements when somebody asks for them
-  std::size_t offset = 0;  // in the arena
-  detail::Ref<detail::Storage> storage{};
-  char* data = nullptr;
-  std::uint32_t expected = 0;              // references to the storage that are ours
-  detail::PooledVector<Tensor> handles{};  // the tensors that instructions see, each once
+/// Where a value is that is computed and not kept: in the arena, or in the scratch of its chain.
+struct Home {
+  enum Kind : std::uint8_t { none, arena, scratch } kind = none;
+  std::size_t offset = 0;
+};
+
+/// The tensors that instructions see, each once.
+class Handles {
+ public:
+  /// `operands`: that many will be asked for at most.
+  Handles(std::size_t values = 0, std::size_t operands = 0);
+  /// That of an operand. Values that have the same place in the arena, one after another, share it.
+  const Tensor& of(const Operand& operand, const Steps& form, char* data, bool in_arena);
+  /// Calls f(tensor) for those of a value.
+  template <class F>
+  void for_each(std::uint32_t value, F&& f) const {
+    for (std::uint32_t h = heads_[value]; h != 0; h = handles_[h].next) f(handles_[h].tensor);
+  }
+
+ private:
+  struct Handle {
+    Tensor tensor{};
+    std::uint32_t type = 0, next = 0;  // 0: none
+  };
+  struct Recent {
+    char* data = nullptr;
+    std::size_t bytes = 0;
+    std::uint32_t head = 0;
+  };
+  detail::PooledVector<std::uint32_t> heads_;  // of each value the first
+  detail::PooledVector<Handle> handles_;
+  std::array<Recent, 64> recent_{};
 };
 
 /// A recording with its memory, ready to run again.
@@ -95,7 +114,7 @@ class Program {
     detail::Ref<Node> node;  // null: that of an argument
     std::ptrdiff_t argument = -1;
     bool reads = false, defined_before = false, rows_before = false;
-    std::size_t before = 0;               // the value
+    std::uint32_t before = 0;             // the value
     detail::Ref<detail::Storage> held{};  // must still be the gradient before the call
     std::vector<GradientChange> changes;  // at least one
     // Nothing can fail between the time when its last value is begun and when it counts.
@@ -103,7 +122,7 @@ class Program {
     const GradientChange& last() const { return changes.back(); }
   };
   struct Guard {
-    std::size_t slot = 0;
+    std::uint32_t value = 0;
     std::uint32_t version = 0;
     std::vector<char> elements{};  // of an argument
   };
@@ -115,11 +134,16 @@ class Program {
 
   void add_results(Recorder& recorder, const TensorList& results);
   void add_gradients(Recorder& recorder);
+  void add_guards(const Recorder& recorder);
   void keep_gradients();
+  void own_values();
   void allocate();
-  Tensor handle(const Operand& operand);
+  void add_actions(const detail::PooledVector<Home>& homes);
+  void add_instruction(Action& action, const Step& step, const detail::PooledVector<Home>& homes);
+  void add_chain(Action& action, const detail::PooledVector<Home>& homes);
+  std::uint32_t references(std::uint32_t value) const;
   Node& leaf_of(const Gradient& g, const TensorList& arguments) const;
-  void bind(Slot& slot, detail::Ref<detail::Storage> storage);
+  void bind(std::uint32_t value, detail::Ref<detail::Storage> storage);
   void bind_all(const TensorList& arguments);
   void unbind() noexcept;
   bool leaves_are_distinct(const TensorList& arguments) const;
@@ -127,14 +151,20 @@ class Program {
   Tensor result(const Operand& operand, const TensorList& arguments) const;
   void leave_gradients(const TensorList& arguments, std::size_t position);
 
-  std::vector<Step> steps_;
-  std::vector<Slot> slots_;
-  std::vector<Action> actions_;
+  Steps form_;
+  detail::PooledVector<Action> actions_;
+  detail::PooledVector<char*> data_;  // of each value
+  detail::PooledVector<Link> links_;
+  detail::PooledVector<Place> places_;
+  Handles handles_;
+  detail::PooledVector<const Tensor*> in_;  // of instructions
+  detail::PooledVector<Tensor> out_;
+  detail::PooledVector<std::uint32_t> bound_;  // values whose storage may be another in each call
   std::vector<Operand> results_;
   std::vector<Gradient> gradients_;
   std::vector<Guard> guards_;
   std::vector<ObjectGuard> objects_;
-  std::vector<std::size_t> written_;  // slots of the program's tensors that are written in place
+  std::vector<std::uint32_t> written_;  // values of the program's tensors that are written in place
   std::vector<Argument> arguments_;
   Holds holds_;
   detail::Ref<detail::Storage> arena_;
@@ -145,13 +175,13 @@ class Program {
 // ---------------------------------------------------------------- planning
 
 /// Replaces operands that are copies of others, and drops the steps that nothing needs.
-void simplify(std::vector<Step>& steps, const std::vector<Slot>& slots);
-/// Orders the steps into actions; elementwise ones over equally many elements become chains, also
-/// across steps that they do not depend on.
-std::vector<Action> arrange(const std::vector<Step>& steps);
+void simplify(Steps& form);
+/// Puts the steps into the order of actions; elementwise ones over equally many elements become
+/// chains, also across steps that they do not depend on.
+detail::PooledVector<Action> arrange(Steps& form);
 /// Places the values that are computed and not kept in one arena, and those that live within one
-/// chain in its scratch memory (`local`). Returns the bytes of the arena.
-std::size_t place(const std::vector<Step>& steps, std::vector<Action>& actions,
-                  std::vector<Slot>& slots, std::vector<Place>& local);
+/// chain in its scratch memory. Returns the bytes of the arena.
+std::size_t place(const Steps& form, detail::PooledVector<Action>& actions,
+                  detail::PooledVector<Home>& homes);
 
 }  // namespace autograd::replay

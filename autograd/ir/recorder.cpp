@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "autograd/core/internal/row_blocks.hpp"
 #include "autograd/tape/internal/tape.hpp"
 #include "autograd/tape/rows.hpp"
 
@@ -22,6 +23,10 @@ constinit thread_local bool detail::tracing = false;
 
 namespace replay {
 
+detail::Ref<detail::Storage> same_rows(detail::Storage& rows) {
+  return detail::Storage::create_rows(rows.rows()->format());
+}
+
 std::uint64_t next_change() noexcept {
   return object_changes.fetch_add(1, std::memory_order_relaxed) + 1;
 }
@@ -35,8 +40,7 @@ Recorder::Recorder(TensorList tensors, const TensorList& originals)
   for (const Tensor& t : originals) originals_.push_back(t.impl()->storage);
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const detail::TensorImpl& t = *arguments[i].impl();
-    known_[t.storage.get()].value = new_value(t.storage, Source::argument);
-    values.back().index = i;
+    unmarked_.emplace(t.storage.get(), new_value(t.storage, Source::argument));
     if (t.node) leaf(*t.node).argument = static_cast<std::ptrdiff_t>(i);
   }
 }
@@ -46,48 +50,98 @@ Recorder::~Recorder() {
   detail::tracing = previous_;
 }
 
-std::size_t Recorder::new_value(const detail::Ref<detail::Storage>& storage, Source source) {
-  values.push_back({storage, source});
-  return values.size() - 1;
+std::uint32_t Recorder::new_value(const detail::Ref<detail::Storage>& storage, Source source) {
+  steps.values.push_back(
+      {.storage = storage, .source = source, .rows = storage->rows() != nullptr});
+  return static_cast<std::uint32_t>(steps.values.size() - 1);
 }
 
-// The value of a storage, which is one of the program if it is not known; with `used`, also of one
-// that the function has made.
-std::size_t Recorder::value_of(const detail::Ref<detail::Storage>& storage, bool used) {
-  Known& known = this->known(storage.get());
-  if (known.value != kNone) {
-    if (used && !adding_) values[known.value].named = true;
-    return known.value;
+// The value of a storage; 0 if there is none.
+std::uint32_t Recorder::find(const detail::Storage& storage) const {
+  const std::uint32_t mark = storage.mark();
+  if (mark < steps.values.size() && steps.values[mark].storage.get() == &storage) return mark;
+  Recent& recent = recent_[reinterpret_cast<std::uintptr_t>(&storage) / 32 % recent_.size()];
+  if (recent.storage == &storage) return recent.value;
+  const auto at = unmarked_.find(&storage);
+  if (at == unmarked_.end()) return 0;
+  recent = {&storage, at->second};
+  return at->second;
+}
+
+// The same; of the program if it is not known.
+std::uint32_t Recorder::value_of(const detail::Ref<detail::Storage>& storage) {
+  if (const std::uint32_t v = find(*storage)) return v;
+  const std::uint32_t v = new_value(storage, Source::outside);
+  unmarked_.emplace(storage.get(), v);
+  return v;
+}
+
+Operand Recorder::operand(const detail::TensorImpl& t) {
+  const std::uint32_t v = value_of(t.storage);
+  Value& value = steps.values[v];
+  if (value.source == Source::created) {
+    // An operation has put elements there that no instruction shows.
+    if (!value.filled && t.storage->bytes() > 0)
+      refuse("a new tensor whose elements no operation has made", "make it with zeros()");
+    value.source = Source::constant;
   }
-  if (!known.created) return known.value = new_value(storage, Source::outside);
-  if (!used) return kNone;
-  // An operation has put elements there that no instruction shows.
-  if (!known.filled && storage->bytes() > 0)
-    refuse("a new tensor whose elements no operation has made", "make it with zeros()");
-  return known.value = new_value(storage, Source::constant);
+  if (!adding_) value.named = true;
+  const bool whole = value.type != 0 && steps.types[value.type].is_of(t);
+  return {v, whole ? value.type : types_.of(t, steps)};
 }
 
-Recorder::Known& Recorder::known(const detail::Storage* storage) {
-  Recent& recent = recent_[reinterpret_cast<std::uintptr_t>(storage) / 32 % recent_.size()];
-  if (recent.storage != storage) recent = {storage, &known_[storage]};
-  return *recent.known;
-}
-
-const Recorder::Known* Recorder::find(const detail::TensorImpl& t) const {
-  const auto at = known_.find(t.storage.get());
-  return at == known_.end() ? nullptr : &at->second;
+// The operand of a tensor that an instruction has filled.
+Operand Recorder::filled(const detail::TensorImpl& t) {
+  const std::uint32_t before = find(*t.storage);
+  const Source source = steps.values[before].source;
+  std::uint32_t v = before;
+  if (before == 0 || source != Source::created) {
+    v = new_value(t.storage, Source::computed);
+    if (before != 0 && before == t.storage->mark()) {
+      if (source == Source::computed) let_go(steps.values[before]);
+      t.storage->set_mark(v);
+      created_.push_back(v);
+    } else {
+      unmarked_.insert_or_assign(t.storage.get(), v);
+      recent_ = {};
+    }
+  }
+  Value& value = steps.values[v];
+  value.source = Source::computed;
+  value.type = types_.of(t, steps);
+  value.rows = t.storage->rows() != nullptr;
+  return {v, value.type};
 }
 
 // Its elements are.
 bool Recorder::is_made_inside(const detail::TensorImpl& t) const {
-  const Known* known = find(t);
-  return known && (known->created ||
-                   (known->value != kNone && values[known->value].source == Source::computed));
+  const std::uint32_t v = find(*t.storage);
+  const Source source = steps.values[v].source;
+  return v != 0 &&
+         (source == Source::created || source == Source::constant || source == Source::computed);
 }
 
 void Recorder::created(const Tensor& t) {
-  known(t.impl()->storage.get()).created = true;
-  created_.push_back(t.impl()->storage);
+  const auto& storage = t.impl()->storage;
+  if (created_.size() >= full_) let_go();
+  created_.push_back(new_value(storage, Source::created));
+  storage->set_mark(created_.back());
+}
+
+// Of rows a replay asks which.
+void Recorder::let_go(Value& value) {
+  value.storage = value.rows ? same_rows(*value.storage) : detail::Ref<detail::Storage>();
+}
+
+void Recorder::let_go() {
+  std::erase_if(created_, [&](std::uint32_t v) {
+    Value& value = steps.values[v];
+    if (value.storage && (value.source == Source::constant || value.storage->use_count() > 1))
+      return false;
+    let_go(value);
+    return true;
+  });
+  full_ = std::max<std::size_t>(256, 2 * created_.size());
 }
 
 void Recorder::viewed(const Tensor& view) {
@@ -101,22 +155,21 @@ void Recorder::refuse_outside(const detail::TensorImpl& t, std::string_view what
         "call it outside");
 }
 
-void Recorder::check_writes(const detail::Instruction& instruction, const Inputs& in,
-                            const Step& step) {
-  for (std::size_t i = instruction.first_written(); i < in.size(); ++i) {
-    Value& value = values[step.in[i].value];
+void Recorder::check_writes(const Step& step) {
+  for (const Operand& o : steps.written(step)) {
+    Value& value = steps.values[o.value];
+    const std::string_view name = step.instruction->name();
     if (value.source == Source::argument)
-      refuse(fmt::format("a write into argument {} by {}", value.index, instruction.name()),
+      refuse(fmt::format("a write into argument {} by {}", o.value - 1, name),
              "write into a clone()");
     // A replay would go on from what the call before has left in it.
     if (value.source == Source::constant)
-      refuse(fmt::format("a write into a new tensor of shape {} by {}", step.in[i].shape,
-                         instruction.name()),
+      refuse(fmt::format("a write into a new tensor of shape {} by {}", steps.type(o).shape, name),
              "write into a clone()");
     for (std::size_t k = 0; k < originals_.size(); ++k)
       if (originals_[k] == value.storage)
-        refuse(fmt::format("a write by {} into a captured tensor that is argument {} as well",
-                           instruction.name(), k),
+        refuse(fmt::format("a write by {} into a captured tensor that is argument {} as well", name,
+                           k),
                "pass a clone()");
     value.written = true;
   }
@@ -125,49 +178,60 @@ void Recorder::check_writes(const detail::Instruction& instruction, const Inputs
 void Recorder::add(std::unique_ptr<detail::Instruction> instruction, const Inputs& in,
                    std::span<Tensor> out) {
   Step step;
-  step.in.reserve(in.size());
+  step.first = static_cast<std::uint32_t>(steps.operands.size());
+  step.ins = static_cast<std::uint32_t>(in.size());
+  step.outs = static_cast<std::uint32_t>(out.size());
+  step.position = static_cast<std::uint32_t>(steps.steps.size()) & 0x7fffffff;
+  step.instruction = std::move(instruction);
   for (std::size_t i = 0; i < in.size(); ++i) {
     check_leaf(*in[i].impl());
-    step.in.push_back(operand(in[i]));
+    steps.operands.push_back(operand(*in[i].impl()));
   }
-  check_writes(*instruction, in, step);
+  if (step.instruction->first_written() < in.size()) check_writes(step);
   {
-    TensorList filled(out.begin(), out.end());
+    TensorList made(out.begin(), out.end());
     const detail::TraceOff off;
-    instruction->run(in, {filled.data(), filled.size()});
+    step.instruction->run(in, {made.data(), made.size()});
     for (std::size_t k = 0; k < out.size(); ++k)
-      if (filled[k].impl() != out[k].impl())
-        fail(instruction->name(), "forward must fill its output, got another tensor in its place");
-  }
-  step.out.reserve(out.size());
-  for (const Tensor& t : out) {
-    const detail::TensorImpl& o = *t.impl();
-    const std::size_t value = new_value(o.storage, Source::computed);
-    known(o.storage.get()).value = value;
-    step.out.push_back({value, o.shape, o.numel, o.dtype});
+      if (made[k].impl() != out[k].impl())
+        fail(step.instruction->name(),
+             "forward must fill its output, got another tensor in its place");
   }
   // Rows have no elements of which a chain could know the address.
   bool rows = false;
   for (std::size_t i = 0; i < in.size(); ++i) rows |= in[i].impl()->storage->rows() != nullptr;
   for (const Tensor& t : out) rows |= t.impl()->storage->rows() != nullptr;
-  if (out.size() == 1 && !rows) {
-    const std::int64_t n = step.out[0].numel;
-    step.pass = instruction->pass(in, out[0]);
-    for (const int k : step.pass.operands)
-      if (k >= 0 && step.in[static_cast<std::size_t>(k)].numel != n &&
-          step.in[static_cast<std::size_t>(k)].numel != 1)
-        step.pass = {};
-  }
-  step.instruction = std::move(instruction);
-  step.position = steps.size();
-  steps.push_back(std::move(step));
+  if (out.size() == 1 && !rows) note_pass(step, in, out[0]);
+  for (const Tensor& t : out) steps.operands.push_back(filled(*t.impl()));
+  steps.steps.push_back(std::move(step));
+}
+
+// How a step is computed element by element, if it is, over flat operands: its inputs are those of
+// the formula then.
+void Recorder::note_pass(Step& step, const Inputs& in, const Tensor& out) {
+  const detail::Pass pass = step.instruction->pass(in, out);
+  step.expands = pass.expands;
+  if (!pass.run) return;
+  const auto flat = [&](int k) {
+    const std::int64_t n = k < 0 ? 1 : in[static_cast<std::size_t>(k)].impl()->numel;
+    return n == 1 || n == out.impl()->numel;
+  };
+  if (!std::ranges::all_of(pass.operands, flat)) return;
+  step.run = pass.run;
+  step.formula = pass.formula;
+  InlineVector<Operand, 10> operands;
+  for (const int k : pass.operands)
+    operands.push_back(k < 0 ? Operand{}
+                             : steps.operands[step.first + static_cast<std::size_t>(k)]);
+  steps.operands.resize(step.first);
+  steps.operands.insert(steps.operands.end(), operands.begin(), operands.end());
+  step.ins = static_cast<std::uint32_t>(operands.size());
 }
 
 void Recorder::read(const detail::TensorImpl& t) {
-  const std::size_t v = value_of(t.storage, false);
-  if (v == kNone) return;
-  const Value& value = values[v];
-  if (value.source == Source::constant) return;
+  const std::uint32_t v = value_of(t.storage);
+  const Value& value = steps.values[v];
+  if (value.source == Source::constant || value.source == Source::created) return;
   if (value.source == Source::argument || (value.source == Source::outside && !value.written))
     return guards.push_back({v, t.storage->version()});
   refuse(fmt::format("the program reading elements of shape {} that are {} in it", t.shape,
@@ -176,9 +240,9 @@ void Recorder::read(const detail::TensorImpl& t) {
 }
 
 void Recorder::write(const detail::TensorImpl& t, bool by_hand) {
-  const auto at = known_.find(t.storage.get());
-  if (!by_hand && at != known_.end() && at->second.created && at->second.value == kNone) {
-    at->second.filled = true;
+  Value& value = steps.values[find(*t.storage)];
+  if (!by_hand && value.storage && value.source == Source::created) {
+    value.filled = true;
     return;
   }
   refuse(fmt::format("the program writing elements of shape {}", t.shape),
@@ -190,8 +254,7 @@ void Recorder::write(const detail::TensorImpl& t, bool by_hand) {
 void Recorder::compared(const detail::TensorImpl* a, const detail::TensorImpl* b) {
   if (a == b || !a || !b) return;
   const auto is_argument = [&](const detail::TensorImpl* t) {
-    const Known* known = find(*t);
-    return known && known->value != kNone && values[known->value].source == Source::argument;
+    return steps.values[find(*t->storage)].source == Source::argument;
   };
   if ((is_argument(a) && !is_made_inside(*b)) || (is_argument(b) && !is_made_inside(*a)))
     refuse("a comparison by is() of an argument with another tensor", "compare outside");
@@ -225,9 +288,9 @@ void Recorder::gradient_read(Node& node, bool adds) {
   l.rows = is_rows(l.before);
   const detail::TensorImpl& g = *l.before.impl();
   // The program may mean the tensor that it holds, not what the leaf has by then.
-  Known& known = this->known(g.storage.get());
-  l.held = known.value != kNone || g.use_count() > 2 || g.storage->use_count() > 1;
-  if (known.value == kNone) known.value = new_value(g.storage, Source::gradient);
+  const bool known = find(*g.storage) != 0;
+  l.held = known || g.use_count() > 2 || g.storage->use_count() > 1;
+  if (!known) unmarked_.emplace(g.storage.get(), new_value(g.storage, Source::gradient));
 }
 
 void Recorder::gradient_changed(Node& node) {
@@ -237,8 +300,8 @@ void Recorder::gradient_changed(Node& node) {
     refuse(fmt::format("a new gradient for the result of '{}' from outside", node.name()),
            "set it outside");
   const Tensor now = node.kept_grad(0);
-  GradientChange change{.position = steps.size(), .defined = now.defined()};
-  if (now.defined()) change.gradient = operand(now);
+  GradientChange change{.position = steps.steps.size(), .defined = now.defined()};
+  if (now.defined()) change.gradient = operand(*now.impl());
   leaf(node).changes.push_back(std::move(change));
 }
 
@@ -258,7 +321,7 @@ void Recorder::check_leaf(const detail::TensorImpl& t) const {
   const auto at = leaf_of_.find(t.node.get());
   if (at == leaf_of_.end()) return;
   const Leaf& l = leaves[at->second];
-  if (l.argument >= 0 && !(t.storage == values[static_cast<std::size_t>(l.argument)].storage))
+  if (l.argument >= 0 && !(t.storage == argument(l.argument).storage))
     fail("compile",
          "an argument that needs a gradient must not be captured as well, got argument {} of "
          "shape {}; use the argument only",
@@ -303,19 +366,18 @@ void Recorder::finish(const TensorList& results) {
   own_views_.clear();
   own_leaves_.clear();
   leaf_of_.clear();
-  for (const Tensor& t : stand_ins) created_.push_back(t.impl()->storage);
+  for (std::uint32_t i = 0; i < stand_ins.size(); ++i) created_.push_back(i + 1);
   stand_ins.clear();
-  for (const auto& storage : created_) {
-    const std::size_t value = known_[storage.get()].value;
+  for (const std::uint32_t v : created_) {
+    const auto& storage = steps.values[v].storage;
+    if (!storage || storage->use_count() == 1) continue;
     const auto held = holders.find(storage.get());
-    if (storage->use_count() > 1u + (value != kNone) + (held == holders.end() ? 0 : held->second))
-      refuse_kept();
+    if (storage->use_count() > 1u + (held == holders.end() ? 0 : held->second)) refuse_kept();
   }
-  for (const auto& [t, count] : handles) {
-    const Known& known = known_[t->storage.get()];
-    if ((known.created || values[known.value].source == Source::argument) && t->use_count() > count)
+  for (const auto& [t, count] : handles)
+    if ((is_made_inside(*t) || steps.values[find(*t->storage)].source == Source::argument) &&
+        t->use_count() > count)
       refuse_kept();
-  }
   created_.clear();
 }
 

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "autograd/ir/steps.hpp"
 #include "autograd/tape/operation.hpp"
 
 /// Recording and replay of the operations of a function. Internal to `compile()`.
@@ -14,39 +15,6 @@
 /// one of three things here: repeated by an instruction, watched (the recording is given up when
 /// the answer may be another one), or refused with an error while it is recorded.
 namespace autograd::replay {
-
-/// Where the elements of a storage come from in each replay.
-enum class Source {
-  argument,  // an argument of the call
-  outside,   // a tensor of the program, as it is then
-  constant,  // made while recording, the same each time
-  gradient,  // what a leaf has collected before the call
-  computed,  // by an instruction
-};
-
-/// One storage of the recording.
-struct Value {
-  detail::Ref<detail::Storage> storage;
-  Source source;
-  std::size_t index = 0;  // which argument
-  bool written = false;   // in place, by an instruction
-  bool named = false;     // of a gradient: used otherwise than to add to it
-};
-
-/// A tensor that an instruction uses: its value, seen with a shape and dtype.
-struct Operand {
-  std::size_t value;
-  Shape shape;
-  std::int64_t numel;
-  DType dtype;
-};
-
-struct Step {
-  std::unique_ptr<detail::Instruction> instruction;
-  detail::PooledVector<Operand> in, out;
-  detail::Pass pass;         // if it is computed element by element, over flat operands
-  std::size_t position = 0;  // in the recording
-};
 
 /// The gradient that a leaf has after some of the steps.
 struct GradientChange {
@@ -68,7 +36,7 @@ struct Leaf {
 
 /// An argument or a tensor of the program whose elements the function itself has read.
 struct ElementGuard {
-  std::size_t value;
+  std::uint32_t value;
   std::uint32_t version;  // of a tensor of the program
 };
 
@@ -96,7 +64,7 @@ class Recorder {
   void viewed(const Tensor& view);
   void read(const detail::TensorImpl& t);
   void write(const detail::TensorImpl& t, bool by_hand);
-  void asked(const detail::TensorImpl& t) { (void)value_of(t.storage, false); }
+  void asked(const detail::TensorImpl& t) { (void)value_of(t.storage); }
   void compared(const detail::TensorImpl* a, const detail::TensorImpl* b);
   void leaf_made(Node& node) { own_leaves_.emplace(&node, detail::Ref<Node>(&node)); }
   /// `adds`: only to add to it, until it has changed.
@@ -111,48 +79,49 @@ class Recorder {
   void check_edges(const Inputs& inputs) const;
   void check_leaf(const detail::TensorImpl& t) const;
 
-  std::size_t value(const Tensor& t) { return value_of(t.impl()->storage, false); }
-  Operand operand(const Tensor& t) {
-    return {value_of(t.impl()->storage, true), t.impl()->shape, t.impl()->numel, t.impl()->dtype};
-  }
+  std::uint32_t value(const Tensor& t) { return value_of(t.impl()->storage); }
+  Operand operand(const detail::TensorImpl& t);
 
+  Steps steps;
   TensorList arguments;
-  std::vector<Value> values;
-  std::vector<Step> steps;
   std::vector<Leaf> leaves;
   std::vector<ElementGuard> guards;
   std::vector<ObjectGuard> objects;
 
  private:
-  static constexpr std::size_t kNone = ~std::size_t{0};
-  // What is known of a storage. One that the function makes becomes a value when it is used.
-  struct Known {
-    std::size_t value = kNone;
-    bool created = false, filled = false;
-  };
-
-  std::size_t value_of(const detail::Ref<detail::Storage>& storage, bool used);
-  std::size_t new_value(const detail::Ref<detail::Storage>& storage, Source source);
-  Known& known(const detail::Storage* storage);
-  const Known* find(const detail::TensorImpl& t) const;
+  std::uint32_t value_of(const detail::Ref<detail::Storage>& storage);
+  std::uint32_t new_value(const detail::Ref<detail::Storage>& storage, Source source);
+  Operand filled(const detail::TensorImpl& t);
+  void note_pass(Step& step, const Inputs& in, const Tensor& out);
+  std::uint32_t find(const detail::Storage& storage) const;
+  const Value& argument(std::ptrdiff_t i) const {
+    return steps.values[static_cast<std::size_t>(i) + 1];
+  }
+  static void let_go(Value& value);
+  void let_go();
   bool is_made_inside(const detail::TensorImpl& t) const;
   bool is_inside(const Node& node) const;
   Leaf& leaf(Node& node);
   [[noreturn]] void refuse_kept() const;
-  void check_writes(const detail::Instruction& instruction, const Inputs& in, const Step& step);
+  void check_writes(const Step& step);
 
   template <class K, class V>
   using Map = std::unordered_map<K, V, std::hash<K>, std::equal_to<K>,
                                  detail::PoolAllocator<std::pair<const K, V>>>;
-  Map<const detail::Storage*, Known> known_;
+  TypeNumbers types_;
+  // What the function makes is found by its mark; what is there before, or made unseen, here.
+  Map<const detail::Storage*, std::uint32_t> unmarked_;
   // Operations ask again and again of the same few tensors.
   struct Recent {
     const detail::Storage* storage = nullptr;
-    Known* known = nullptr;
+    std::uint32_t value = 0;
   };
-  std::array<Recent, 256> recent_{};
-  std::vector<detail::Ref<detail::Storage>> created_;  // no address comes twice
-  Map<const detail::TensorImpl*, Tensor> own_views_;   // of elements from outside
+  mutable std::array<Recent, 64> recent_{};
+  // Values that the function has made. Their storage is held, so that no address comes twice, until
+  // nobody else holds it and so can use it again.
+  detail::PooledVector<std::uint32_t> created_;
+  std::size_t full_ = 256;                            // when to look what can be let go
+  Map<const detail::TensorImpl*, Tensor> own_views_;  // of elements from outside
   Map<const Node*, detail::Ref<Node>> own_leaves_;
   Map<const Node*, std::size_t> leaf_of_;
   bool adding_ = false;

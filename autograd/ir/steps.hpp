@@ -1,0 +1,111 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <unordered_map>
+
+#include "autograd/core/trace.hpp"
+
+/// What a function computes, step by step: the form in which `compile()` records, plans and replays
+/// it. A program may have very many steps, so that what is kept of one is small.
+///
+/// - A step runs an instruction on values; it reads only values that are there before the first
+///   step, or that a step before it has made.
+/// - A value is made by one step at most. It changes after that only where an instruction writes it
+///   in place, as one of its last inputs.
+/// - An operand is a value, seen as a tensor of some type: shapes may differ, elements do not.
+namespace autograd::replay {
+
+/// Where the elements of a value come from in each replay.
+enum class Source : std::uint8_t {
+  created,   // by the function, and no step uses it
+  argument,  // an argument of the call
+  outside,   // a tensor of the program, as it is then
+  constant,  // made while recording, the same each time
+  gradient,  // what a leaf has collected before the call
+  computed,  // by a step
+};
+
+/// The elements of one storage.
+struct Value {
+  /// Empty when nobody can use it but replays, which have a place of their own for it.
+  detail::Ref<detail::Storage> storage{};
+  std::uint32_t type = 0;        // of what a step has made
+  std::uint32_t references = 0;  // in a replay: to the storage that are its own
+  Source source = Source::created;
+  bool filled = false;   // created: with elements
+  bool written = false;  // in place, by a step
+  bool named = false;    // of a gradient: used otherwise than to add to it
+  bool kept = false;     // outlives the call: a result or the gradient of a leaf
+  bool rows = false;     // of a storage that makes its elements when somebody asks for them
+};
+
+struct TensorType {
+  Shape shape;
+  std::int64_t numel;
+  DType dtype;
+  std::size_t bytes() const { return static_cast<std::size_t>(numel) * size_of(dtype); }
+  bool is_of(const detail::TensorImpl& t) const { return dtype == t.dtype && shape == t.shape; }
+};
+
+/// Which value, and as which type. Value 0 is none: an operand that a formula does not use.
+struct Operand {
+  std::uint32_t value = 0, type = 0;
+};
+
+struct Step {
+  std::unique_ptr<detail::Instruction> instruction;
+  /// Of what is computed element by element over flat operands: inputs are then those of `run`.
+  detail::ElementwiseRun run = nullptr;
+  const void* formula = nullptr;
+  std::uint32_t first = 0, ins = 0, outs = 0;  // among all operands: inputs, then outputs
+  std::uint32_t position : 31 = 0;             // in the recording
+  std::uint32_t expands : 1 = 0;               // the result is its only input repeated
+};
+
+struct Steps {
+  Steps() : values(1), types(1) {}
+  detail::PooledVector<Value> values;  // the first ones: none, then the arguments
+  detail::PooledVector<TensorType> types;
+  detail::PooledVector<Operand> operands;
+  detail::PooledVector<Step> steps;
+
+  std::span<Operand> in(const Step& s) { return {operands.data() + s.first, s.ins}; }
+  std::span<const Operand> in(const Step& s) const { return {operands.data() + s.first, s.ins}; }
+  std::span<const Operand> out(const Step& s) const {
+    return {operands.data() + s.first + s.ins, s.outs};
+  }
+  /// Inputs and outputs.
+  std::span<Operand> all(const Step& s) { return {operands.data() + s.first, s.ins + s.outs}; }
+  std::span<const Operand> all(const Step& s) const {
+    return {operands.data() + s.first, s.ins + s.outs};
+  }
+  /// Inputs that the instruction writes in place.
+  std::span<const Operand> written(const Step& s) const {
+    return in(s).subspan(std::min<std::size_t>(s.instruction->first_written(), s.ins));
+  }
+  const TensorType& type(const Operand& o) const { return types[o.type]; }
+  std::int64_t numel(const Operand& o) const { return types[o.type].numel; }
+  std::size_t bytes(const Value& v) const {
+    return v.storage ? v.storage->bytes() : types[v.type].bytes();
+  }
+};
+
+/// A storage of the same rows as another, of which it has none yet.
+detail::Ref<detail::Storage> same_rows(detail::Storage& rows);
+
+/// The numbers of types of tensors among all types.
+class TypeNumbers {
+ public:
+  /// That of the type of `t`, which is added if it is new.
+  std::uint32_t of(const detail::TensorImpl& t, Steps& steps);
+
+ private:
+  static constexpr std::size_t kRecent = 16;
+  std::uint32_t recent_[kRecent] = {};
+  std::unordered_multimap<std::size_t, std::uint32_t> by_hash_;
+};
+
+}  // namespace autograd::replay
