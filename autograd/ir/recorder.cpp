@@ -98,7 +98,7 @@ Operand Recorder::filled(const detail::TensorImpl& t) {
   if (before == 0 || source != Source::created) {
     v = new_value(t.storage, Source::computed);
     if (before != 0 && before == t.storage->mark()) {
-      if (source == Source::computed) let_go(steps.values[before]);
+      if (source == Source::computed) drop(steps.values[before]);
       t.storage->set_mark(v);
       created_.push_back(v);
     } else {
@@ -122,26 +122,32 @@ bool Recorder::is_made_inside(const detail::TensorImpl& t) const {
 }
 
 void Recorder::created(const Tensor& t) {
+  constexpr std::size_t kYoung = 64;
+  if (created_.size() >= old_ + kYoung) let_go(created_.size() >= full_ ? 0 : old_);
   const auto& storage = t.impl()->storage;
-  if (created_.size() >= full_) let_go();
   created_.push_back(new_value(storage, Source::created));
   storage->set_mark(created_.back());
 }
 
 // Of rows a replay asks which.
-void Recorder::let_go(Value& value) {
+void Recorder::drop(Value& value) {
   value.storage = value.rows ? same_rows(*value.storage) : detail::Ref<detail::Storage>();
 }
 
-void Recorder::let_go() {
-  std::erase_if(created_, [&](std::uint32_t v) {
+// Of what was created from number `first` on. Most go young, and their memory is used again soon.
+void Recorder::let_go(std::size_t first) {
+  const auto goes = [&](std::uint32_t v) {
     Value& value = steps.values[v];
     if (value.storage && (value.source == Source::constant || value.storage->use_count() > 1))
       return false;
-    let_go(value);
+    drop(value);
     return true;
-  });
-  full_ = std::max<std::size_t>(256, 2 * created_.size());
+  };
+  created_.erase(
+      std::remove_if(created_.begin() + static_cast<std::ptrdiff_t>(first), created_.end(), goes),
+      created_.end());
+  old_ = created_.size();
+  if (first == 0) full_ = 2 * old_ + 1024;
 }
 
 void Recorder::viewed(const Tensor& view) {

@@ -97,8 +97,8 @@ class Recorder {
   const Value& argument(std::ptrdiff_t i) const {
     return steps.values[static_cast<std::size_t>(i) + 1];
   }
-  static void let_go(Value& value);
-  void let_go();
+  static void drop(Value& value);
+  void let_go(std::size_t first);
   bool is_made_inside(const detail::TensorImpl& t) const;
   bool is_inside(const Node& node) const;
   Leaf& leaf(Node& node);
@@ -120,7 +120,8 @@ class Recorder {
   // Values that the function has made. Their storage is held, so that no address comes twice, until
   // nobody else holds it and so can use it again.
   detail::PooledVector<std::uint32_t> created_;
-  std::size_t full_ = 256;                            // when to look what can be let go
+  std::size_t old_ = 0;                               // up to there it was looked who holds them
+  std::size_t full_ = 1024;                           // when to look again
   Map<const detail::TensorImpl*, Tensor> own_views_;  // of elements from outside
   Map<const Node*, detail::Ref<Node>> own_leaves_;
   Map<const Node*, std::size_t> leaf_of_;
