@@ -56,6 +56,15 @@ CompileStats detail::Recordings::stats() const {
   return stats;
 }
 
+std::string detail::Recordings::describe() const {
+  return programs_.empty() ? "" : programs_.front()->describe();
+}
+
+void detail::Recordings::visit_steps(const std::function<void(const Instruction&)>& visit) const {
+  if (programs_.empty()) return;
+  for (const replay::Step& step : programs_.front()->steps().steps) visit(*step.instruction);
+}
+
 TensorList detail::Recordings::call(const Function& f, const TensorList& arguments) {
   check_arguments(arguments);
   if (tracing) return f(arguments);

@@ -44,6 +44,8 @@ class Recordings {
   Recordings& operator=(Recordings&&) noexcept;
   TensorList call(const Function& f, const TensorList& arguments);
   CompileStats stats() const;
+  std::string describe() const;
+  void visit_steps(const std::function<void(const Instruction&)>& visit) const;
 
  private:
   TensorList record(const Function& f, const TensorList& arguments);
@@ -86,6 +88,14 @@ class CompiledFunction {
   std::size_t recordings() const { return stats().recordings; }
   /// The counts of its calls, and why it was last recorded.
   CompileStats stats() const { return recordings_.stats(); }
+  /// What a replay of the recording that was used last does, as text: a line for each step, with
+  /// its results, the operation with its attributes, and its operands with shapes and dtypes;
+  /// steps that run together tile by tile under one head. Empty if there is none.
+  std::string describe() const { return recordings_.describe(); }
+  /// Shows the operations of these steps, in the order in which they run.
+  void visit_steps(const std::function<void(const detail::Instruction&)>& visit) const {
+    recordings_.visit_steps(visit);
+  }
 
  private:
   template <class F2>

@@ -76,6 +76,7 @@ struct Random {
   std::string_view text;
   Generator* generator;  // null: this thread's
   F draw;
+  XGRAD_ATTRIBUTES(text, generator, draw)
 
   std::string_view name() const { return text; }
   void forward(const Inputs&, Tensor& out) const {
@@ -248,25 +249,27 @@ Tensor randn_like(const Tensor& x, Generator& g) {
   return randn(x.shape(), x.dtype(), g);
 }
 
-Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape, Generator& g) {
-  shapes::check("randint", shape);
-  if (low >= high) fail("randint", "low must be less than high, got {} and {}", low, high);
-  // Unsigned, because the distance may not fit in int64.
-  const auto choices = static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
-  return filled("randint", shape, int64, g, [=](Generator& from, Tensor& out) {
+namespace {
+
+struct Integers {
+  std::int64_t low, high;
+  XGRAD_ATTRIBUTES(low, high)
+  void operator()(Generator& from, Tensor& out) const {
+    // Unsigned, because the distance may not fit in int64.
+    const auto choices = static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
     auto* p = static_cast<std::int64_t*>(out.raw_mutable());
     for (std::int64_t i = 0; i < out.numel(); ++i)
       p[i] = static_cast<std::int64_t>(static_cast<std::uint64_t>(low) + from.below(choices));
-  });
-}
+  }
+};
 
-Tensor bernoulli(const Shape& shape, double p, DType dtype, Generator& g) {
-  shapes::check("bernoulli", shape);
-  if (!(p >= 0 && p <= 1)) fail("bernoulli", "the probability must be in [0, 1], got {}", p);
-  // 1 where the number is below p 2^32, in 32 bits.
-  const bool possible = p * 0x1p32 >= 1;
-  const auto last = static_cast<std::uint32_t>(std::max(p * 0x1p32, 1.0) - 1);
-  return filled("bernoulli", shape, dtype, g, [=](Generator& from, Tensor& t) {
+struct Chance {
+  double p;
+  XGRAD_ATTRIBUTES(p)
+  void operator()(Generator& from, Tensor& t) const {
+    // 1 where the number is below p 2^32, in 32 bits.
+    const bool possible = p * 0x1p32 >= 1;
+    const auto last = static_cast<std::uint32_t>(std::max(p * 0x1p32, 1.0) - 1);
     dispatch(t.dtype(), [&](auto zero) {
       using T = decltype(zero);
       auto* out = static_cast<T*>(t.raw_mutable());
@@ -276,7 +279,21 @@ Tensor bernoulli(const Shape& shape, double p, DType dtype, Generator& g) {
         out += n;
       });
     });
-  });
+  }
+};
+
+}  // namespace
+
+Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape, Generator& g) {
+  shapes::check("randint", shape);
+  if (low >= high) fail("randint", "low must be less than high, got {} and {}", low, high);
+  return filled("randint", shape, int64, g, Integers{low, high});
+}
+
+Tensor bernoulli(const Shape& shape, double p, DType dtype, Generator& g) {
+  shapes::check("bernoulli", shape);
+  if (!(p >= 0 && p <= 1)) fail("bernoulli", "the probability must be in [0, 1], got {}", p);
+  return filled("bernoulli", shape, dtype, g, Chance{p});
 }
 
 Tensor randperm(std::int64_t n, Generator& g) {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "autograd/core/attributes.hpp"
 #include "autograd/core/tensor.hpp"
 
 /// Computations on elements, below the tape: what `compile()` records and runs again.
@@ -48,6 +49,7 @@ class Instruction {
  public:
   virtual ~Instruction() = default;
   virtual std::string_view name() const = 0;
+  virtual void visit_attributes(AttributeVisitor&) const {}
   virtual void run(const Inputs& in, std::span<Tensor> out) const = 0;
   virtual Pass pass(const Inputs&, const Tensor&) const { return {}; }
   /// Does more than to fill its outputs: runs even if nobody uses them, and in its order.
@@ -140,6 +142,9 @@ class OperationInstruction final : public Instruction {
  public:
   explicit OperationInstruction(const Op& op) : op_(op) {}
   std::string_view name() const override { return op_.name(); }
+  void visit_attributes(AttributeVisitor& visitor) const override {
+    visit_attributes_of(op_, op_.name(), visitor);
+  }
   void run(const Inputs& in, std::span<Tensor> out) const override {
     if constexpr (requires { op_.forward(in, out); })
       op_.forward(in, out);
@@ -194,6 +199,9 @@ class ActionInstruction final : public Instruction {
   ActionInstruction(std::string name, std::size_t reads, const F& action)
       : name_(std::move(name)), reads_(reads), action_(action) {}
   std::string_view name() const override { return name_; }
+  void visit_attributes(AttributeVisitor& visitor) const override {
+    if constexpr (ListsMembers<F, MemberLister>) visit_attributes_of(action_, name_, visitor);
+  }
   void run(const Inputs& in, std::span<Tensor>) const override {
     TensorList reads, writes;
     for (std::size_t i = 0; i < in.size(); ++i) (i < reads_ ? reads : writes).push_back(in[i]);

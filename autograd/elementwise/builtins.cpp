@@ -65,7 +65,8 @@ ElementwiseInfo builtin_info(kernels::ElementwiseId id) {
 // A comparison: bool out, nothing recorded.
 struct Compare {
   std::string_view text;
-  kernels::ElementwiseId id;
+  const kernels::ElementwiseKernels* kernels;
+  XGRAD_ATTRIBUTES(text, kernels)
 
   std::string_view name() const { return text; }
   TensorSpec infer(const Inputs& in) const {
@@ -84,9 +85,7 @@ struct Compare {
     if (in[0].dtype() == boolean) return {};
     return {kernel(in[0].dtype()), nullptr, {0, 1}};
   }
-  detail::ElementwiseRun kernel(DType d) const {
-    return kernels::chosen<kernels::Elementwise>()[static_cast<int>(id)].value[kernel_index(d)];
-  }
+  detail::ElementwiseRun kernel(DType d) const { return kernels->value[kernel_index(d)]; }
 };
 
 // Reads both sides, and bools as bytes, so that the loop is vectorised.
@@ -171,9 +170,10 @@ Tensor builtin(const T&... x) {
   Tensor name(const Tensor& a, const Tensor& b, const Tensor& c) { \
     return XGRAD_BUILTIN(name, a, b, c);                           \
   }
-#define COMPARE(name, ...)                                            \
-  static Tensor name(const Tensor& a, const Tensor& b) {              \
-    return apply(Compare{#name, kernels::ElementwiseId::name}, a, b); \
+#define COMPARE(name, ...)                                                            \
+  static Tensor name(const Tensor& a, const Tensor& b) {                              \
+    const auto id = static_cast<int>(kernels::ElementwiseId::name);                   \
+    return apply(Compare{#name, &kernels::chosen<kernels::Elementwise>()[id]}, a, b); \
   }
 #include "autograd/formulas/elementwise.def"
 

@@ -169,8 +169,9 @@ namespace {
 // operation saved, in the order of the formula.
 struct ElementwiseGradient {
   const ElementwiseInfo* info;
-  std::size_t input;
+  std::size_t gradient_of;  // which input
   std::shared_ptr<const void> owner;
+  XGRAD_ATTRIBUTES(info, gradient_of, owner)
 
   std::string_view name() const { return info->name; }
   // use(k): operand k of the formula is an input; skip(): it is none.
@@ -189,11 +190,11 @@ struct ElementwiseGradient {
     std::size_t next = 0;
     for_each_operand([&](std::size_t k) { operands.set(next++, in[k]); },
                      [&] { operands.skip(next++); });
-    internal::run(info->gradient[input][kernel_index(out.impl()->dtype)], info->formula, operands,
+    internal::run(info->gradient[gradient_of][kernel_index(out.impl()->dtype)], info->formula, operands,
                   out);
   }
   detail::Pass pass(const Inputs&, const Tensor& out) const {
-    detail::Pass p{info->gradient[input][kernel_index(out.impl()->dtype)], info->formula};
+    detail::Pass p{info->gradient[gradient_of][kernel_index(out.impl()->dtype)], info->formula};
     for_each_operand([&](std::size_t k) { p.operands.push_back(static_cast<int>(k)); },
                      [&] { p.operands.push_back(-1); });
     return p;

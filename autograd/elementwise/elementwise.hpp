@@ -35,6 +35,7 @@ struct Elementwise {
   static constexpr bool kBroadcasts = true;
   const ElementwiseInfo* info;
   std::shared_ptr<const void> owner{};  // keeps a user's formula alive
+  XGRAD_ATTRIBUTES(info, owner)
 
   std::string_view name() const { return info->name; }
   unsigned saves() const { return info->saves; }

@@ -12,6 +12,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // and, or, xor of bool tensors.
 struct Logical {
   std::string_view text;
+  XGRAD_ATTRIBUTES(text)
 
   std::string_view name() const { return text; }
   TensorSpec infer(const Inputs& in) const {

@@ -104,6 +104,8 @@ class Program {
   std::string_view outdated() const noexcept;
   TensorList run(const TensorList& arguments);
   std::size_t bytes() const noexcept { return arena_->bytes(); }
+  const Steps& steps() const noexcept { return form_; }
+  std::string describe() const;
   static bool has_hooks(const Node& leaf) {
     const Node::Watch* w = leaf.find_watch(0);
     return w && !w->hooks.empty();

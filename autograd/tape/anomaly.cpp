@@ -50,6 +50,11 @@ std::string called_at(std::string_view verb, const detail::CallRecord& call) {
   return place.empty() ? "" : fmt::format("; {} at {}", verb, place);
 }
 
+std::string with_attributes(const std::function<void(AttributeVisitor&)>& visit) {
+  const std::string text = visit ? attributes_text(visit) : "";
+  return text.empty() ? "" : ", with " + text;
+}
+
 }  // namespace
 
 Range range(const Tensor& t) {
@@ -99,31 +104,34 @@ detail::CallRecord* record_call(const Inputs& inputs) {
   return new detail::CallRecord{ranges(inputs), std::move(where), std::move(frames)};
 }
 
-void check_gradients_anomaly(std::string_view op, const detail::CallRecord* call,
+void check_gradients_anomaly(const Node& node, const detail::CallRecord* call,
                              const std::vector<Range>& cotangents, const TensorList& gradients) {
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     const Range r = range(gradients[i]);
     if (!anomalous(r, cotangents)) continue;
     std::string context = list("cotangent", cotangents);
+    context += with_attributes([&](AttributeVisitor& v) { node.visit_attributes(v); });
     if (call) context += ", " + list("input", call->inputs) + called_at("called forward", *call);
     throw Error(
         fmt::format("{} backward: gradients must be finite in anomaly mode, got {} for "
                     "input {}, from {}",
-                    quoted(op), text(r), i, context));
+                    quoted(node.name()), text(r), i, context));
   }
 }
 
 }  // namespace internal
 
-void check_anomaly(std::string_view op, const Inputs& inputs, std::span<const Tensor> outputs) {
+void check_anomaly(std::string_view op, const Inputs& inputs, std::span<const Tensor> outputs,
+                   const std::function<void(AttributeVisitor&)>& attributes) {
   for (const Tensor& out : outputs) {
     if (!is_floating(out.dtype())) continue;
     const internal::Range r = internal::range(out);
     if (!r.nan && !r.inf) continue;
     const std::unique_ptr<detail::CallRecord> call(internal::record_call(inputs));
     if (!internal::anomalous(r, call->inputs)) continue;
-    throw Error(fmt::format("{}: results must be finite in anomaly mode, got {}, from {}{}",
+    throw Error(fmt::format("{}: results must be finite in anomaly mode, got {}, from {}{}{}",
                             quoted(op), internal::text(r), internal::list("input", call->inputs),
+                            internal::with_attributes(attributes),
                             internal::called_at("called", *call)));
   }
 }

@@ -94,7 +94,7 @@ class Drawing {
     const auto known = names_.find({&node, output});
     const std::string name = known != names_.end() ? known->second : "";
     if (node.is_leaf()) return name.empty() ? "leaf" : name;
-    return fmt::format("{}{}{}", name, name.empty() ? "" : " = ", node.name());
+    return fmt::format("{}{}{}", name, name.empty() ? "" : " = ", call_text(node));
   }
 
   void draw(const Node& node) {

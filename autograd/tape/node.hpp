@@ -115,6 +115,8 @@ class Node : public detail::Counted {
  public:
   virtual ~Node() = default;
   virtual std::string_view name() const = 0;
+  /// Shows the attributes of the operation.
+  virtual void visit_attributes(AttributeVisitor&) const {}
   /// Gradients for the inputs, one each (undefined: zero, or not needed), from the cotangents of
   /// the outputs (undefined: zero). It may take the cotangents' buffers.
   virtual TensorList backward(TensorList& cotangents) = 0;

@@ -57,6 +57,8 @@ class Call {
 };
 
 /// An operation: a struct whose members are its attributes, with
+///   `XGRAD_ATTRIBUTES(axis, keepdims)`, which lists them all, so that drawings, errors and recorded
+///   steps show them (optional; see attributes.hpp);
 ///   `name() const` → its name;
 ///   `infer(const Inputs&) const` → TensorSpec, after validating the inputs, and
 ///   `forward(const Inputs&, Tensor& out) const`, which fills `out`;
@@ -120,6 +122,9 @@ class OperationNode final : public Node {
       return 0;
   }
   std::string_view name() const override { return op_.name(); }
+  void visit_attributes(AttributeVisitor& visitor) const override {
+    detail::visit_attributes_of(op_, op_.name(), visitor);
+  }
   TensorList backward(TensorList& cotangents) override {
     return op_.backward(Call(*this, outputs_.data(), cotangents));
   }
@@ -145,8 +150,9 @@ inline void check_defined(std::string_view op, const Inputs& inputs) {
     if (!inputs[i].defined()) [[unlikely]]
       detail::refuse_undefined(op, i);
 }
-/// In anomaly mode: throws if `op` made a NaN or Inf.
-void check_anomaly(std::string_view op, const Inputs& inputs, std::span<const Tensor> outputs);
+/// In anomaly mode: throws if `op` made a NaN or Inf. `attributes` shows those of the operation.
+void check_anomaly(std::string_view op, const Inputs& inputs, std::span<const Tensor> outputs,
+                   const std::function<void(AttributeVisitor&)>& attributes = {});
 
 namespace detail {
 template <class Op>
@@ -179,7 +185,9 @@ auto apply(const Op& op, const Inputs& in) {
   check_defined(op.name(), in);
   std::array<Tensor, detail::outputs_of<Op>()> out = detail::computed(op, in);
   if (anomaly_mode()) [[unlikely]]
-    check_anomaly(op.name(), in, out);
+    check_anomaly(op.name(), in, out, [&](AttributeVisitor& visitor) {
+      detail::visit_attributes_of(op, op.name(), visitor);
+    });
   if constexpr (Differentiable<Op>) {
     if (should_record(in))
       record(detail::Ref<Node>::adopt(new OperationNode<Op>(op, out)), in, out,

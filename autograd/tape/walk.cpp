@@ -249,7 +249,7 @@ class Walk {
       const AnomalyMode off(false);
       return node.backward(cotangents);
     }();
-    internal::check_gradients_anomaly(node.name(), node.call_.get(), before, result);
+    internal::check_gradients_anomaly(node, node.call_.get(), before, result);
     return result;
   }
 

@@ -26,6 +26,7 @@ struct IndexSelect {
   std::int64_t axis;
   Shape whole;
   bool add;
+  XGRAD_ATTRIBUTES(axis, whole, add)
 
   std::string_view name() const { return add ? "index_add_zeros" : "index_select"; }
   TensorSpec infer(const Inputs& in) const {
@@ -63,6 +64,7 @@ struct Gather {
   std::int64_t axis;
   Shape whole, part;
   bool add;
+  XGRAD_ATTRIBUTES(axis, whole, part, add)
 
   std::string_view name() const { return add ? "scatter_add_zeros" : "gather"; }
   TensorSpec infer(const Inputs& in) const { return {add ? whole : part, in[0].dtype()}; }
@@ -129,6 +131,7 @@ struct FindPositions {
   std::string_view op;
   std::int64_t least, n, axis;
   Shape shape;
+  XGRAD_ATTRIBUTES(op, least, n, axis, shape)
 
   std::string_view name() const { return op; }
   TensorSpec infer(const Inputs& in) const { return {in[0].shape(), int64}; }
@@ -148,6 +151,7 @@ struct FindPositions {
 // For each of n places the last of the positions that is it, or -1.
 struct LastWriter {
   std::int64_t n;
+  XGRAD_ATTRIBUTES(n)
 
   std::string_view name() const { return "scatter"; }
   TensorSpec infer(const Inputs&) const { return {{n}, int64}; }
@@ -161,6 +165,7 @@ struct LastWriter {
 
 struct OneHot {
   std::int64_t classes;
+  XGRAD_ATTRIBUTES(classes)
 
   std::string_view name() const { return "one_hot"; }
   TensorSpec infer(const Inputs& in) const {

@@ -35,6 +35,7 @@ struct SteadyMean {
   Axes axes;
   Shape kept;
   double n;
+  XGRAD_ATTRIBUTES(axes, kept, n)
 
   std::string_view name() const { return "mean"; }
   TensorSpec infer(const Inputs& in) const { return {kept, in[0].dtype()}; }
@@ -60,6 +61,7 @@ struct Squares {
   Shape kept;
   double divisor;
   bool root;
+  XGRAD_ATTRIBUTES(op, axes, kept, divisor, root)
 
   std::string_view name() const { return op; }
   TensorSpec infer(const Inputs& in) const { return {kept, in[0].dtype()}; }

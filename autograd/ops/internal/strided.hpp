@@ -17,6 +17,7 @@ struct Block {
   Shape sizes;
   Strides from, to;
   std::int64_t from_start = 0, to_start = 0;
+  XGRAD_ATTRIBUTES(sizes, from, to, from_start, to_start)
 };
 
 /// Which blocks go from an operand to a result.
@@ -25,6 +26,7 @@ struct Plan {
   Shape from, to;
   InlineVector<Block, 1> blocks{};
   bool repeats = false;  // some element is read more than once: going back, it gets the sum
+  XGRAD_ATTRIBUTES(name, from, to, blocks, repeats)
 };
 
 /// The operation of a plan: there, or back. What no block writes is `fill`. The gradient of either
@@ -34,6 +36,7 @@ struct Move {
   std::shared_ptr<const Plan> plan;
   bool back = false;
   double fill = 0;
+  XGRAD_ATTRIBUTES(plan, back, fill)
 
   std::string_view name() const { return plan->name; }
   TensorSpec infer(const Inputs& in) const { return {back ? plan->from : plan->to, in[0].dtype()}; }

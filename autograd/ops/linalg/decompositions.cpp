@@ -89,6 +89,7 @@ Tensor qr_gradient(const Tensor& q, const Tensor& r, const Tensor& gq, const Ten
 
 struct QrFactors {
   bool complete;
+  XGRAD_ATTRIBUTES(complete)
 
   std::string_view name() const { return "qr"; }
   void forward(const Inputs& in, std::span<Tensor> qr) const {
@@ -140,6 +141,7 @@ struct Qr : Function<Qr> {
 struct SvdFactors {
   std::string_view op;
   bool full;
+  XGRAD_ATTRIBUTES(op, full)
 
   std::string_view name() const { return op; }
   void forward(const Inputs& in, std::span<Tensor> out) const {
@@ -230,6 +232,7 @@ struct Svd : Function<Svd> {
 struct EighFactors {
   std::string_view op;
   bool with_vectors;
+  XGRAD_ATTRIBUTES(op, with_vectors)
 
   std::string_view name() const { return op; }
   void forward(const Inputs& in, std::span<Tensor> out) const {
@@ -290,6 +293,7 @@ Tensor threshold(const Tensor& a, const Tensor& s, double rtol) {
 struct Pinv {
   std::string_view op;
   double rtol;
+  XGRAD_ATTRIBUTES(op, rtol)
 
   std::string_view name() const { return op; }
   TensorSpec infer(const Inputs& in) const {

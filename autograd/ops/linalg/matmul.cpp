@@ -14,6 +14,7 @@ struct Matmul {
   static constexpr bool kTotal = true;
   static constexpr bool kBroadcasts = true;
   bool ta = false, tb = false;
+  XGRAD_ATTRIBUTES(ta, tb)
 
   std::string_view name() const { return "matmul"; }
 
@@ -79,6 +80,7 @@ struct Matmul {
 struct Linear {
   static constexpr bool kTotal = true;
   bool biased;
+  XGRAD_ATTRIBUTES(biased)
 
   std::string_view name() const { return "linear"; }
   TensorSpec infer(const Inputs& in) const {

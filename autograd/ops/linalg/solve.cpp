@@ -56,6 +56,7 @@ struct Factorise {
   static constexpr bool kHasEffect = true;
   std::string_view op;
   std::shared_ptr<Lu> lu;
+  XGRAD_ATTRIBUTES(op, lu)
 
   std::string_view name() const { return op; }
   void forward(const Inputs& in, std::span<Tensor>) const {
@@ -84,6 +85,7 @@ struct CheckFactors {
   std::string_view op;
   LuFactors lu;
   bool regular = false;
+  XGRAD_ATTRIBUTES(op, lu, regular)
 
   std::string_view name() const { return op; }
   void forward(const Inputs&, std::span<Tensor>) const {
@@ -118,6 +120,7 @@ struct Solve {
   static constexpr bool kBroadcasts = true;
   bool transpose;
   LuFactors lu;
+  XGRAD_ATTRIBUTES(transpose, lu)
 
   std::string_view name() const { return "solve"; }
   TensorSpec infer(const Inputs& in) const {
@@ -154,6 +157,7 @@ struct Solve {
 
 struct Inverse {
   LuFactors lu;
+  XGRAD_ATTRIBUTES(lu)
 
   std::string_view name() const { return "inv"; }
   TensorSpec infer(const Inputs& in) const { return {in[0].shape(), in[0].dtype()}; }
@@ -195,6 +199,7 @@ Tensor bordered_det(const Tensor& a);
 struct Det {
   LuFactors lu;
   bool regular = false;  // known not to be nearly singular
+  XGRAD_ATTRIBUTES(lu, regular)
 
   std::string_view name() const { return "det"; }
   TensorSpec infer(const Inputs& in) const { return {batch_of(in[0].shape()), in[0].dtype()}; }
@@ -243,6 +248,7 @@ Tensor bordered_det(const Tensor& a) {
 
 struct LogAbsDet {
   LuFactors lu;
+  XGRAD_ATTRIBUTES(lu)
 
   std::string_view name() const { return "slogdet"; }
   TensorSpec infer(const Inputs& in) const { return {batch_of(in[0].shape()), in[0].dtype()}; }
@@ -268,6 +274,7 @@ struct LogAbsDet {
 // The signs of determinants.
 struct Signs {
   LuFactors lu;
+  XGRAD_ATTRIBUTES(lu)
 
   std::string_view name() const { return "slogdet"; }
   void forward(const Inputs&, Tensor& out) const {
@@ -295,6 +302,7 @@ struct Triangular {
   static constexpr bool kBroadcasts = true;
   std::string_view op;
   bool left, upper, transpose, unit;
+  XGRAD_ATTRIBUTES(op, left, upper, transpose, unit)
 
   std::string_view name() const { return op; }
   TensorSpec infer(const Inputs& in) const {

@@ -14,6 +14,7 @@ std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 struct Reshape {
   Shape to;
+  XGRAD_ATTRIBUTES(to)
   std::string_view name() const { return "reshape"; }
   Tensor view(const Inputs& in) const { return internal::view_as(in[0], to); }
   TensorList backward(const Call& call) const {
@@ -34,6 +35,7 @@ struct Clone {
 
 struct Cast {
   DType from, to;
+  XGRAD_ATTRIBUTES(from, to)
   std::string_view name() const { return "to"; }
   TensorSpec infer(const Inputs& in) const { return {in[0].shape(), to}; }
   void forward(const Inputs& in, Tensor& out) const { internal::convert(in[0], out); }
@@ -44,6 +46,7 @@ struct Expand {
   static constexpr bool kTotal = true;
   static constexpr bool kBroadcasts = true;
   Shape to;
+  XGRAD_ATTRIBUTES(to)
   std::string_view name() const { return "expand"; }
   TensorSpec infer(const Inputs& in) const { return {to, in[0].dtype()}; }
   void forward(const Inputs& in, Tensor& out) const { internal::expand_into(in[0], out); }
@@ -58,6 +61,7 @@ struct Concat {
   std::int64_t axis;
   InlineVector<std::int64_t, 4> sizes;
   Shape shape;
+  XGRAD_ATTRIBUTES(axis, sizes, shape)
   std::string_view name() const { return "concat"; }
   TensorSpec infer(const Inputs& in) const { return {shape, in[0].dtype()}; }
   void forward(const Inputs& in, Tensor& out) const {
@@ -88,6 +92,10 @@ class SplitNode final : public Node {
  public:
   explicit SplitNode(std::int64_t axis) : axis_(axis) {}
   std::string_view name() const override { return "split"; }
+  void visit_attributes(AttributeVisitor& visitor) const override {
+    visitor.attribute("axis", axis_);
+    visitor.members(1, 1);
+  }
   TensorList backward(TensorList& cotangents) override {
     for (std::size_t k = 0; k < cotangents.size(); ++k)
       if (!cotangents[k].defined()) cotangents[k] = zeros(outputs()[k].shape, outputs()[k].dtype);

@@ -83,6 +83,7 @@ void check_width(PadMode mode, std::int64_t width, std::size_t axis, const Shape
 struct Triangle {
   bool lower;
   std::int64_t diagonal;
+  XGRAD_ATTRIBUTES(lower, diagonal)
 
   std::string_view name() const { return lower ? "tril" : "triu"; }
   TensorSpec infer(const Inputs& in) const {

@@ -17,6 +17,7 @@ using internal::in_ptr, internal::out_ptr, internal::last, internal::rows;
 struct ClassTerms {
   double smoothing;
   std::int64_t ignore;
+  XGRAD_ATTRIBUTES(smoothing, ignore)
 
   std::string_view name() const { return "cross_entropy"; }
   // Coefficients of -log p of the target and of every class.
@@ -33,6 +34,7 @@ struct ClassTerms {
 
 // The gradient for the logits, from logits, targets, weight and the cotangents of the losses.
 struct CrossEntropyGradient : ClassTerms {
+  std::string_view name() const { return "cross_entropy_gradient"; }
   void forward(const Inputs& in, Tensor& out) const {
     const std::int64_t n = rows(out), classes = last(out);
     dispatch_floating(name(), out.dtype(), [&](auto zero) {
@@ -114,6 +116,7 @@ struct CrossEntropy : ClassTerms {
 // The sum of the weights (classes) of the targets (n).
 struct TargetWeight {
   std::int64_t ignore;
+  XGRAD_ATTRIBUTES(ignore)
 
   std::string_view name() const { return "cross_entropy"; }
   TensorSpec infer(const Inputs& in) const { return {{}, in[1].dtype()}; }

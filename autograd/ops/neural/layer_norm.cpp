@@ -17,8 +17,9 @@ using internal::in_ptr, internal::out_ptr;
 struct LayerNormGradient {
   static constexpr bool kTotal = true;
   bool of_x, of_weight, of_bias;
+  XGRAD_ATTRIBUTES(of_x, of_weight, of_bias)
 
-  std::string_view name() const { return "layer_norm"; }
+  std::string_view name() const { return "layer_norm_gradient"; }
   void forward(const Inputs& in, std::span<Tensor> out) const {
     const std::int64_t n = in[0].shape()[0], width = in[0].shape()[1];
     dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
@@ -41,6 +42,7 @@ struct LayerNorm {
   static constexpr std::size_t kOutputs = 3;
   bool weighted, biased;
   double eps;
+  XGRAD_ATTRIBUTES(weighted, biased, eps)
 
   std::string_view name() const { return "layer_norm"; }
   std::array<TensorSpec, kOutputs> infer(const Inputs& in) const {

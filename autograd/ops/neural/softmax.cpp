@@ -13,7 +13,8 @@ using internal::in_ptr, internal::out_ptr, internal::last, internal::rows;
 struct SoftmaxGradient {
   static constexpr bool kTotal = true;
   bool log;
-  std::string_view name() const { return log ? "log_softmax" : "softmax"; }
+  XGRAD_ATTRIBUTES(log)
+  std::string_view name() const { return log ? "log_softmax_gradient" : "softmax_gradient"; }
   void forward(const Inputs& in, Tensor& out) const {
     dispatch_floating(name(), out.dtype(), [&](auto zero) {
       using T = decltype(zero);
@@ -26,6 +27,7 @@ struct SoftmaxGradient {
 struct Softmax {
   static constexpr bool kTotal = true;
   bool log;
+  XGRAD_ATTRIBUTES(log)
 
   std::string_view name() const { return log ? "log_softmax" : "softmax"; }
   TensorSpec infer(const Inputs& in) const {

@@ -66,6 +66,7 @@ struct Sum {
   static constexpr bool kTotal = true;
   Flags reduced;
   Shape kept;  // the shape of the result with keepdims
+  XGRAD_ATTRIBUTES(reduced, kept)
 
   std::string_view name() const { return "sum"; }
   TensorSpec infer(const Inputs& in) const {
@@ -89,6 +90,7 @@ struct Extreme {
   bool largest;
   Flags reduced;
   Shape kept;
+  XGRAD_ATTRIBUTES(largest, reduced, kept)
 
   std::string_view name() const { return largest ? "max" : "min"; }
   TensorSpec infer(const Inputs& in) const {
@@ -129,6 +131,7 @@ struct ArgExtreme {
   bool largest;
   std::int64_t axis;
   bool keepdims;
+  XGRAD_ATTRIBUTES(largest, axis, keepdims)
 
   std::string_view name() const { return largest ? "argmax" : "argmin"; }
   TensorSpec infer(const Inputs& in) const {

@@ -60,6 +60,7 @@ void cumulate(const Tensor& in, Tensor& out, std::int64_t axis, bool reverse, in
 struct CumSum {
   std::int64_t axis;
   bool reverse = false;
+  XGRAD_ATTRIBUTES(axis, reverse)
 
   std::string_view name() const { return "cumsum"; }
   TensorSpec infer(const Inputs& in) const { return {in[0].shape(), result_dtype(in[0].dtype())}; }
@@ -76,6 +77,7 @@ struct CumSum {
 struct Recurrence {
   std::int64_t axis;
   bool reverse, lag;
+  XGRAD_ATTRIBUTES(axis, reverse, lag)
 
   std::string_view name() const { return "recurrence"; }
   TensorSpec infer(const Inputs& in) const { return {in[0].shape(), in[0].dtype()}; }
@@ -111,6 +113,7 @@ struct Recurrence {
 struct CumProd {
   std::int64_t axis;
   bool reverse = false;
+  XGRAD_ATTRIBUTES(axis, reverse)
 
   std::string_view name() const { return "cumprod"; }
   TensorSpec infer(const Inputs& in) const { return {in[0].shape(), result_dtype(in[0].dtype())}; }
@@ -129,6 +132,7 @@ struct CumProd {
 // One axis, which stays with size 1.
 struct Prod {
   std::int64_t axis;
+  XGRAD_ATTRIBUTES(axis)
 
   std::string_view name() const { return "prod"; }
   TensorSpec infer(const Inputs& in) const {
@@ -160,6 +164,7 @@ struct Prod {
 
 struct LogCumSumExp {
   std::int64_t axis;
+  XGRAD_ATTRIBUTES(axis)
 
   std::string_view name() const { return "logcumsumexp"; }
   TensorSpec infer(const Inputs& in) const {
@@ -206,6 +211,7 @@ struct LogCumSumExp {
 struct ArgCumExtreme {
   bool largest;
   std::int64_t axis;
+  XGRAD_ATTRIBUTES(largest, axis)
 
   std::string_view name() const { return largest ? "cummax" : "cummin"; }
   TensorSpec infer(const Inputs& in) const { return {in[0].shape(), int64}; }

@@ -24,6 +24,7 @@ struct Ranked {
   bool descending = false;
   bool by_position = false;  // the result in order of position, not of rank
   bool nan_wins = false;     // in a line with NaN, its first NaN in place of every rank
+  XGRAD_ATTRIBUTES(op, axis, first, count, descending, by_position, nan_wins)
 
   std::string_view name() const { return op; }
   TensorSpec infer(const Inputs& in) const {
@@ -81,6 +82,7 @@ std::int64_t extent(const Tensor& x, std::int64_t axis) { return Lines(x.shape()
 
 struct SearchSorted {
   bool right;
+  XGRAD_ATTRIBUTES(right)
 
   std::string_view name() const { return "searchsorted"; }
   TensorSpec infer(const Inputs& in) const {

@@ -31,7 +31,7 @@ std::string place_of(const Frames& frames);
 /// What a node remembers of its call in anomaly mode; the caller owns it.
 detail::CallRecord* record_call(const Inputs& inputs);
 /// Throws if a gradient has a NaN or Inf that the cotangents did not bring.
-void check_gradients_anomaly(std::string_view op, const detail::CallRecord* call,
+void check_gradients_anomaly(const Node& node, const detail::CallRecord* call,
                              const std::vector<Range>& cotangents, const TensorList& gradients);
 
 }  // namespace autograd::internal
