@@ -34,6 +34,8 @@ struct CompileStats {
 
 namespace detail {
 
+class Instruction;
+
 /// The recordings of one function.
 class Recordings {
  public:
@@ -92,7 +94,8 @@ class CompiledFunction {
   /// its results, the operation with its attributes, and its operands with shapes and dtypes;
   /// steps that run together tile by tile under one head. Empty if there is none.
   std::string describe() const { return recordings_.describe(); }
-  /// Shows the operations of these steps, in the order in which they run.
+  /// Shows the operations of these steps (`autograd/core/trace.hpp`) in the order in which they
+  /// run.
   void visit_steps(const std::function<void(const detail::Instruction&)>& visit) const {
     recordings_.visit_steps(visit);
   }

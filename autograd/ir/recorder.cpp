@@ -187,7 +187,7 @@ void Recorder::add(std::unique_ptr<detail::Instruction> instruction, const Input
   step.first = static_cast<std::uint32_t>(steps.operands.size());
   step.ins = static_cast<std::uint32_t>(in.size());
   step.outs = static_cast<std::uint32_t>(out.size());
-  step.position = static_cast<std::uint32_t>(steps.steps.size()) & 0x7fffffff;
+  step.position = static_cast<std::uint32_t>(steps.steps.size());
   step.instruction = std::move(instruction);
   for (std::size_t i = 0; i < in.size(); ++i) {
     check_leaf(*in[i].impl());

@@ -8,14 +8,20 @@
 
 #include "autograd/core/trace.hpp"
 
-/// What a function computes, step by step: the form in which `compile()` records, plans and replays
-/// it. A program may have very many steps, so that what is kept of one is small.
+/// What a function computes, step by step: the intermediate form that `compile()` records, plans,
+/// replays and prints, and that others may read. Invariants:
 ///
-/// - A step runs an instruction on values; it reads only values that are there before the first
-///   step, or that a step before it has made.
-/// - A value is made by one step at most. It changes after that only where an instruction writes it
-///   in place, as one of its last inputs.
-/// - An operand is a value, seen as a tensor of some type: shapes may differ, elements do not.
+/// - Steps stand in an order in which they can run: a step reads values that are there before the
+///   first one, or that a step before it has made. Before planning it is the order of the function.
+/// - A value is the elements of one storage, made by one step at most. It changes after that only
+///   where an instruction writes it in place, as one of its last inputs.
+/// - An operand is a value, seen as a tensor of some type. Its elements are those of the value, all
+///   of them; only the shape may be another one.
+/// - Types that are equal have one number. Value 0 and type 0 are none.
+/// - What an operation is called, what its attributes are and how it runs, its instruction knows;
+///   no reader of steps has a list of operations.
+///
+/// A program may have very many steps, so what is kept of one is small.
 namespace autograd::replay {
 
 /// Where the elements of a value come from in each replay.
