@@ -92,7 +92,9 @@ class CompiledFunction {
   CompileStats stats() const { return recordings_.stats(); }
   /// What a replay of the recording that was used last does, as text: a line for each step, with
   /// its results, the operation with its attributes, and its operands with shapes and dtypes;
-  /// steps that run together tile by tile under one head. Empty if there is none.
+  /// steps that run together tile by tile under one head. Values are named by where they come from:
+  /// a0 is argument 0, t… a tensor of the program, c… a constant, g… the gradient before the call,
+  /// v… computed; _ is an operand that the operation does not use. Empty if there is no recording.
   std::string describe() const { return recordings_.describe(); }
   /// Shows the operations of these steps (`autograd/core/trace.hpp`) in the order in which they
   /// run.

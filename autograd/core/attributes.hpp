@@ -67,25 +67,25 @@ class MemberLister {
 
  private:
   template <class T>
-  void show(std::string_view name, const T& value) {
+  void show(std::string_view member, const T& value) {
     if constexpr (std::same_as<T, DType> || std::same_as<T, bool>)
-      emit(name, value);
+      emit(member, value);
     else if constexpr (std::integral<T>)
-      emit(name, static_cast<std::int64_t>(value));
+      emit(member, static_cast<std::int64_t>(value));
     else if constexpr (std::floating_point<T>)
-      emit(name, static_cast<double>(value));
+      emit(member, static_cast<double>(value));
     else if constexpr (std::is_enum_v<T>)
-      emit(name, std::string_view(autograd::name(value)));
+      emit(member, std::string_view(name(value)));
     else if constexpr (std::convertible_to<T, std::string_view>)
-      emit(name, std::string_view(value));
+      emit(member, std::string_view(value));
     else if constexpr (ListsMembers<T, MemberLister>)
-      nested(name, value);
+      nested(member, value);
     else if constexpr (std::ranges::contiguous_range<T>)
-      show_list(name, std::span(std::ranges::data(value), std::ranges::size(value)));
+      show_list(member, std::span(std::ranges::data(value), std::ranges::size(value)));
     else if constexpr (requires { value.has_value(); })
-      value ? show(name, *value) : emit(name, std::monostate{});
+      value ? show(member, *value) : emit(member, std::monostate{});
     else if constexpr (requires { requires ListsMembers<decltype(*value), MemberLister>; })
-      value ? nested(name, *value) : emit(name, std::monostate{});
+      value ? nested(member, *value) : emit(member, std::monostate{});
     else
       static_assert(
           std::is_empty_v<T> || std::is_pointer_v<T> || requires { value.use_count(); },
@@ -93,22 +93,22 @@ class MemberLister {
           "with a name(), lists of them, structs that list theirs, or pointers");
   }
   template <class T>
-  void show_list(std::string_view name, std::span<const T> list) {
+  void show_list(std::string_view member, std::span<const T> list) {
     if constexpr (std::same_as<T, std::int64_t> || std::same_as<T, bool>)
-      emit(name, list);
+      emit(member, list);
     else
       for (std::size_t i = 0; i < list.size(); ++i)
-        show(std::string(name) + "." + std::to_string(i), list[i]);
+        show(std::string(member) + "." + std::to_string(i), list[i]);
   }
   template <class T>
-  void nested(std::string_view name, const T& value) {
-    MemberLister inner(visitor_, operation_, prefix_ + std::string(name) + ".");
+  void nested(std::string_view member, const T& value) {
+    MemberLister inner(visitor_, operation_, prefix_ + std::string(member) + ".");
     value.list_members(inner);
   }
-  void emit(std::string_view name, const Attribute& value) {
+  void emit(std::string_view member, const Attribute& value) {
     if (const auto* text = std::get_if<std::string_view>(&value); text && *text == operation_)
       return;
-    visitor_.attribute(prefix_ + std::string(name), value);
+    visitor_.attribute(prefix_ + std::string(member), value);
   }
   static std::string_view next_name(std::string_view& names);
 

@@ -189,9 +189,9 @@ class Storage : public Counted {
   // Behind the count of the tensor in whose block it is, or at the end of the header.
   std::uint32_t* mark_place() noexcept {
     char* const at = reinterpret_cast<char*>(this);
-    return reinterpret_cast<std::uint32_t*>(
-        kind_ == Kind::embedded ? at - kTensorBytes + sizeof(Counted)
-                                : at + kHeader - sizeof(std::uint32_t));
+    return reinterpret_cast<std::uint32_t*>(kind_ == Kind::embedded
+                                                ? at - kTensorBytes + sizeof(Counted)
+                                                : at + kHeader - sizeof(std::uint32_t));
   }
   Foreign* foreign() noexcept { return reinterpret_cast<Foreign*>(this + 1); }
   Repeat* repeat_of() noexcept { return reinterpret_cast<Repeat*>(this + 1); }

@@ -190,8 +190,8 @@ struct ElementwiseGradient {
     std::size_t next = 0;
     for_each_operand([&](std::size_t k) { operands.set(next++, in[k]); },
                      [&] { operands.skip(next++); });
-    internal::run(info->gradient[gradient_of][kernel_index(out.impl()->dtype)], info->formula, operands,
-                  out);
+    internal::run(info->gradient[gradient_of][kernel_index(out.impl()->dtype)], info->formula,
+                  operands, out);
   }
   detail::Pass pass(const Inputs&, const Tensor& out) const {
     detail::Pass p{info->gradient[gradient_of][kernel_index(out.impl()->dtype)], info->formula};

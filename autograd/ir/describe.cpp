@@ -28,9 +28,9 @@ std::string text(const Steps& form, const Operand& o) {
   if (o.value == 0) return "_";
   const Source source = form.values[o.value].source;
   const TensorType& type = form.type(o);
-  std::string s = fmt::format("{}{} {} {}", letter(source),
-                              source == Source::argument ? o.value - 1 : o.value, type.shape,
-                              name(type.dtype));
+  std::string s =
+      fmt::format("{}{} {} {}", letter(source), source == Source::argument ? o.value - 1 : o.value,
+                  type.shape, name(type.dtype));
   if (source == Source::constant && type.numel == 1)
     dispatch(type.dtype, [&](auto zero) {
       const void* p = form.values[o.value].storage->data();
@@ -63,10 +63,10 @@ std::string text(const Steps& form, const Step& step) {
 std::string Program::describe() const {
   std::string s = fmt::format("{} arguments, {} steps\n", arguments_.size(), form_.steps.size());
   for (const Action& action : actions_) {
-    if (!action.instruction)
-      s += fmt::format("chain of {} over {} elements\n", action.ins, action.n);
+    const bool chain = action.end - action.begin > 1;
+    if (chain) s += fmt::format("chain of {} over {} elements:\n", action.ins, action.n);
     for (std::uint32_t i = action.begin; i < action.end; ++i)
-      s += "  " + text(form_, form_.steps[i]) + "\n";
+      s += (chain ? "  " : "") + text(form_, form_.steps[i]) + "\n";
   }
   for (const Gradient& g : gradients_) {
     if (g.changes.empty()) continue;

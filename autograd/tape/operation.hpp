@@ -57,9 +57,8 @@ class Call {
 };
 
 /// An operation: a struct whose members are its attributes, with
-///   `XGRAD_ATTRIBUTES(axis, keepdims)`, which lists them all, so that drawings, errors and recorded
-///   steps show them (optional; see attributes.hpp);
-///   `name() const` → its name;
+///   `XGRAD_ATTRIBUTES(axis, keepdims)`, which lists them all, so that drawings, errors and
+///   recorded steps show them (optional; see attributes.hpp); `name() const` → its name;
 ///   `infer(const Inputs&) const` → TensorSpec, after validating the inputs, and
 ///   `forward(const Inputs&, Tensor& out) const`, which fills `out`;
 ///   for several outputs `static constexpr std::size_t kOutputs`, at most kMostOutputs, `infer` →

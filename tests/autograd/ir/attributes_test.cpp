@@ -7,9 +7,11 @@
 
 #include "autograd/compile.hpp"
 #include "autograd/core/random.hpp"
+#include "autograd/core/trace.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/graph.hpp"
 #include "tests/autograd/op_table/op_table_tools.hpp"
+#include "tests/catch.hpp"
 
 namespace ag = autograd;
 using ag::Tensor;
@@ -112,8 +114,8 @@ TEST_CASE("every operation of the library lists all of its members as attributes
       const Tensor y = sample.call(x);
       if (!y.requires_grad()) return {y};
       TensorList out{y.detach()};
-      for (const Tensor& g : ag::grad({ag::sum(y)}, table::differentiable(x),
-                                      {.allow_unused = true}))
+      for (const Tensor& g :
+           ag::grad({ag::sum(y)}, table::differentiable(x), {.allow_unused = true}))
         if (g.defined()) out.push_back(g.detach());
       return out;
     };
@@ -166,5 +168,23 @@ TEST_CASE("a compiled function describes its steps with operations, attributes a
   });
   CHECK(f.describe().empty());
   (void)f(ag::ones({4, 3}));
-  CHECK(f.describe() == R"()");
+  CHECK(f.describe() == R"(1 arguments, 13 steps
+v3 (4, 2) float32 = matmul(ta=false, tb=false) of a0 (4, 3) float32, t2 (3, 2) float32
+v5 (4, 2) float32 = leaky_relu of v3 (4, 2) float32, c4 () float32 0.125
+v6 (4, 2) float32 = bernoulli(draw.p=0.5)
+v7 (4, 2) float32 = cumsum(axis=1, reverse=false) of v5 (4, 2) float32
+chain of 2 over 8 elements:
+  v8 (4, 2) float32 = mul of v7 (4, 2) float32, v6 (4, 2) float32
+  v9 (4, 2) float32 = tanh of v8 (4, 2) float32
+v12 (4, 2) float32 = expand(to=(4, 2)) of c11 (1, 2) float32
+chain of 2 over 8 elements:
+  v13 (4, 2) float32 = tanh(gradient_of=0) of v12 (4, 2) float32, _, v9 (4, 2) float32
+  v14 (4, 2) float32 = mul(gradient_of=0) of v13 (4, 2) float32, v7 (4, 2) float32, v6 (4, 2) float32, _
+v15 (4, 2) float32 = cumsum(axis=1, reverse=true) of v14 (4, 2) float32
+v16 (4, 2) float32 = leaky_relu(gradient_of=0) of v15 (4, 2) float32, v3 (4, 2) float32, c4 () float32 0.125, _
+v18 (3, 2) float32 = matmul(ta=true, tb=false) of a0 (4, 3) float32, v16 (4, 2) float32
+note of v8 (4, 2) float32
+gradient of a tensor of the program: v18 (3, 2) float32
+return v8 (4, 2) float32
+)");
 }

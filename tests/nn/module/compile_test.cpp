@@ -78,6 +78,26 @@ TEST_CASE("a compiled training step gives the bits of the eager one: classifier 
                                      classified(6, {10, 10, 10}), nothing) == 1);
 }
 
+TEST_CASE("a compiled training step is described with its losses, random draws and updates") {
+  nn::MLP model(6, {8}, 3, {.dropout = 0.25});
+  nn::optim::SGD optimizer(model.parameters(), {.lr = 0.1});
+  auto step = ag::compile([&](const Tensor& x, const Tensor& y) {
+    optimizer.zero_grad();
+    const Tensor l = nn::cross_entropy(model(x), y);
+    l.backward();
+    optimizer.step();
+    return l;
+  });
+  const auto [x, y] = classified(6, {10})[0];
+  (void)step(x, y);
+  const std::string text = step.describe();
+  for (const auto* part :
+       {" = linear(biased=true) of a0 (10, 6) float32, ", " = bernoulli(draw.p=0.75)\n",
+        " = cross_entropy(smoothing=0, ignore=-100) of ", " = cross_entropy_gradient(smoothing=0, ",
+        "\nSGD of v", " into t", "\ngradient of a tensor of the program: v", "\nreturn v"})
+    CHECK_THAT(text, ContainsSubstring(part));
+}
+
 TEST_CASE("a compiled training step follows a last, smaller batch") {
   ag::manual_seed(2);
   nn::MLP model(6, {16}, 3);
