@@ -14,8 +14,9 @@ namespace autograd {
 
 /// What a `Function` keeps from its forward for its backward. Values of any type can be kept as
 /// members of a struct derived from it: `struct MyContext : Context { double alpha; };` with
-/// `Function<F, MyContext>`. An output is kept by `save_for_backward` alone: as a member it would
-/// keep the recorded call, and the call the member, for ever.
+/// `Function<F, MyContext>`. `XGRAD_ATTRIBUTES(alpha)` in it shows them as attributes. An output is
+/// kept by `save_for_backward` alone: as a member it would keep the recorded call, and the call the
+/// member, for ever.
 class Context {
  public:
   /// Keeps inputs, outputs or intermediate tensors. Call it once, in forward.
@@ -88,6 +89,11 @@ class Function {
   struct Recorded final : Node {
     explicit Recorded(C c) : ctx(std::move(c)) {}
     std::string_view name() const override { return Function::name(); }
+    void visit_attributes(AttributeVisitor& visitor) const override {
+      detail::MemberLister lister(visitor, name());
+      if constexpr (detail::ListsMembers<C, detail::MemberLister>) ctx.list_members(lister);
+      visitor.members(lister.listed(), lister.listed());
+    }
     TensorList backward(TensorList& cotangents) override {
       // A saved output comes with its place on the tape, which is this node: it must not stay here,
       // also when F throws.

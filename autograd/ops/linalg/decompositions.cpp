@@ -104,9 +104,15 @@ struct QrFactors {
   }
 };
 
-struct Qr : Function<Qr> {
+struct QrContext : Context {
+  bool complete = false;
+  XGRAD_ATTRIBUTES(complete)
+};
+
+struct Qr : Function<Qr, QrContext> {
   static constexpr std::string_view kName = "qr";
-  static TensorList forward(Context& ctx, const Tensor& a, bool complete) {
+  static TensorList forward(QrContext& ctx, const Tensor& a, bool complete) {
+    ctx.complete = complete;
     const Shape batch = batch_of(a.shape());
     const std::int64_t m = a.size(-2), n = a.size(-1), k = complete ? m : std::min(m, n);
     Tensor qr[] = {empty(matrices(batch, m, k), a.dtype()),
@@ -183,10 +189,16 @@ Tensor outside(const Tensor& u, const Tensor& g) {
 
 Tensor skew(const Tensor& x) { return x - transpose(x); }
 
+struct SvdContext : Context {
+  bool full = false;
+  XGRAD_ATTRIBUTES(full)
+};
+
 // Seeger et al. (2017); Townsend, Differentiating the singular value decomposition (2016).
-struct Svd : Function<Svd> {
+struct Svd : Function<Svd, SvdContext> {
   static constexpr std::string_view kName = "svd";
-  static TensorList forward(Context& ctx, std::string_view op, const Tensor& a, bool full) {
+  static TensorList forward(SvdContext& ctx, std::string_view op, const Tensor& a, bool full) {
+    ctx.full = full;
     TensorList usv = svd_of(op, a, full, true);
     ctx.save_for_backward(usv);
     return usv;
