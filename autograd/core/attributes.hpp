@@ -2,6 +2,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -122,7 +123,9 @@ class MemberLister {
 template <class T>
 struct AnyMember {
   template <class U>
-  requires(!std::is_base_of_v<U, T>) operator U() const;
+  requires(!std::is_base_of_v<U, T>) operator U() const {
+    std::abort();  // never called
+  }
 };
 template <class T, class... Members>
 constexpr std::size_t count_members() {
