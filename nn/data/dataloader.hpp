@@ -1,50 +1,45 @@
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <iterator>
 #include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
-#include "autograd/core/random.hpp"
+#include "autograd/tape/grad_mode.hpp"
+#include "nn/data/collate.hpp"
 #include "nn/data/dataset.hpp"
+#include "nn/data/epoch.hpp"
 #include "nn/module/state_dict.hpp"
 
 namespace nn::data {
 
-/// Options of `DataLoader`.
+/// Options of `DataLoader`, for batches of type B.
+template <class B = Batch>
 struct DataLoaderOptions {
   std::int64_t batch_size = 1;
   bool shuffle = false;  ///< a new order in each epoch, a pure function of seed and epoch
   std::uint64_t seed = 0;
   bool drop_last = false;     ///< leave out a last batch that is smaller than the others
-  std::int64_t prefetch = 0;  ///< batches made ahead on a background thread; the same batches
+  std::int64_t prefetch = 0;  ///< batches made ahead on background threads; the same batches
+  std::int64_t workers = 0;   ///< those threads; 0: one if prefetch is above 0. In [0, 1024].
+                              ///< Without prefetch they are two batches ahead each
   /// Applied to each batch, such as augmentation, or loading what x names. Its generator is a
-  /// function of seed, epoch and batch; with prefetch it runs on the background thread. Nothing in
-  /// it is recorded.
-  std::function<Batch(Batch, ag::Generator&)> transform{};
+  /// function of seed, epoch and batch; it keeps the number of samples. It runs where the batch is
+  /// made: with workers on several threads at once. Nothing in it is recorded.
+  std::function<B(B, ag::Generator&)> transform{};
 };
 
-/// Batches of a data set, epoch after epoch:
-///
-///     DataLoader loader(train, {.batch_size = 64, .shuffle = true});
-///     for (int epoch = 0; epoch < 10; ++epoch)
-///       for (const auto& [x, y] : loader) ...
-///
-/// Each loop is one epoch. What is thrown while a batch is made is thrown where the loop asks for
-/// it.
-class DataLoader {
+/// What all loaders are, whatever their data set: sizes and the position.
+class DataLoaderBase {
  public:
-  class Iterator;
-
-  /// Throws on an empty data set, a batch size below 1 or a negative prefetch.
-  explicit DataLoader(TensorDataset data, DataLoaderOptions options = {});
-
   /// Batches per epoch.
   std::int64_t size() const;
-  const TensorDataset& dataset() const { return data_; }
-  const DataLoaderOptions& options() const { return options_; }
-
   /// The epoch, counted from 0, of the loop that runs or was left early; otherwise of the next
   /// loop.
   std::int64_t epoch() const {
@@ -61,42 +56,144 @@ class DataLoader {
   StateDict state_dict() const;
   void load_state_dict(const StateDict& state);
 
-  /// Starts an epoch. The loader must outlive its loop and stay where it is.
-  Iterator begin();
-  std::default_sentinel_t end() const { return {}; }
+ protected:
+  struct Settings {
+    std::int64_t samples, batch_size;
+    bool shuffle;
+    std::uint64_t seed;
+    bool drop_last;
+    std::int64_t prefetch, workers;
+  };
+  explicit DataLoaderBase(const Settings& settings);
+  using Make = std::function<std::unique_ptr<detail::MadeBatch>(const detail::EpochPlan& plan,
+                                                                std::int64_t batch)>;
+  /// The next epoch, or what is left of the one that was set.
+  std::unique_ptr<detail::EpochRun> begin_epoch(Make make);
+  void count_batch() { ++batch_; }
+  void end_epoch() { set_epoch(epoch_ + 1); }
+  [[noreturn]] static void refuse_step();
 
  private:
-  TensorDataset data_;
-  DataLoaderOptions options_;
+  Settings settings_;
   std::int64_t epoch_ = 0, batch_ = 0;
   bool begun_ = false;  // a loop over this epoch has begun
 };
 
-/// Where a loop over a loader stands. Destroying it ends the background thread.
-class DataLoader::Iterator {
+/// Batches of a data set, epoch after epoch:
+///
+///     DataLoader loader(train, {.batch_size = 64, .shuffle = true});
+///     for (int epoch = 0; epoch < 10; ++epoch)
+///       for (const auto& [x, y] : loader) ...
+///
+/// Each loop is one epoch. The order of the batches and what is in them does not depend on threads.
+/// What is thrown while a batch is made is thrown where the loop asks for it. One thread at a time
+/// may loop over a loader.
+template <class D = TensorDataset>
+class DataLoader : public DataLoaderBase {
+  static_assert(Dataset<D>,
+                "DataLoader: a data set has `std::int64_t size() const` and `get(std::int64_t) "
+                "const` or `get(std::span<const std::int64_t>) const`");
+
+ public:
+  class Iterator;
+  using Batch = BatchOf<D>;
+
+  /// Throws on an empty data set, a batch size below 1, a negative prefetch or too many workers.
+  explicit DataLoader(D data, DataLoaderOptions<BatchOf<D>> options = {})
+      : DataLoaderBase({detail::samples_to_load(data), options.batch_size, options.shuffle,
+                        options.seed, options.drop_last, options.prefetch, options.workers}),
+        data_(std::move(data)),
+        options_(std::move(options)) {}
+
+  const D& dataset() const { return data_; }
+  const DataLoaderOptions<Batch>& options() const { return options_; }
+
+  /// Starts an epoch. The loader must outlive its loop and stay where it is.
+  Iterator begin() { return Iterator(*this); }
+  std::default_sentinel_t end() const { return {}; }
+
+ private:
+  struct Made final : detail::MadeBatch {
+    explicit Made(Batch b) : batch(std::move(b)) {}
+    Batch batch;
+  };
+  std::unique_ptr<detail::MadeBatch> make(const detail::EpochPlan& plan, std::int64_t i) const {
+    const ag::NoGrad no_grad;
+    const auto samples = plan.samples(i);
+    auto made = std::make_unique<Made>(detail::batch_of(data_, samples, [&](std::int64_t sample) {
+      return sample < 0 ? plan.for_batch(i) : plan.for_sample(sample);
+    }));
+    const auto n = static_cast<std::int64_t>(samples.size());
+    check("get", made->batch, n);
+    if (options_.transform) {
+      ag::Generator generator = plan.for_transform(i);
+      made->batch = options_.transform(std::move(made->batch), generator);
+      check("transform", made->batch, n);
+    }
+    return made;
+  }
+  static void check(const char* what, const Batch& batch, std::int64_t n) {
+    if constexpr (detail::has_rows<D>) detail::check_rows(what, batch, n);
+  }
+
+  D data_;
+  DataLoaderOptions<Batch> options_;
+};
+
+/// What is used as a `TensorDataset`, such as `LabelledImages`, is loaded as one.
+template <class D, class O = DataLoaderOptions<>>
+requires(!Dataset<D>) DataLoader(D, O = {})
+->DataLoader<std::conditional_t<std::convertible_to<D, TensorDataset>, TensorDataset, D>>;
+
+/// Where a loop over a loader stands. Destroying it ends the background threads.
+template <class D>
+class DataLoader<D>::Iterator {
  public:
   using iterator_concept = std::input_iterator_tag;
-  using value_type = Batch;
+  using value_type = DataLoader::Batch;
   using difference_type = std::ptrdiff_t;
 
-  Iterator() noexcept;
-  Iterator(Iterator&&) noexcept;
-  Iterator& operator=(Iterator&&) noexcept;
-  ~Iterator();
-  const Batch& operator*() const { return current_; }
-  const Batch* operator->() const { return &current_; }
-  Iterator& operator++();
+  Iterator() noexcept = default;
+  const value_type& operator*() const {
+    if (!current_) refuse_step();
+    return static_cast<const Made&>(*current_).batch;
+  }
+  const value_type* operator->() const { return &**this; }
+  Iterator& operator++() {
+    if (!run_) refuse_step();
+    auto run = std::move(run_);  // an epoch whose batch fails is over
+    run->give_back(std::move(current_));
+    current_ = run->next();
+    if (current_) {
+      loader_->count_batch();
+      run_ = std::move(run);
+    } else {
+      loader_->end_epoch();
+    }
+    return *this;
+  }
   void operator++(int) { ++*this; }
-  friend bool operator==(const Iterator& it, std::default_sentinel_t) { return !it.epoch_; }
+  friend bool operator==(const Iterator& it, std::default_sentinel_t) { return !it.run_; }
 
  private:
   friend class DataLoader;
-  class Epoch;
-  Iterator(DataLoader& loader);
+  explicit Iterator(DataLoader& loader)
+      : loader_(&loader),
+        run_(loader.begin_epoch([&loader](const detail::EpochPlan& plan, std::int64_t batch) {
+          return loader.make(plan, batch);
+        })) {
+    ++*this;
+  }
 
   DataLoader* loader_ = nullptr;
-  std::unique_ptr<Epoch> epoch_;  // none at the end
-  Batch current_;
+  std::unique_ptr<detail::EpochRun> run_;  // none at the end
+  std::unique_ptr<detail::MadeBatch> current_;
 };
+
+/// The batches of a data set in its order, once: `for (const auto& [x, y] : batches(test, 500))`.
+template <class D>
+auto batches(D data, std::int64_t batch_size) {
+  return DataLoader(std::move(data), {.batch_size = batch_size});
+}
 
 }  // namespace nn::data

@@ -21,16 +21,19 @@ TensorDataset::TensorDataset(ag::Tensor inputs, ag::Tensor targets)
              x.shape(), y.shape(), x.size(0), y.size(0));
 }
 
-ag::Tensor detail::empty_rows(const ag::Tensor& source, std::int64_t n) {
-  if (!source.defined()) return {};
-  ag::Shape shape = source.shape();
-  shape[0] = n;
-  return ag::empty(shape, source.dtype());
+void detail::check_indices(std::string_view what, std::span<const std::int64_t> indices,
+                           std::int64_t n) {
+  for (const std::int64_t i : indices)
+    if (i < 0 || i >= n) ag::fail(what, "indices must be in [0, {}), got {}", n, i);
 }
 
-void detail::copy_rows(const ag::Tensor& source, std::span<const std::int64_t> indices,
-                       ag::Tensor& out) {
-  if (!out.defined() || out.numel() == 0) return;
+// Copies of rows, each in [0, rows).
+static ag::Tensor rows(const ag::Tensor& source, std::span<const std::int64_t> indices) {
+  if (!source.defined()) return {};
+  ag::Shape shape = source.shape();
+  shape[0] = static_cast<std::int64_t>(indices.size());
+  ag::Tensor out = ag::empty(shape, source.dtype());
+  if (out.numel() == 0) return out;
   const auto width = static_cast<std::size_t>(out.numel()) / indices.size() * size_of(out.dtype());
   const auto* from = static_cast<const char*>(source.raw());
   auto* to = static_cast<char*>(out.raw_mutable());
@@ -38,24 +41,26 @@ void detail::copy_rows(const ag::Tensor& source, std::span<const std::int64_t> i
     std::memcpy(to, from + static_cast<std::size_t>(i) * width, width);
     to += width;
   }
+  return out;
 }
 
-static TensorDataset rows(const TensorDataset& data, std::span<const std::int64_t> indices) {
-  const auto n = static_cast<std::int64_t>(indices.size());
+Batch TensorDataset::get(std::span<const std::int64_t> indices) const {
+  const ag::detail::Named as("TensorDataset");
+  detail::check_indices("TensorDataset", indices, size());
+  return {rows(x, indices), rows(y, indices)};
+}
+
+static TensorDataset part_of(const TensorDataset& data, std::span<const std::int64_t> indices) {
   TensorDataset out;
-  out.x = detail::empty_rows(data.x, n);
-  out.y = detail::empty_rows(data.y, n);
-  detail::copy_rows(data.x, indices, out.x);
-  detail::copy_rows(data.y, indices, out.y);
+  out.x = rows(data.x, indices);
+  out.y = rows(data.y, indices);
   return out;
 }
 
 TensorDataset subset(const TensorDataset& data, std::span<const std::int64_t> indices) {
   const ag::detail::Named as("subset");
-  const std::int64_t n = data.size();
-  for (const std::int64_t i : indices)
-    if (i < 0 || i >= n) ag::fail("subset", "indices must be in [0, {}), got {}", n, i);
-  return rows(data, indices);
+  detail::check_indices("subset", indices, data.size());
+  return part_of(data, indices);
 }
 
 TensorDataset subset(const TensorDataset& data, const std::vector<std::int64_t>& indices) {
@@ -109,7 +114,7 @@ std::vector<TensorDataset> split(const TensorDataset& data, std::span<const std:
   const ag::detail::Named as("split");
   std::vector<TensorDataset> parts;
   for (const auto& part : detail::split_rows(data.size(), lengths, seed))
-    parts.push_back(rows(data, part));
+    parts.push_back(part_of(data, part));
   return parts;
 }
 

@@ -84,7 +84,7 @@ std::vector<Table> split(const Table& table, std::span<const double> fractions,
 template <class T, std::size_t N>
 requires std::is_arithmetic_v<T> std::array<Table, N> split(const Table& table, const T (&parts)[N],
                                                             std::uint64_t seed = 0) {
-  return detail::split_into(table, parts, seed);
+  return detail::split_into(parts, [&](auto list) { return split(table, list, seed); });
 }
 
 }  // namespace nn::data

@@ -28,7 +28,7 @@ data::TensorDataset numbered(std::int64_t n) {
 }
 
 // The rows that one loop hands out, batch after batch.
-std::vector<Rows> epoch_of(data::DataLoader& loader) {
+std::vector<Rows> epoch_of(data::DataLoader<>& loader) {
   std::vector<Rows> batches;
   for (const auto& [x, y] : loader) {
     REQUIRE(x.size(0) == y.size(0));
@@ -129,7 +129,8 @@ TEST_CASE("a loader counts epochs and batches") {
 }
 
 TEST_CASE("a resumed loader goes on where the first one was left") {
-  const data::DataLoaderOptions options{.batch_size = 4, .shuffle = true, .seed = 2, .prefetch = 3};
+  const data::DataLoaderOptions<> options{
+      .batch_size = 4, .shuffle = true, .seed = 2, .prefetch = 3};
   data::DataLoader whole(numbered(30), options);
   epoch_of(whole);
   const auto second = epoch_of(whole), third = epoch_of(whole);
@@ -158,7 +159,7 @@ TEST_CASE("a position is saved at the end of an epoch as the begin of the next")
 }
 
 TEST_CASE("a position of another run is refused and changes nothing") {
-  const data::DataLoaderOptions options{.batch_size = 4, .shuffle = true, .seed = 2};
+  const data::DataLoaderOptions<> options{.batch_size = 4, .shuffle = true, .seed = 2};
   data::DataLoader loader(numbered(10), options);
   epoch_of(loader);
   const auto load = [&](std::int64_t rows, std::int64_t batch_size, bool shuffle,
@@ -207,7 +208,7 @@ TEST_CASE("a step beyond the end of a loop is refused") {
   ++it;
   CHECK(it == loader.end());
   CHECK_THROWS_WITH(++it, Equals("DataLoader: a loop must end at its end, got a step beyond it"));
-  data::DataLoader::Iterator none;
+  data::DataLoader<>::Iterator none;
   CHECK_THROWS_WITH(++none, Equals("DataLoader: a loop must end at its end, got a step beyond it"));
 }
 
