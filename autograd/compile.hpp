@@ -4,10 +4,11 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
-#include "autograd/core/tensor.hpp"
+#include "autograd/core/structure.hpp"
 
 namespace autograd {
 
@@ -64,21 +65,25 @@ class Recordings {
 /// A function that records its operations: see `compile`. Movable; for one thread at a time.
 template <class F>
 class CompiledFunction {
-  template <class>
-  using As = const Tensor&;
+  template <class T>
+  static constexpr bool is_tensor = std::is_convertible_v<const T&, Tensor>;
+  template <class T>
+  using As = std::conditional_t<is_tensor<T>, const Tensor&, T>;
 
  public:
   explicit CompiledFunction(F f, const CompileOptions& options = {})
       : f_(std::move(f)), recordings_(options) {}
 
-  template <std::convertible_to<Tensor>... T>
-  requires std::invocable<F&, As<T>...>
-  auto operator()(const T&... arguments) {
-    return call(TensorList{Tensor(arguments)...}, [this](const TensorList& in) -> decltype(auto) {
-      return [&]<std::size_t... I>(std::index_sequence<I...>)->decltype(auto) {
-        return f_(in[I]...);
-      }
-      (std::make_index_sequence<sizeof...(T)>{});
+  /// Of tensors, and structures of them.
+  template <class... T>
+  requires((is_tensor<T> || TensorStructure<T>)&&...) &&
+      std::invocable<F&, As<T>...> auto operator()(const T&... arguments) {
+    TensorList list;
+    (append(list, arguments), ...);
+    return call(list, [&](const TensorList& in) -> decltype(auto) {
+      std::size_t next = 0;
+      std::tuple<As<T>...> same{taken(arguments, in, next)...};  // braces go from left to right
+      return std::apply(f_, std::move(same));
     });
   }
   /// For a function of a list.
@@ -107,23 +112,53 @@ class CompiledFunction {
   auto call(const TensorList& arguments, const F2& f) {
     using Result = decltype(f(arguments));
     static_assert(std::is_void_v<Result> || std::is_convertible_v<Result, TensorList> ||
-                      std::is_convertible_v<Result, Tensor>,
-                  "compile: the function must return a tensor, a TensorList or nothing");
+                      std::is_convertible_v<Result, Tensor> || TensorStructure<Result>,
+                  "compile: the function must return a tensor, a structure of tensors, a "
+                  "TensorList or nothing");
     const auto listed = [&f](const TensorList& in) -> TensorList {
       if constexpr (std::is_void_v<Result>) {
         f(in);
         return {};
       } else if constexpr (std::is_convertible_v<Result, Tensor>) {
         return {Tensor(f(in))};
+      } else if constexpr (TensorStructure<Result>) {
+        TensorList list;
+        append(list, f(in));
+        return list;
       } else {
         return f(in);
       }
     };
     TensorList out = recordings_.call(std::cref(listed), arguments);
-    if constexpr (std::is_convertible_v<Result, Tensor>)
+    if constexpr (std::is_convertible_v<Result, Tensor>) {
       return Tensor(std::move(out[0]));
-    else if constexpr (!std::is_void_v<Result>)
+    } else if constexpr (TensorStructure<Result>) {
+      std::remove_cv_t<Result> result{};
+      std::size_t next = 0;
+      detail::for_each_tensor(result, [&](Tensor& t) { t = std::move(out[next++]); });
+      return result;
+    } else if constexpr (!std::is_void_v<Result>) {
       return out;
+    }
+  }
+
+  template <class T>
+  static void append(TensorList& list, const T& value) {
+    if constexpr (is_tensor<T>)
+      list.push_back(value);
+    else
+      detail::for_each_tensor(value, [&](const Tensor& t) { list.push_back(t); });
+  }
+  // The argument with the next tensors of `in`.
+  template <class T>
+  static As<T> taken(const T& argument, const TensorList& in, std::size_t& next) {
+    if constexpr (is_tensor<T>) {
+      return in[next++];
+    } else {
+      T same = argument;
+      detail::for_each_tensor(same, [&](Tensor& t) { t = in[next++]; });
+      return same;
+    }
   }
 
   F f_;
@@ -135,7 +170,9 @@ class CompiledFunction {
 /// = nn::cross_entropy(model(x), y); loss.backward(); optimizer.step(); return loss; });`. The
 /// first call runs `f` and records its operations, forward, backward and update; later calls repeat
 /// them, to the same bits, without `f` and without recording: dead results are left out,
-/// elementwise operations run in chains tile by tile, memory is planned once.
+/// elementwise operations run in chains tile by tile, memory is planned once. `f` takes tensors and
+/// structures of them (see `TensorStructure`) or one TensorList, and returns one of these or
+/// nothing.
 ///
 /// Arguments, tensors of the program that `f` uses, gradients, learning rates, step counts and
 /// random numbers are those of each call. Plain numbers and variables of the program are those of

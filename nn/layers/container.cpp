@@ -1,5 +1,8 @@
 #include "nn/layers/container.hpp"
 
+#include <typeinfo>
+#include <utility>
+
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/function.hpp"
 #include "nn/layers/dropout.hpp"
@@ -12,21 +15,6 @@ ag::Tensor Flatten::forward(const ag::Tensor& x) const { return ag::flatten(x, s
 
 std::string Flatten::extra_repr() const {
   return fmt::format("start_dim={}, end_dim={}", start_, end_);
-}
-
-void AnyModule::bury(Base* dead) noexcept {
-  struct Graves {
-    Base* first = nullptr;
-    bool burying = false;
-  };
-  static thread_local Graves graves;
-  dead->next_dead = std::exchange(graves.first, dead);
-  if (std::exchange(graves.burying, true)) return;
-  while (Base* const next = graves.first) {
-    graves.first = next->next_dead;
-    delete next;
-  }
-  graves.burying = false;
 }
 
 template <class It>
@@ -55,10 +43,26 @@ Sequential& Sequential::operator=(Sequential&& other) {
 }
 
 ag::Tensor Sequential::forward(const ag::Tensor& x) const {
+  const detail::Handed out = forward(detail::Handed(x));
+  if (!out.is_tensor()) refuse_result(out, typeid(ag::Tensor));
+  return out.tensor();
+}
+
+detail::Handed Sequential::forward(const detail::Handed& x) const {
   check_not_moved("forward");
-  ag::Tensor y = x;
-  for (const AnyModule& layer : layers_) y = layer(y);
-  return y;
+  detail::Handed value = x;
+  for (std::size_t i = 0; i < size(); ++i)
+    if (!layers_[i].hand_on(value))
+      ag::fail("sequential", "layer {} ({}) must take what comes to it, got {} for {}", i,
+               layers_[i].module().type_name(), value.type_name(),
+               ag::detail::type_name(layers_[i].held().takes().name()));
+  return value;
+}
+
+void Sequential::refuse_result(const detail::Handed& got, const std::type_info& wanted) {
+  ag::fail("sequential",
+           "the last layer must return {}, got {}; add a layer that takes it, or call forward_as",
+           ag::detail::type_name(wanted.name()), got.type_name());
 }
 
 Module& Sequential::operator[](std::size_t i) {

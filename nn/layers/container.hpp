@@ -17,9 +17,10 @@ class Flatten : public Module {
   std::int64_t start_, end_;
 };
 
-/// Layers one after the other, named "0", "1", …: any modules from one tensor to one tensor, and
-/// functions such as `ag::tanh` or a lambda. Without layers, x itself. A class may derive from it
-/// that adds no members.
+/// Layers one after the other, named "0", "1", …: any modules with one input, and functions such as
+/// `ag::tanh` or a lambda. Each gets what the one before returned, mostly a tensor; a layer with
+/// several results is followed by one that takes those, such as `[](const Output& o) { return o.h;
+/// }`. Without layers, x itself. A class may derive from it that adds no members.
 class Sequential : public Module {
  public:
   Sequential() = default;
@@ -41,6 +42,14 @@ class Sequential : public Module {
   }
   ag::Tensor forward(const ag::Tensor& x) const;
   ag::Tensor operator()(const ag::Tensor& x) const { return run_forward(*this, x); }
+  /// For an input that is no tensor, or a last layer that does not return one: what this returns
+  /// for `x`, which is an R. Throws unless it is.
+  template <class R, class X>
+  R forward_as(const X& x) const {
+    const detail::Handed out = hand_on(detail::Handed(x));
+    if (const R* result = out.get<R>()) return *result;
+    refuse_result(out, typeid(R));
+  }
 
   std::size_t size() const noexcept { return layers_.size(); }
   bool empty() const noexcept { return layers_.empty(); }
@@ -54,6 +63,10 @@ class Sequential : public Module {
     refuse_layer(i, typeid(L));
   }
 
+  // As a layer among others.
+  detail::Handed forward(const detail::Handed& x) const;
+  detail::Handed hand_on(const detail::Handed& x) const { return run_forward(*this, x); }
+
   void visit_members(Visitor& visitor) final;
   std::unique_ptr<Module> clone_module() const override { return detail::copy_module(*this); }
 
@@ -62,6 +75,7 @@ class Sequential : public Module {
   void add(AnyModule layer) { layers_.push_back(std::move(layer)); }
 
  private:
+  [[noreturn]] static void refuse_result(const detail::Handed& got, const std::type_info& wanted);
   [[noreturn]] void refuse_layer(std::size_t i, const std::type_info& wanted);
   template <class It>
   void assign(It layer, std::size_t n);

@@ -1,26 +1,63 @@
 #include "nn/module/hooks.hpp"
 
 #include <algorithm>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "autograd/tape/operation.hpp"
+#include "nn/module/module.hpp"
 
 namespace nn {
 namespace {
 
-// An input of one call under a name of its own, so that its gradient is that of this call.
-struct ModuleInput {
-  std::string_view name() const { return "module_input"; }
-  ag::Tensor view(const ag::Inputs& in) const { return in[0].detach(); }
-  ag::TensorList backward(const ag::Call& call) const { return {call.grad()}; }
+using Show = std::function<void(const ag::TensorList& gradients)>;
+
+// Some tensors of one call under names of their own, so that their gradients are those of this
+// call; shows them all at once.
+class Watched final : public ag::Node {
+ public:
+  Watched(std::string_view name, Show show) : name_(name), show_(std::move(show)) {}
+  std::string_view name() const override { return name_; }
+  ag::TensorList backward(ag::TensorList& cotangents) override {
+    ag::TensorList seen;
+    // Off the tape: the nodes of the call own what is shown, and a recorded gradient leads back to
+    // them.
+    for (const ag::Tensor& g : cotangents) seen.push_back(g.defined() ? g.detach() : g);
+    show_(seen);
+    return std::move(cotangents);
+  }
+
+ private:
+  std::string_view name_;
+  Show show_;
 };
 
-// The gradients of one call, gathered while the walk passes it. Off the tape: the nodes of the call
-// own this, and a recorded gradient leads back to them.
-struct Passage {
-  ag::TensorList inputs;
-  ag::Tensor output;
-  std::size_t awaited = 0, seen = 0;
-};
+// `show` gets one gradient for each tensor, undefined where there is none. False, and nothing
+// done, if none will come.
+bool watch(ag::TensorList& tensors, std::string_view name, Show show) {
+  std::vector<std::size_t> places;
+  std::vector<const ag::Tensor*> pointers;
+  ag::TensorList views;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    if (!tensors[i].defined() || !tensors[i].requires_grad()) continue;
+    places.push_back(i);
+    pointers.push_back(&tensors[i]);
+    views.push_back(tensors[i].detach());
+  }
+  const ag::Inputs inputs(std::span<const ag::Tensor* const>{pointers});
+  if (!ag::should_record(inputs)) return false;
+  auto spread = [places, n = tensors.size(), show](const ag::TensorList& gradients) {
+    ag::TensorList all(n);
+    for (std::size_t i = 0; i < gradients.size(); ++i) all[places[i]] = gradients[i];
+    show(all);
+  };
+  ag::record(ag::detail::Ref<ag::Node>::adopt(new Watched(name, std::move(spread))), inputs,
+             {views.data(), views.size()});
+  for (std::size_t i = 0; i < places.size(); ++i) tensors[places[i]] = views[i];
+  return true;
+}
 
 }  // namespace
 
@@ -29,53 +66,60 @@ void detail::Hooks::run_pre(const Module& module, ag::TensorList& inputs) const 
   for (const auto& [id, hook] : List<ForwardPreHook>(pre)) hook(module, inputs);
 }
 
-ag::Tensor detail::Hooks::run_forward(const Module& module, const ag::TensorList& inputs,
-                                      ag::Tensor output) const {
-  for (const auto& [id, hook] : List<ForwardHook>(forward)) {
-    ag::Tensor replaced = hook(module, inputs, output);
-    if (replaced.defined()) output = std::move(replaced);
-  }
-  return output;
+void detail::Hooks::run_forward(const Module& module, const ag::TensorList& inputs,
+                                ag::TensorList& outputs) const {
+  for (const auto& [id, hook] : List<OutputsHook>(forward)) hook(module, inputs, outputs);
 }
 
-void detail::watch_inputs(ag::TensorList& inputs) {
-  for (ag::Tensor& t : inputs)
-    if (t.requires_grad()) t = ag::apply(ModuleInput{}, t);
+const ag::Tensor& detail::only(const char* what, const Module& module,
+                               const ag::TensorList& outputs) {
+  if (outputs.size() != 1)
+    ag::fail(what,
+             "a hook of one output needs a forward() that returns one tensor, got {} in {}; let "
+             "the hook take a list: const ag::TensorList&",
+             outputs.size(), module.type_name());
+  return outputs[0];
 }
 
-void detail::watch_backward(const Module& module, const std::shared_ptr<Hooks>& hooks,
-                            const ag::TensorList& inputs, const ag::Tensor& output) {
-  if (!output.defined() || !output.requires_grad()) return;
-  const auto passage = std::make_shared<Passage>();
-  passage->inputs.resize(inputs.size());
-  for (const ag::Tensor& t : inputs) passage->awaited += t.requires_grad();
+void detail::replace(const Module& module, ag::TensorList& outputs, ag::TensorList replaced) {
+  if (replaced.size() != outputs.size())
+    ag::fail("forward_hook", "a hook must keep the number of outputs, got {} for the {} of {}",
+             replaced.size(), outputs.size(), module.type_name());
+  outputs = std::move(replaced);
+}
+
+struct detail::Passage {
+  const Module& module;
+  std::weak_ptr<Hooks> hooks;
+  std::size_t inputs;
+  ag::TensorList grad_outputs{};
+  bool awaits_inputs = false;
+
   // The module may be gone when the walk comes; its hooks are then gone as well.
-  auto call = [&module, alive = std::weak_ptr(hooks), passage] {
-    if (passage->seen < passage->awaited) return;
-    if (const auto found = alive.lock())
-      for (const auto& [id, hook] : Hooks::List<BackwardHook>(found->backward))
-        hook(module, passage->inputs, passage->output);
-    passage->inputs = ag::TensorList(passage->inputs.size(), ag::Tensor());
-    passage->output = {};
-    passage->seen = 0;
-  };
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    ag::Tensor input = inputs[i];
-    if (!input.requires_grad()) continue;
-    input.register_hook([passage, call, i](const ag::Tensor& g) {
-      passage->inputs[i] = g.detach();
-      ++passage->seen;
-      call();
-      return ag::Tensor();
-    });
+  void show(const ag::TensorList& grad_inputs) {
+    const ag::TensorList outputs =
+        std::exchange(grad_outputs, ag::TensorList(grad_outputs.size(), ag::Tensor()));
+    if (const auto found = hooks.lock())
+      for (const auto& [id, hook] : Hooks::List<GradientsHook>(found->backward))
+        hook(module, grad_inputs, outputs);
   }
-  ag::Tensor(output).register_hook([passage, call](const ag::Tensor& g) {
-    // The walk passes here first. One before may have ended half-way.
-    passage->inputs = ag::TensorList(passage->inputs.size(), ag::Tensor());
-    passage->seen = 0;
-    passage->output = g.detach();
-    if (passage->awaited == 0) call();
-    return ag::Tensor();
+};
+
+std::shared_ptr<detail::Passage> detail::watch_inputs(const Module& module,
+                                                      const std::shared_ptr<Hooks>& hooks,
+                                                      ag::TensorList& inputs) {
+  const auto passage = std::make_shared<Passage>(Passage{module, hooks, inputs.size()});
+  passage->awaits_inputs =
+      watch(inputs, "module_input", [passage](const ag::TensorList& g) { passage->show(g); });
+  return passage;
+}
+
+// The walk passes the outputs first; one before may have ended half-way.
+void detail::watch_outputs(const std::shared_ptr<Passage>& passage, ag::TensorList& outputs) {
+  passage->grad_outputs.resize(outputs.size());
+  watch(outputs, "module_output", [passage](const ag::TensorList& g) {
+    passage->grad_outputs = g;
+    if (!passage->awaits_inputs) passage->show(ag::TensorList(passage->inputs, ag::Tensor()));
   });
 }
 

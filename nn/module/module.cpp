@@ -337,10 +337,10 @@ HookHandle add_hook(std::string_view what, std::shared_ptr<detail::Hooks>& hooks
 HookHandle Module::register_forward_pre_hook(ForwardPreHook hook) {
   return add_hook("register_forward_pre_hook", slot_.hooks, &detail::Hooks::pre, std::move(hook));
 }
-HookHandle Module::add_forward_hook(ForwardHook hook) {
+HookHandle Module::add_forward_hook(detail::OutputsHook hook) {
   return add_hook("register_forward_hook", slot_.hooks, &detail::Hooks::forward, std::move(hook));
 }
-HookHandle Module::register_full_backward_hook(BackwardHook hook) {
+HookHandle Module::add_backward_hook(detail::GradientsHook hook) {
   return add_hook("register_full_backward_hook", slot_.hooks, &detail::Hooks::backward,
                   std::move(hook));
 }
@@ -357,7 +357,7 @@ void Module::check_pre_hooks(const Module& module, const ag::TensorList& inputs,
 }
 
 void Module::refuse_hooks(const Module& module) {
-  ag::fail("forward_hook", "forward() must return an ag::Tensor, got another type in {}",
+  ag::fail("forward_hook", "forward() must return tensors, got another type in {}",
            module.type_name());
 }
 

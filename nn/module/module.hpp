@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "autograd/core/structure.hpp"
 #include "nn/module/hooks.hpp"
 #include "nn/module/parameter.hpp"
 #include "nn/module/state_dict.hpp"
@@ -92,30 +93,28 @@ class Module {
   void apply(const std::function<void(Module&)>& f);
 
   /// Hooks run at each call `model(x…)` of this very object (not of copies, nor after a move), in
-  /// the order of their registration. Those of forward need a forward() that returns an ag::Tensor.
+  /// the order of their registration. Inputs are the tensors among the arguments, those in a
+  /// `TensorStructure` or a TensorList too; outputs are those that forward() returns.
   /// A pre-hook runs before: `[](const nn::Module&, ag::TensorList& inputs) { … }`.
   HookHandle register_forward_pre_hook(ForwardPreHook hook);
   /// `[](const nn::Module&, const ag::TensorList& inputs, const ag::Tensor& output) { … }`; a
-  /// tensor that it returns replaces the output.
+  /// tensor that it returns replaces the output. For a forward() with several results
+  /// `const ag::TensorList& outputs`, in the order of their members; a list replaces them.
   template <class H>
   HookHandle register_forward_hook(H hook) {
-    using Result =
-        std::invoke_result_t<H&, const Module&, const ag::TensorList&, const ag::Tensor&>;
     ag::check_callable("register_forward_hook", hook);
-    if constexpr (std::is_void_v<Result>)
-      return add_forward_hook(
-          [hook](const Module& m, const ag::TensorList& in, const ag::Tensor& out) {
-            hook(m, in, out);
-            return ag::Tensor();
-          });
-    else
-      return add_forward_hook(std::move(hook));
+    return add_forward_hook(detail::outputs_hook(std::move(hook)));
   }
   /// `[](const nn::Module&, const ag::TensorList& grad_inputs, const ag::Tensor& grad_output) { …
-  /// }` runs in each backward once the gradients of all inputs that require one are there (of none:
-  /// once that of the output is). It only looks, at tensors off the tape; Tensor::register_hook
-  /// replaces gradients.
-  HookHandle register_full_backward_hook(BackwardHook hook);
+  /// }`, or with `const ag::TensorList& grad_outputs`, runs in each backward once the gradients of
+  /// the inputs that require one are there (where none does: once those of the outputs are). It
+  /// only looks, at tensors off the tape, undefined where no gradient came;
+  /// Tensor::register_hook replaces gradients.
+  template <class H = BackwardHook>
+  HookHandle register_full_backward_hook(H hook) {
+    ag::check_callable("register_full_backward_hook", hook);
+    return add_backward_hook(detail::gradients_hook(std::move(hook)));
+  }
 
   /// The class name without namespaces; `Lambda` for a lambda.
   std::string type_name() const;
@@ -203,15 +202,41 @@ class Module {
     m.forward(std::forward<A>(a)...);
   };
 
-  // forward() of `inputs` in place of the arguments that are tensors.
-  template <class M, class... A>
+  // An argument with tensors in it, of which hooks see a copy.
+  template <class A>
+  static constexpr bool is_structure =
+      !is_tensor<A> && detail::ShowsTensors<std::remove_cvref_t<A>>;
+  template <class A>
+  using Seen = std::conditional_t<is_tensor<A>, const ag::Tensor&,
+                                  std::conditional_t<is_structure<A>, std::remove_cvref_t<A>, A&&>>;
+
+  // The tensors of the arguments; with `structures` also those inside of them.
+  template <bool structures, class A>
+  static void collect(ag::TensorList& inputs, const A& argument) {
+    if constexpr (is_tensor<A>)
+      inputs.push_back(argument);
+    else if constexpr (structures && is_structure<A>)
+      detail::each_tensor(argument, [&](const ag::Tensor& t) {
+        if (t.defined()) inputs.push_back(t);
+      });
+  }
+
+  // forward() of `inputs` in place of what `collect` has found in the arguments.
+  template <bool structures, class M, class... A>
   static decltype(auto) forward_of(M& self, const ag::TensorList& inputs, A&&... arguments) {
     std::size_t next = 0;
     auto pick = [&]<class T>(T&& argument) -> decltype(auto) {
-      if constexpr (is_tensor<T>)
+      if constexpr (is_tensor<T>) {
         return static_cast<const ag::Tensor&>(inputs[next++]);
-      else
+      } else if constexpr (structures && is_structure<T>) {
+        std::remove_cvref_t<T> copy = argument;
+        detail::each_tensor(copy, [&](ag::Tensor& t) {
+          if (t.defined()) t = inputs[next++];
+        });
+        return copy;
+      } else {
         return std::forward<T>(argument);
+      }
     };
     // Braces evaluate from left to right.
     std::tuple<decltype(pick(std::forward<A>(arguments)))...> picked{
@@ -225,31 +250,37 @@ class Module {
 
   template <class Result, class M, class... A>
   static Result hooked_forward(M& self, A&&... arguments) {
+    // A structure that forward() changes in place stays the caller's, and hooks do not see it.
+    constexpr bool structures = has_forward<M, Seen<A>...>;
     const std::shared_ptr<detail::Hooks> hooks = self.slot_.hooks;
     ag::TensorList inputs;
-    auto collect = [&]<class T>(const T& argument) {
-      if constexpr (is_tensor<T>) inputs.push_back(argument);
-    };
-    (collect(arguments), ...);
+    (collect<structures>(inputs, arguments), ...);
     const std::size_t count = inputs.size();
     hooks->run_pre(self, inputs);
     check_pre_hooks(self, inputs, count);
-    if constexpr (std::same_as<Result, ag::Tensor>) {
-      if (!hooks->backward.empty()) detail::watch_inputs(inputs);
-      const ag::Tensor output =
-          hooks->run_forward(self, inputs, forward_of(self, inputs, std::forward<A>(arguments)...));
-      if (!hooks->backward.empty()) detail::watch_backward(self, hooks, inputs, output);
-      return output;
+    if constexpr (detail::ShowsTensors<Result>) {
+      const bool watched = !hooks->backward.empty();
+      const auto passage = watched ? detail::watch_inputs(self, hooks, inputs) : nullptr;
+      std::remove_cv_t<Result> result =
+          forward_of<structures>(self, inputs, std::forward<A>(arguments)...);
+      ag::TensorList outputs;
+      detail::each_tensor(result, [&](const ag::Tensor& t) { outputs.push_back(t); });
+      hooks->run_forward(self, inputs, outputs);
+      if (watched) detail::watch_outputs(passage, outputs);
+      std::size_t next = 0;
+      detail::each_tensor(result, [&](ag::Tensor& t) { t = outputs[next++]; });
+      return result;
     } else {
       if (!hooks->forward.empty() || !hooks->backward.empty()) refuse_hooks(self);
-      return forward_of(self, inputs, std::forward<A>(arguments)...);
+      return forward_of<structures>(self, inputs, std::forward<A>(arguments)...);
     }
   }
   static void check_pre_hooks(const Module& module, const ag::TensorList& inputs,
                               std::size_t count);
   [[noreturn]] static void refuse_hooks(const Module& module);
   static void locate(const Module& module, ag::Error& error);
-  HookHandle add_forward_hook(ForwardHook hook);
+  HookHandle add_forward_hook(detail::OutputsHook hook);
+  HookHandle add_backward_hook(detail::GradientsHook hook);
 
   friend struct detail::Inside;
   bool training_ = true, moved_ = false;

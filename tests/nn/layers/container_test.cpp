@@ -1,5 +1,6 @@
 #include "nn/layers/container.hpp"
 
+#include "autograd/compile.hpp"
 #include "autograd/core/random.hpp"
 #include "autograd/elementwise/elementwise.hpp"
 #include "autograd/ops/ops.hpp"
@@ -17,6 +18,30 @@ struct Doubling : nn::Module {
   nn::AnyModule activation = nn::ReLU();
   NN_MODULE(body, activation)
   Tensor forward(const Tensor& x) { return activation(body(x)) * 2; }
+};
+
+// Several results, as of a recurrent layer.
+struct Output {
+  Tensor output, h;
+};
+struct Recurrent : nn::Module {
+  nn::Linear inner{2, 2};
+  NN_MODULE(inner)
+  Output forward(const Tensor& x, double scale = 1) const {
+    const Tensor h = inner(x) * scale;
+    return {h + 1, ag::tanh(h)};
+  }
+};
+struct Last : nn::Module {
+  NN_MODULE()
+  Tensor forward(const Output& x) const { return x.h * 2; }
+};
+
+struct Attend : nn::Module {
+  NN_MODULE()
+  std::pair<Tensor, double> forward(const Tensor& query, const Tensor& key, double scale) const {
+    return {ag::sum(query * key) * scale, scale};
+  }
 };
 
 struct Encoder : nn::Sequential {
@@ -181,4 +206,102 @@ TEST_CASE("layers may be nested 1000 deep; more are refused, and die in constant
   CHECK_THROWS_WITH(deep->str(), "module: " + text);
   CHECK_THROWS_WITH(deep->zero_grad(), "module: " + text);
   CHECK(nested(999)->parameters().size() == 2);  // nothing is left of what failed
+}
+
+TEST_CASE("in a Sequential a layer gets all that the one before returned") {
+  const Tensor x = ag::ones({1, 2});
+  nn::Sequential model{nn::Linear(2, 2), Recurrent(), Last(), nn::ReLU()};
+  const Tensor expected =
+      ag::relu(ag::tanh(model.layer<Recurrent>(1).inner(model.layer<nn::Linear>(0)(x))) * 2);
+  CHECK(model(x).to_vector<float>() == expected.to_vector<float>());
+  CHECK(model.parameters().size() == 4);
+  nn::Sequential copy = model;
+  CHECK(copy(x).to_vector<float>() == expected.to_vector<float>());
+
+  // A lambda that says what it takes, also across the border of another Sequential.
+  nn::Sequential nested{nn::Sequential{model.layer<nn::Linear>(0), model.layer<Recurrent>(1)},
+                        [](const Output& o) { return o.h * 2; }, nn::ReLU()};
+  CHECK(nested(x).to_vector<float>() == expected.to_vector<float>());
+
+  // What is no tensor at either end.
+  nn::Sequential begin{nn::ReLU(), Recurrent()}, end{Last(), nn::ReLU()};
+  const Output between = begin.forward_as<Output>(x);
+  CHECK(between.h.shape() == ag::Shape(1, 2));
+  CHECK(end.forward_as<Tensor>(between).shape() == ag::Shape(1, 2));
+  nn::AnyModule any = Recurrent();
+  CHECK(any.forward_as<Output>(x).output.shape() == ag::Shape(1, 2));
+}
+
+TEST_CASE(
+    "an AnyModule holds modules of several inputs, and a Sequential hands a tuple on to them") {
+  const Tensor x = ag::ones({1, 2});
+  nn::AnyModule any = Recurrent(), attend = Attend();
+  CHECK(any.forward_as<Output>(x, 0.0).h.to_vector<float>() == std::vector<float>{0, 0});
+  CHECK(attend.forward_as<std::pair<Tensor, double>>(x, x, 3.0).first.item() == 6);
+  nn::Sequential model{[](const Tensor& t) { return std::tuple(t, t + 1, 0.5); }, Attend(),
+                       [](const std::pair<Tensor, double>& p) { return p.first * p.second; }};
+  CHECK(model(x).item() == 1);
+  CHECK_THROWS_WITH(attend.forward_as<Tensor>(x, x),
+                    "AnyModule: Attend must get what it takes, got tuple<autograd::Tensor, "
+                    "autograd::Tensor> for tuple<autograd::Tensor, autograd::Tensor, double>");
+}
+
+TEST_CASE("hooks run in a Sequential whose layers have several results") {
+  const Tensor x = ag::ones({1, 2}).requires_grad_();
+  nn::Sequential model{nn::Sequential{Recurrent()}, Last()};
+  std::vector<std::size_t> outputs, gradients;
+  const auto forward = [&](const nn::Module&, const ag::TensorList&, const ag::TensorList& out) {
+    outputs.push_back(out.size());
+  };
+  const auto backward = [&](const nn::Module&, const ag::TensorList& in,
+                            const ag::TensorList& out) {
+    gradients.push_back(10 * in.size() + out.size());
+  };
+  std::vector<nn::HookHandle> handles;
+  auto& inner = dynamic_cast<nn::Sequential&>(model[0]);
+  for (nn::Module* m : {&inner[0], &model[0], &model[1], static_cast<nn::Module*>(&model)}) {
+    handles.push_back(m->register_forward_hook(forward));
+    handles.push_back(m->register_full_backward_hook(backward));
+  }
+  ag::sum(model(x)).backward();
+  CHECK(outputs == std::vector<std::size_t>{2, 2, 1, 1});
+  CHECK(gradients == std::vector<std::size_t>{21, 12, 12, 11});
+  CHECK(x.grad().defined());
+}
+
+TEST_CASE("layers that do not fit together are refused by their names") {
+  const Tensor x = ag::ones({1, 2});
+  CHECK_THROWS_WITH((nn::Sequential{nn::ReLU(), Last()})(x),
+                    "sequential: layer 1 (Last) must take what comes to it, got Tensor for Output");
+  CHECK_THROWS_WITH((nn::Sequential{Recurrent(), nn::ReLU()})(x),
+                    "sequential: layer 1 (ReLU) must take what comes to it, got Output for Tensor");
+  CHECK_THROWS_WITH((nn::Sequential{nn::ReLU(), Recurrent()})(x),
+                    "sequential: the last layer must return Tensor, got Output; add a layer that "
+                    "takes it, or call forward_as");
+  CHECK_THROWS_WITH(nn::Sequential{Recurrent()}.forward_as<Tensor>(x),
+                    "sequential: the last layer must return Tensor, got Output; add a layer that "
+                    "takes it, or call forward_as");
+  nn::AnyModule any = Recurrent(), last = Last();
+  CHECK_THROWS_WITH(any(x),
+                    "AnyModule: the layer must return Tensor, got Output; forward_as gives that");
+  CHECK_THROWS_WITH(last(x), "AnyModule: Last must get what it takes, got Tensor for Output");
+  CHECK_THROWS_WITH(
+      nn::Sequential(nn::Sequential(nn::Linear(3, 1)), Recurrent()).forward_as<Output>(x),
+      Catch::Matchers::StartsWith("0.0 (Linear): linear: "));
+}
+
+TEST_CASE("a model whose layers have several results is compiled") {
+  const ag::NoGrad no_grad;
+  nn::Sequential model{Recurrent(), Last()};
+  auto all = ag::compile([&](const Tensor& x) { return model.layer<Recurrent>(0)(x); });
+  auto last = ag::compile([&](const Tensor& x) { return model(x); });
+  for (const double value : {1, 2, 3}) {
+    const Tensor x = ag::full({1, 2}, value);
+    const Output expected = model.layer<Recurrent>(0)(x), got = all(x);
+    CHECK(got.output.to_vector<float>() == expected.output.to_vector<float>());
+    CHECK(got.h.to_vector<float>() == expected.h.to_vector<float>());
+    CHECK(last(x).to_vector<float>() == model(x).to_vector<float>());
+  }
+  CHECK(all.stats().replays == 2);
+  CHECK(last.stats().replays == 2);
 }

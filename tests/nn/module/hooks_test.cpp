@@ -27,6 +27,41 @@ struct Pair : nn::Module {
   TensorList forward(const Tensor& x) const { return {x, x}; }
 };
 
+struct Sizes : nn::Module {
+  NN_MODULE()
+  std::int64_t forward(const Tensor& x) const { return x.numel(); }
+};
+
+// As a recurrent layer: a sequence and a state, {h, c}, give another sequence and state.
+struct State {
+  Tensor h, c;
+};
+struct Output {
+  Tensor output;
+  State state;
+};
+struct Recurrent : nn::Module {
+  NN_MODULE()
+  Output forward(const Tensor& x, const State& before = {}) const {
+    const Tensor h = before.h.defined() ? x * before.h : x * 2;
+    return {h + 1, {h * h, before.c.defined() ? before.c : x}};
+  }
+};
+struct Tuple : nn::Module {
+  NN_MODULE()
+  std::tuple<Tensor, std::array<Tensor, 2>> forward(const Tensor& x) const {
+    return {x + 1, {x * 2, ag::argmax(x)}};
+  }
+};
+// Counts in the state that it is given.
+struct InPlace : nn::Module {
+  NN_MODULE()
+  Tensor forward(const Tensor& x, State& state) const {
+    state.c = state.c + 1;
+    return x * state.h;
+  }
+};
+
 struct Block : nn::Module {
   nn::Linear fc1{2, 3}, fc2{4, 2};
   NN_MODULE(fc1, fc2)
@@ -230,7 +265,21 @@ TEST_CASE("hooks refuse what they cannot do") {
   auto handle =
       pair.register_forward_hook([](const nn::Module&, const TensorList&, const Tensor&) {});
   CHECK_THROWS_WITH(pair(ag::tensor(1.0)),
-                    "forward_hook: forward() must return an ag::Tensor, got another type in Pair");
+                    "forward_hook: a hook of one output needs a forward() that returns one tensor, "
+                    "got 2 in Pair; let the hook take a list: const ag::TensorList&");
+  handle.remove();
+  Sizes sizes;
+  auto none =
+      sizes.register_forward_hook([](const nn::Module&, const TensorList&, const TensorList&) {});
+  CHECK_THROWS_WITH(sizes(ag::ones({2})),
+                    "forward_hook: forward() must return tensors, got another type in Sizes");
+  none.remove();
+  CHECK(sizes(ag::ones({2})) == 2);
+  auto fewer = pair.register_forward_hook([](const nn::Module&, const TensorList&,
+                                             const TensorList& out) { return TensorList{out[0]}; });
+  CHECK_THROWS_WITH(
+      pair(ag::tensor(1.0)),
+      "forward_hook: a hook must keep the number of outputs, got 1 for the 2 of Pair");
   Doubling layer;
   auto bad = layer.register_forward_pre_hook([](const nn::Module&, TensorList& in) { in.clear(); });
   CHECK_THROWS_WITH(layer(ag::tensor(1.0)),
@@ -292,4 +341,101 @@ TEST_CASE("an empty function is refused where it is given, not where it is calle
   CHECK_THROWS_WITH(model.weight.register_hook({}), "register_hook" + what);
   CHECK_THROWS_WITH(nn::Lambda(nullptr), "Lambda" + what);
   model(ag::ones({1, 1}));
+}
+
+TEST_CASE("forward hooks see and replace each of several results") {
+  Recurrent layer;
+  const Tensor x = ag::tensor(3.0);
+  std::vector<double> seen;
+  auto look = layer.register_forward_hook(
+      [&](const nn::Module&, const TensorList& in, const TensorList& out) {
+        for (const auto* list : {&in, &out})
+          for (const Tensor& t : *list) seen.push_back(t.item());
+      });
+  CHECK(layer(x).state.h.item() == 36);
+  CHECK(seen == std::vector<double>{3, 7, 36, 3});
+  auto change =
+      layer.register_forward_hook([](const nn::Module&, const TensorList&, const TensorList& out) {
+        return TensorList{out[0] * 10, out[1], -out[2]};
+      });
+  const auto [output, state] = layer(x);
+  CHECK(output.item() == 70);
+  CHECK(state.h.item() == 36);
+  CHECK(state.c.item() == -3);
+
+  Tuple tuple;
+  auto more =
+      tuple.register_forward_hook([](const nn::Module&, const TensorList&, const TensorList& out) {
+        TensorList replaced = out;
+        replaced[1] = out[1] + 0.5;
+        return replaced;
+      });
+  const auto [first, rest] = tuple(ag::tensor({1.0, 4.0}));
+  check_close(first, {2, 5});
+  check_close(rest[0], {2.5, 8.5});
+  CHECK(rest[1].item<std::int64_t>() == 1);
+  // One output is a list of one.
+  nn::Linear linear(1, 1);
+  auto one =
+      linear.register_forward_hook([](const nn::Module&, const TensorList&, const TensorList& out) {
+        return TensorList{out[0] * 0 + 5};
+      });
+  check_close(linear(ag::ones({1})), {5});
+}
+
+TEST_CASE("hooks see the tensors inside of arguments") {
+  Recurrent layer;
+  const Tensor x = ag::tensor(3.0);
+  auto pre = layer.register_forward_pre_hook([](const nn::Module&, TensorList& in) {
+    if (in.size() == 3) std::swap(in[1], in[2]);
+  });
+  State state{ag::tensor(5.0), ag::tensor(7.0)};
+  CHECK(layer(x, state).output.item() == 22);
+  CHECK(layer(x, State{ag::tensor(5.0), ag::tensor(7.0)}).state.c.item() == 5);
+  CHECK(state.h.item() == 5);
+  CHECK(layer(x, State{}).output.item() == 7);  // no tensors in it
+  // One that forward() changes stays the caller's.
+  InPlace counter;
+  auto other = counter.register_forward_pre_hook(
+      [](const nn::Module&, TensorList& in) { CHECK(in.size() == 1); });
+  CHECK(counter(x, state).item() == 15);
+  CHECK(state.c.item() == 8);
+}
+
+TEST_CASE("a full backward hook sees the gradients of several inputs and results at once") {
+  Recurrent layer;
+  int calls = 0;
+  TensorList grad_in, grad_out;
+  auto handle = layer.register_full_backward_hook(
+      [&](const nn::Module&, const TensorList& in, const TensorList& out) {
+        grad_in = in, grad_out = out, ++calls;
+      });
+  Tensor x = ag::tensor(3.0).requires_grad_(), h = ag::tensor(5.0).requires_grad_();
+  const State state{h, ag::tensor(7.0)};
+  {
+    const auto [output, after] = layer(x, state);
+    (output * 2 + after.h).backward();
+  }
+  CHECK(calls == 1);
+  REQUIRE(grad_in.size() == 3);
+  CHECK(grad_in[0].item() == 2 * 5 + 2 * 15 * 5);
+  CHECK(grad_in[1].item() == 2 * 3 + 2 * 15 * 3);
+  CHECK_FALSE(grad_in[2].defined());
+  REQUIRE(grad_out.size() == 3);
+  CHECK(grad_out[0].item() == 2);
+  CHECK(grad_out[1].item() == 1);
+  CHECK_FALSE(grad_out[2].defined());
+  CHECK(x.grad().item() == 160);
+
+  // One result alone is used.
+  layer(x, state).state.h.backward();
+  CHECK(calls == 2);
+  CHECK_FALSE(grad_out[0].defined());
+  // Second derivatives pass through.
+  CHECK(ag::gradgradcheck(
+      [&](const Tensor& a, const Tensor& b) {
+        const auto [output, after] = layer(ag::sin(a), State{b * a, b});
+        return output * after.h * after.c;
+      },
+      {ag::tensor({1.0, 2.0}), ag::tensor({3.0, -1.0})}));
 }
