@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,8 +54,17 @@ struct Op {
   [[maybe_unused]] const ::autograd::Tensor &a = in[0], &b = in[in.size() > 1 ? 1 : 0],           \
                                             &c = in[in.size() > 2 ? 2 : 0];
 
-/// The operations of the library.
+/// The operations of the library. A public one is called by some line of it, or `left_out` says why
+/// not.
 const std::vector<Op>& registry();
+const std::map<std::string, std::string>& left_out();
+
+// Its families.
+std::vector<Op> elementwise();
+std::vector<Op> reductions();
+std::vector<Op> movement();
+std::vector<Op> indexing();
+std::vector<Op> linalg();
 
 // Conditions.
 bool above(const Tensor& x, double low);           // every element
@@ -63,6 +73,14 @@ bool distinct(const Tensor& x);                    // no two elements near one a
 bool apart(const Tensor& x, const Tensor& y);      // they broadcast, and no pair is near
 bool broadcast(const Tensor& x, const Tensor& y);  // they broadcast
 bool multiply(const Tensor& x, const Tensor& y);   // matmul takes them
+bool off_steps(const Tensor& x, double offset);    // no element near an integer plus offset
+bool regular(const Tensor& x);  // a matrix of full rank with separate singular values
+bool simple(const Tensor& x);   // square, x + xᵀ with separate eigenvalues
+bool uncorrelated(const Tensor& x, const Tensor& y);  // alike in shape, each varying in its own way
+inline bool has_axes(const Tensor& x) { return x.ndim() > 0; }
+inline bool filled(const Tensor& x) { return x.numel() > 0; }
+inline bool is_square(const Tensor& x) { return x.ndim() == 2 && x.size(0) == x.size(1); }
+inline bool same_shape(const Tensor& x, const Tensor& y) { return x.shape() == y.shape(); }
 
 /// Value i is input i, or else the result of step i - inputs.size(). The loss is the weighted sum
 /// of all values that no step uses.
