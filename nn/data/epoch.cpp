@@ -74,9 +74,8 @@ class EpochRun::Threads {
   // Sees to it that batches up to `next` + `ahead` are ordered.
   void order(std::int64_t& next, std::int64_t end, std::int64_t ahead) {
     const std::lock_guard lock(mutex_);
-    while (next < end && static_cast<std::int64_t>(jobs_.size()) < ahead)
+    for (; next < end && static_cast<std::int64_t>(jobs_.size()) < ahead; wake_.notify_one())
       jobs_.push_back({next++, nullptr, nullptr, false});
-    wake_.notify_all();
   }
 
   std::unique_ptr<MadeBatch> take() {
@@ -158,7 +157,6 @@ EpochRun::~EpochRun() = default;
 
 std::unique_ptr<MadeBatch> EpochRun::next() {
   if (!threads_) return next_ < end_ ? make_(next_++) : nullptr;
-  threads_->order(next_, end_, ahead_);
   std::unique_ptr<MadeBatch> batch = threads_->take();
   threads_->order(next_, end_, ahead_);
   return batch;

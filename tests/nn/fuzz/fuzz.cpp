@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <random>
 #include <stdexcept>
+#include <string_view>
 #include <typeinfo>
 
 #include "autograd/core/errors.hpp"
@@ -16,6 +17,8 @@
 
 namespace fuzz {
 namespace {
+
+using std::literals::operator""sv;
 
 class Mutator {
  public:
@@ -48,8 +51,7 @@ class Mutator {
         if (n > 0) s[at] = static_cast<char>(s[at] ^ (1 << below(8)));
         break;
       case 1:
-        if (n > 0)
-          s[at] = one_of(std::string_view("\0\xff{}[]\":,;\n\r\t -+.eE#'0189\\\x80\x1f", 30));
+        if (n > 0) s[at] = one_of("\0\xff{}[]\":,;\n\r\t -+.eE#'0189\\\x80\x1f"sv);
         break;
       case 2:
         s.resize(at);
