@@ -14,6 +14,9 @@ class Standardizer : public Module {
   Standardizer() = default;
   /// Mean 0 and scale 1 for rows of this shape: what `nn::load` fills.
   explicit Standardizer(const ag::Shape& row);
+  // Otherwise ({8}) might also stand for a Standardizer to copy.
+  template <ag::Index I, std::size_t N>
+  explicit Standardizer(const I (&row)[N]) : Standardizer(ag::Shape(row, row + N)) {}
 
   /// Takes the means and standard deviations (divisor n) over the rows of x, float32 or float64 (n,
   /// …); a constant column gets scale 1. Throws when x is empty or not finite.

@@ -17,6 +17,10 @@ class LayerNorm : public Module {
  public:
   /// One size or several, each at least 1.
   explicit LayerNorm(const ag::Shape& normalized_shape, const LayerNormOptions& options = {});
+  // Otherwise ({8}) might also stand for a LayerNorm to copy.
+  template <ag::Index I, std::size_t N>
+  explicit LayerNorm(const I (&normalized_shape)[N], const LayerNormOptions& options = {})
+      : LayerNorm(ag::Shape(normalized_shape, normalized_shape + N), options) {}
   NN_MODULE(weight, bias)
   ag::Tensor forward(const ag::Tensor& x) const;
   const ag::Shape& normalized_shape() const noexcept { return shape_; }

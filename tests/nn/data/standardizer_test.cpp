@@ -33,6 +33,12 @@ TEST_CASE("a standardizer gives each column mean 0 and standard deviation 1") {
   }
 }
 
+TEST_CASE("a standardizer takes the shape of a row in braces or as a number") {
+  CHECK(Standardizer({2}).mean.shape() == ag::Shape{2});
+  CHECK(Standardizer(2).mean.shape() == ag::Shape{2});
+  CHECK(Standardizer({2, 3}).mean.shape() == ag::Shape{2, 3});
+}
+
 TEST_CASE("a standardizer keeps the figures of what it was fitted to") {
   Standardizer s;
   s.fit(ag::tensor({{1.0, 10.0}, {3.0, 30.0}}));

@@ -213,6 +213,14 @@ TEST_CASE("LayerNorm can do without bias or without both") {
   CHECK(nn::LayerNorm{4}.parameters().size() == 2);
 }
 
+TEST_CASE("LayerNorm takes its shape in braces or as a number") {
+  CHECK(nn::LayerNorm({8}).normalized_shape() == ag::Shape{8});
+  CHECK(nn::LayerNorm({8}, {.bias = false}).normalized_shape() == ag::Shape{8});
+  CHECK(nn::LayerNorm(8u).normalized_shape() == ag::Shape{8});
+  CHECK(nn::LayerNorm({2, 4}).normalized_shape() == ag::Shape{2, 4});
+  static_assert(!std::constructible_from<nn::LayerNorm, double>);
+}
+
 TEST_CASE("LayerNorm refuses bad shapes") {
   CHECK_THROWS_WITH(nn::LayerNorm(ag::Shape()),
                     "layer_norm: normalized_shape must have sizes of at least 1, got ()");
