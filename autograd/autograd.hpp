@@ -5,6 +5,7 @@
 #include "autograd/compile.hpp"
 #include "autograd/core/cpu.hpp"
 #include "autograd/core/random.hpp"
+#include "autograd/core/version.hpp"
 #include "autograd/elementwise/elementwise.hpp"
 #include "autograd/functional.hpp"
 #include "autograd/gradcheck.hpp"
