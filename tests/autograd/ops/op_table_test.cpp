@@ -1,7 +1,11 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <fstream>
+#include <iterator>
+#include <regex>
 #include <set>
+#include <string>
 
 #include "autograd/gradcheck.hpp"
 #include "autograd/ops/ops.hpp"
@@ -29,6 +33,15 @@ TEST_CASE("every public operation has a row in the table") {
     CHECK(rows.count(name) == 1);
   }
   CHECK(operations.size() > 50);
+}
+
+TEST_CASE("README counts the public operations as they are") {
+  std::ifstream file(XGRAD_SOURCE_DIR "/README.md");
+  REQUIRE(file);
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  std::smatch count;
+  REQUIRE(std::regex_search(text, count, std::regex(R"(of the (\d+) operations)")));
+  CHECK(count[1] == std::to_string(table::families().size()));
 }
 
 TEST_CASE("every operation passes gradcheck to second order") {
