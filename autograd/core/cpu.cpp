@@ -106,9 +106,10 @@ int num_threads() { return threads.load(std::memory_order_relaxed); }
 
 int detail::pieces(std::int64_t n, std::int64_t grain, double cost) {
   if (num_threads() == 1 || omp_in_parallel()) return 1;
+  const std::int64_t grains = n / grain;
   return static_cast<int>(
       std::min({static_cast<double>(num_threads()), static_cast<double>(n) * cost / kWorth,
-                static_cast<double>(n / grain)}));
+                static_cast<double>(grains)}));
 }
 
 void detail::run_pieces(std::int64_t n, std::int64_t grain, int pieces, void* f,

@@ -130,6 +130,7 @@ std::vector<std::string> make_words(const Tensor& t, const std::vector<std::int6
       const T* p = t.data<T>();
       if constexpr (std::floating_point<T>) {
         std::vector<T> values;
+        values.reserve(at.size());
         for (auto i : at) values.push_back(p[i]);
         words = float_words(values);
       } else {

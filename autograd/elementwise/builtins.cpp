@@ -140,7 +140,8 @@ struct Where {
   }
   unsigned saves() const { return save_input(0); }
   TensorList backward(const Call& call) const {
-    const Tensor c = call.input(0), g = call.grad();
+    const Tensor c = call.input(0);
+    const Tensor& g = call.grad();
     return {Tensor(), call.needs(1) ? where(c, g, 0.0) : Tensor(),
             call.needs(2) ? where(c, 0.0, g) : Tensor()};
   }

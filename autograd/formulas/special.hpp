@@ -1,6 +1,6 @@
 #pragma once
 
-#include <math.h>  // lgamma_r is not in the standard
+#include <math.h>  // NOLINT: lgamma_r is not in the standard
 
 #include <cstdint>
 

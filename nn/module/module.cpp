@@ -153,6 +153,7 @@ std::vector<std::string> child_lines(const Children& children, bool in_list) {
     }
   }
   std::vector<std::string> lines;
+  lines.reserve(entries.size());
   for (const auto& e : entries)
     lines.push_back(
         e.count == 1 ? fmt::format("({}): {}", e.first, indented(e.text))

@@ -322,7 +322,8 @@ struct Pinv {
   }
   unsigned saves() const { return save_input(0) | kSaveOutput; }
   TensorList backward(const Call& call) const {
-    const Tensor a = call.input(0), p = call.output(), g = call.grad();
+    const Tensor a = call.input(0), p = call.output();
+    const Tensor& g = call.grad();
     const Tensor gp = product(g, true, p, false), pg = product(p, false, g, true);
     // gp = gᵀ P (m, m), pg = P gᵀ (n, n).
     const Tensor first = product(gp, true, p, true);

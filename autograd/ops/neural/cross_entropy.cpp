@@ -206,9 +206,9 @@ Tensor soft_cross_entropy(const ClassProblem& problem, const Tensor& weight,
 Tensor hard_cross_entropy(const ClassProblem& problem, const Tensor& weight,
                           const CrossEntropyOptions& options) {
   const Tensor targets = reshape(problem.targets, {problem.targets.numel()});
-  const Tensor loss = reshape(apply(CrossEntropy{{options.label_smoothing, options.ignore_index}},
-                                    class_rows(problem.logits), targets, weight),
-                              problem.samples);
+  Tensor loss = reshape(apply(CrossEntropy{{options.label_smoothing, options.ignore_index}},
+                              class_rows(problem.logits), targets, weight),
+                        problem.samples);
   if (options.reduction == Reduction::none) return loss;
   if (options.reduction == Reduction::sum) return sum(loss);
   return sum(loss) / apply(TargetWeight{options.ignore_index}, targets, weight);

@@ -43,7 +43,8 @@ struct Softmax {
   }
   unsigned saves() const { return kSaveOutput; }
   TensorList backward(const Call& call) const {
-    const Tensor y = call.output(), g = call.grad();
+    const Tensor y = call.output();
+    const Tensor& g = call.grad();
     if (grad_enabled()) {
       if (log) return {g - exp(y) * sum(g, y.ndim() ? Axes(-1) : Axes(), true)};
       return {y * (g - sum(g * y, y.ndim() ? Axes(-1) : Axes(), true))};
