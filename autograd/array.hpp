@@ -23,6 +23,8 @@
 #include "autograd/core/tensor.hpp"
 #include "autograd/core/trace.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace xt {
 template <class F, class CT, class X, class O>
 class xreducer;
@@ -102,3 +104,5 @@ auto Tensor::array() {
 }
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

@@ -14,6 +14,8 @@
 
 #include "autograd/gradcheck.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace autograd {
 
 /// A matcher of functions; see `PassesGradCheck`.
@@ -57,3 +59,5 @@ inline GradCheckMatcher PassesGradGradCheck(TensorList inputs,
 }
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

@@ -10,10 +10,12 @@
 
 #include "autograd/core/structure.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace autograd {
 
 namespace replay {
-class Program;
+class [[gnu::visibility("hidden")]] Program;
 }
 
 /// Options of `compile`.
@@ -201,3 +203,5 @@ CompiledFunction<std::decay_t<F>> compile(F&& f, const CompileOptions& options =
 }
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

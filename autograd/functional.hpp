@@ -9,6 +9,8 @@
 #include "autograd/tape/grad_mode.hpp"
 #include "autograd/tape/gradient.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace autograd {
 
 /// A function of one tensor.
@@ -73,3 +75,5 @@ Tensor jvp(const TensorsFunction& f, const TensorList& x, const TensorList& v);
 TensorList vjp(const TensorsFunction& f, const TensorList& x, const Tensor& v);
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

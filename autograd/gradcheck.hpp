@@ -8,6 +8,8 @@
 
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace autograd {
 
 /// Tolerances of `gradcheck`; the defaults are PyTorch's.
@@ -105,3 +107,5 @@ GradcheckResult gradgradcheck(F f, const TensorList& inputs, const GradcheckOpti
 }
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

@@ -48,6 +48,19 @@ for file in "${public[@]}"; do
     breach "$file: includes xtensor"
 done
 
+# What a public header declares is exported, and nothing else; xtensor's names are not ours.
+for file in {autograd,nn}/**/*.hpp; do
+  grep -qE '^namespace (autograd|nn)' "$file" || continue
+  pushes=$(grep -cE '^#pragma GCC visibility push\(default\)$' "$file" || true)
+  pops=$(grep -cE '^#pragma GCC visibility pop$' "$file" || true)
+  if [[ $file =~ /$internal ]]; then
+    ((pushes == 0)) || breach "$file: is internal, so it must not have #pragma GCC visibility push(default)"
+  else
+    ((pushes == 1 && pops == 1)) ||
+      breach "$file: needs #pragma GCC visibility push(default) before its namespace, and pop at its end"
+  fi
+done
+
 # The umbrella headers reach every public header.
 declare -A reached
 reach() {

@@ -4,6 +4,8 @@
 #include <memory>
 #include <type_traits>
 
+#pragma GCC visibility push(default)
+
 namespace autograd {
 
 /// Instruction sets that kernels are compiled for.
@@ -50,3 +52,5 @@ void parallel_for(std::int64_t n, std::int64_t grain, double cost, F&& f) {
 }
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

@@ -7,6 +7,8 @@
 
 #include "autograd/core/errors.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace autograd {
 
 /// Element type of a tensor. Only float32 and float64 are differentiable.
@@ -66,3 +68,5 @@ decltype(auto) dispatch(DType d, F&& f) {
 }
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

@@ -12,6 +12,8 @@
 #include <type_traits>
 #include <utility>
 
+#pragma GCC visibility push(default)
+
 namespace autograd {
 
 /// Every error of the library. One line: `<op or file>: <what must hold>, got <facts>[; <remedy>]`.
@@ -117,3 +119,5 @@ void check_callable(std::string_view where, const F& f) {
 }
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

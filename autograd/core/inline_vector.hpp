@@ -14,6 +14,8 @@
 
 #include "autograd/core/memory.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace autograd {
 
 /// A vector whose first N elements live inside the object: shapes and argument lists that never
@@ -199,3 +201,5 @@ class InlineVector {
 };
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#pragma GCC visibility push(default)
+
 /// How kernels are declared: raw buffers in, raw buffers out; no tensors, no tape, everything was
 /// validated before. A kernel is
 ///
@@ -118,3 +120,5 @@ XGRAD_DECLARE_ISA(avx512)
   XGRAD_KERNEL(K<double>, function<double>)
 
 }  // namespace autograd::kernels
+
+#pragma GCC visibility pop

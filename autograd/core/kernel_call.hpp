@@ -10,6 +10,8 @@
 #include "autograd/core/kernel.hpp"
 #include "autograd/core/memory.hpp"
 
+#pragma GCC visibility push(default)
+
 /// How kernels are called: which instruction set, and on which threads. Not for files of isa/.
 namespace autograd::kernels {
 
@@ -200,3 +202,5 @@ void Kernel<Self, Cut, void(A...)>::here(cut::Plain<A>... arguments) {
 }
 
 }  // namespace autograd::kernels
+
+#pragma GCC visibility pop

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#pragma GCC visibility push(default)
+
 namespace autograd {
 
 /// What tensors, gradients and the tape take, in bytes, of one thread.
@@ -126,3 +128,5 @@ template <class T>
 using PooledVector = std::vector<T, PoolAllocator<T>>;
 
 }  // namespace autograd::detail
+
+#pragma GCC visibility pop

@@ -5,6 +5,8 @@
 #include "autograd/core/tensor.hpp"
 #include "autograd/core/trace.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace autograd {
 
 class Generator;
@@ -86,3 +88,5 @@ Tensor bernoulli(const Shape& shape, double p, DType dtype = float32,
 Tensor randperm(std::int64_t n, Generator& g = default_generator());
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

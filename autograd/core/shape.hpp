@@ -10,6 +10,8 @@
 #include "autograd/core/errors.hpp"
 #include "autograd/core/inline_vector.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace autograd {
 
 template <class T>
@@ -81,3 +83,5 @@ struct fmt::formatter<autograd::Shape> {
     return std::copy(text.begin(), text.end(), ctx.out());
   }
 };
+
+#pragma GCC visibility pop

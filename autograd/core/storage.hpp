@@ -12,6 +12,8 @@
 #include <sys/single_threaded.h>
 #endif
 
+#pragma GCC visibility push(default)
+
 namespace autograd::detail {
 
 class Rows;
@@ -208,3 +210,5 @@ class Storage : public Counted {
 };
 
 }  // namespace autograd::detail
+
+#pragma GCC visibility pop

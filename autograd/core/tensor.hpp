@@ -13,6 +13,8 @@
 #include "autograd/core/shape.hpp"
 #include "autograd/core/storage.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace autograd {
 
 class Node;
@@ -423,3 +425,5 @@ struct fmt::formatter<autograd::Tensor> {
   }
   std::string_view spec;
 };
+
+#pragma GCC visibility pop

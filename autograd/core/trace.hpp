@@ -13,6 +13,8 @@
 #include "autograd/core/attributes.hpp"
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 /// Computations on elements, below the tape: what `compile()` records and runs again.
 namespace autograd {
 
@@ -242,3 +244,5 @@ void perform(std::string_view name, const TensorList& reads, const TensorList& w
 }
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

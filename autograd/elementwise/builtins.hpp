@@ -6,6 +6,8 @@
 
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 /// Operations on each element by itself. They broadcast as NumPy does.
 namespace autograd {
 
@@ -245,3 +247,5 @@ Tensor operator>(double a, const Tensor& b);
 Tensor operator>=(double a, const Tensor& b);
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

@@ -10,6 +10,8 @@
 #include "autograd/formulas/formulas.hpp"
 #include "autograd/tape/operation.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace autograd {
 
 namespace detail {
@@ -149,3 +151,5 @@ ElementwiseFunction<F> elementwise(std::string name, F formula) {
 }
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

@@ -4,6 +4,8 @@
 
 #include "autograd/formulas/simd_math.hpp"
 
+#pragma GCC visibility push(default)
+
 /// The rows of elementwise.def as types and as functions of registers, and dual numbers over them.
 namespace autograd::simd {
 inline namespace XGRAD_SIMD_NAMESPACE {
@@ -219,3 +221,5 @@ struct Dual {
 
 }  // inline namespace
 }  // namespace autograd::simd
+
+#pragma GCC visibility pop

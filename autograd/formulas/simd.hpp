@@ -26,6 +26,8 @@
 #define XGRAD_SIMD_NAMESPACE baseline
 #endif
 
+#pragma GCC visibility push(default)
+
 /// The number type on which elementwise formulas run: a register full of floats or doubles.
 namespace autograd::simd {
 inline namespace XGRAD_SIMD_NAMESPACE {
@@ -295,3 +297,5 @@ void run_elementwise(F, const void* formula, const void* const* in, const std::i
 
 }  // inline namespace
 }  // namespace autograd::simd
+
+#pragma GCC visibility pop

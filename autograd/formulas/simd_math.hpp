@@ -5,6 +5,8 @@
 #include "autograd/formulas/simd.hpp"
 #include "autograd/formulas/special.hpp"
 
+#pragma GCC visibility push(default)
+
 /// The functions of registers: xsimd's where they are right, with what they miss put right, and
 /// others where they are not. pow is within 20 units in the last place, tan within 3, erfc within
 /// 2.5, the others within about 2.
@@ -425,3 +427,5 @@ Vec<T> polygamma(Vec<T> n, Vec<T> x) {
 
 }  // inline namespace
 }  // namespace autograd::simd
+
+#pragma GCC visibility pop

@@ -6,6 +6,8 @@
 
 #include "autograd/formulas/simd.hpp"
 
+#pragma GCC visibility push(default)
+
 /// Special functions of one double, for which no vectorised form is at hand. They call the C
 /// library by builtins and not by the functions of <cmath>, which might be emitted as shared
 /// symbols.
@@ -111,3 +113,5 @@ inline double erfinv(double x) {
 }  // namespace special
 }  // inline namespace
 }  // namespace autograd::simd
+
+#pragma GCC visibility pop

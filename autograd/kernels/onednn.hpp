@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#pragma GCC visibility push(default)  // for the tests
+
 /// Float32 matrix products by oneDNN, which is looked for when the program runs.
 namespace autograd::kernels {
 
@@ -14,3 +16,5 @@ bool onednn_gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_
                  const float* a, const float* b, float beta, float* c);
 
 }  // namespace autograd::kernels
+
+#pragma GCC visibility pop

@@ -5,6 +5,8 @@
 
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace autograd {
 
 namespace detail {
@@ -45,3 +47,5 @@ auto checkpoint(F f, const T&... inputs) {
 }
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

@@ -10,6 +10,8 @@
 
 #include "autograd/tape/operation.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace autograd {
 
 /// What a `Function` keeps from its forward for its backward. Values of any type can be kept as
@@ -149,3 +151,5 @@ class Function {
 };
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#pragma GCC visibility push(default)
+
 namespace autograd {
 
 namespace detail {
@@ -55,3 +57,5 @@ class [[nodiscard]] AnomalyMode {
 };
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

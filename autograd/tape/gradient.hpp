@@ -2,6 +2,8 @@
 
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 /// Gradients, by a walk back over the tape.
 namespace autograd {
 
@@ -27,3 +29,5 @@ void backward(const TensorList& outputs, const TensorList& grad_outputs = {},
               BackwardOptions options = {});
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

@@ -6,6 +6,8 @@
 
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace autograd {
 
 /// The recorded graph that ends in `output` as Graphviz text: each operation with its name and
@@ -18,3 +20,5 @@ std::string to_dot(const Tensor& output,
                    const std::vector<std::pair<std::string, Tensor>>& names = {});
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

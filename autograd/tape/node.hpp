@@ -15,6 +15,8 @@
 #include "autograd/core/trace.hpp"
 #include "autograd/tape/grad_mode.hpp"
 
+#pragma GCC visibility push(default)
+
 /// The tape: nodes, one for each recorded operation, and the edges between them.
 namespace autograd {
 
@@ -95,11 +97,11 @@ class Edge {
 };
 
 namespace internal {
-class Capture;
+class [[gnu::visibility("hidden")]] Capture;
 }
 namespace replay {
-class Recorder;
-class Program;
+class [[gnu::visibility("hidden")]] Recorder;
+class [[gnu::visibility("hidden")]] Program;
 }
 
 namespace detail {
@@ -237,3 +239,5 @@ inline bool should_record(const Inputs& inputs) noexcept {
 }
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

@@ -10,6 +10,8 @@
 
 #include "autograd/tape/node.hpp"
 
+#pragma GCC visibility push(default)
+
 /// Operations, built-in and user-made: what they are, and how one is applied.
 namespace autograd {
 
@@ -212,3 +214,5 @@ TensorList reference_gradient(const Call& call,
                               const std::function<Tensor(const TensorList&)>& reference);
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

@@ -17,6 +17,8 @@
 #include "nn/data/epoch.hpp"
 #include "nn/module/state_dict.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::data {
 
 /// Options of `DataLoader`, for batches of type B.
@@ -197,3 +199,5 @@ auto batches(D data, std::int64_t batch_size) {
 }
 
 }  // namespace nn::data
+
+#pragma GCC visibility pop

@@ -13,6 +13,8 @@
 #include "autograd/core/random.hpp"
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::data {
 
 namespace ag = autograd;
@@ -129,3 +131,5 @@ void check_indices(std::string_view what, std::span<const std::int64_t> indices,
 }  // namespace detail
 
 }  // namespace nn::data
+
+#pragma GCC visibility pop

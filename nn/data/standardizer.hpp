@@ -2,6 +2,8 @@
 
 #include "nn/module/module.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::data {
 
 /// Shifts and scales each column to mean 0 and standard deviation 1. Fit it to the training data
@@ -33,3 +35,5 @@ class Standardizer : public Module {
 };
 
 }  // namespace nn::data
+
+#pragma GCC visibility pop

@@ -14,6 +14,8 @@
 #include "autograd/core/tensor.hpp"
 #include "nn/data/dataset.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::data {
 
 /// Named columns of numbers or of text; copies share them. A model takes numbers: `TableEncoder`
@@ -88,3 +90,5 @@ requires std::is_arithmetic_v<T> std::array<Table, N> split(const Table& table, 
 }
 
 }  // namespace nn::data
+
+#pragma GCC visibility pop

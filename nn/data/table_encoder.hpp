@@ -10,6 +10,8 @@
 #include "nn/data/table.hpp"
 #include "nn/module/module.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::data {
 
 /// What an encoder does with a text that its training table did not have: an error; the code −1, or
@@ -101,3 +103,5 @@ class TableEncoder : public Module {
 };
 
 }  // namespace nn::data
+
+#pragma GCC visibility pop

@@ -11,6 +11,8 @@
 #include "autograd/core/random.hpp"
 #include "nn/io/save.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 /// Something with a state to save: an optimizer, a scheduler, a data loader, or a class of the
@@ -80,3 +82,5 @@ class Checkpoint {
 };
 
 }  // namespace nn
+
+#pragma GCC visibility pop

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <string>
 
+#pragma GCC visibility push(default)
+
 /// What all readers and writers of files share.
 namespace nn::detail {
 
@@ -29,3 +31,5 @@ int create_beside(const std::filesystem::path& target, std::filesystem::path& te
 void remove_dead_writers(const std::string& path) noexcept;
 
 }  // namespace nn::detail
+
+#pragma GCC visibility pop

@@ -8,6 +8,8 @@
 
 #include "nn/module/state_dict.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 /// Free text by key, kept in a safetensors file beside the tensors.
@@ -42,3 +44,5 @@ void write_safetensors(const std::string& path, const StateDict& tensors,
                        const Metadata& metadata = {});
 
 }  // namespace nn
+
+#pragma GCC visibility pop

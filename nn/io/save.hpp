@@ -6,6 +6,8 @@
 #include "nn/io/safetensors.hpp"
 #include "nn/module/module.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 /// Saves the parameters and buffers of a model as a safetensors file, under PyTorch's names and
@@ -34,3 +36,5 @@ StateDict load_tensors(const std::string& path);
 StateDict load_tensors(const std::string& path, const std::vector<std::string>& names);
 
 }  // namespace nn
+
+#pragma GCC visibility pop

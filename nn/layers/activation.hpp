@@ -3,6 +3,8 @@
 #include "autograd/elementwise/builtins.hpp"
 #include "nn/module/options.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 namespace detail {
@@ -235,3 +237,5 @@ class LogSoftmax : public Module {
 };
 
 }  // namespace nn
+
+#pragma GCC visibility pop

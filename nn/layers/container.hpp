@@ -3,6 +3,8 @@
 #include "nn/layers/activation.hpp"
 #include "nn/module/any_module.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 /// Axes start…end (inclusive) as one; by default everything but the batch axis.
@@ -100,3 +102,5 @@ class MLP : public Sequential {
 };
 
 }  // namespace nn
+
+#pragma GCC visibility pop

@@ -2,6 +2,8 @@
 
 #include "nn/module/module.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 /// In training, zeroes each element with probability p and scales the others by 1 / (1 - p), with
@@ -20,3 +22,5 @@ class Dropout : public Module {
 };
 
 }  // namespace nn
+
+#pragma GCC visibility pop

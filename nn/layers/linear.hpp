@@ -2,6 +2,8 @@
 
 #include "nn/module/module.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 /// y = x Wᵀ + b on the last axis: (…, in) → (…, out). Weight and bias start uniform in ±1/√in, as
@@ -30,3 +32,5 @@ class Identity : public Module {
 };
 
 }  // namespace nn
+
+#pragma GCC visibility pop

@@ -2,6 +2,8 @@
 
 #include "nn/module/module.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 /// Options of `LayerNorm`.
@@ -35,3 +37,5 @@ class LayerNorm : public Module {
 };
 
 }  // namespace nn
+
+#pragma GCC visibility pop

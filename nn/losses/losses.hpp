@@ -2,6 +2,8 @@
 
 #include "autograd/ops/ops.hpp"
 
+#pragma GCC visibility push(default)
+
 /// Losses: functions of a prediction and a target of one shape and dtype (they do not broadcast: a
 /// prediction (n, 1) with a target (n) would compare all pairs). The mean is over all elements, NaN
 /// when there are none; Reduction::none gives a loss per element.
@@ -78,3 +80,5 @@ ag::Tensor kl_div(const ag::Tensor& input, const ag::Tensor& target,
                   const KLDivOptions& options = {});
 
 }  // namespace nn
+
+#pragma GCC visibility pop

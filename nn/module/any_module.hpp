@@ -12,6 +12,8 @@
 #include "nn/module/handed.hpp"
 #include "nn/module/module.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 /// A function from tensor to tensor.
@@ -230,3 +232,5 @@ class AnyModule {
 };
 
 }  // namespace nn
+
+#pragma GCC visibility pop

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 class Module;
 }
@@ -63,3 +65,5 @@ detail::LeftOut unnamed(const T& member) noexcept {
 }
 
 }  // namespace nn
+
+#pragma GCC visibility pop

@@ -13,6 +13,8 @@
 #include "autograd/core/tensor.hpp"
 #include "autograd/core/trace.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 namespace ag = autograd;
@@ -149,3 +151,5 @@ class HookHandle {
 };
 
 }  // namespace nn
+
+#pragma GCC visibility pop

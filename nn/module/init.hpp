@@ -2,6 +2,8 @@
 
 #include "autograd/core/random.hpp"
 
+#pragma GCC visibility push(default)
+
 /// Initial values. Each function overwrites the tensor it is given (a leaf of any floating dtype),
 /// without recording, with numbers from `g`. fan_in and fan_out of a weight (out, in, …) are the
 /// number of inputs that one output sees and of outputs that one input reaches; they need at least
@@ -55,3 +57,5 @@ void kaiming_normal_(ag::Tensor t, const KaimingOptions& options = {},
 void orthogonal_(ag::Tensor t, double gain = 1, ag::Generator& g = ag::default_generator());
 
 }  // namespace nn::init
+
+#pragma GCC visibility pop

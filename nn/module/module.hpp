@@ -23,6 +23,8 @@
 #include "nn/module/ties.hpp"
 #include "nn/module/visitor.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 /// A child of a module with its name.
@@ -371,3 +373,5 @@ struct fmt::formatter<M> {
     return std::copy(text.begin(), text.end(), ctx.out());
   }
 };
+
+#pragma GCC visibility pop

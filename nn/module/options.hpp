@@ -9,6 +9,8 @@
 #include "autograd/core/shape.hpp"
 #include "nn/module/module.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::detail {
 
 /// The options of a layer as PyTorch prints them: "name=value, name=value".
@@ -47,6 +49,8 @@ class OptionsText {
 };
 
 }  // namespace nn::detail
+
+#pragma GCC visibility pop
 
 /// Names the members of a layer that are its options, which its `extra_repr()` then shows:
 /// NN_OPTIONS(kernel_size_, stride_) prints "kernel_size=(3, 3), stride=(1, 1)".

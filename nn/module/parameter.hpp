@@ -5,6 +5,8 @@
 #include "autograd/core/tensor.hpp"
 #include "nn/module/beacon.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 namespace ag = autograd;
@@ -76,6 +78,8 @@ class Buffer : public OwnedTensor {
 };
 
 }  // namespace nn
+
+#pragma GCC visibility pop
 
 template <>
 struct fmt::formatter<nn::Parameter> : fmt::formatter<autograd::Tensor> {};

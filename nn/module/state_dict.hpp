@@ -6,6 +6,8 @@
 
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 /// A tensor with its dotted name, as in `for (const auto& [name, tensor] :
@@ -32,3 +34,5 @@ struct LoadResult {
 };
 
 }  // namespace nn
+
+#pragma GCC visibility pop

@@ -9,6 +9,8 @@
 
 #include "nn/module/state_dict.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 /// A number as a 0-d tensor, exact to the last bit: what a state_dict() stores numbers as.
@@ -48,3 +50,5 @@ class StateReader {
 };
 
 }  // namespace nn
+
+#pragma GCC visibility pop

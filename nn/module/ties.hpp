@@ -4,6 +4,8 @@
 
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 class Module;
@@ -31,3 +33,5 @@ void check_tied_alike(const Module& target, const Module& source);
 
 }  // namespace detail
 }  // namespace nn
+
+#pragma GCC visibility pop

@@ -8,6 +8,8 @@
 
 #include "nn/module/parameter.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 class Module;
@@ -73,3 +75,5 @@ class Visitor {
 };
 
 }  // namespace nn
+
+#pragma GCC visibility pop

@@ -2,6 +2,8 @@
 
 #include "nn/optim/rule_optimizer.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::optim {
 
 struct AdadeltaOptions {
@@ -21,3 +23,5 @@ class Adadelta : public RuleOptimizer<AdadeltaOptions> {
 };
 
 }  // namespace nn::optim
+
+#pragma GCC visibility pop

@@ -2,6 +2,8 @@
 
 #include "nn/optim/rule_optimizer.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::optim {
 
 struct AdagradOptions {
@@ -21,3 +23,5 @@ class Adagrad : public RuleOptimizer<AdagradOptions> {
 };
 
 }  // namespace nn::optim
+
+#pragma GCC visibility pop

@@ -2,6 +2,8 @@
 
 #include "nn/optim/rule_optimizer.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::optim {
 
 struct AdamOptions {
@@ -39,3 +41,5 @@ class AdamW : public RuleOptimizer<AdamWOptions> {
 };
 
 }  // namespace nn::optim
+
+#pragma GCC visibility pop

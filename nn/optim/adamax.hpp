@@ -2,6 +2,8 @@
 
 #include "nn/optim/rule_optimizer.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::optim {
 
 struct AdamaxOptions {
@@ -21,3 +23,5 @@ class Adamax : public RuleOptimizer<AdamaxOptions> {
 };
 
 }  // namespace nn::optim
+
+#pragma GCC visibility pop

@@ -2,6 +2,8 @@
 
 #include "nn/optim/rule_optimizer.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::optim {
 
 struct LionOptions {
@@ -21,3 +23,5 @@ class Lion : public RuleOptimizer<LionOptions> {
 };
 
 }  // namespace nn::optim
+
+#pragma GCC visibility pop

@@ -2,6 +2,8 @@
 
 #include "nn/optim/rule_optimizer.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::optim {
 
 struct NAdamOptions {
@@ -23,3 +25,5 @@ class NAdam : public RuleOptimizer<NAdamOptions> {
 };
 
 }  // namespace nn::optim
+
+#pragma GCC visibility pop

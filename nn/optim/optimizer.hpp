@@ -15,6 +15,8 @@
 #include "nn/module/state_reader.hpp"
 #include "nn/optim/option.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::optim {
 
 namespace ag = autograd;
@@ -297,3 +299,5 @@ std::string MultiTensorOptimizer<Options>::print_options(std::size_t group) cons
 }
 
 }  // namespace nn::optim
+
+#pragma GCC visibility pop

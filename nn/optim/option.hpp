@@ -9,6 +9,8 @@
 #include <utility>
 #include <variant>
 
+#pragma GCC visibility push(default)
+
 namespace nn::optim {
 
 /// What the values of an option may be: in words, for an error, and as a question. NaN is refused
@@ -57,3 +59,5 @@ class OptionVisitor {
 };
 
 }  // namespace nn::optim
+
+#pragma GCC visibility pop

@@ -2,6 +2,8 @@
 
 #include "nn/optim/rule_optimizer.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::optim {
 
 struct RAdamOptions {
@@ -22,3 +24,5 @@ class RAdam : public RuleOptimizer<RAdamOptions> {
 };
 
 }  // namespace nn::optim
+
+#pragma GCC visibility pop

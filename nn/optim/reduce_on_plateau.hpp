@@ -5,6 +5,8 @@
 
 #include "nn/optim/optimizer.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::optim {
 
 /// Whether a smaller or a larger metric is better.
@@ -57,3 +59,5 @@ class ReduceLROnPlateau {
 };
 
 }  // namespace nn::optim
+
+#pragma GCC visibility pop

@@ -2,6 +2,8 @@
 
 #include "nn/optim/rule_optimizer.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::optim {
 
 struct RMSpropOptions {
@@ -23,3 +25,5 @@ class RMSprop : public RuleOptimizer<RMSpropOptions> {
 };
 
 }  // namespace nn::optim
+
+#pragma GCC visibility pop

@@ -2,6 +2,8 @@
 
 #include "nn/optim/optimizer.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::optim {
 
 /// The library's own optimizers. A new one, Lion say, is
@@ -27,3 +29,5 @@ class RuleOptimizer : public MultiTensorOptimizer<Options> {
 };
 
 }  // namespace nn::optim
+
+#pragma GCC visibility pop

@@ -7,6 +7,8 @@
 
 #include "nn/optim/optimizer.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::optim {
 
 /// Base of schedules that depend on a count of steps (epochs or batches, as the caller steps them)
@@ -163,3 +165,5 @@ class LinearWarmup : public Scheduler {
 };
 
 }  // namespace nn::optim
+
+#pragma GCC visibility pop

@@ -5,6 +5,8 @@
 #include "autograd/core/tensor.hpp"
 #include "autograd/core/trace.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 /// The norm of gradients, a number. In a function that `compile()` records it is none yet: to use
@@ -40,3 +42,5 @@ struct fmt::formatter<nn::GradientNorm> : fmt::formatter<double> {
     return fmt::formatter<double>::format(static_cast<double>(norm), context);
   }
 };
+
+#pragma GCC visibility pop

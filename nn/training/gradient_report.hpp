@@ -6,6 +6,8 @@
 
 #include "nn/module/module.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 /// What `gradient_report` calls vanishing and exploding, and the learning rate of the updates.
@@ -76,3 +78,5 @@ struct fmt::formatter<nn::GradientReport> {
     return std::copy(text.begin(), text.end(), ctx.out());
   }
 };
+
+#pragma GCC visibility pop

@@ -2,6 +2,8 @@
 
 #include <csignal>
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 /// While it lives, SIGINT (Ctrl-C) and SIGTERM do not end the process but are noted, so that a
@@ -34,3 +36,5 @@ class Interrupt {
 };
 
 }  // namespace nn
+
+#pragma GCC visibility pop

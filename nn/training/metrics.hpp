@@ -5,6 +5,8 @@
 
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 /// The share of samples whose largest logit (the first, at a tie) is at the label. logits (n,
@@ -34,3 +36,5 @@ struct ClassificationReport {
 ClassificationReport classification_report(const autograd::Tensor& confusion);
 
 }  // namespace nn
+
+#pragma GCC visibility pop

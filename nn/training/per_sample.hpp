@@ -4,6 +4,8 @@
 
 #include "nn/module/module.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 namespace detail {
@@ -27,3 +29,5 @@ ag::TensorList per_sample_grads(M& model, L&& loss_fn, const ag::Tensor& x, cons
 }
 
 }  // namespace nn
+
+#pragma GCC visibility pop

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <string>
 
+#pragma GCC visibility push(default)
+
 namespace nn {
 
 /// Shows how a loop of known length goes: steps, mean loss, samples per second, time left. On a
@@ -41,3 +43,5 @@ class Progress {
 };
 
 }  // namespace nn
+
+#pragma GCC visibility pop

@@ -9,6 +9,8 @@
 
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 /// Operations that pick elements. For every dtype. A negative index counts from the end; one out of
 /// range throws.
 namespace autograd {
@@ -218,6 +220,8 @@ Tensor nonzero(const Tensor& x);
 Tensor one_hot(const Tensor& labels, std::int64_t classes = -1);
 
 }  // namespace autograd
+
+#pragma GCC visibility pop
 
 template <>
 struct fmt::formatter<autograd::indexing::Part> : fmt::formatter<autograd::Tensor> {};

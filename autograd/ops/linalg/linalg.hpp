@@ -5,6 +5,8 @@
 
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 /// Products and linear algebra. Operations on matrices are batched over leading axes, which
 /// broadcast between operands; matrices may be empty. float32 and float64 only, unless said.
 namespace autograd {
@@ -125,3 +127,5 @@ Tensor matrix_norm(const Tensor& a, double ord, bool keepdims = false);
 Tensor cond(const Tensor& a);
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

@@ -4,6 +4,8 @@
 
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 /// Operations that move elements or give them another shape. For every dtype.
 namespace autograd {
 
@@ -106,3 +108,5 @@ enum class MeshIndexing { ij, xy };
 TensorList meshgrid(const TensorList& tensors, MeshIndexing indexing = MeshIndexing::ij);
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

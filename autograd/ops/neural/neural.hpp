@@ -4,6 +4,8 @@
 
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 /// Operations of neural networks along an axis: softmax, norms, gates, losses.
 namespace autograd {
 
@@ -38,3 +40,5 @@ Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& weight
                   const Tensor& bias = {}, double eps = 1e-5);
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

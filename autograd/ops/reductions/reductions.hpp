@@ -4,6 +4,8 @@
 
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 /// Operations that combine the elements along axes.
 namespace autograd {
 
@@ -131,3 +133,5 @@ Tensor cov(const Tensor& x, double correction = 1);
 Tensor corrcoef(const Tensor& x);
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

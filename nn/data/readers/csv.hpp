@@ -9,6 +9,8 @@
 
 #include "nn/data/table.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::data {
 
 /// Whether the first line names the columns. automatic: as far as that is certain, which it is of
@@ -62,3 +64,5 @@ struct CsvOptions {
 Table read_csv(const std::string& path, const CsvOptions& options = {});
 
 }  // namespace nn::data
+
+#pragma GCC visibility pop

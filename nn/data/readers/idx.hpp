@@ -5,6 +5,8 @@
 #include "autograd/core/tensor.hpp"
 #include "nn/data/dataset.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::data {
 
 /// Reads an IDX file (the format of MNIST, LeCun 1998), gzipped or not. Its integers become int64,
@@ -28,3 +30,5 @@ struct Mnist {
 Mnist load_mnist(const std::string& directory, const std::string& name = "");
 
 }  // namespace nn::data
+
+#pragma GCC visibility pop

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#pragma GCC visibility push(default)
+
 namespace nn::data {
 
 /// A file read from start to end. One that begins with gzip's magic bytes (RFC 1952) is unpacked on
@@ -35,3 +37,5 @@ class InputFile {
 };
 
 }  // namespace nn::data
+
+#pragma GCC visibility pop

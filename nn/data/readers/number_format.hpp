@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#pragma GCC visibility push(default)
+
 namespace nn::data {
 
 /// How numbers are written, apart from the locale.
@@ -18,3 +20,5 @@ struct NumberFormat {
 };
 
 }  // namespace nn::data
+
+#pragma GCC visibility pop

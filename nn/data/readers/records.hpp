@@ -9,6 +9,8 @@
 
 #include "nn/data/readers/input_file.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::data {
 
 /// The records of a delimited text (RFC 4180) in UTF-8, one after the other; it holds one at a
@@ -58,3 +60,5 @@ class Records {
 };
 
 }  // namespace nn::data
+
+#pragma GCC visibility pop
