@@ -9,12 +9,12 @@ namespace autograd {
 
 /// Options of `grad`.
 struct GradOptions {
-  TensorList
-      grad_outputs{};  ///< cotangents, one per output; none: every output has one element, and 1
+  /// Cotangents, one per output; none: every output has one element, and its cotangent is 1.
+  TensorList grad_outputs{};
   bool retain_graph = false;  ///< keep saved values, so that the graph can be walked again
   bool create_graph = false;  ///< record the walk (implies retain_graph)
-  bool allow_unused =
-      false;  ///< an input that the outputs do not depend on gets an undefined tensor
+  /// An input that the outputs do not depend on gets an undefined tensor instead of an error.
+  bool allow_unused = false;
 };
 
 /// Gradients of the sum of `outputs` (weighted by grad_outputs) with respect to `inputs`, which may

@@ -61,8 +61,8 @@ ag::Tensor binary_cross_entropy_with_logits(
     const BinaryCrossEntropyWithLogitsOptions& options = {});
 
 struct NLLLossOptions {
-  ag::Tensor
-      weight{};  ///< (classes): a factor per class; the mean divides by the sum of those used
+  /// (classes): a factor per class; the mean divides by the sum of those used.
+  ag::Tensor weight{};
   Reduction reduction = Reduction::mean;
   std::int64_t ignore_index = -100;  ///< targets of this value count for nothing
 };

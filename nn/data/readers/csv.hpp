@@ -50,8 +50,8 @@ struct CsvOptions {
   bool percent = false;   ///< 12.5% is 0.125
   std::vector<std::string> true_values{"True", "TRUE", "true"};      ///< read as 1
   std::vector<std::string> false_values{"False", "FALSE", "false"};  ///< read as 0
-  bool row_names =
-      false;  ///< rows begin with a name that the header does not count, as R writes it
+  /// Rows begin with a name that the header does not count, as R writes it.
+  bool row_names = false;
   bool fill_short_rows = false;  ///< what a row lacks at its end is missing
   /// Bytes that a gzipped file may unpack to; by default as `InputFile`.
   std::optional<std::int64_t> max_unpacked{};
