@@ -138,7 +138,10 @@ void oracle::add_movement(std::vector<Row>& rows) {
       {"scatter value", [](T x, T i) { return ag::scatter(x, 1, i, 1.5); }},
       {"scatter_add", [](T x, T i, T s) { return ag::scatter_add(x, 1, i, s); }},
       {"index_add", [](T x, T i, T s) { return ag::index_add(x, 0, i, s); }},
-      {"from_rows", [](T i, T x) { return ag::from_rows({5, 2}, i, x); }},
+      {"from_rows",
+       [](T i, T x) {
+         return ag::from_rows({5, 2}, i, x);
+       }},
       {"one_hot", [](T i) { return ag::one_hot(i, 4); }},
       {"take", [](T x, T i) { return ag::take(x, i); }},
       {"index_fill", [](T x, T i) { return ag::index_fill(x, 1, i, 1.5); }},
