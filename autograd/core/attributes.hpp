@@ -15,6 +15,8 @@
 
 #include "autograd/core/dtype.hpp"
 
+#pragma GCC visibility push(default)
+
 /// The attributes of operations, as anybody may ask for them: what draws, prints, exports or
 /// translates operations sees them through this and needs no list of operations.
 namespace autograd {
@@ -155,6 +157,8 @@ void visit_attributes_of(const Op& op, std::string_view name, AttributeVisitor& 
 
 }  // namespace detail
 }  // namespace autograd
+
+#pragma GCC visibility pop
 
 /// Lists the members of an operation, or of a struct in one, all of them: what draws, prints or
 /// exports operations then sees them as its attributes.

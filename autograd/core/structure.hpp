@@ -9,6 +9,8 @@
 
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 /// Values that are made of tensors, such as {output, {h, c}}, and the tensors in them.
 namespace autograd {
 
@@ -139,3 +141,5 @@ requires(TensorStructure<T> ||
 }  // namespace detail
 
 }  // namespace autograd
+
+#pragma GCC visibility pop

@@ -2,6 +2,8 @@
 
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 /// Tensors that are 0 but in some rows, such as the gradient of a lookup in a table. They keep only
 /// those rows. `backward()` adds them up as rows, clipping and the optimizers that can step by
 /// rows, and whoever asks for elements finds all of them: dense they are made then, once, and stay
@@ -34,3 +36,5 @@ void rows_changed(Tensor& t);
 
 }  // namespace detail
 }  // namespace autograd
+
+#pragma GCC visibility pop

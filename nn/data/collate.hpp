@@ -11,6 +11,8 @@
 #include "autograd/core/structure.hpp"
 #include "nn/data/dataset.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::data::detail {
 
 /// The tensors one above the other along a new first axis; undefined if they are. Throws unless
@@ -147,3 +149,5 @@ std::int64_t samples_to_load(const D& data) {
 }  // namespace detail
 
 }  // namespace nn::data
+
+#pragma GCC visibility pop

@@ -10,6 +10,8 @@
 #include "autograd/core/random.hpp"
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::data::detail {
 
 namespace ag = autograd;
@@ -66,3 +68,5 @@ class EpochRun {
 };
 
 }  // namespace nn::data::detail
+
+#pragma GCC visibility pop

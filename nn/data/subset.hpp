@@ -13,6 +13,8 @@
 #include "nn/data/collate.hpp"
 #include "nn/data/dataset.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::data {
 
 /// Some samples of a data set of any kind, which is held once for all subsets of it. Gives what the
@@ -96,3 +98,5 @@ requires std::is_arithmetic_v<T> std::array<Subset<D>, N> split(D data, const T 
 }
 
 }  // namespace nn::data
+
+#pragma GCC visibility pop

@@ -12,6 +12,8 @@
 #include "autograd/core/structure.hpp"
 #include "autograd/core/tensor.hpp"
 
+#pragma GCC visibility push(default)
+
 /// What goes from layer to layer in a Sequential, and what layers take.
 namespace nn {
 
@@ -114,3 +116,5 @@ concept HandsOn = requires(L& layer, const Handed& x) {
 }  // namespace detail
 
 }  // namespace nn
+
+#pragma GCC visibility pop

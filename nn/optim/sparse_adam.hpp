@@ -2,6 +2,8 @@
 
 #include "nn/optim/rule_optimizer.hpp"
 
+#pragma GCC visibility push(default)
+
 namespace nn::optim {
 
 struct SparseAdamOptions {
@@ -22,3 +24,5 @@ class SparseAdam : public RuleOptimizer<SparseAdamOptions> {
 };
 
 }  // namespace nn::optim
+
+#pragma GCC visibility pop
