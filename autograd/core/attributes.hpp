@@ -2,7 +2,6 @@
 
 #include <concepts>
 #include <cstdint>
-#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,6 +13,9 @@
 #include <variant>
 
 #include "autograd/core/dtype.hpp"
+#include "autograd/core/members.hpp"
+
+#pragma GCC visibility push(default)
 
 #pragma GCC visibility push(default)
 
@@ -121,20 +123,12 @@ class MemberLister {
   std::size_t listed_ = 0;
 };
 
-// Stands for any member of T in an initializer, but not for a base: its members are counted.
-template <class T>
-struct AnyMember {
-  template <class U>
-  requires(!std::is_base_of_v<U, T>) operator U() const {
-    std::abort();  // never called
-  }
-};
-template <class T, class... Members>
+template <class T, class... M>
 constexpr std::size_t count_members() {
-  if constexpr (requires { T{Members{}..., AnyMember<T>{}}; })
-    return count_members<T, Members..., AnyMember<T>>();
+  if constexpr (is_made_of<T, M..., AnyMember<T>>)
+    return count_members<T, M..., AnyMember<T>>();
   else
-    return sizeof...(Members);
+    return sizeof...(M);
 }
 
 /// The members of a plain struct, with those of its bases.

@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "autograd/core/members.hpp"
 #include "autograd/core/tensor.hpp"
 
 #pragma GCC visibility push(default)
@@ -24,12 +25,7 @@ constexpr bool is_tuple_like = requires {
   std::tuple_size<T>::value;
 };
 
-// Stand for a member of `Owner`: of any type, or of one that is a structure; and for its base.
-template <class Owner>
-struct AnyMember {
-  template <class T>
-  requires(!std::is_base_of_v<T, Owner>) operator T() const;  // NOLINT: conversion is the point
-};
+// Stand for a member of `Owner` that is a structure, and for its base.
 template <class Owner>
 struct StructureMember {
   template <class T>
@@ -41,11 +37,6 @@ template <class Owner>
 struct AnyBase {
   template <class T>
   requires(std::is_base_of_v<T, Owner> && !std::same_as<T, Owner>) operator T() const;  // NOLINT
-};
-
-template <class T, class... M>
-constexpr bool is_made_of = requires {
-  T{std::declval<M>()...};
 };
 
 constexpr std::size_t kMostMembers = 8;
