@@ -17,8 +17,6 @@
 
 #pragma GCC visibility push(default)
 
-#pragma GCC visibility push(default)
-
 /// The attributes of operations, as anybody may ask for them: what draws, prints, exports or
 /// translates operations sees them through this and needs no list of operations.
 namespace autograd {
