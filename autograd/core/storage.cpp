@@ -26,10 +26,11 @@ Ref<Storage> Storage::wrap(void* data, std::size_t bytes, std::function<void(voi
 }
 
 Ref<Storage> Storage::create_rows(const RowFormat& format) {
-  static_assert(sizeof(Storage) % alignof(Rows) == 0);
+  static_assert(kRowsHeader % alignof(Rows) == 0);
   if (format.bytes() >> 48) throw std::bad_alloc();
-  void* block = pool_allocate(sizeof(Storage) + sizeof(Rows));
+  void* block = pool_allocate(kRowsHeader + sizeof(Rows));
   auto* s = ::new (block) Storage(format.bytes(), 0, Kind::rows);
+  s->set_mark(0);
   ::new (s->rows_of()) Rows(format);
   return Ref<Storage>::adopt(s);
 }
@@ -67,7 +68,7 @@ void* Storage::special_data(bool write) {
 void Storage::give_back() noexcept {
   if (kind_ == Kind::rows) {
     rows_of()->~Rows();
-    return pool_deallocate(this, sizeof(Storage) + sizeof(Rows));
+    return pool_deallocate(this, kRowsHeader + sizeof(Rows));
   }
   if (!is_foreign()) return pool_deallocate(this, kHeader + bytes_);
   Foreign* f = foreign();

@@ -16,8 +16,8 @@
 
 namespace autograd::detail {
 
-class Rows;
-struct RowFormat;
+class [[gnu::visibility("hidden")]] Rows;
+struct [[gnu::visibility("hidden")]] RowFormat;
 
 /// The process has one thread, so that a count needs no locked instruction. False where the C
 /// library does not tell.
@@ -188,17 +188,21 @@ class Storage : public Counted {
     std::size_t size;
     std::atomic<bool> pending;
   };
-  // Behind the count of the tensor in whose block it is, or at the end of the header.
+  // Behind the count of the tensor in whose block it is, at the end of the header, or before rows.
   std::uint32_t* mark_place() noexcept {
     char* const at = reinterpret_cast<char*>(this);
-    return reinterpret_cast<std::uint32_t*>(kind_ == Kind::embedded
-                                                ? at - kTensorBytes + sizeof(Counted)
-                                                : at + kHeader - sizeof(std::uint32_t));
+    return reinterpret_cast<std::uint32_t*>(
+        kind_ == Kind::embedded ? at - kTensorBytes + sizeof(Counted)
+        : kind_ == Kind::rows   ? at + kRowsHeader - sizeof(std::uint32_t)
+                                : at + kHeader - sizeof(std::uint32_t));
   }
+  static constexpr std::size_t kRowsHeader = 32;
   Foreign* foreign() noexcept { return reinterpret_cast<Foreign*>(this + 1); }
   Repeat* repeat_of() noexcept { return reinterpret_cast<Repeat*>(this + 1); }
   void* own_data() noexcept { return reinterpret_cast<char*>(this) + kHeader; }
-  Rows* rows_of() noexcept { return reinterpret_cast<Rows*>(this + 1); }
+  Rows* rows_of() noexcept {
+    return reinterpret_cast<Rows*>(reinterpret_cast<char*>(this) + kRowsHeader);
+  }
   void* special_data(bool write);
   void give_back() noexcept;
   Storage(std::size_t bytes, std::size_t offset, Kind kind) noexcept
