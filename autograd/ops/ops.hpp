@@ -8,5 +8,7 @@
 #include "autograd/ops/indexing/indexing.hpp"
 #include "autograd/ops/linalg/linalg.hpp"
 #include "autograd/ops/movement/movement.hpp"
+#include "autograd/ops/neural/convolution.hpp"
 #include "autograd/ops/neural/neural.hpp"
+#include "autograd/ops/neural/pooling.hpp"
 #include "autograd/ops/reductions/reductions.hpp"

@@ -30,6 +30,10 @@ class OptionsText {
   static std::string value(std::integral auto v) { return std::to_string(v); }
   static std::string value(const std::string& v) { return '\'' + v + '\''; }
   static std::string value(const ag::Shape& v) { return v.str(); }
+  // Numbers for axes: one for all, or as a tuple.
+  static std::string value(const ag::Axes& v) {
+    return v.size() == 1 ? std::to_string(v[0]) : ag::Shape(v.begin(), v.end()).str();
+  }
 
   void add(std::string_view name, const std::string& value) {
     if (!text_.empty()) text_ += ", ";

@@ -3,7 +3,7 @@
 from torch import nn
 from torch.func import functional_call
 
-from cases import at, case, const, r
+from cases import at, case, const, distinct, r
 
 
 def module(name, model, *inputs, train=False, tolerance=0.0):
@@ -70,6 +70,36 @@ module("Dropout evaluation", nn.Dropout(0.5), r(3, 5))
 module("Dropout p=0 training", nn.Dropout(0.0), r(3, 5), train=True)
 module("Flatten", nn.Flatten(), r(2, 3, 2))
 module("Flatten start=0 end=1", nn.Flatten(0, 1), r(2, 3, 2))
+module("Conv1d", nn.Conv1d(2, 3, 3), r(2, 2, 7), r(2, 5))
+module("Conv1d replicate", nn.Conv1d(2, 3, 3, padding=2, padding_mode="replicate"), r(2, 2, 5))
+module("Conv2d", nn.Conv2d(2, 3, 3), r(2, 2, 5, 4), r(2, 4, 4))
+module("Conv2d stride=2 padding=1,2 groups=2 without bias",
+       nn.Conv2d(4, 6, (3, 2), 2, (1, 2), groups=2, bias=False), r(2, 4, 5, 4))
+module("Conv2d same reflect dilation=2",
+       nn.Conv2d(2, 2, (3, 2), padding="same", dilation=2, padding_mode="reflect"), r(1, 2, 5, 6))
+module("Conv2d circular", nn.Conv2d(1, 2, 3, padding=(2, 1), padding_mode="circular"), r(2, 1, 4, 5))
+module("Conv3d", nn.Conv3d(1, 2, (2, 1, 3), padding=1), r(1, 1, 3, 2, 4))
+module("ConvTranspose1d", nn.ConvTranspose1d(2, 3, 3, 2, output_padding=1), r(2, 2, 4))
+module("ConvTranspose2d", nn.ConvTranspose2d(2, 3, (3, 2), 2, 1, 1, 1, True, 2), r(2, 2, 3, 3))
+module("ConvTranspose2d groups=2 without bias", nn.ConvTranspose2d(4, 2, 2, groups=2, bias=False),
+       r(1, 4, 3, 3))
+module("ConvTranspose3d", nn.ConvTranspose3d(1, 2, 2, (2, 1, 1)), r(1, 1, 2, 3, 2))
+module("MaxPool1d", nn.MaxPool1d(3, 2, 1), distinct(2, 3, 7))
+module("MaxPool2d", nn.MaxPool2d(2), distinct(2, 2, 5, 4))
+module("MaxPool2d ceil_mode", nn.MaxPool2d((3, 2), ceil_mode=True), distinct(2, 2, 5, 5))
+module("MaxPool3d", nn.MaxPool3d(2), distinct(1, 2, 3, 4, 4))
+module("AvgPool1d", nn.AvgPool1d(3, 2, 1), r(2, 3, 7))
+module("AvgPool2d", nn.AvgPool2d(3, 2, 1, count_include_pad=False), r(2, 2, 5, 4))
+module("AvgPool3d", nn.AvgPool3d(2), r(1, 2, 3, 4, 4))
+module("AdaptiveAvgPool1d", nn.AdaptiveAvgPool1d(3), r(2, 2, 7))
+module("AdaptiveAvgPool2d", nn.AdaptiveAvgPool2d((2, 3)), r(2, 2, 5, 6))
+module("AdaptiveAvgPool3d", nn.AdaptiveAvgPool3d(1), r(1, 2, 2, 3, 3))
+module("AdaptiveMaxPool1d", nn.AdaptiveMaxPool1d(3), distinct(2, 2, 7))
+module("AdaptiveMaxPool2d", nn.AdaptiveMaxPool2d((2, 3)), distinct(2, 2, 5, 6))
+module("AdaptiveMaxPool3d", nn.AdaptiveMaxPool3d(2), distinct(1, 2, 3, 3, 4))
+module("Conv2d network", nn.Sequential(
+    nn.Conv2d(1, 2, 3, padding=1), nn.Tanh(), nn.MaxPool2d(2), nn.Conv2d(2, 3, 2, bias=False),
+    nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)), r(2, 1, 6, 6))
 small = lambda: nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
 module("Sequential", small(), r(5, 3))
 module("Sequential nested", nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(6, 3), nn.GELU()),

@@ -39,6 +39,7 @@ import modules  # noqa: E402,F401
 import movement  # noqa: E402,F401
 import optimizers  # noqa: E402,F401
 import reductions  # noqa: E402,F401
+import spatial  # noqa: E402,F401
 
 COMMAND = "python3 tests/oracle/pytorch.py"
 DOUBLE, FLOAT = 1e-10, 1e-5

@@ -126,6 +126,8 @@ const std::vector<Row>& rows() {
     add_subscripts(r);
     add_linalg(r);
     add_fused(r);
+    add_convolution(r);
+    add_pooling(r);
     add_products(r);
     add_systems(r);
     add_decompositions(r);

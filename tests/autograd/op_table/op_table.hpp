@@ -54,6 +54,8 @@ void add_picks(std::vector<Row>& rows);
 void add_subscripts(std::vector<Row>& rows);
 void add_linalg(std::vector<Row>& rows);
 void add_fused(std::vector<Row>& rows);
+void add_convolution(std::vector<Row>& rows);
+void add_pooling(std::vector<Row>& rows);
 void add_products(std::vector<Row>& rows);
 void add_systems(std::vector<Row>& rows);
 void add_decompositions(std::vector<Row>& rows);

@@ -157,6 +157,17 @@ void add_reductions(Points& p) {
   whole(
       p, "cross_entropy", [](auto& x) { return ag::cross_entropy(x, ag::tensor(0)); }, {0, 0},
       kLog2, {-0.5, 0.5}, share);
+  // The first of equal ones.
+  whole(p, "max_pool1d",
+        [](auto& x) {
+          return ag::square(ag::max_pool1d(ag::reshape(x, {1, 3}), 3));
+        },
+        {1, 2, 2}, 4, {0, 4, 0}, {0, 0, 0, 0, 2, 0, 0, 0, 0});
+  whole(p, "adaptive_max_pool1d",
+        [](auto& x) {
+          return ag::square(ag::adaptive_max_pool1d(ag::reshape(x, {1, 3}), 1));
+        },
+        {2, 2, 1}, 4, {4, 0, 0}, {2, 0, 0, 0, 0, 0, 0, 0, 0});
   // d / √(d² + 1) with d half of the difference.
   whole(
       p, "layer_norm", [](auto& x) { return ag::layer_norm(x, {2}, {}, {}, 1)[0]; }, {1, 1}, 0,

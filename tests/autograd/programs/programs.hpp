@@ -65,6 +65,7 @@ std::vector<Op> reductions();
 std::vector<Op> movement();
 std::vector<Op> indexing();
 std::vector<Op> linalg();
+std::vector<Op> spatial();
 
 // Conditions.
 bool above(const Tensor& x, double low);           // every element

@@ -76,6 +76,7 @@ void add_elementwise(std::vector<Row>& rows);
 void add_reductions(std::vector<Row>& rows);
 void add_movement(std::vector<Row>& rows);
 void add_linalg(std::vector<Row>& rows);
+void add_spatial(std::vector<Row>& rows);
 void add_losses(std::vector<Row>& rows);
 void add_modules(std::vector<Row>& rows);
 void add_optimizers(std::vector<Row>& rows);

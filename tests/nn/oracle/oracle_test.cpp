@@ -147,8 +147,8 @@ void check_sample(const Row& row, Numbers& numbers, DType dtype) {
 const std::vector<Row>& rows() {
   static const std::vector<Row> all = [] {
     std::vector<Row> list;
-    for (const auto add : {add_elementwise, add_reductions, add_movement, add_linalg, add_losses,
-                           add_modules, add_optimizers})
+    for (const auto add : {add_elementwise, add_reductions, add_movement, add_linalg, add_spatial,
+                           add_losses, add_modules, add_optimizers})
       add(list);
     return list;
   }();

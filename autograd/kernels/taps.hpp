@@ -1,0 +1,37 @@
+#pragma once
+
+#include "autograd/core/kernel.hpp"
+
+/// Taps, each of which reads one line at a distance of its own: what convolutions (convolution.hpp)
+/// and poolings (pooling.hpp) are made of.
+namespace autograd::kernels {
+
+/// Columns that `SumTaps` computes together, whole registers of any instruction set, and the most
+/// that a register has.
+constexpr std::int64_t kTapColumns = 48, kTapLanes = 16;
+
+/// out[r][j] = Σ_k weights[k][r] source[j + offset[k]] for `rows` rows of kTapColumns, of which
+/// `columns` are wanted. Reads and writes whole registers. An element is one chain of additions
+/// over k.
+template <class T>
+struct SumTaps : Kernel<SumTaps<T>, Whole,
+                        void(const T* weights, std::int64_t rows, const std::int64_t* offset,
+                             std::int64_t taps, const T* source, std::int64_t columns, T* out)> {};
+
+/// out[r][k] += Σ_j g[r][j] source[j + offset[k]], with rows of g `pitch` apart; `columns` is a
+/// multiple of kTapLanes.
+template <class T>
+struct CorrelateTaps
+    : Kernel<CorrelateTaps<T>, Whole,
+             void(const T* g, std::int64_t rows, std::int64_t pitch, const std::int64_t* offset,
+                  std::int64_t taps, const T* source, std::int64_t columns, T* out)> {};
+
+/// Window i of n has the elements x[i stride + tap[k]], of which element 0 of x stands at `first`:
+/// the largest, of equal ones the first, of NaNs the last; and where it stands. At most 2^24 taps.
+template <class T>
+struct LargestOfTaps
+    : Kernel<LargestOfTaps<T>, Whole,
+             void(const T* x, const std::int64_t* tap, std::int64_t taps, std::int64_t stride,
+                  std::int64_t n, std::int64_t first, T* y, std::int64_t* indices)> {};
+
+}  // namespace autograd::kernels
