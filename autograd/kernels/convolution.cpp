@@ -470,5 +470,4 @@ template void convolve_transposed(const Convolution&, const double*, const doubl
                                   double*);
 template void convolve_weight(const Convolution&, const float*, const float*, float*);
 template void convolve_weight(const Convolution&, const double*, const double*, double*);
-
 }  // namespace autograd::kernels

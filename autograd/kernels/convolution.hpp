@@ -5,6 +5,8 @@
 
 #include "autograd/core/attributes.hpp"
 
+#pragma GCC visibility push(default)  // for the tests
+
 namespace autograd::kernels {
 
 /// Along the three axes of a convolution; one of fewer axes has ones in front.
@@ -25,10 +27,15 @@ struct Convolution {
 /// w, w from x and y. A bias (one number for each channel of the result, null for none) is added.
 /// Same bits for any number of threads.
 template <class T>
-void convolve(const Convolution& c, const T* x, const T* w, const T* bias, T* y);
+[[gnu::visibility("default")]] void convolve(const Convolution& c, const T* x, const T* w,
+                                             const T* bias, T* y);
 template <class T>
-void convolve_transposed(const Convolution& c, const T* y, const T* w, const T* bias, T* x);
+[[gnu::visibility("default")]] void convolve_transposed(const Convolution& c, const T* y,
+                                                        const T* w, const T* bias, T* x);
 template <class T>
-void convolve_weight(const Convolution& c, const T* x, const T* y, T* w);
+[[gnu::visibility("default")]] void convolve_weight(const Convolution& c, const T* x, const T* y,
+                                                    T* w);
 
 }  // namespace autograd::kernels
+
+#pragma GCC visibility pop
