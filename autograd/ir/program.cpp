@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "autograd/core/cpu.hpp"
+#include "autograd/core/internal/row_blocks.hpp"
 #include "autograd/tape/internal/tape.hpp"
 #include "autograd/tape/rows.hpp"
 
@@ -129,6 +130,7 @@ void Program::own_values() {
     Value& value = form_.values[v];
     if (value.source == Source::outside) {
       if (value.written) written_.push_back(v);
+      if (value.rows_asked) rows_.push_back(v);
       continue;
     }
     if (value.source == Source::computed && value.rows) {
@@ -315,6 +317,8 @@ std::string_view Program::mismatch(const TensorList& arguments) const {
     for (const Tensor& t : arguments)
       if (t.impl()->storage == form_.values[v].storage)
         return "an argument that the function writes";
+  for (const std::uint32_t v : rows_)
+    if (!form_.values[v].storage->rows()->alive()) return "a captured tensor is no longer rows";
   for (const Gradient& g : gradients_) {
     if (!g.reads) continue;
     const Tensor before = leaf_of(g, arguments).kept_grad(0);

@@ -167,6 +167,7 @@ class Program {
   std::vector<Guard> guards_;
   std::vector<ObjectGuard> objects_;
   std::vector<std::uint32_t> written_;  // values of the program's tensors that are written in place
+  std::vector<std::uint32_t> rows_;     // those that the function has seen to be rows
   std::vector<Argument> arguments_;
   Holds holds_;
   detail::Ref<detail::Storage> arena_;

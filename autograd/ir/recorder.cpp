@@ -245,6 +245,10 @@ void Recorder::read(const detail::TensorImpl& t) {
          "return the tensor and read it after the call, or do not compile this part");
 }
 
+void Recorder::rows_asked(const detail::TensorImpl& t) {
+  steps.values[value_of(t.storage)].rows_asked = true;
+}
+
 void Recorder::write(const detail::TensorImpl& t, bool by_hand) {
   Value& value = steps.values[find(*t.storage)];
   if (!by_hand && value.storage && value.source == Source::created) {
@@ -291,12 +295,12 @@ void Recorder::gradient_read(Node& node, bool adds) {
   l.reads = true;
   l.before = node.kept_grad(0);
   if (!l.before.defined()) return;
-  l.rows = is_rows(l.before);
   const detail::TensorImpl& g = *l.before.impl();
   // The program may mean the tensor that it holds, not what the leaf has by then.
   const bool known = find(*g.storage) != 0;
   l.held = known || g.use_count() > 2 || g.storage->use_count() > 1;
   if (!known) unmarked_.emplace(g.storage.get(), new_value(g.storage, Source::gradient));
+  l.rows = is_rows(l.before);
 }
 
 void Recorder::gradient_changed(Node& node) {
@@ -405,6 +409,7 @@ void detail::trace_view(const Tensor& view) { recorder->viewed(view); }
 void detail::trace_read(const TensorImpl& t) { recorder->read(t); }
 void detail::trace_write(const TensorImpl& t, bool by_hand) { recorder->write(t, by_hand); }
 void detail::trace_asked(const TensorImpl& t) { recorder->asked(t); }
+void internal::trace_rows_asked(const detail::TensorImpl& t) { recorder->rows_asked(t); }
 void detail::trace_compared(const TensorImpl* a, const TensorImpl* b) { recorder->compared(a, b); }
 void detail::trace_leaf_made(Node& leaf) { recorder->leaf_made(leaf); }
 void detail::trace_edges(const Inputs& inputs) { recorder->check_edges(inputs); }

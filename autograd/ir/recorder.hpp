@@ -65,6 +65,8 @@ class Recorder {
   void read(const detail::TensorImpl& t);
   void write(const detail::TensorImpl& t, bool by_hand);
   void asked(const detail::TensorImpl& t) { (void)value_of(t.storage); }
+  /// Whether it is rows, which it is.
+  void rows_asked(const detail::TensorImpl& t);
   void compared(const detail::TensorImpl* a, const detail::TensorImpl* b);
   void leaf_made(Node& node) { own_leaves_.emplace(&node, detail::Ref<Node>(&node)); }
   /// `adds`: only to add to it, until it has changed.

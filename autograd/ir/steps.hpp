@@ -41,11 +41,12 @@ struct Value {
   std::uint32_t type = 0;        // of what a step has made
   std::uint32_t references = 0;  // in a replay: to the storage that are its own
   Source source = Source::created;
-  bool filled = false;   // created: with elements
-  bool written = false;  // in place, by a step
-  bool named = false;    // of a gradient: used otherwise than to add to it
-  bool kept = false;     // outlives the call: a result or the gradient of a leaf
-  bool rows = false;     // of a storage that makes its elements when somebody asks for them
+  bool filled = false;      // created: with elements
+  bool written = false;     // in place, by a step
+  bool named = false;       // of a gradient: used otherwise than to add to it
+  bool kept = false;        // outlives the call: a result or the gradient of a leaf
+  bool rows = false;        // of a storage that makes its elements when somebody asks for them
+  bool rows_asked = false;  // the function has asked whether it is rows, and it was
 };
 
 struct TensorType {

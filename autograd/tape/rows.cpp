@@ -93,7 +93,10 @@ Tensor computed_rows(const Op& op, const Shape& shape, std::int64_t numel,
 
 bool is_rows(const Tensor& t) {
   internal::check_defined("is_rows", t);
-  return living(t) != nullptr;
+  const bool rows = living(t) != nullptr;
+  if (rows && detail::tracing) [[unlikely]]
+    internal::trace_rows_asked(*t.impl());
+  return rows;
 }
 
 Tensor row_indices(const Tensor& t) {

@@ -33,6 +33,8 @@ void add_elements(Tensor& total, const Tensor& g);
 /// recorded; another one of the same rows.
 Tensor rows_at(const Tensor& values, const Tensor& places, const Shape& shape);
 Tensor copy_of_rows(const Tensor& t);
+/// Whether `t` is rows has been asked while a recording is on, and it is.
+void trace_rows_asked(const detail::TensorImpl& t);
 /// Throws unless a gradient has the shape and dtype of its tensor.
 void check_gradient(std::string_view where, const Tensor& gradient, const Shape& shape,
                     DType dtype);

@@ -183,6 +183,18 @@ TEST_CASE("rows as an argument are recorded apart from dense ones") {
   CHECK(runs == 2);
 }
 
+TEST_CASE("a captured tensor that is rows no more is recorded anew") {
+  Tensor rows = ag::from_rows({9, 3}, ag::tensor({7}), ag::ones({1, 3}));
+  auto f = ag::compile([&](const Tensor& x) { return ag::is_rows(rows) ? rows * x : rows - x; });
+  const Tensor x = ag::full({}, 2);
+  CHECK(same_bits(f(x), rows * x));
+  CHECK(same_bits(f(x), rows * x));
+  CHECK(f.recordings() == 1);
+  rows.mutable_data<float>()[0] = 4;
+  CHECK(same_bits(f(x), rows - x));
+  CHECK(f.stats().reason == "a captured tensor is no longer rows");
+}
+
 TEST_CASE("the memory of a replay does not depend on the height of the table") {
   const auto bytes = [](std::int64_t height) {
     Tensor t = table(height);
