@@ -75,7 +75,7 @@ void for_each_sample(F&& f) {
 inline std::map<std::string, std::string> families() {
   std::map<std::string, std::string> result;
   const std::regex include(R"x(^#include "(autograd/(?:ops/)?(\w+)/\w+\.hpp)")x"),
-      declaration(R"(^[A-Z]\w* (\w+)\()");
+      declaration(R"(^(?:[A-Z]\w*|std::\w+<.*>) (\w+)\()");
   std::smatch m;
   std::ifstream umbrella(XGRAD_SOURCE_DIR "/autograd/ops/ops.hpp");
   REQUIRE(umbrella);

@@ -187,7 +187,8 @@ std::set<std::string> public_names() {
   const std::filesystem::path root = XGRAD_SOURCE_DIR;
   std::set<std::string> families, names;
   collect(root / "autograd/ops/ops.hpp", R"(^#include .(.+\.hpp))", families);
-  for (const std::string& header : families) collect(root / header, R"(^[A-Z]\w* (\w+)\()", names);
+  for (const std::string& header : families)
+    collect(root / header, R"(^(?:[A-Z]\w*|std::\w+<.*>) (\w+)\()", names);
   collect(root / "nn/losses/losses.hpp", R"(^ag::Tensor (\w+)\()", names);
   for (const auto folder : {"nn/layers", "nn/optim"})
     for (const auto& entry : std::filesystem::directory_iterator(root / folder))
