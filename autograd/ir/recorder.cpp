@@ -312,7 +312,7 @@ void Recorder::gradient_changed(Node& node) {
   const Tensor now = node.kept_grad(0);
   GradientChange change{.position = steps.steps.size(), .defined = now.defined()};
   if (now.defined()) change.gradient = operand(*now.impl());
-  leaf(node).changes.push_back(std::move(change));
+  leaf(node).changes.push_back(change);
 }
 
 void Recorder::check_edges(const Inputs& inputs) const {

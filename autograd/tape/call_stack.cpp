@@ -91,15 +91,14 @@ Frames call_stack() {
 std::string place_of(const Frames& frames) {
   for (void* frame : frames) {
     // A return address is behind its call.
-    const auto address = reinterpret_cast<std::uintptr_t>(frame) - 1;
+    const char* const call = static_cast<const char*>(frame) - 1;
     Dl_info info;
-    if (!dladdr(reinterpret_cast<void*>(address), &info) || !info.dli_fbase || !info.dli_fname)
-      continue;
+    if (!dladdr(call, &info) || !info.dli_fbase || !info.dli_fname) continue;
     if (info.dli_sname && of_library(demangled(info.dli_sname))) continue;
     // The program itself goes by argv[0], which may be relative to another directory.
     const std::string object =
         access(info.dli_fname, R_OK) == 0 ? info.dli_fname : fmt::format("/proc/{}/exe", getpid());
-    const std::uintptr_t offset = address_in_file(info, address);
+    const std::uintptr_t offset = address_in_file(info, reinterpret_cast<std::uintptr_t>(call));
     bool library = false;
     for (const Line& line : lines_at(object, offset)) {
       library = known(line.function) && of_library(line.function);

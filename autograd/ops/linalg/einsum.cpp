@@ -186,7 +186,7 @@ Labels implicit_result(std::span<const Labelled> operands, const Labels& ellipsi
 void check_result(std::string_view term, const Labels& result,
                   const std::map<int, std::int64_t>& sizes) {
   for (std::size_t i = 0; i < result.size(); ++i) {
-    if (!sizes.count(result[i]))
+    if (!sizes.contains(result[i]))
       fail("einsum", "subscripts of the result must occur in an operand, got '{}' in \"{}\"",
            subscript(result[i]), quoted(term));
     if (std::find(result.begin(), result.begin() + i, result[i]) != result.begin() + i)

@@ -62,7 +62,7 @@ struct Matmul {
   unsigned saves() const { return save_input(0) | save_input(1); }
 
   TensorList backward(const Call& call) const {
-    const Tensor g = call.grad();
+    const Tensor& g = call.grad();
     TensorList result(2, Tensor());
     if (call.needs(0)) {
       const Tensor b = call.input(1);
@@ -104,7 +104,7 @@ struct Linear {
   }
   unsigned saves() const { return save_input(0) | save_input(1); }
   TensorList backward(const Call& call) const {
-    const Tensor g = call.grad();
+    const Tensor& g = call.grad();
     TensorList result(call.inputs(), Tensor());
     if (call.needs(0)) result[0] = apply(Matmul{}, g, call.input(1));
     if (call.needs(1)) result[1] = apply(Matmul{true, false}, g, call.input(0));

@@ -53,9 +53,9 @@ void exponential(std::int64_t n, Matrix& a) {
   const Matrix a2 = times(a, a), a4 = times(a2, a2), a6 = times(a4, a2);
   const Matrix odd =
       times(a, half(n, a2, a4, a6, {40840800, 16380, 1},
-                    {32382376266240000, 1187353796428800, 10559470521600, 33522128640}));
+                    {32382376266240000.0, 1187353796428800, 10559470521600, 33522128640}));
   const Matrix even = half(n, a2, a4, a6, {1323241920, 960960, 182},
-                           {64764752532480000, 7771770303897600, 129060195264000, 670442572800});
+                           {64764752532480000.0, 7771770303897600, 129060195264000, 670442572800});
   Matrix below(a.size());
   for (std::size_t i = 0; i < a.size(); ++i) {
     a[i] = even[i] + odd[i];
@@ -90,7 +90,8 @@ struct MatrixExp {
   // The upper right block of exp([Aᵀ, G; 0, Aᵀ]) is the derivative of exp at Aᵀ along G (Mathias
   // 1996), which is the transpose of the derivative at A.
   TensorList backward(const Call& call) const {
-    const Tensor a = transpose(call.input(0)), g = call.grad();
+    const Tensor a = transpose(call.input(0));
+    const Tensor& g = call.grad();
     const std::int64_t n = a.size(-1);
     const Tensor top = concat({a, g}, -1), bottom = concat({zeros_like(a), a}, -1);
     const Tensor whole = apply(MatrixExp{}, concat({top, bottom}, -2));
