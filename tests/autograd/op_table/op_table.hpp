@@ -37,6 +37,7 @@ struct Row {
   bool differentiable = true;
   std::string exempt{};  // why second derivatives are not checked, or why there is no first
   std::string nan{};     // why a NaN may change other elements than into NaN; empty: it may not
+  std::string third{};   // why third derivatives are not checked
   std::vector<Point> points{};  // where the numbers are written down
 };
 

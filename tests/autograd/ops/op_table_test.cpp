@@ -86,6 +86,29 @@ TEST_CASE("every operation passes gradcheck to second order") {
   CHECK(compared > 10000);
 }
 
+// Of the gradients as functions: their first and second derivatives are the second and third.
+TEST_CASE("every operation passes gradcheck to third order") {
+  std::size_t compared = 0;
+  for_each_sample([&](const table::Row& row, const table::Sample& sample) {
+    std::int64_t elements = 0;
+    for (const Tensor& t : sample.inputs) elements += t.numel();
+    if (!row.differentiable || !row.exempt.empty() || !row.third.empty() || elements == 0 ||
+        elements > 24 || sample.call(sample.inputs).numel() == 0)
+      return;
+    const ag::TensorListFunction gradients = [&](const TensorList& x) {
+      TensorList g = table::gradients(sample, x, true);
+      const TensorList leaves = table::differentiable(x);
+      for (std::size_t i = 0; i < g.size(); ++i)  // constant gradients depend on x, too
+        g[i] = g[i].defined() ? g[i] + 0.0 * leaves[i] : 0.0 * leaves[i];
+      return g;
+    };
+    const auto third = ag::gradgradcheck(gradients, sample.inputs, {.atol = 1e-5, .rtol = 1e-4});
+    CHECK(third.report() == "passed");
+    compared += third.compared;
+  });
+  CHECK(compared > 5000);
+}
+
 TEST_CASE("points have the value and the derivatives that are written down") {
   std::size_t compared = 0;
   for (const auto& row : table::rows())

@@ -198,6 +198,9 @@ void add_det(std::vector<Row>& rows) {
          return ag::grad({ag::sum(ag::slogdet(a).logabsdet)}, {a})[0];
        },
        "slogdet: the matrix must be invertible, got a singular one at batch (2,)"});
+  det.third =
+      "differences cross the border between two formulas of the gradient; at singular matrices "
+      "linalg_test.cpp takes third derivatives";
   rows.push_back(det);
   rows.push_back(slogdet);
 }
