@@ -392,7 +392,7 @@ std::string Module::str() const {
 
 std::ostream& operator<<(std::ostream& os, const Module& module) { return os << module.str(); }
 
-void Module::visit_members(Visitor&) {}
+void Module::visit_members(Visitor&) { refuse_unnamed("NN_MODULE", *this); }
 
 std::string repr(double value) {
   const std::string text = fmt::format("{}", ag::unsigned_nan(value));

@@ -149,3 +149,14 @@ TEST_CASE("several threads may ask one model for the first time") {
   for (auto& t : threads) t.join();
   CHECK(found == 4 * model.parameters().size());
 }
+
+TEST_CASE(
+    "a model without the line that names its members is refused, not taken for an empty one") {
+  struct NoLine : nn::Module {
+    nn::Linear hidden{2, 3};
+  };
+  CHECK_THROWS_WITH(NoLine().parameters(),
+                    "NN_MODULE: a class derived from a module must name its members with "
+                    "NN_MODULE, got NoLine without it");
+  CHECK_THROWS_AS(NoLine().state_dict(), ag::Error);
+}
