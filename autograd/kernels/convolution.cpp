@@ -291,7 +291,7 @@ void run_tile(const TapSum& sum, const Tile& tile, const T* source, const T* pan
       for (auto r = run; r != runs.end() && r->place < end; ++r) {
         const std::int64_t skipped = std::max(begin - r->place, std::int64_t{0}),
                            length = std::min(r->length, end - r->place) - skipped;
-        const T* sums = block + r->place + skipped - begin;
+        const T* sums = block + (r->place + skipped - begin);
         T* to = out + r->at + skipped * step + first * sum.result_channel;
         for (std::int64_t i = 0; i < rows; ++i, sums += kTapColumns, to += sum.result_channel) {
           const T b = bias ? bias[first + i] : T(0);

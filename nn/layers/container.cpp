@@ -38,6 +38,7 @@ Sequential& Sequential::operator=(const Sequential& other) {
 Sequential& Sequential::operator=(Sequential&& other) {
   if (this == &other) return *this;
   Module::operator=(std::move(other));
+  // The base has moved itself, not the layers. NOLINTNEXTLINE(bugprone-use-after-move)
   assign(std::move_iterator(other.layers_.begin()), other.size());
   return *this;
 }

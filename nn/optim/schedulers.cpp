@@ -91,7 +91,8 @@ StepLR::StepLR(Optimizer& optimizer, const StepLROptions& options)
 }
 
 double StepLR::lr_at(std::int64_t epoch, double base_lr, std::size_t) const {
-  return base_lr * std::pow(o_.gamma, static_cast<double>(epoch / o_.step_size));
+  const std::int64_t steps = epoch / o_.step_size;
+  return base_lr * std::pow(o_.gamma, static_cast<double>(steps));
 }
 
 MultiStepLR::MultiStepLR(Optimizer& optimizer, const MultiStepLROptions& options)
@@ -140,8 +141,8 @@ double LinearLR::lr_at(std::int64_t epoch, double base_lr, std::size_t) const {
   return base_lr * ramp(epoch, o_.total_iters, o_.start_factor, o_.end_factor);
 }
 
-LambdaLR::LambdaLR(Optimizer& optimizer, Factor factor)
-    : LambdaLR(optimizer, std::vector<Factor>(optimizer.group_count(), std::move(factor))) {}
+LambdaLR::LambdaLR(Optimizer& optimizer, Factor factor)  // NOLINT: as declared, by value
+    : LambdaLR(optimizer, std::vector<Factor>(optimizer.group_count(), factor)) {}
 
 LambdaLR::LambdaLR(Optimizer& optimizer, std::vector<Factor> factors)
     : Scheduler("LambdaLR", optimizer), factors_(std::move(factors)) {

@@ -171,7 +171,8 @@ TEST_CASE("a compiled function describes its steps with operations, attributes a
   auto f = ag::compile([&](const Tensor& x) {
     w.zero_grad();
     const Tensor h = ag::leaky_relu(ag::matmul(x, w), 0.125);
-    const Tensor y = ag::cumsum(h, 1) * ag::bernoulli({4, 2}, 0.5);
+    const Tensor mask = ag::bernoulli({4, 2}, 0.5);
+    const Tensor y = ag::cumsum(h, 1) * mask;
     ag::sum(ag::tanh(y), 0).backward(ag::ones({2}));
     ag::perform("note", {y.detach()}, {}, [](const TensorList&, const TensorList&) {});
     return y.detach();
