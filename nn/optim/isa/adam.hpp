@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "nn/optim/isa/moments.hpp"
 #include "nn/optim/isa/rule.hpp"
 
 namespace nn::optim {
@@ -23,16 +24,14 @@ struct AdamLike : Rule<T> {
     show("maximize", o.maximize);
   }
 
-  T step_size, beta1, rest1, beta2, rest2, root_scale, eps, shrink;  // rest: 1 - beta
+  Moments<T> moments;
+  T step_size, root_scale, eps, shrink;
   bool amsgrad;
 
   AdamLike(const auto& o, const auto& moment)
       : Rule<T>(o, decoupled),
+        moments(o),
         step_size(o.lr / (1 - std::pow(o.betas.first, static_cast<double>(moment.steps)))),
-        beta1(o.betas.first),
-        rest1(1 - o.betas.first),
-        beta2(o.betas.second),
-        rest2(1 - o.betas.second),
         root_scale(1 / std::sqrt(1 - std::pow(o.betas.second, static_cast<double>(moment.steps)))),
         eps(o.eps),
         shrink(Rule<T>::shrunk(o, decoupled)),
@@ -41,8 +40,7 @@ struct AdamLike : Rule<T> {
   template <class V>
   void operator()(V& p, V g, V& mean, V& square, V& largest) const {
     const V d = this->gradient(p, g);
-    mean = fma(beta1, mean, rest1 * d);
-    square = fma(beta2, square, rest2 * d * d);
+    moments.update(d, mean, square);
     V v = square;
     if (amsgrad) v = largest = maximum(v, largest);
     p = fma(shrink, p, -(step_size * mean / fma(sqrt(v), root_scale, eps)));

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "nn/optim/isa/moments.hpp"
 #include "nn/optim/isa/rule.hpp"
 
 namespace nn::optim {
@@ -21,14 +22,12 @@ struct NAdamRule : Rule<T> {
     show("maximize", o.maximize);
   }
 
-  T of_gradient, of_mean, beta1, rest1, beta2, rest2, root_scale, eps, shrink;  // rest: 1 - beta
+  Moments<T> moments;
+  T of_gradient, of_mean, root_scale, eps, shrink;
 
   NAdamRule(const auto& o, auto& moment)
       : Rule<T>(o, o.decoupled_weight_decay),
-        beta1(o.betas.first),
-        rest1(1 - o.betas.first),
-        beta2(o.betas.second),
-        rest2(1 - o.betas.second),
+        moments(o),
         eps(o.eps),
         shrink(Rule<T>::shrunk(o, o.decoupled_weight_decay)) {
     const auto t = static_cast<double>(moment.steps);
@@ -46,8 +45,7 @@ struct NAdamRule : Rule<T> {
   template <class V>
   void operator()(V& p, V g, V& mean, V& square) const {
     const V d = this->gradient(p, g);
-    mean = fma(beta1, mean, rest1 * d);
-    square = fma(beta2, square, rest2 * d * d);
+    moments.update(d, mean, square);
     const V step = fma(of_gradient, d, of_mean * mean) / fma(sqrt(square), root_scale, eps);
     p = fma(shrink, p, -step);
   }

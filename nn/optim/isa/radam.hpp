@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "nn/optim/isa/moments.hpp"
 #include "nn/optim/isa/rule.hpp"
 
 namespace nn::optim {
@@ -19,15 +20,13 @@ struct RAdamRule : Rule<T> {
     show("maximize", o.maximize);
   }
 
-  T step_size, beta1, rest1, beta2, rest2, eps, shrink;  // rest: 1 - beta
+  Moments<T> moments;
+  T step_size, eps, shrink;
   bool rectified;
 
   RAdamRule(const auto& o, const auto& moment)
       : Rule<T>(o, o.decoupled_weight_decay),
-        beta1(o.betas.first),
-        rest1(1 - o.betas.first),
-        beta2(o.betas.second),
-        rest2(1 - o.betas.second),
+        moments(o),
         eps(o.eps),
         shrink(Rule<T>::shrunk(o, o.decoupled_weight_decay)) {
     const auto t = static_cast<double>(moment.steps);
@@ -45,8 +44,7 @@ struct RAdamRule : Rule<T> {
   template <class V>
   void operator()(V& p, V g, V& mean, V& square) const {
     const V d = this->gradient(p, g);
-    mean = fma(beta1, mean, rest1 * d);
-    square = fma(beta2, square, rest2 * d * d);
+    moments.update(d, mean, square);
     const V step = step_size * mean;
     p = fma(shrink, p, -(rectified ? step / (sqrt(square) + eps) : step));
   }

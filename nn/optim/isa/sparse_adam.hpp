@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "nn/optim/isa/moments.hpp"
 #include "nn/optim/isa/rule.hpp"
 
 namespace nn::optim {
@@ -19,24 +20,21 @@ struct SparseAdamRule : Rule<T> {
     show("maximize", o.maximize);
   }
 
-  T step_size, beta1, rest1, beta2, rest2, eps;  // rest: 1 - beta
+  Moments<T> moments;
+  T step_size, eps;
 
   SparseAdamRule(const auto& o, const auto& moment)
       : Rule<T>(o),
+        moments(o),
         step_size(o.lr *
                   std::sqrt(1 - std::pow(o.betas.second, static_cast<double>(moment.steps))) /
                   (1 - std::pow(o.betas.first, static_cast<double>(moment.steps)))),
-        beta1(o.betas.first),
-        rest1(1 - o.betas.first),
-        beta2(o.betas.second),
-        rest2(1 - o.betas.second),
         eps(o.eps) {}
 
   template <class V>
   void operator()(V& p, V g, V& mean, V& square) const {
     const V d = this->gradient(p, g);
-    mean = fma(beta1, mean, rest1 * d);
-    square = fma(beta2, square, rest2 * d * d);
+    moments.update(d, mean, square);
     p -= step_size * mean / (sqrt(square) + eps);
   }
 };
