@@ -38,7 +38,7 @@ std::string attributes_text(const std::function<void(AttributeVisitor&)>& visit)
   return std::move(visitor.text);
 }
 
-std::string_view detail::MemberLister::next_name(std::string_view& names) {
+std::string_view detail::next_name(std::string_view& names) {
   const std::size_t begin = names.find_first_not_of(" \t\n"), comma = names.find(',');
   std::string_view name = names.substr(begin, comma == names.npos ? comma : comma - begin);
   names.remove_prefix(comma == names.npos ? names.size() : comma + 1);

@@ -113,7 +113,6 @@ class MemberLister {
       return;
     visitor_.attribute(prefix_ + std::string(member), value);
   }
-  static std::string_view next_name(std::string_view& names);
 
   AttributeVisitor& visitor_;
   std::string_view operation_;

@@ -1,12 +1,13 @@
 #pragma once
 
 #include <cstdlib>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
 #pragma GCC visibility push(default)
 
-/// How plain structs are looked into while a program is compiled. Internal.
+/// How the members of structs are looked into and listed. Internal.
 namespace autograd::detail {
 
 // Stands for a member of `Owner` of any type, but not for its base.
@@ -22,6 +23,9 @@ template <class T, class... M>
 constexpr bool is_made_of = requires {
   T{std::declval<M>()...};
 };
+
+/// Cuts the first off a macro's list of names, which commas separate.
+std::string_view next_name(std::string_view& names);
 
 }  // namespace autograd::detail
 

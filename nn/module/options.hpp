@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "autograd/core/members.hpp"
 #include "autograd/core/shape.hpp"
 #include "nn/module/module.hpp"
 
@@ -20,7 +21,7 @@ class OptionsText {
   template <class... T>
   static std::string of(std::string_view names, const T&... values) {
     OptionsText text;
-    (text.add(next_name(names), value(values)), ...);
+    (text.add(ag::detail::next_name(names), value(values)), ...);
     return text.text_;
   }
 
@@ -36,17 +37,9 @@ class OptionsText {
   }
 
   void add(std::string_view name, const std::string& value) {
+    if (name.ends_with('_')) name.remove_suffix(1);
     if (!text_.empty()) text_ += ", ";
     text_.append(name).append("=").append(value);
-  }
-  static std::string_view next_name(std::string_view& names) {
-    const std::size_t begin = names.find_first_not_of(" \t\n"),
-                      end = names.find_first_of(" \t\n,", begin);
-    std::string_view name = names.substr(begin, end == names.npos ? end : end - begin);
-    const std::size_t comma = names.find(',', begin);
-    names.remove_prefix(comma == names.npos ? names.size() : comma + 1);
-    if (name.ends_with('_')) name.remove_suffix(1);
-    return name;
   }
 
   std::string text_;

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "autograd/core/members.hpp"
 #include "nn/module/parameter.hpp"
 
 #pragma GCC visibility push(default)
@@ -55,7 +56,7 @@ class Visitor {
   /// Several members, with their names separated by commas.
   template <class... T>
   void each([[maybe_unused]] std::string_view names, T&&... members) {
-    ((*this)(next_name(names), members), ...);
+    ((*this)(ag::detail::next_name(names), members), ...);
   }
 
  protected:
@@ -63,15 +64,6 @@ class Visitor {
   virtual void buffer(std::string_view, Buffer&) {}
   virtual void module(std::string_view, Module&) {}
   virtual void left_out(const detail::Extent&) {}
-
- private:
-  // Cuts the first of the names off.
-  static std::string_view next_name(std::string_view& names) {
-    const std::size_t begin = names.find_first_not_of(" \t\n"), comma = names.find(',');
-    std::string_view name = names.substr(begin, comma == names.npos ? comma : comma - begin);
-    names.remove_prefix(comma == names.npos ? names.size() : comma + 1);
-    return name.substr(0, name.find_last_not_of(" \t\n") + 1);
-  }
 };
 
 }  // namespace nn

@@ -1,7 +1,5 @@
 #include "tests/nn/fuzz/fuzz.hpp"
 
-#include <fmt/ranges.h>
-
 #include <filesystem>
 #include <fstream>
 #include <map>
