@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "autograd/ops/ops.hpp"
 #include "nn/module/init.hpp"
 
@@ -61,12 +59,7 @@ ConvBase::ConvBase(std::string_view op, int axes, std::int64_t in_channels,
   reset_parameters();
 }
 
-void ConvBase::reset_parameters() {
-  init::kaiming_uniform_(weight, {.a = std::sqrt(5.0)});
-  const std::int64_t fan_in = weight.numel() / weight.size(0);
-  const double bound = 1 / std::sqrt(static_cast<double>(fan_in));
-  if (bias.defined()) init::uniform_(bias, -bound, bound);
-}
+void ConvBase::reset_parameters() { reset_affine(weight, bias); }
 
 std::string ConvBase::repr_of(const ag::Integers& stride, const ag::Padding& padding,
                               const ag::Integers& dilation, const ag::Integers& output_padding,

@@ -1,7 +1,5 @@
 #include "nn/layers/linear.hpp"
 
-#include <cmath>
-
 #include "autograd/ops/ops.hpp"
 #include "nn/module/init.hpp"
 
@@ -16,11 +14,7 @@ Linear::Linear(std::int64_t in_features, std::int64_t out_features, bool with_bi
   reset_parameters();
 }
 
-void Linear::reset_parameters() {
-  init::kaiming_uniform_(weight, {.a = std::sqrt(5.0)});
-  const double bound = 1 / std::sqrt(static_cast<double>(in_features()));
-  if (bias.defined()) init::uniform_(bias, -bound, bound);
-}
+void Linear::reset_parameters() { detail::reset_affine(weight, bias); }
 
 ag::Tensor Linear::forward(const ag::Tensor& x) const { return ag::linear(x, weight, bias); }
 

@@ -194,3 +194,10 @@ void orthogonal_(ag::Tensor t, double gain, ag::Generator& g) {
 }
 
 }  // namespace nn::init
+
+void nn::detail::reset_affine(const autograd::Tensor& weight, const autograd::Tensor& bias) {
+  init::kaiming_uniform_(weight, {.a = std::sqrt(5.0)});
+  const std::int64_t fan = weight.numel() / weight.size(0);
+  const double bound = 1 / std::sqrt(static_cast<double>(fan));
+  if (bias.defined()) init::uniform_(bias, -bound, bound);
+}

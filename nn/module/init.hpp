@@ -58,4 +58,10 @@ void orthogonal_(ag::Tensor t, double gain = 1, ag::Generator& g = ag::default_g
 
 }  // namespace nn::init
 
+namespace nn::detail {
+/// What Linear and the convolutions start with, as in PyTorch: the weight and, where it is defined,
+/// the bias uniform in ±1 / √fan, where fan is the number of weights of one output.
+void reset_affine(const autograd::Tensor& weight, const autograd::Tensor& bias);
+}  // namespace nn::detail
+
 #pragma GCC visibility pop
