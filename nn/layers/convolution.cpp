@@ -85,34 +85,22 @@ Conv::Conv(int axes, std::int64_t in_channels, std::int64_t out_channels,
                options.bias, false),
       options_(options) {
   if (options.padding_mode == PaddingMode::zeros) return;
-  // `pad` begins with the last axis; there may be one number, one for each axis, or one for each
-  // side.
-  const auto n = static_cast<std::size_t>(axes);
-  const ag::Integers &widths = options.padding.widths(),
-                     dilation = for_axes(options.dilation, axes);
-  const bool same = options.padding.name() == "same";
-  const ag::Integers stride = for_axes(options.stride, axes);
-  if (same && !all_are(stride, 1))
-    ag::fail(kConv[axes - 1], "padding same needs stride 1, got {}", fmt::join(stride, ", "));
-  for (std::size_t d = n; d-- > 0;) {
-    std::int64_t before = 0, after = 0;
-    if (same) {
-      const std::int64_t reach = dilation[d] * (weight.size(static_cast<std::int64_t>(d) + 2) - 1);
-      before = reach / 2, after = reach - before;
-    } else if (widths.size() == 2 * n) {
-      before = widths[2 * d], after = widths[2 * d + 1];
-    } else if (widths.size() == n) {
-      before = after = widths[d];
-    } else if (!widths.empty()) {
-      before = after = widths[0];
-    }
-    around_.push_back(before), around_.push_back(after);
+  ag::ConvOptions all = operation_options();
+  all.stride = for_axes(options.stride, axes);
+  const ag::Integers widths = all.padding_widths(kConv[axes - 1], weight.shape());
+  for (std::size_t d = widths.size(); d > 0; d -= 2) {  // `pad` begins with the last axis
+    around_.push_back(widths[d - 2]);
+    around_.push_back(widths[d - 1]);
   }
+}
+
+ag::ConvOptions Conv::operation_options() const {
+  return {options_.stride, options_.padding, options_.dilation, options_.groups};
 }
 
 ag::Tensor Conv::forward(const ag::Tensor& x) const {
   const auto conv = axes_ == 1 ? ag::conv1d : axes_ == 2 ? ag::conv2d : ag::conv3d;
-  ag::ConvOptions options{options_.stride, options_.padding, options_.dilation, options_.groups};
+  ag::ConvOptions options = operation_options();
   if (around_.empty()) return conv(x, weight, bias, options);
   options.padding = 0;
   constexpr ag::PadMode modes[] = {ag::PadMode::constant, ag::PadMode::reflect,

@@ -68,6 +68,8 @@ struct Conv : ConvBase {
        const ag::Integers& kernel_size, const ConvOptions& options);
 
  private:
+  ag::ConvOptions operation_options() const;
+
   ConvOptions options_;
   ag::Integers around_;  // widths of `pad` where the mode is not zeros
 };

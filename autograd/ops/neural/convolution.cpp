@@ -154,6 +154,22 @@ Widths widths_of(std::string_view op, const Padding& padding, int axes) {
   return result;
 }
 
+// The same with "same" worked out: as many results as elements.
+Widths widths_of(std::string_view op, const ConvOptions& options, int axes, const Extents& kernel) {
+  if (options.padding.name() != "same") return widths_of(op, options.padding, axes);
+  const Extents stride = internal::per_axis(op, "stride", options.stride, axes, 1),
+                dilation = internal::per_axis(op, "dilation", options.dilation, axes, 1);
+  Widths result;
+  for (std::size_t d = 0; d < 3; ++d) {
+    if (stride[d] != 1)
+      fail(op, "padding same needs stride 1, got {}", fmt::join(options.stride, ", "));
+    const std::int64_t reach = dilation[d] * (kernel[d] - 1);
+    result.before[d] = reach / 2;
+    result.after[d] = reach - reach / 2;
+  }
+  return result;
+}
+
 Tensor conv(int axes, const Tensor& x, const Tensor& weight, const Tensor& bias,
             const ConvOptions& options) {
   Convolve op{Part::y, axes, bias.defined(), {}};
@@ -177,15 +193,9 @@ Tensor conv(int axes, const Tensor& x, const Tensor& weight, const Tensor& bias,
        .stride = internal::per_axis(name, "stride", options.stride, axes, 1),
        .dilation = internal::per_axis(name, "dilation", options.dilation, axes, 1),
        .before = {0, 0, 0}};
-  Widths widths = widths_of(name, options.padding, axes);
+  const Widths widths = widths_of(name, options, axes, s.kernel);
   for (std::size_t d = 0; d < 3; ++d) {
     const std::int64_t reach = s.dilation[d] * (s.kernel[d] - 1);
-    if (options.padding.name() == "same") {
-      if (s.stride[d] != 1)
-        fail(name, "padding same needs stride 1, got {}", fmt::join(options.stride, ", "));
-      widths.before[d] = reach / 2;
-      widths.after[d] = reach - reach / 2;
-    }
     const std::int64_t room = s.in[d] + widths.before[d] + widths.after[d] - reach - 1;
     if (room < 0)
       fail(name,
@@ -242,6 +252,17 @@ Tensor conv_transpose(int axes, const Tensor& x, const Tensor& weight, const Ten
 }
 
 }  // namespace
+
+Integers ConvOptions::padding_widths(std::string_view op, const Shape& weight) const {
+  const int axes = static_cast<int>(weight.size()) - 2;
+  const Widths widths = widths_of(op, *this, axes, internal::spatial_sizes(weight, axes));
+  Integers result;
+  for (std::size_t d = 3 - static_cast<std::size_t>(axes); d < 3; ++d) {
+    result.push_back(widths.before[d]);
+    result.push_back(widths.after[d]);
+  }
+  return result;
+}
 
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias,
               const ConvOptions& options) {

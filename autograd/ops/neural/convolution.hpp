@@ -38,6 +38,10 @@ struct ConvOptions {
   Padding padding = 0;      ///< around x
   Integers dilation = 1;    ///< from one element of the kernel to the next
   std::int64_t groups = 1;  ///< channels in so many parts, each with weights of its own
+
+  /// What the padding is before and after each axis, in pairs, for a weight of this shape. Throws,
+  /// in the name of `op`, as the operation does.
+  Integers padding_widths(std::string_view op, const Shape& weight) const;
 };
 /// Sums of x times the weight at each place: x (batch, in, …) and weight (out, in / groups,
 /// kernel…) give (batch, out, …), plus a bias (out) where it is defined. The weight is not mirrored

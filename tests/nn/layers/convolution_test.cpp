@@ -107,6 +107,10 @@ TEST_CASE("convolution layers refuse options that do not fit, when they are made
       nn::Conv2d(4, 6, 3,
                  {.stride = 2, .padding = "same", .padding_mode = nn::PaddingMode::circular}),
       "conv2d: padding same needs stride 1, got 2, 2");
+  CHECK_THROWS_WITH(
+      nn::Conv2d(4, 6, 3,
+                 {.padding = ag::Integers{1, 2, 3}, .padding_mode = nn::PaddingMode::reflect}),
+      ContainsSubstring("padding must be one number or 2, one for each axis, got (1, 2, 3)"));
   CHECK_THROWS_WITH(nn::Conv2d(4, 6, 3, {.padding = "full"}),
                     "padding: the name must be same or valid, got 'full'");
   CHECK_THROWS_WITH(nn::Conv2d(4, 6, 3)(ag::ones({1, 3, 8, 8})),
