@@ -4,32 +4,39 @@
 #include <autograd/autograd.hpp>
 #include <cmath>
 #include <nn/nn.hpp>
+#include <thread>
 
 namespace ag = autograd;
 
 struct Settings {
   std::string data = "/usr/share/datasets/fashion-mnist", save = "fashion_mnist.safetensors";
-  std::string schedule = "cosine", resume;
-  std::int64_t epochs = 10, batch = 64, patience = 0, threads = 1;
+  std::string model = "cnn", resume;
+  std::int64_t epochs = 10, batch = 64, patience = 0, threads = std::thread::hardware_concurrency();
   std::uint64_t seed = 1;
   double lr = 1e-3;
 };
 
+nn::Sequential make_model(bool cnn, const ag::Shape& image, std::int64_t classes) {
+  if (!cnn) return nn::Sequential(nn::Flatten(), nn::MLP(image.numel(), {256, 128}, classes));
+  const std::int64_t features = 64 * (image[1] / 4) * (image[2] / 4);
+  return nn::Sequential(nn::Conv2d(image[0], 32, 3, {.padding = 1}), nn::ReLU(), nn::MaxPool2d(2),
+                        nn::Conv2d(32, 64, 3, {.padding = 1}), nn::ReLU(), nn::MaxPool2d(2),
+                        nn::Flatten(), nn::Dropout(0.3), nn::MLP(features, {128}, classes));
+}
+
 int train(const Settings& s) {
   const nn::Interrupt interrupt;  // SIGINT and SIGTERM
   const std::string file = s.save + ".checkpoint";
-  for (const auto& target : {s.save, file}) nn::check_writable(target);
+  nn::check_writable(s.save), nn::check_writable(file);
   ag::manual_seed(s.seed), ag::set_num_threads(s.threads);
   const auto [images, test] = nn::data::load_mnist(s.data);
   const auto [training, validation] = nn::data::split(images, {0.9, 0.1}, s.seed);
   nn::data::DataLoader loader(training, {.batch_size = s.batch, .shuffle = true, .seed = s.seed});
   const std::int64_t classes = ag::max(images.labels).item<std::int64_t>() + 1;
-  nn::Sequential model{nn::Flatten(), nn::MLP(test.images[0].numel(), {256, 128}, classes)};
+  nn::Sequential model = make_model(s.model == "cnn", test.images[0].shape(), classes);
   fmt::print("{} images to train, {} to validate\n{}\n", training.size(), validation.size(), model);
   nn::optim::AdamW optimizer(model.parameters(), {.lr = s.lr});
-  nn::optim::CosineAnnealingLR cosine(optimizer, {.T_max = s.epochs * loader.size()});
-  nn::optim::StepLR step(optimizer, {.step_size = (s.epochs * loader.size() + 2) / 3});
-  auto& schedule = s.schedule == "cosine" ? static_cast<nn::optim::Scheduler&>(cosine) : step;
+  nn::optim::CosineAnnealingLR schedule(optimizer, {.T_max = s.epochs * loader.size()});
   auto update = ag::compile([&](const ag::Tensor& x, const ag::Tensor& y) {
     optimizer.zero_grad();
     const ag::Tensor loss = nn::cross_entropy(model(x), y);
@@ -41,7 +48,7 @@ int train(const Settings& s) {
   nn::Checkpoint run{{"model", model}, {"adamw", optimizer}, {"lr", schedule}, {"data", loader}};
   const auto text = [](auto x) { return fmt::format("{}", x); };
   run.options = {{"--seed", text(s.seed)}, {"--lr", text(s.lr)}, {"--batch-size", text(s.batch)}};
-  run.options.insert({{"--schedule", s.schedule}, {"--epochs", text(s.epochs)}});
+  run.options.insert({{"--model", s.model}, {"--epochs", text(s.epochs)}});
   run.numbers = {{"best", INFINITY}, {"waited", 0}};
   if (!s.resume.empty()) run.load(s.resume);
   double &best = run.numbers["best"], &waited = run.numbers["waited"];
@@ -49,48 +56,41 @@ int train(const Settings& s) {
     const std::int64_t epoch = loader.epoch() + 1;
     nn::Progress bar(fmt::format("epoch {}/{}", epoch, s.epochs), loader.size(), loader.batch());
     bar.expect((s.epochs - epoch) * loader.size());
-    model.train();
     for (const auto& [x, y] : loader) {
       bar.step(y.numel(), update(x, y).item());
-      if (!interrupt) continue;
-      run.save(file);
-      return fmt::print("\nstopped; go on with --resume {}\n", file), interrupt.exit_code();
+      if (interrupt)
+        return run.save(file), fmt::print("\ngo on by --resume {}\n", file), interrupt.exit_code();
     }
-    model.eval();
-    const ag::NoGrad no_grad;
-    const ag::Tensor logits = model(validation.x);
+    const ag::Tensor logits = nn::predict(model, validation.x);
     const double loss = nn::cross_entropy(logits, validation.y).item();
     fmt::print("  validated: {:.4f}, accuracy {:.4f}\n", loss, nn::accuracy(logits, validation.y));
     waited = loss < best ? 0 : waited + 1;
     best = std::min(best, loss), run.save(file);
   }
   if (std::isinf(best)) throw ag::Error("nothing was learnt, nothing is saved; lower --lr");
-  model.eval();
-  const ag::NoGrad no_grad;
-  const ag::Tensor confusion = nn::confusion_matrix(model(test.images), test.labels);
+  const ag::Tensor confusion = nn::confusion_matrix(nn::predict(model, test.images), test.labels);
   const auto report = nn::classification_report(confusion);
   std::vector<std::string> names;
   if (s.data.find("fashion") != s.data.npos)
     names = {"top", "trouser", "jumper", "dress", "coat", "sandal", "shirt", "shoe", "bag", "boot"};
   fmt::print("\n{}\nconfusion (row: label, column: prediction)\n{}\ntest accuracy {:.4f}\n",
              report.str(names), confusion, report.accuracy);
-  nn::save(model, s.save);
-  return fmt::print("saved {}\n", s.save), 0;
+  return nn::save(model, s.save), fmt::print("saved {}\n", s.save), 0;
 }
 
 int main(int argc, char** argv) try {
   Settings s;
-  CLI::App app("Trains an MLP on images in IDX files.");
+  CLI::App app("Trains a classifier of images in IDX files.");
   app.option_defaults()->always_capture_default();
-  const CLI::Range natural(0, 1 << 30), positive(1, 1 << 30);
+  const CLI::Range natural(0, 1 << 30), positive(1, 1 << 30), rate(1e-9, 1e3);
   app.add_option("--data", s.data, "directory of {train,t10k}-{images,labels}-..-ubyte[.gz]");
   app.add_option("--epochs", s.epochs, "passes over the images")->check(positive);
   app.add_option("--batch-size", s.batch, "images per step")->check(positive);
-  app.add_option("--lr", s.lr, "first learning rate")->check(CLI::Range(1e-9, 1e3));
-  app.add_option("--schedule", s.schedule, "of the rate")->check(CLI::IsMember({"cosine", "step"}));
+  app.add_option("--lr", s.lr, "first learning rate")->check(rate);
+  app.add_option("--model", s.model, "convolutional or not")->check(CLI::IsMember({"cnn", "mlp"}));
   app.add_option("--patience", s.patience, "epochs without a gain; 0: no end")->check(natural);
   app.add_option("--seed", s.seed, "of weights and order")->check(CLI::NonNegativeNumber);
-  app.add_option("--threads", s.threads, "for matrix products")->check(positive);
+  app.add_option("--threads", s.threads, "to share the work")->check(positive);
   app.add_option("--save", s.save, "file for the model; a checkpoint is kept beside it");
   app.add_option("--resume", s.resume, "checkpoint of an interrupted run with the same options");
   CLI11_PARSE(app, argc, argv);

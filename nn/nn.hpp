@@ -24,4 +24,5 @@
 #include "nn/training/interrupt.hpp"
 #include "nn/training/metrics.hpp"
 #include "nn/training/per_sample.hpp"
+#include "nn/training/predict.hpp"
 #include "nn/training/progress.hpp"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# usage: resume.sh PROGRAM ARGS…   a training program with --save and --resume; ARGS with --batch-size 256
+# usage: resume.sh PROGRAM ARGS…   a training program with --save and --resume; ARGS with --model mlp --batch-size 256
 # Interrupts a run four times, each time goes on, and compares the model with that of a run left alone. Then
 # asks for what must be refused, before the first step and by the name of the option.
 set -euo pipefail
@@ -35,8 +35,7 @@ refused() {
 }
 refused '--seed must be 1 as in the saved run, got 7' "$@" --save parts --resume interrupted --seed 7
 refused '--lr must be 0.001 as in the saved run, got 0.5' "$@" --save parts --resume interrupted --lr 0.5
-refused '--schedule must be cosine as in the saved run, got step' \
-  "$@" --save parts --resume interrupted --schedule step
+refused '--model must be mlp as in the saved run, got cnn' "${@/mlp/cnn}" --save parts --resume interrupted
 refused '--batch-size must be 256 as in the saved run, got 128' "${@/256/128}" --save parts --resume interrupted
 refused '--patience' "$@" --save parts --patience -3
 refused '--lr' "$@" --save parts --lr -1
