@@ -2,6 +2,9 @@
 #include <benchmark/benchmark.h>
 #include <torch/torch.h>
 
+#include <cmath>
+#include <vector>
+
 #include "settings.hpp"
 
 namespace F = torch::nn::functional;
@@ -89,6 +92,92 @@ void softmax(benchmark::State& state) {
 BENCHMARK(gelu_composed);
 BENCHMARK(layer_norm);
 BENCHMARK(softmax);
+
+// One step of training by `optimizer`; `forward()` gives the loss.
+template <class Optimizer, class Forward>
+void train(benchmark::State& state, Optimizer optimizer, const Forward& forward) {
+  for (auto _ : state) {
+    optimizer.zero_grad();
+    forward().backward();
+    optimizer.step();
+  }
+}
+torch::optim::Adam adam(const std::vector<torch::Tensor>& parameters) {
+  return torch::optim::Adam(parameters, torch::optim::AdamOptions(1e-5));
+}
+std::vector<torch::Tensor> joined(std::vector<torch::Tensor> a,
+                                  const std::vector<torch::Tensor>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+void cnn(benchmark::State& state) {
+  using namespace torch::nn;  // NOLINT
+  Sequential model(Conv2d(1, 32, 3), ReLU(), Conv2d(32, 64, 3), ReLU(), MaxPool2d(2), Flatten(),
+                   Linear(9216, 128), ReLU(), Linear(128, 10));
+  const auto x = torch::rand({64, 1, 28, 28}), y = torch::randint(0, 10, {64}, torch::kLong);
+  train(state, adam(model->parameters()), [&] { return F::cross_entropy(model->forward(x), y); });
+}
+BENCHMARK(cnn);
+
+void residual(benchmark::State& state) {
+  using namespace torch::nn;  // NOLINT
+  const auto conv = [] { return Conv2d(Conv2dOptions(64, 64, 3).padding(1).bias(false)); };
+  Sequential model(conv(), BatchNorm2d(64), ReLU(), conv(), BatchNorm2d(64));
+  const auto x = torch::randn({32, 64, 32, 32});
+  train(state, adam(model->parameters()),
+        [&] { return torch::relu(model->forward(x) + x).square().mean(); });
+}
+BENCHMARK(residual);
+
+template <class Layer>
+void recurrent(benchmark::State& state) {
+  Layer layer(64, 128);
+  Linear head(128, 10);
+  const auto x = torch::rand({50, 32, 64}), y = torch::randint(0, 10, {32}, torch::kLong);
+  train(state, adam(joined(layer->parameters(), head->parameters())),
+        [&] { return F::cross_entropy(head->forward(std::get<0>(layer->forward(x))[49]), y); });
+}
+void lstm(benchmark::State& state) { recurrent<torch::nn::LSTM>(state); }
+void gru(benchmark::State& state) { recurrent<torch::nn::GRU>(state); }
+BENCHMARK(lstm);
+BENCHMARK(gru);
+
+// Pre-norm, with one product for the three projections, which is what its own layer computes.
+void transformer(benchmark::State& state) {
+  const auto batch = state.range(0), length = state.range(1);
+  torch::nn::LayerNorm norm1(torch::nn::LayerNormOptions({128})),
+      norm2(torch::nn::LayerNormOptions({128}));
+  Linear in(128, 384), out(128, 128), linear1(128, 512), linear2(512, 128);
+  std::vector<torch::Tensor> parameters = joined(norm1->parameters(), norm2->parameters());
+  for (const auto& layer : {in, out, linear1, linear2})
+    parameters = joined(parameters, layer->parameters());
+  const auto x = torch::randn({batch, length, 128});
+  train(state, adam(parameters), [&] {
+    const auto heads =
+        in(norm1(x)).view({batch, length, 3, 4, 32}).permute({2, 0, 3, 1, 4}).unbind(0);
+    const auto weights =
+        torch::softmax(torch::matmul(heads[0], heads[1].transpose(-1, -2)) / std::sqrt(32.0), -1);
+    const auto seen = torch::matmul(weights, heads[2]).transpose(1, 2);
+    const auto h = x + out(seen.reshape({batch, length, 128}));
+    return (h + linear2(torch::gelu(linear1(norm2(h))))).square().mean();
+  });
+}
+BENCHMARK(transformer)->Args({16, 64})->Args({1, 1024});
+
+template <class Optimizer>
+void embedding(benchmark::State& state, bool sparse, double lr) {
+  torch::nn::Embedding table(torch::nn::EmbeddingOptions(50000, 128).sparse(sparse));
+  Linear head(128, 10);
+  const auto x = torch::randint(0, 50000, {64, 50}, torch::kLong);
+  const auto y = torch::randint(0, 10, {64}, torch::kLong);
+  train(state, Optimizer(joined(table->parameters(), head->parameters()), lr),
+        [&] { return F::cross_entropy(head->forward(table->forward(x).mean(1)), y); });
+}
+void embedding_sgd(benchmark::State& state) { embedding<torch::optim::SGD>(state, true, 1e-4); }
+void embedding_adam(benchmark::State& state) { embedding<torch::optim::Adam>(state, false, 1e-5); }
+BENCHMARK(embedding_sgd);
+BENCHMARK(embedding_adam);
 
 }  // namespace
 

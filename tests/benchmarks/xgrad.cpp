@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 #include <autograd/core/cpu.hpp>
 
+#include "models.hpp"
 #include "settings.hpp"
 #include "workloads.hpp"
 
@@ -51,6 +52,26 @@ void mlp_adam_replay(State& state) { workloads::mlp_adam(state.range(0), replay(
 BENCHMARK(mlp_adam_replay)->Apply(settings::batches);
 void gelu_composed_replay(State& state) { workloads::gelu_composed(replay(state)); }
 BENCHMARK(gelu_composed_replay);
+void cnn(State& state) { workloads::cnn(replay(state)); }
+BENCHMARK(cnn);
+void residual(State& state) { workloads::residual(replay(state)); }
+BENCHMARK(residual);
+void lstm(State& state) { workloads::recurrent<nn::LSTM>(replay(state)); }
+BENCHMARK(lstm);
+void gru(State& state) { workloads::recurrent<nn::GRU>(replay(state)); }
+BENCHMARK(gru);
+void transformer(State& state) {
+  workloads::transformer(state.range(0), state.range(1), replay(state));
+}
+BENCHMARK(transformer)->Args({16, 64})->Args({1, 1024});
+void embedding_sgd(State& state) {
+  workloads::embedding<nn::optim::SGD>(true, nn::optim::SGDOptions{.lr = 1e-4}, eager(state));
+}
+BENCHMARK(embedding_sgd);
+void embedding_adam(State& state) {
+  workloads::embedding<nn::optim::Adam>(false, nn::optim::AdamOptions{.lr = 1e-5}, eager(state));
+}
+BENCHMARK(embedding_adam);
 void gemm(State& state) {
   workloads::gemm(state.range(0), state.range(1), state.range(2), eager(state));
 }
