@@ -7,6 +7,7 @@
 
 #include "nn/nn.hpp"
 #include "tests/nn/fuzz/fuzz.hpp"
+#include "tests/nn/fuzz/text_targets.hpp"
 #include "tests/nn/scratch.hpp"
 
 namespace ag = autograd;
@@ -217,7 +218,7 @@ std::vector<Target> targets() {
   const auto net = std::make_shared<nn::MLP>(model());
   const std::vector<std::string> weights{written([&](auto& path) { nn::save(*net, path); }),
                                          tensor_files().front()};
-  return {
+  std::vector<Target> all{
       {"read_safetensors", tensor_files(),
        [](const std::string& path, std::uint64_t) { touch(nn::read_safetensors(path).tensors); }},
       {"load_tensors", tensor_files(),
@@ -245,6 +246,8 @@ std::vector<Target> targets() {
          must(file.read_all().size() <= (std::size_t{1} << 20), "no more than was packed");
        }},
   };
+  for (Target& target : text_targets()) all.push_back(std::move(target));
+  return all;
 }
 
 }  // namespace fuzz
