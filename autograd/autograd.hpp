@@ -4,6 +4,7 @@
 #include "autograd/array.hpp"
 #include "autograd/compile.hpp"
 #include "autograd/core/cpu.hpp"
+#include "autograd/core/multinomial.hpp"
 #include "autograd/core/random.hpp"
 #include "autograd/core/version.hpp"
 #include "autograd/elementwise/elementwise.hpp"
