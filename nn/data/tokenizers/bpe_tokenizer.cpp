@@ -182,13 +182,21 @@ class Encoder {
     while (!text.empty()) {
       const std::size_t size =
           state_.model.split_words ? detail::gpt2_word_size(text) : text.size();
-      Word(state_, text.substr(0, size)).merge(ids_);
+      word(text.substr(0, size));
       text.remove_prefix(size);
     }
   }
 
+  // Most words of a text come again.
+  void word(std::string_view bytes) {
+    const auto [at, is_new] = known_.try_emplace(std::string(bytes));
+    if (is_new) Word(state_, bytes).merge(at->second);
+    ids_.insert(ids_.end(), at->second.begin(), at->second.end());
+  }
+
   const State& state_;
   Finder first_, second_;
+  std::unordered_map<std::string, Ids> known_;
   Ids ids_;
 };
 
