@@ -5,7 +5,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 jobs=$(nproc)
 
 needed=(g++ cmake make libxtensor-dev libxtensor-blas-dev libxsimd-dev libopenblas-dev libdnnl2 libfmt-dev
-  nlohmann-json3-dev zlib1g-dev libutf8proc-dev libcli11-dev catch2 dataset-fashion-mnist)
+  nlohmann-json3-dev zlib1g-dev libutf8proc-dev libpng-dev libjpeg62-turbo-dev
+  libcli11-dev catch2 dataset-fashion-mnist)
 
 # Compiled objects are found again where ccache is installed.
 if [[ -z ${CMAKE_CXX_COMPILER_LAUNCHER:-} ]] && command -v ccache >/dev/null; then
