@@ -7,6 +7,7 @@
 
 #include "nn/nn.hpp"
 #include "tests/nn/fuzz/fuzz.hpp"
+#include "tests/nn/fuzz/pictures.hpp"
 #include "tests/nn/fuzz/text_targets.hpp"
 #include "tests/nn/scratch.hpp"
 
@@ -246,7 +247,8 @@ std::vector<Target> targets() {
          must(file.read_all().size() <= (std::size_t{1} << 20), "no more than was packed");
        }},
   };
-  for (Target& target : text_targets()) all.push_back(std::move(target));
+  for (auto* more : {text_targets, picture_targets})
+    for (Target& target : more()) all.push_back(std::move(target));
   return all;
 }
 
