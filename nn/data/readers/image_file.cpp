@@ -33,7 +33,7 @@ void detail::allocate(const std::string& path, Pixels& pixels, std::int64_t max_
   if (i.height * i.width > max_pixels)
     fail(path, "must have at most {} pixels, got {} x {}; raise max_pixels if you trust it",
          max_pixels, i.height, i.width);
-  pixels.bytes.resize(static_cast<std::size_t>(i.height * i.width * i.channels * i.depth / 8));
+  pixels.allocate();
 }
 
 namespace {
@@ -84,7 +84,7 @@ ag::Tensor to_tensor(const Pixels& pixels, const ImageOptions& options) {
   constexpr auto kLargest = static_cast<float>(static_cast<Stored>(~Stored{0}));
   const auto number = [&](std::int64_t i) {
     Stored stored;
-    std::memcpy(&stored, pixels.bytes.data() + static_cast<std::size_t>(i) * sizeof stored,
+    std::memcpy(&stored, pixels.bytes.get() + static_cast<std::size_t>(i) * sizeof stored,
                 sizeof stored);
     const auto x = static_cast<float>(stored);
     return options.scale ? static_cast<float>(double{x} * *options.scale) : x / kLargest;
@@ -126,14 +126,14 @@ template <class T, class Stored>
 void quantize(const std::string& path, const T* from, Pixels& pixels) {
   constexpr auto kLargest = static_cast<double>(static_cast<Stored>(~Stored{0}));
   const std::int64_t n = pixels.info.height * pixels.info.width, channels = pixels.info.channels;
-  pixels.bytes.resize(static_cast<std::size_t>(n * channels) * sizeof(Stored));
+  pixels.allocate();
   for (std::int64_t c = 0; c < channels; ++c)
     for (std::int64_t i = 0; i < n; ++i) {
       const double x = static_cast<double>(from[c * n + i]);
       if (!(x >= 0 && x <= 1))
         fail(path, "values of an image must be in [0, 1], got {}; clamp them, or divide by 255", x);
       const auto stored = static_cast<Stored>(std::floor(x * kLargest + 0.5));
-      std::memcpy(pixels.bytes.data() + static_cast<std::size_t>(i * channels + c) * sizeof stored,
+      std::memcpy(pixels.bytes.get() + static_cast<std::size_t>(i * channels + c) * sizeof stored,
                   &stored, sizeof stored);
     }
 }

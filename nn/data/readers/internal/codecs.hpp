@@ -2,8 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
-#include <vector>
 
 #include "nn/data/readers/image_file.hpp"
 #include "nn/data/readers/input_file.hpp"
@@ -14,8 +15,14 @@ namespace nn::data::detail {
 
 /// A picture as it is stored: channels next to each other, 16 bits in the order of the machine.
 struct Pixels {
-  ImageInfo info;
-  std::vector<std::uint8_t> bytes;
+  ImageInfo info{};
+  std::unique_ptr<std::uint8_t[]> bytes{};
+
+  std::size_t row() const {
+    return static_cast<std::size_t>(info.width * info.channels * info.depth / 8);
+  }
+  /// Not zeroed: the memory of rows that a truncated file does not have is never touched.
+  void allocate() { bytes.reset(new std::uint8_t[static_cast<std::size_t>(info.height) * row()]); }
 };
 
 /// A file from its first byte, of which the first few have been looked at.
@@ -28,7 +35,7 @@ struct PictureFile {
   std::size_t read(void* out, std::size_t n);
 };
 
-/// Throws if the picture has more than `max_pixels` pixels, otherwise gives it its bytes.
+/// Gives it its bytes. Throws if the picture has more than `max_pixels` pixels.
 void allocate(const std::string& path, Pixels& pixels, std::int64_t max_pixels);
 
 /// Without `max_pixels` the info alone.

@@ -113,10 +113,8 @@ void begin_reading(Jpeg& j) {
 
 void read_rows(Jpeg& j) {
   jpeg_start_decompress(&j.jpeg);
-  const std::size_t width = static_cast<std::size_t>(j.jpeg.output_width) *
-                            static_cast<std::size_t>(j.jpeg.output_components);
   while (j.jpeg.output_scanline < j.jpeg.output_height) {
-    JSAMPROW row = j.pixels->bytes.data() + j.jpeg.output_scanline * width;
+    JSAMPROW row = j.pixels->bytes.get() + j.jpeg.output_scanline * j.pixels->row();
     jpeg_read_scanlines(&j.jpeg, &row, 1);
   }
   jpeg_finish_decompress(&j.jpeg);

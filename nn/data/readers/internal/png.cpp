@@ -6,6 +6,7 @@
 #include <bit>
 #include <csetjmp>
 #include <exception>
+#include <vector>
 
 #include "autograd/core/errors.hpp"
 
@@ -82,7 +83,7 @@ struct Png {
   void rows_of_pixels() {
     const auto height = static_cast<std::size_t>(pixels->info.height);
     for (std::size_t i = 0; i < height; ++i)
-      rows.push_back(pixels->bytes.data() + i * (pixels->bytes.size() / height));
+      rows.push_back(pixels->bytes.get() + i * pixels->row());
   }
 };
 
