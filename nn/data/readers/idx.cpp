@@ -144,6 +144,17 @@ ag::Tensor read_labels(const std::string& path) {
   return convert<std::int64_t, std::uint8_t, std::uint8_t>(idx);
 }
 
+// Labels that begin with 0.
+ag::Tensor shifted(const std::string& path, const ag::Tensor& labels, std::int64_t first) {
+  ag::Tensor out = labels.clone();
+  std::int64_t* label = out.mutable_data<std::int64_t>();
+  for (std::int64_t i = 0; i < out.numel(); ++i)
+    if (label[i] < first || __builtin_sub_overflow(label[i], first, &label[i]))
+      fail(path, "labels must be at least {} (first_label), got {} in place {}", first, label[i],
+           i);
+  return out;
+}
+
 // The first of the names, as it is or with .gz, that is a file; empty if there is none.
 std::string find(const std::string& directory, const std::vector<std::string>& names) {
   for (const auto& name : names)
@@ -212,8 +223,8 @@ ag::Tensor read_idx(const std::string& path) {
   }
 }
 
-LabelledImages read_labelled_images(const std::string& images_path,
-                                    const std::string& labels_path) {
+LabelledImages read_labelled_images(const std::string& images_path, const std::string& labels_path,
+                                    const MnistOptions& options) {
   const ag::Tensor labels = read_labels(labels_path);
   const Idx images = read_raw(images_path);
   check_bytes(images_path, images, 3, "images");
@@ -224,10 +235,13 @@ LabelledImages read_labelled_images(const std::string& images_path,
   LabelledImages out{ag::empty({n, std::int64_t{1}, images.shape[1], images.shape[2]}), labels};
   std::transform(images.bytes.begin(), images.bytes.end(), out.images.mutable_data<float>(),
                  [](std::uint8_t byte) { return static_cast<float>(byte) / 255.0f; });
+  if (options.transpose) out.images = ag::transpose(out.images);
+  if (options.first_label != 0) out.labels = shifted(labels_path, labels, options.first_label);
   return out;
 }
 
-Mnist load_mnist(const std::string& directory, const std::string& name) {
+Mnist load_mnist(const std::string& directory, const std::string& name,
+                 const MnistOptions& options) {
   nn::detail::check_path(directory);
   std::error_code error;
   const std::string first = "train-images-idx3-ubyte";
@@ -245,7 +259,7 @@ Mnist load_mnist(const std::string& directory, const std::string& name) {
   };
   const auto read = [&](const std::string& part) {
     const std::string images = path_of(part, "images");
-    return read_labelled_images(images, path_of(part, "labels"));
+    return read_labelled_images(images, path_of(part, "labels"), options);
   };
   LabelledImages train = read("train");
   return {std::move(train), read("t10k")};

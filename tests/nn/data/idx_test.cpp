@@ -286,6 +286,24 @@ TEST_CASE("MNIST files are found under the names that data sets come with") {
   }
 }
 
+TEST_CASE(
+    "EMNIST's images are turned upright, and its letters begin with 0, where options say so") {
+  const Scratch dir;
+  for (const std::string part : {"emnist-letters-train", "emnist-letters-test"}) {
+    write_bytes(dir / (part + "-images-idx3-ubyte"), idx(8, {1, 2, 3}, "abcdef"));
+    write_bytes(dir / (part + "-labels-idx1-ubyte"), idx(8, {1}, "\x1a"));
+  }
+  const data::Mnist letters =
+      data::load_mnist(dir.path(), "emnist-letters", {.transpose = true, .first_label = 1});
+  CHECK(letters.train.images.shape() == ag::Shape(1, 1, 3, 2));
+  CHECK(letters.train.images.data<float>()[1] == 'd' / 255.0f);
+  CHECK(letters.test.labels.to_vector<std::int64_t>() == std::vector<std::int64_t>{25});
+  const std::string labels = dir / "emnist-letters-train-labels-idx1-ubyte";
+  CHECK_THROWS_WITH(data::load_mnist(dir.path(), "", {.first_label = 27}),
+                    Equals(labels + ": labels must be at least 27 (first_label), got 26 in place "
+                                    "0"));
+}
+
 TEST_CASE("MNIST files that do not fit together are refused") {
   const Scratch dir;
   const auto refuses = [&](const std::string& name, const std::string& bytes,
