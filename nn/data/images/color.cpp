@@ -63,16 +63,16 @@ Rgb to_hsv(const Rgb& x) {
   const double sector = high == x[0]   ? (x[1] - x[2]) / range
                         : high == x[1] ? 2 + (x[2] - x[0]) / range
                                        : 4 + (x[0] - x[1]) / range;
-  const double hue = sector / 6;
-  return {hue - std::floor(hue), range / high, high};
+  return {sector < 0 ? sector / 6 + 1 : sector / 6, range / high, high};
 }
 
 Rgb to_rgb(const Rgb& hsv) {
-  const double sector = 6 * hsv[0], floor = std::floor(sector), f = sector - floor;
-  const double s = hsv[1], v = hsv[2];
+  const double sector = 6 * hsv[0], s = hsv[1], v = hsv[2];
+  if (!(sector >= 0 && sector <= 6)) return {v, v, v};  // NaN or infinite pixels have no hue
+  const int whole = static_cast<int>(sector);
+  const double f = sector - whole;
   const double p = v * (1 - s), q = v * (1 - s * f), t = v * (1 - s * (1 - f));
-  if (!(sector >= 0)) return {v, v, v};  // NaN or infinite pixels have no hue
-  switch (static_cast<int>(floor) % 6) {
+  switch (whole % 6) {
     case 0:
       return {v, t, p};
     case 1:
@@ -116,7 +116,8 @@ void hue(Picture<T>& picture, double shift) {
   picture.each([=](Rgb& x) {
     Rgb hsv = to_hsv(x);
     hsv[0] += shift;
-    hsv[0] -= std::floor(hsv[0]);
+    if (hsv[0] < 0) hsv[0] += 1;
+    if (hsv[0] >= 1) hsv[0] -= 1;
     x = to_rgb(hsv);
   });
 }
