@@ -60,6 +60,10 @@ void Optimizer::set_lr(double lr) {
   for (std::size_t i = 0; i < groups_.size(); ++i) set_lr(lr, i);
 }
 
+void Optimizer::set_momentum(double momentum, std::size_t) {
+  ag::fail(name_, "needs an option momentum or betas to set it to {}, got neither", momentum);
+}
+
 double Optimizer::initial_lr(std::size_t group) {
   const double now = lr(group);
   auto& initial = groups_[group].initial_lr;

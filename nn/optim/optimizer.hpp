@@ -57,6 +57,13 @@ class Optimizer {
   virtual void set_lr(double lr, std::size_t group) = 0;
   /// Sets it in all groups.
   void set_lr(double lr);
+  /// What some schedules move against the learning rate: the option `momentum` or the first of
+  /// `betas`; none where the rule has neither.
+  virtual std::optional<double> momentum([[maybe_unused]] std::size_t group = 0) const {
+    return {};
+  }
+  /// Throws if it is out of range or there is none.
+  virtual void set_momentum(double momentum, std::size_t group);
   /// What schedulers scale: the learning rate at the time of the first call, unless it was set.
   double initial_lr(std::size_t group = 0);
   void set_initial_lr(double lr, std::size_t group = 0);
@@ -177,6 +184,18 @@ class MultiTensorOptimizer : public Optimizer {
     changed.lr = lr;
     set_options(changed, group);
   }
+  std::optional<double> momentum(std::size_t group = 0) const override {
+    Options asked = options(group);
+    const double* const value = momentum_of(asked);
+    return value ? std::optional(*value) : std::nullopt;
+  }
+  void set_momentum(double momentum, std::size_t group) override {
+    Options changed = options(group);
+    double* const value = momentum_of(changed);
+    if (!value) return Optimizer::set_momentum(momentum, group);
+    *value = momentum;
+    set_options(changed, group);
+  }
 
  protected:
   using Optimizer::Optimizer;
@@ -192,6 +211,14 @@ class MultiTensorOptimizer : public Optimizer {
   virtual void check_options(const Options&) const {}
 
  private:
+  static double* momentum_of([[maybe_unused]] Options& options) {
+    if constexpr (requires { options.momentum; })
+      return &options.momentum;
+    else if constexpr (requires { options.betas; })
+      return &options.betas.first;
+    else
+      return nullptr;
+  }
   void check(const Options& options) const;
   void update_group(std::size_t group, std::span<const Update> updates) final {
     update_all(options_[group], updates);

@@ -45,7 +45,15 @@ void Scheduler::step() {
 void Scheduler::apply() {
   for (std::size_t i = 0; i < optimizer_.group_count(); ++i)
     optimizer_.set_lr(lr_at(epoch_, optimizer_.initial_lr(i), i), i);
+  apply_momentum();
 }
+
+void Scheduler::apply_momentum() {
+  for (std::size_t i = 0; i < optimizer_.group_count(); ++i)
+    if (const auto momentum = momentum_at(epoch_, i)) optimizer_.set_momentum(*momentum, i);
+}
+
+std::optional<double> Scheduler::momentum_at(std::int64_t, std::size_t) const { return {}; }
 
 StateDict Scheduler::state_dict() const {
   ag::detail::refuse_in_trace("the state_dict() of a schedule", "take it outside");
@@ -82,6 +90,7 @@ void Scheduler::load_state_dict(const StateDict& state) {
     optimizer_.set_initial_lr(base_lrs[i], i);
     optimizer_.set_lr(lrs[i], i);
   }
+  apply_momentum();
 }
 
 StepLR::StepLR(Optimizer& optimizer, const StepLROptions& options)
@@ -178,11 +187,20 @@ SequentialLR::SequentialLR(Optimizer& optimizer, std::vector<const Scheduler*> s
   apply();
 }
 
-double SequentialLR::lr_at(std::int64_t epoch, double base_lr, std::size_t group) const {
+std::pair<const Scheduler&, std::int64_t> SequentialLR::running(std::int64_t epoch) const {
   const auto next = std::upper_bound(milestones_.begin(), milestones_.end(), epoch);
   const auto start = next == milestones_.begin() ? 0 : *(next - 1);
-  return schedulers_[static_cast<std::size_t>(next - milestones_.begin())]->lr_at(epoch - start,
-                                                                                  base_lr, group);
+  return {*schedulers_[static_cast<std::size_t>(next - milestones_.begin())], epoch - start};
+}
+
+double SequentialLR::lr_at(std::int64_t epoch, double base_lr, std::size_t group) const {
+  const auto [scheduler, own_epoch] = running(epoch);
+  return scheduler.lr_at(own_epoch, base_lr, group);
+}
+
+std::optional<double> SequentialLR::momentum_at(std::int64_t epoch, std::size_t group) const {
+  const auto [scheduler, own_epoch] = running(epoch);
+  return scheduler.momentum_at(own_epoch, group);
 }
 
 LinearWarmup::LinearWarmup(Optimizer& optimizer, const LinearWarmupOptions& options)
@@ -204,6 +222,10 @@ LinearWarmup::LinearWarmup(Optimizer& optimizer, const LinearWarmupOptions& opti
 double LinearWarmup::lr_at(std::int64_t epoch, double base_lr, std::size_t group) const {
   if (epoch < o_.steps) return base_lr * ramp(epoch, o_.steps, o_.start_factor, 1);
   return then_ ? then_->lr_at(epoch - o_.steps, base_lr, group) : base_lr;
+}
+
+std::optional<double> LinearWarmup::momentum_at(std::int64_t epoch, std::size_t group) const {
+  return then_ && epoch >= o_.steps ? then_->momentum_at(epoch - o_.steps, group) : std::nullopt;
 }
 
 }  // namespace nn::optim

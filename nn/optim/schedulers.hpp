@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "nn/optim/optimizer.hpp"
@@ -13,7 +15,7 @@ namespace nn::optim {
 
 /// Base of schedules that depend on a count of steps (epochs or batches, as the caller steps them)
 /// alone. Making one sets the learning rate of step 0. It must not outlive its optimizer. Combine
-/// schedules with `SequentialLR` or `LinearWarmup`, not by stepping two of them.
+/// schedules with `SequentialLR`, `LinearWarmup` or `ChainedScheduler`, not by stepping two of them.
 class Scheduler {
  public:
   virtual ~Scheduler() = default;
@@ -29,6 +31,8 @@ class Scheduler {
   }
   /// The learning rate of a group at any step, from its rate before scheduling.
   virtual double lr_at(std::int64_t epoch, double base_lr, std::size_t group) const = 0;
+  /// The momentum of a group at any step; none where the schedule leaves it alone.
+  virtual std::optional<double> momentum_at(std::int64_t epoch, std::size_t group) const;
   const Optimizer& optimizer() const noexcept { return optimizer_; }
 
   StateDict state_dict() const;
@@ -39,11 +43,13 @@ class Scheduler {
 
  protected:
   Scheduler(std::string_view name, Optimizer& optimizer) : name_(name), optimizer_(optimizer) {}
-  /// Sets the learning rates of this step; a derived class ends its constructor with it.
+  /// Sets the learning rates (and momenta) of this step; a derived class ends its constructor with it.
   void apply();
   std::string_view name() const noexcept { return name_; }
 
  private:
+  void apply_momentum();
+
   std::string_view name_;
   Optimizer& optimizer_;
   std::int64_t epoch_ = 0;
@@ -140,8 +146,10 @@ class SequentialLR : public Scheduler {
   SequentialLR(Optimizer& optimizer, std::vector<const Scheduler*> schedulers,
                std::vector<std::int64_t> milestones);
   double lr_at(std::int64_t epoch, double base_lr, std::size_t group) const override;
+  std::optional<double> momentum_at(std::int64_t epoch, std::size_t group) const override;
 
  private:
+  std::pair<const Scheduler&, std::int64_t> running(std::int64_t epoch) const;
   std::vector<const Scheduler*> schedulers_;
   std::vector<std::int64_t> milestones_;
 };
@@ -157,6 +165,7 @@ class LinearWarmup : public Scheduler {
   LinearWarmup(Optimizer& optimizer, const LinearWarmupOptions& options);
   LinearWarmup(Optimizer& optimizer, const LinearWarmupOptions& options, const Scheduler& then);
   double lr_at(std::int64_t epoch, double base_lr, std::size_t group) const override;
+  std::optional<double> momentum_at(std::int64_t epoch, std::size_t group) const override;
 
  private:
   LinearWarmup(Optimizer& optimizer, const LinearWarmupOptions& options, const Scheduler* then);
