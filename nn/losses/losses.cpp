@@ -1,23 +1,13 @@
 #include "nn/losses/losses.hpp"
 
 #include "autograd/tape/function.hpp"
+#include "nn/losses/common.hpp"
 
 namespace nn {
 namespace {
 
 using ag::Tensor;
-
-void check_pair(std::string_view op, const Tensor& input, const Tensor& target) {
-  if (!ag::is_floating(input.dtype()))
-    ag::fail(op, "the input must be float32 or float64, got {}", ag::name(input.dtype()));
-  if (input.dtype() != target.dtype())
-    ag::fail(op,
-             "input and target must have one dtype, got {} and {}; convert the target with .to({})",
-             ag::name(input.dtype()), ag::name(target.dtype()), ag::name(input.dtype()));
-  if (input.shape() != target.shape())
-    ag::fail(op, "input and target must have one shape, got {} and {}{}", input.shape(),
-             target.shape(), input.numel() == target.numel() ? "; reshape one of them" : "");
-}
+using detail::check_pair, detail::reduced;
 
 // A factor for each element of the input, where given.
 void check_factor(std::string_view op, std::string_view what, const Tensor& factor,
@@ -27,17 +17,6 @@ void check_factor(std::string_view op, std::string_view what, const Tensor& fact
     ag::fail(op, "{} must have the dtype of the input, got {} for {}", what,
              ag::name(factor.dtype()), ag::name(input.dtype()));
   ag::shapes::check_expand(op, factor.shape(), input.shape());
-}
-
-Tensor reduced(const Tensor& loss, Reduction reduction) {
-  switch (reduction) {
-    case Reduction::mean:
-      return ag::mean(loss);
-    case Reduction::sum:
-      return ag::sum(loss);
-    default:
-      return loss;
-  }
 }
 
 // ½ d² up to `bound`, bound (|d| - ½ bound) beyond, over `divisor`. Finite where d² would overflow,
