@@ -4,7 +4,7 @@
 #include <numbers>
 
 #include "autograd/core/trace.hpp"
-#include "nn/losses/common.hpp"
+#include "nn/losses/internal/common.hpp"
 
 namespace nn {
 namespace {

@@ -1,7 +1,7 @@
 #include "nn/losses/losses.hpp"
 
 #include "autograd/tape/function.hpp"
-#include "nn/losses/common.hpp"
+#include "nn/losses/internal/common.hpp"
 
 namespace nn {
 namespace {

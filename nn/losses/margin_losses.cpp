@@ -1,7 +1,7 @@
 #include "nn/losses/margin_losses.hpp"
 
 #include "autograd/core/trace.hpp"
-#include "nn/losses/common.hpp"
+#include "nn/losses/internal/common.hpp"
 
 namespace nn {
 namespace {

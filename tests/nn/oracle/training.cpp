@@ -3,7 +3,7 @@
 #include "nn/optim/lbfgs.hpp"
 #include "nn/optim/more_schedulers.hpp"
 #include "nn/optim/muon.hpp"
-#include "nn/training/vector.hpp"
+#include "nn/module/parameter_vector.hpp"
 #include "tests/nn/oracle/oracle.hpp"
 
 namespace {

@@ -1,4 +1,4 @@
-#include "nn/losses/common.hpp"
+#include "nn/losses/internal/common.hpp"
 
 namespace nn {
 

@@ -1,4 +1,4 @@
-#include "nn/optim/lbfgs_search.hpp"
+#include "nn/optim/internal/line_search.hpp"
 
 #include <algorithm>
 #include <cmath>

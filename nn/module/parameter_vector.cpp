@@ -1,4 +1,4 @@
-#include "nn/training/vector.hpp"
+#include "nn/module/parameter_vector.hpp"
 
 #include "autograd/core/errors.hpp"
 #include "autograd/ops/ops.hpp"

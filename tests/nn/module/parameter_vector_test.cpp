@@ -1,4 +1,4 @@
-#include "nn/training/vector.hpp"
+#include "nn/module/parameter_vector.hpp"
 
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/gradient.hpp"
