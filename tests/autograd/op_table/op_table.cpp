@@ -131,6 +131,8 @@ const std::vector<Row>& rows() {
     add_products(r);
     add_systems(r);
     add_decompositions(r);
+    add_distances(r);
+    add_ctc(r);
     add_reasons(r);
     add_points(r);
     return r;

@@ -60,6 +60,8 @@ void add_pooling(std::vector<Row>& rows);
 void add_products(std::vector<Row>& rows);
 void add_systems(std::vector<Row>& rows);
 void add_decompositions(std::vector<Row>& rows);
+void add_distances(std::vector<Row>& rows);
+void add_ctc(std::vector<Row>& rows);
 /// Gives the rows their points.
 void add_points(std::vector<Row>& rows);
 
