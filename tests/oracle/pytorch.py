@@ -36,10 +36,13 @@ import elementwise  # noqa: E402,F401
 import linalg  # noqa: E402,F401
 import losses  # noqa: E402,F401
 import modules  # noqa: E402,F401
+import more_losses  # noqa: E402,F401
+import more_modules  # noqa: E402,F401
 import movement  # noqa: E402,F401
 import optimizers  # noqa: E402,F401
 import reductions  # noqa: E402,F401
 import spatial  # noqa: E402,F401
+import training  # noqa: E402,F401
 
 COMMAND = "python3 tests/oracle/pytorch.py"
 DOUBLE, FLOAT = 1e-10, 1e-5

@@ -4,13 +4,9 @@
 #include "tests/catch.hpp"
 #include "tests/nn/oracle/oracle.hpp"
 
-namespace {
-
 using namespace oracle;
 
-/// A layer with PyTorch's state dict, which must fit by names, order and shapes, on the first
-/// input.
-Call layer(const nn::AnyModule& model, bool train = false) {
+Call oracle::layer(const nn::AnyModule& model, bool train) {
   return [=](const Question& q) {
     nn::AnyModule mine = model;
     nn::Module& module = mine.module();
@@ -29,8 +25,6 @@ Call layer(const nn::AnyModule& model, bool train = false) {
     return Answer{{mine(q.inputs[0])}, leaves};
   };
 }
-
-}  // namespace
 
 void oracle::add_modules(std::vector<Row>& rows) {
   using Approximate = nn::GELU::Approximate;

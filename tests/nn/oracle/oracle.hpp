@@ -72,6 +72,10 @@ struct Row {
   Call call;
 };
 
+/// A layer with PyTorch's state dict, which must fit by names, order and shapes, on the first
+/// input.
+Call layer(const nn::AnyModule& model, bool train = false);
+
 void add_elementwise(std::vector<Row>& rows);
 void add_reductions(std::vector<Row>& rows);
 void add_movement(std::vector<Row>& rows);
@@ -80,6 +84,9 @@ void add_spatial(std::vector<Row>& rows);
 void add_losses(std::vector<Row>& rows);
 void add_modules(std::vector<Row>& rows);
 void add_optimizers(std::vector<Row>& rows);
+void add_training(std::vector<Row>& rows);
+void add_more_losses(std::vector<Row>& rows);
+void add_more_modules(std::vector<Row>& rows);
 
 /// The file.
 const nn::SafeTensors& file();
