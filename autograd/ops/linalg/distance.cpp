@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "autograd/core/cpu.hpp"
@@ -16,14 +17,18 @@ using internal::in_ptr, internal::out_ptr;
 struct Distance {
   double p;
 
-  // In double, which the squares of floats do not leave.
   template <class T>
   double of(const T* a, const T* b, std::int64_t n) const {
     double sum = 0;
     const auto each = [&](auto f) {
       for (std::int64_t k = 0; k < n; ++k) f(std::abs(double(a[k]) - double(b[k])));
     };
-    if (p == 2) return std::sqrt(squares(a, b, n));
+    if (p == 2) {
+      // In double where squares of floats would leave their range.
+      const T squared = squares<T>(a, b, n);
+      const bool safe = squared > std::numeric_limits<T>::min() / std::numeric_limits<T>::epsilon();
+      return std::sqrt(safe && std::isfinite(squared) ? double(squared) : squares<double>(a, b, n));
+    }
     if (p == 1) return each([&](double d) { sum += d; }), sum;
     if (p == 0) return each([&](double d) { sum += d != 0; }), sum;
     if (std::isinf(p)) return each([&](double d) { sum = d > sum || d != d ? d : sum; }), sum;
@@ -32,18 +37,18 @@ struct Distance {
   }
 
   // Several sums at once, so that none waits for the one before.
-  template <class T>
-  static double squares(const T* a, const T* b, std::int64_t n) {
-    double sums[8] = {};
+  template <class Sum, class T>
+  static Sum squares(const T* a, const T* b, std::int64_t n) {
+    constexpr int kSums = 16;
+    Sum sums[kSums] = {};
     std::int64_t k = 0;
-    const auto square = [&](std::int64_t i) {
-      const double d = double(a[i]) - double(b[i]);
-      return d * d;
-    };
-    for (; k + 8 <= n; k += 8)
-      for (int i = 0; i < 8; ++i) sums[i] += square(k + i);
-    for (; k < n; ++k) sums[0] += square(k);
-    return std::accumulate(sums, sums + 8, 0.0);
+    for (; k + kSums <= n; k += kSums)
+      for (int i = 0; i < kSums; ++i) {
+        const Sum d = Sum(a[k + i]) - Sum(b[k + i]);
+        sums[i] += d * d;
+      }
+    for (; k < n; ++k) sums[0] += (Sum(a[k]) - Sum(b[k])) * (Sum(a[k]) - Sum(b[k]));
+    return std::accumulate(sums, sums + kSums, Sum(0));
   }
 
   // to += scale · the gradient for a of the distance.
@@ -51,11 +56,15 @@ struct Distance {
   void add(const T* a, const T* b, std::int64_t n, double distance, double scale,
            double* to) const {
     if (distance == 0 || p == 0) return;
+    if (p == 2) {
+      const double factor = scale / distance;
+      for (std::int64_t k = 0; k < n; ++k) to[k] += factor * (double(a[k]) - double(b[k]));
+      return;
+    }
     const auto each = [&](auto f) {
       for (std::int64_t k = 0; k < n; ++k)
         if (const double d = double(a[k]) - double(b[k]); d != 0) to[k] += scale * f(d);
     };
-    if (p == 2) return each([=](double d) { return d / distance; });
     const auto sign = [](double d) { return std::copysign(1.0, d); };
     if (p == 1) return each(sign);
     if (!std::isinf(p))
