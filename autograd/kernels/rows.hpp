@@ -27,18 +27,20 @@ struct LogSoftmaxGradient
     : Kernel<LogSoftmaxGradient<T>, ByRows<300>,
              void(Row<const T> y, Row<const T> g, Row<T> out, Count rows, Length n)> {};
 
-/// Rows normalised to mean 0 and variance 1; keeps mean and 1/σ of each row. weight and bias (n)
-/// may be null.
+/// Rows normalised to mean 0 and variance 1, or, unless `centred`, to a mean square of 1: their mean
+/// counts as 0 then. Keeps mean and 1/σ of each row. weight and bias (n) may be null.
 template <class T>
-struct LayerNorm : Kernel<LayerNorm<T>, ByRows<300>,
-                          void(Row<const T> x, const T* weight, const T* bias, Row<T> y,
-                               Each<T> mean, Each<T> rstd, Count rows, Length n, double eps)> {};
+struct LayerNorm
+    : Kernel<LayerNorm<T>, ByRows<300>,
+             void(Row<const T> x, const T* weight, const T* bias, Row<T> y, Each<T> mean,
+                  Each<T> rstd, Count rows, Length n, bool centred, double eps)> {};
 
 /// gx, gweight and gbias may be null; the latter two are added to.
 template <class T>
-struct LayerNormGradient : Kernel<LayerNormGradient<T>, ByRows<400>,
-                                  void(Row<const T> x, const T* weight, Each<const T> mean,
-                                       Each<const T> rstd, Row<const T> g, Row<T> gx,
-                                       Total<T> gweight, Total<T> gbias, Count rows, Length n)> {};
+struct LayerNormGradient
+    : Kernel<LayerNormGradient<T>, ByRows<400>,
+             void(Row<const T> x, const T* weight, Each<const T> mean, Each<const T> rstd,
+                  Row<const T> g, Row<T> gx, Total<T> gweight, Total<T> gbias, Count rows, Length n,
+                  bool centred)> {};
 
 }  // namespace autograd::kernels

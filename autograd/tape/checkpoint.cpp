@@ -2,14 +2,31 @@
 
 #include <optional>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "autograd/core/random.hpp"
 #include "autograd/tape/gradient.hpp"
+#include "autograd/tape/internal/recomputation.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
+
+constinit thread_local bool internal::recomputing = false;
+
 namespace {
+
+// Says for a scope that f runs a second time.
+class Recomputing {
+ public:
+  Recomputing() : previous_(std::exchange(internal::recomputing, true)) {}
+  ~Recomputing() { internal::recomputing = previous_; }
+  Recomputing(const Recomputing&) = delete;
+  Recomputing& operator=(const Recomputing&) = delete;
+
+ private:
+  bool previous_;
+};
 
 // Sets the default generator for a scope.
 class RandomState {
@@ -74,6 +91,7 @@ class CheckpointNode final : public Node {
     {
       std::optional<RandomState> random;
       if (!kept_) random.emplace(random_);
+      const Recomputing again;
       const internal::Capture::Scope scope(capture);
       out = f_(in);
     }

@@ -18,7 +18,8 @@ TensorList checkpoint(std::function<TensorList(const TensorList&)> f, const Tens
 ///
 /// Gradients, of any order, are those of f, also of tensors that it captures (the parameters of a
 /// model). Random numbers of this thread's default generator are the same in both runs; f must not
-/// depend on anything else that changes, and what it does on the side it does twice.
+/// depend on anything else that changes, and what it does on the side it does twice; but running
+/// statistics, as of `batch_norm`, are updated once.
 ///
 ///     h = ag::checkpoint([&](const ag::Tensor& t) { return block(t); }, h);
 template <class F, std::convertible_to<Tensor>... T>

@@ -134,9 +134,10 @@ struct Normal {
 };
 
 template <class T>
-Normal<T> normal(const T* x, std::int64_t n, double eps, T unit) {
+Normal<T> normal(const T* x, std::int64_t n, bool centred, double eps, T unit) {
   using V = Vec<T>;
-  const T m = reduce_row(x, n, T(0), [=](std::int64_t, V v) { return v * unit; }) / T(n);
+  const T m =
+      centred ? reduce_row(x, n, T(0), [=](std::int64_t, V v) { return v * unit; }) / T(n) : T(0);
   const T var = reduce_row(x, n, m / unit,
                            [=](std::int64_t, V v) {
                              const V d = fma(v, V(unit), V(-m));
@@ -149,26 +150,26 @@ Normal<T> normal(const T* x, std::int64_t n, double eps, T unit) {
 
 // For a row whose plain statistics are infinite or lost: with the largest element, or √eps, near 1.
 template <class T>
-[[gnu::noinline]] Normal<T> rescaled(const T* x, std::int64_t n, double eps) {
+[[gnu::noinline]] Normal<T> rescaled(const T* x, std::int64_t n, bool centred, double eps) {
   double size = __builtin_sqrt(eps);
   for (std::int64_t i = 0; i < n; ++i) {
     const double a = __builtin_fabs(static_cast<double>(x[i]));
     if (!(a <= size)) size = a;
   }
-  if (!(size > 0 && size < __builtin_inf())) return normal(x, n, eps, T(1));
+  if (!(size > 0 && size < __builtin_inf())) return normal(x, n, centred, eps, T(1));
   int exponent;
   (void)__builtin_frexp(size, &exponent);
   constexpr int most = Limits<T>::most;
   exponent = exponent > most ? most : exponent < -most ? -most : exponent;
-  return normal(x, n, eps, static_cast<T>(__builtin_scalbn(1.0, -exponent)));
+  return normal(x, n, centred, eps, static_cast<T>(__builtin_scalbn(1.0, -exponent)));
 }
 
 template <class T>
 void layer_norm(const T* x, const T* weight, const T* bias, T* y, T* mean, T* rstd,
-                std::int64_t rows, std::int64_t n, double eps) {
+                std::int64_t rows, std::int64_t n, bool centred, double eps) {
   using V = Vec<T>;
   for (std::int64_t r = 0; r < rows; ++r, x += n, y += n) {
-    const T m = reduce_row(x, n, T(0), [](std::int64_t, V v) { return v; }) / T(n);
+    const T m = centred ? reduce_row(x, n, T(0), [](std::int64_t, V v) { return v; }) / T(n) : T(0);
     const T var = reduce_row(x, n, m, [&](std::int64_t, V v) { return (v - m) * (v - m); }) / T(n);
     const double total = static_cast<double>(var) + eps;
     const auto write = [&](auto normalised) {
@@ -185,7 +186,7 @@ void layer_norm(const T* x, const T* weight, const T* bias, T* y, T* mean, T* rs
       rstd[r] = s;
       write([=](V v) { return (v - m) * s; });
     } else {
-      const Normal<T> z = rescaled(x, n, eps);
+      const Normal<T> z = rescaled(x, n, centred, eps);
       mean[r] = z.mean / z.unit;
       rstd[r] = z.rstd * z.unit;
       write([=](V v) { return fma(v, V(z.unit), V(-z.mean)) * z.rstd; });
@@ -196,14 +197,16 @@ void layer_norm(const T* x, const T* weight, const T* bias, T* y, T* mean, T* rs
 // The gradients of one row, from its elements normalised.
 template <class T, class F>
 void layer_norm_row_gradient(const T* x, const T* weight, T mean, T rstd, const T* g, T* gx,
-                             T* gweight, T* gbias, std::int64_t n, F normalised) {
+                             T* gweight, T* gbias, std::int64_t n, bool centred, F normalised) {
   using V = Vec<T>;
   if (gx) {
     auto scaled = [&](std::int64_t i) {
       const V v = load_part(g, i, n);
       return weight ? v * load_part(weight, i, n) : v;
     };
-    const T a = reduce_row(x, n, mean, [&](std::int64_t i, V) { return scaled(i); }) / T(n);
+    const T a = centred
+                    ? reduce_row(x, n, mean, [&](std::int64_t i, V) { return scaled(i); }) / T(n)
+                    : T(0);
     const T b =
         reduce_row(x, n, mean, [&](std::int64_t i, V v) { return scaled(i) * normalised(v); }) /
         T(n);
@@ -220,17 +223,18 @@ void layer_norm_row_gradient(const T* x, const T* weight, T mean, T rstd, const 
 
 template <class T>
 void layer_norm_gradient(const T* x, const T* weight, const T* mean, const T* rstd, const T* g,
-                         T* gx, T* gweight, T* gbias, std::int64_t rows, std::int64_t n) {
+                         T* gx, T* gweight, T* gbias, std::int64_t rows, std::int64_t n,
+                         bool centred) {
   using V = Vec<T>;
   for (std::int64_t r = 0; r < rows; ++r, x += n, g += n) {
     const T m = mean[r], s = rstd[r], far = Limits<T>::far;
     T* const row = gx ? gx + r * n : nullptr;
     if (s * far >= T(1)) [[likely]] {
-      layer_norm_row_gradient(x, weight, m, s, g, row, gweight, gbias, n,
+      layer_norm_row_gradient(x, weight, m, s, g, row, gweight, gbias, n, centred,
                               [=](V v) { return (v - m) * s; });
     } else {  // deviations may overflow; NaN too
       const V down(T(1) / far / far), shift(-(m / far / far)), up(s * far * far);
-      layer_norm_row_gradient(x, weight, m, s, g, row, gweight, gbias, n,
+      layer_norm_row_gradient(x, weight, m, s, g, row, gweight, gbias, n, centred,
                               [=](V v) { return fma(v, down, shift) * up; });
     }
   }

@@ -1,12 +1,14 @@
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "autograd/core/kernel_call.hpp"
 #include "autograd/kernels/rows.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
+#include "autograd/ops/neural/norms.hpp"
 #include "autograd/ops/ops.hpp"
 
-// Layer normalisation.
+// Layer normalisation, and that by the root mean square, which leaves the mean where it is.
 namespace autograd {
 namespace {
 
@@ -16,8 +18,8 @@ using internal::in_ptr, internal::out_ptr;
 // wanted of x, weight and bias.
 struct LayerNormGradient {
   static constexpr bool kTotal = true;
-  bool of_x, of_weight, of_bias;
-  XGRAD_ATTRIBUTES(of_x, of_weight, of_bias)
+  bool of_x, of_weight, of_bias, centred;
+  XGRAD_ATTRIBUTES(of_x, of_weight, of_bias, centred)
 
   std::string_view name() const { return "layer_norm_gradient"; }
   void forward(const Inputs& in, std::span<Tensor> out) const {
@@ -31,7 +33,7 @@ struct LayerNormGradient {
         if (p) std::fill_n(p, width, T(0));
       kernels::LayerNormGradient<T>::run(
           in_ptr<T>(in[0]), in.size() > 4 ? in_ptr<T>(in[4]) : nullptr, in_ptr<T>(in[1]),
-          in_ptr<T>(in[2]), in_ptr<T>(in[3]), x, weight, bias, n, width);
+          in_ptr<T>(in[2]), in_ptr<T>(in[3]), x, weight, bias, n, width, centred);
     });
   }
 };
@@ -40,11 +42,11 @@ struct LayerNormGradient {
 struct LayerNorm {
   static constexpr bool kTotal = true;
   static constexpr std::size_t kOutputs = 3;
-  bool weighted, biased;
+  bool weighted, biased, centred;
   double eps;
-  XGRAD_ATTRIBUTES(weighted, biased, eps)
+  XGRAD_ATTRIBUTES(weighted, biased, centred, eps)
 
-  std::string_view name() const { return "layer_norm"; }
+  std::string_view name() const { return centred ? "layer_norm" : "rms_norm"; }
   std::array<TensorSpec, kOutputs> infer(const Inputs& in) const {
     const TensorSpec row{{in[0].shape()[0]}, in[0].dtype()};
     return {TensorSpec{in[0].shape(), in[0].dtype()}, row, row};
@@ -56,7 +58,7 @@ struct LayerNorm {
       kernels::LayerNorm<T>::run(in_ptr<T>(in[0]), weighted ? in_ptr<T>(in[1]) : nullptr,
                                  biased ? in_ptr<T>(in[in.size() - 1]) : nullptr,
                                  out_ptr<T>(out[0]), out_ptr<T>(out[1]), out_ptr<T>(out[2]), n,
-                                 width, eps);
+                                 width, centred, eps);
     });
   }
   unsigned saves() const {
@@ -70,7 +72,7 @@ struct LayerNorm {
     const std::size_t count = call.inputs();
     const Tensor x = call.input(0);
     const LayerNormGradient gradient{call.needs(0), weighted && call.needs(1),
-                                     biased && call.needs(count - 1)};
+                                     biased && call.needs(count - 1), centred};
     TensorList out, result(count, Tensor());
     for (std::size_t i = 0; i < count; ++i)
       if (call.needs(i)) out.push_back(empty(call.input_shape(i), x.dtype()));
@@ -86,20 +88,16 @@ struct LayerNorm {
     const double far = in[0].dtype() == float32 ? 1e15 : 1e140;
     const Tensor size = unsqueeze(maximum(abs(mean), 1 / rstd), 1);
     const Tensor unit = where((size > far) | (size < 1 / far), size, 1.0), x = in[0] / unit;
-    const Tensor centred = x - autograd::mean(x, 1, true);
-    Tensor y = centred / sqrt(autograd::mean(square(centred), 1, true) + eps / unit / unit);
+    const Tensor z = centred ? x - autograd::mean(x, 1, true) : x;
+    Tensor y = z / sqrt(autograd::mean(square(z), 1, true) + eps / unit / unit);
     if (weighted) y = y * in[1];
     return biased ? y + in.back() : y;
   }
 };
 
-}  // namespace
-
-Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& weight,
-                  const Tensor& bias, double eps) {
-  const detail::Named as("layer_norm");
-  const char* op = "layer_norm";
-  internal::check_floating(op, x);
+// x by rows of the last axes, which must be `normalized`; weight and bias may be undefined.
+Tensor by_rows(const char* op, const Tensor& x, const Shape& normalized, const Tensor& weight,
+               const Tensor& bias, bool centred, double eps) {
   const auto k = normalized.size();
   if (k == 0 || k > x.shape().size() ||
       !std::equal(normalized.begin(), normalized.end(), x.shape().end() - k))
@@ -112,13 +110,32 @@ Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& weight
     if (!t->defined()) continue;
     internal::check_same_dtype(op, x, *t);
     if (t->shape() != normalized)
-      fail(op, "weight and bias must have the normalized shape {}, got {}", normalized, t->shape());
+      fail(op, "{} must have the normalized shape {}, got {}",
+           centred ? "weight and bias" : "weight", normalized, t->shape());
     in.push_back(reshape(*t, {width}));
   }
   InlineVector<const Tensor*, 3> pointers;
   for (const auto& t : in) pointers.push_back(&t);
-  const LayerNorm norm{weight.defined(), bias.defined(), eps};
+  const LayerNorm norm{weight.defined(), bias.defined(), centred, eps};
   return reshape(apply(norm, Inputs({pointers.data(), pointers.size()}))[0], x.shape());
+}
+
+}  // namespace
+
+Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& weight,
+                  const Tensor& bias, double eps) {
+  const detail::Named as("layer_norm");
+  internal::check_floating("layer_norm", x);
+  return by_rows("layer_norm", x, normalized, weight, bias, true, eps);
+}
+
+Tensor rms_norm(const Tensor& x, const Shape& normalized, const Tensor& weight,
+                std::optional<double> eps) {
+  const detail::Named as("rms_norm");
+  internal::check_floating("rms_norm", x);
+  const double least = x.dtype() == float32 ? std::numeric_limits<float>::epsilon()
+                                            : std::numeric_limits<double>::epsilon();
+  return by_rows("rms_norm", x, normalized, weight, {}, false, eps.value_or(least));
 }
 
 }  // namespace autograd

@@ -1,0 +1,318 @@
+#include <algorithm>
+#include <array>
+
+#include "autograd/core/kernel_call.hpp"
+#include "autograd/kernels/batch_norm.hpp"
+#include "autograd/ops/neural/internal/fused.hpp"
+#include "autograd/ops/neural/norms.hpp"
+#include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/recomputation.hpp"
+
+// Batch normalisation, and that of instances, which is the same with a channel for each.
+namespace autograd {
+namespace {
+
+using internal::in_ptr, internal::out_ptr;
+using kernels::Channels;
+
+// x is (outer, channels, inner) here.
+Channels channels_of(const Tensor& x) { return {x.shape()[0], x.shape()[1], x.shape()[2]}; }
+
+// f(begin, end) for ranges of channels.
+template <class F>
+void for_channels(const Channels& s, double nanoseconds, F&& f) {
+  parallel_for(s.channels, 1, nanoseconds * static_cast<double>(s.outer * s.inner), f);
+}
+
+// From x, mean, 1/σ, the cotangent and the weight, if any: the gradients that are wanted of x,
+// weight and bias.
+struct BatchNormGradient {
+  static constexpr bool kTotal = true;
+  bool of_x, of_weight, of_bias, of_batch;
+  XGRAD_ATTRIBUTES(of_x, of_weight, of_bias, of_batch)
+
+  std::string_view name() const { return "batch_norm_gradient"; }
+  void forward(const Inputs& in, std::span<Tensor> out) const {
+    const Channels s = channels_of(in[0]);
+    dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      std::size_t next = 0;
+      auto target = [&](bool wanted) { return wanted ? out_ptr<T>(out[next++]) : nullptr; };
+      T *x = target(of_x), *weight = target(of_weight), *bias = target(of_bias);
+      for_channels(s, 0.4, [&](std::int64_t begin, std::int64_t end) {
+        kernels::BatchNormGradient<T>::here(s, begin, end, in_ptr<T>(in[0]), in_ptr<T>(in[1]),
+                                            in_ptr<T>(in[2]),
+                                            in.size() > 4 ? in_ptr<T>(in[4]) : nullptr,
+                                            in_ptr<T>(in[3]), of_batch, x, weight, bias);
+      });
+    });
+  }
+};
+
+// The gradients of the inputs x, `between` that get none, weight and bias.
+TensorList kernel_gradients(const Call& call, const Tensor& mean, const Tensor& rstd, bool weighted,
+                            bool biased, std::size_t between) {
+  const std::size_t count = call.inputs();
+  const Tensor& x = call.input_value(0);
+  const BatchNormGradient gradient{call.needs(0), weighted && call.needs(1 + between),
+                                   biased && call.needs(count - 1), between == 0};
+  TensorList out, result(count, Tensor());
+  for (std::size_t i = 0; i < count; ++i)
+    if (call.needs(i)) out.push_back(empty(call.input_shape(i), x.dtype()));
+  const Tensor &g = call.grad(), weight = weighted ? call.input_value(1 + between) : g;
+  const Tensor* in[] = {&x, &mean, &rstd, &g, &weight};
+  compute(gradient, Inputs({in, weighted ? 5u : 4u}), {out.data(), out.size()});
+  for (std::size_t i = 0, k = 0; i < count; ++i)
+    if (call.needs(i)) result[i] = out[k++];
+  return result;
+}
+
+// Numbers of the channels, for tensors (outer, channels, inner).
+Tensor along(const Tensor& numbers) { return unsqueeze(numbers, 1); }
+
+Tensor affine(const Tensor& y, const TensorList& in, bool weighted, bool biased,
+              std::size_t first) {
+  const Tensor scaled = weighted ? y * along(in[first]) : y;
+  return biased ? scaled + along(in.back()) : scaled;
+}
+
+// By the statistics of x: the result; mean, 1/σ and variance of each channel.
+struct BatchNorm {
+  static constexpr bool kTotal = true;
+  static constexpr std::size_t kOutputs = 4;
+  bool weighted, biased;
+  double eps;
+  XGRAD_ATTRIBUTES(weighted, biased, eps)
+
+  std::string_view name() const { return "batch_norm"; }
+  std::array<TensorSpec, kOutputs> infer(const Inputs& in) const {
+    const TensorSpec each{{in[0].shape()[1]}, in[0].dtype()};
+    return {TensorSpec{in[0].shape(), in[0].dtype()}, each, each, each};
+  }
+  void forward(const Inputs& in, std::span<Tensor> out) const {
+    const Channels s = channels_of(in[0]);
+    dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      for_channels(s, 0.3, [&](std::int64_t begin, std::int64_t end) {
+        kernels::BatchNorm<T>::here(
+            s, begin, end, in_ptr<T>(in[0]), weighted ? in_ptr<T>(in[1]) : nullptr,
+            biased ? in_ptr<T>(in[in.size() - 1]) : nullptr, eps, out_ptr<T>(out[0]),
+            out_ptr<T>(out[1]), out_ptr<T>(out[2]), out_ptr<T>(out[3]));
+      });
+    });
+  }
+  unsigned saves() const {
+    return save_input(0) | save_input(1) | save_input(2) | save_output(1) | save_output(2);
+  }
+  TensorList backward(const Call& call) const {
+    const Tensor &mean = call.output_value(1), &rstd = call.output_value(2);
+    if (!grad_enabled()) return kernel_gradients(call, mean, rstd, weighted, biased, 0);
+    return reference_gradient(call,
+                              [&](const TensorList& in) { return reference(in, mean, rstd); });
+  }
+  Tensor reference(const TensorList& in, const Tensor& mean, const Tensor& rstd) const {
+    // In units in which squares neither overflow nor vanish; the value does not depend on them.
+    const double far = in[0].dtype() == float32 ? 1e15 : 1e140;
+    const Tensor size = along(maximum(abs(mean), 1 / rstd));
+    const Tensor unit = where((size > far) | (size < 1 / far), size, 1.0), x = in[0] / unit;
+    const Tensor centred = x - autograd::mean(x, {0, 2}, true);
+    const Tensor var = autograd::mean(square(centred), {0, 2}, true);
+    return affine(centred / sqrt(var + eps / unit / unit), in, weighted, biased, 1);
+  }
+};
+
+// By given mean and 1/σ, which get no gradient.
+struct ChannelNorm {
+  static constexpr bool kTotal = true;
+  bool weighted, biased;
+  XGRAD_ATTRIBUTES(weighted, biased)
+
+  std::string_view name() const { return "batch_norm"; }
+  TensorSpec infer(const Inputs& in) const { return {in[0].shape(), in[0].dtype()}; }
+  void forward(const Inputs& in, Tensor& out) const {
+    const Channels s = channels_of(in[0]);
+    dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      for_channels(s, 0.15, [&](std::int64_t begin, std::int64_t end) {
+        kernels::ChannelNorm<T>::here(s, begin, end, in_ptr<T>(in[0]), in_ptr<T>(in[1]),
+                                      in_ptr<T>(in[2]), weighted ? in_ptr<T>(in[3]) : nullptr,
+                                      biased ? in_ptr<T>(in[in.size() - 1]) : nullptr,
+                                      out_ptr<T>(out));
+      });
+    });
+  }
+  unsigned saves() const {
+    return save_input(0) | save_input(1) | save_input(2) | save_input(3) | save_input(4);
+  }
+  TensorList backward(const Call& call) const {
+    if (!grad_enabled())
+      return kernel_gradients(call, call.input_value(1), call.input_value(2), weighted, biased, 2);
+    return reference_gradient(call, [&](const TensorList& in) {
+      return affine((in[0] - along(in[1])) * along(in[2]), in, weighted, biased, 3);
+    });
+  }
+};
+
+// What an update of running statistics adds up to: `count` values per channel were seen, of which
+// `samples` have statistics of their own.
+struct Update {
+  std::optional<double> momentum;
+  std::int64_t count, samples;
+  XGRAD_ATTRIBUTES(momentum, count, samples)
+
+  void operator()(const TensorList& from, const TensorList& to) const {
+    const bool counted = to.size() == 1 || to.size() == 3;
+    double share = momentum.value_or(1);
+    if (counted) {
+      Tensor batches = to[to.size() - 1];
+      const std::int64_t n = ++*batches.mutable_data<std::int64_t>();
+      if (!momentum) share = 1 / static_cast<double>(n);
+    }
+    if (to.size() < 2 || count == 0 || samples == 0) return;
+    const double unbiased = static_cast<double>(count) / static_cast<double>(count - 1);
+    dispatch_floating("batch_norm", to[0].dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      Tensor mean = to[0], var = to[1];
+      blend(from[0].data<T>(), share, 1, mean.mutable_data<T>(), mean.numel());
+      blend(from[1].data<T>(), share, unbiased, var.mutable_data<T>(), var.numel());
+    });
+  }
+
+ private:
+  // Running numbers of the channels, towards the means over the samples.
+  template <class T>
+  void blend(const T* seen, double share, double factor, T* running, std::int64_t channels) const {
+    for (std::int64_t c = 0; c < channels; ++c) {
+      double total = 0;
+      for (std::int64_t i = 0; i < samples; ++i)
+        total += static_cast<double>(seen[i * channels + c]);
+      const double now = total * factor / static_cast<double>(samples);
+      running[c] = static_cast<T>((1 - share) * static_cast<double>(running[c]) + share * now);
+    }
+  }
+};
+
+void update(std::string_view op, const Tensor& mean, const Tensor& var, const Tensor& running_mean,
+            const Tensor& running_var, const Tensor& batches, const Update& how) {
+  if (internal::recomputing) return;
+  TensorList to;
+  for (const Tensor* t : {&running_mean, &running_var, &batches})
+    if (t->defined()) to.push_back(*t);
+  if (!to.empty()) perform(op, {mean, var}, to, how);
+}
+
+// Throws unless x is (n, channels, …) and the others fit it.
+void check(std::string_view op, const Tensor& x, const Tensor& running_mean,
+           const Tensor& running_var, const Tensor& weight, const Tensor& bias, double eps) {
+  internal::check_defined(op, x);
+  internal::check_floating(op, x);
+  if (x.ndim() < 2) fail(op, "x must be (n, channels, …), got shape {}", x.shape());
+  const std::int64_t channels = x.size(1);
+  if (running_mean.defined() != running_var.defined())
+    fail(op, "running_mean and running_var must both be given or neither, got one");
+  for (const Tensor* t : {&running_mean, &running_var, &weight, &bias}) {
+    if (!t->defined()) continue;
+    internal::check_same_dtype(op, x, *t);
+    if (t->shape() != Shape{channels})
+      fail(op, "all but x must have one number for each of its {} channels, got {} for x {}",
+           channels, t->shape(), x.shape());
+  }
+  if (!(eps >= 0)) fail(op, "eps must be at least 0, got {}", eps);
+}
+
+// Planes of so few elements are no work for registers.
+constexpr std::int64_t kFew = 8;
+
+// x (outer, channels, inner) by its own statistics. Few elements in a row are laid out so that a
+// channel has one plane.
+std::array<Tensor, 4> by_batch(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                               double eps) {
+  const std::int64_t n = x.shape()[0], channels = x.shape()[1], inner = x.shape()[2];
+  const bool few = inner < kFew && n > 1;
+  TensorList in{few ? reshape(transpose(x, 0, 1), {1, channels, n * inner}) : x};
+  if (weight.defined()) in.push_back(weight);
+  if (bias.defined()) in.push_back(bias);
+  InlineVector<const Tensor*, 3> pointers;
+  for (const Tensor& t : in) pointers.push_back(&t);
+  auto out = apply(BatchNorm{weight.defined(), bias.defined(), eps},
+                   Inputs({pointers.data(), pointers.size()}));
+  if (few) out[0] = transpose(reshape(out[0], {channels, n, inner}), 0, 1);
+  return out;
+}
+
+// The same by given statistics, which may change before the backward walk.
+Tensor by_running(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                  const Tensor& weight, const Tensor& bias, double eps) {
+  TensorList in{x};
+  {
+    const NoGrad off;
+    in.push_back(running_mean.clone());
+    in.push_back(1 / sqrt(running_var + eps));
+  }
+  if (weight.defined()) in.push_back(weight);
+  if (bias.defined()) in.push_back(bias);
+  InlineVector<const Tensor*, 5> pointers;
+  for (const Tensor& t : in) pointers.push_back(&t);
+  return apply(ChannelNorm{weight.defined(), bias.defined()},
+               Inputs({pointers.data(), pointers.size()}));
+}
+
+// x as (n, channels, the others in one).
+Tensor flat(const Tensor& x) {
+  std::int64_t inner = 1;
+  for (std::size_t d = 2; d < x.shape().size(); ++d) inner *= x.shape()[d];
+  return reshape(x, {x.shape()[0], x.shape()[1], inner});
+}
+
+}  // namespace
+
+Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                  const Tensor& weight, const Tensor& bias, const BatchNormOptions& options) {
+  const detail::Named as("batch_norm");
+  const char* op = "batch_norm";
+  check(op, x, running_mean, running_var, weight, bias, options.eps);
+  const Tensor& batches = options.num_batches_tracked;
+  if (batches.defined() && (batches.dtype() != int64 || batches.numel() != 1))
+    fail(op, "num_batches_tracked must be one int64, got {} of shape {}", name(batches.dtype()),
+         batches.shape());
+  const Tensor planes = flat(x);
+  if (!options.training) {
+    if (!running_mean.defined())
+      fail(op, "running_mean and running_var must be given unless training, got none");
+    return reshape(by_running(planes, running_mean, running_var, weight, bias, options.eps),
+                   x.shape());
+  }
+  const std::int64_t count = planes.shape()[0] * planes.shape()[2];
+  if (count == 1)
+    fail(op, "training needs more than one value per channel, got x of shape {}", x.shape());
+  if (running_mean.defined() && !options.momentum && !batches.defined())
+    fail(op, "num_batches_tracked must be given where momentum is not, got none");
+  const auto out = by_batch(planes, weight, bias, options.eps);
+  update(op, out[1], out[3], running_mean, running_var, batches, {options.momentum, count, 1});
+  return reshape(out[0], x.shape());
+}
+
+Tensor instance_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                     const Tensor& weight, const Tensor& bias, const InstanceNormOptions& options) {
+  const detail::Named as("instance_norm");
+  const char* op = "instance_norm";
+  check(op, x, running_mean, running_var, weight, bias, options.eps);
+  const Tensor planes = flat(x);
+  const std::int64_t n = planes.shape()[0], channels = planes.shape()[1], count = planes.shape()[2];
+  if (!options.use_input_stats) {
+    if (!running_mean.defined())
+      fail(op, "running_mean and running_var must be given unless use_input_stats, got none");
+    return reshape(by_running(planes, running_mean, running_var, weight, bias, options.eps),
+                   x.shape());
+  }
+  if (count == 1) fail(op, "needs more than one value per channel, got x of shape {}", x.shape());
+  const auto each = [&](const Tensor& t) {
+    return t.defined() ? reshape(expand(t, {n, channels}), {n * channels}) : Tensor();
+  };
+  const auto out =
+      by_batch(reshape(planes, {1, n * channels, count}), each(weight), each(bias), options.eps);
+  update(op, out[1], out[3], running_mean, running_var, {}, {options.momentum, count, n});
+  return reshape(out[0], x.shape());
+}
+
+}  // namespace autograd
