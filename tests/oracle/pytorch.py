@@ -39,6 +39,7 @@ import modules  # noqa: E402,F401
 import more_losses  # noqa: E402,F401
 import more_modules  # noqa: E402,F401
 import movement  # noqa: E402,F401
+import norms  # noqa: E402,F401
 import optimizers  # noqa: E402,F401
 import reductions  # noqa: E402,F401
 import spatial  # noqa: E402,F401

@@ -1,0 +1,97 @@
+#include "nn/layers/batch_norm.hpp"
+
+#include "autograd/ops/neural/norms.hpp"
+#include "autograd/ops/ops.hpp"
+
+namespace nn::detail {
+namespace {
+
+constexpr std::string_view kBatch[] = {"batch_norm1d", "batch_norm2d", "batch_norm3d"},
+                           kInstance[] = {"instance_norm1d", "instance_norm2d", "instance_norm3d"},
+                           kAxes[] = {"length", "height, width", "depth, height, width"};
+
+BatchNormOptions as_batch(const InstanceNormOptions& o) {
+  return {o.eps, o.momentum, o.affine, o.track_running_stats, o.bias};
+}
+
+}  // namespace
+
+RunningNorm::RunningNorm(std::string_view op, int axes, std::int64_t num_features,
+                         const BatchNormOptions& options)
+    : options_(options), axes_(axes), op_(op), num_features_(num_features) {
+  if (num_features < 1) ag::fail(op, "num_features must be at least 1, got {}", num_features);
+  if (!(options.eps >= 0)) ag::fail(op, "eps must be at least 0, got {}", options.eps);
+  if (options.momentum && !(*options.momentum >= 0 && *options.momentum <= 1))
+    ag::fail(op, "momentum must be in [0, 1], got {}", *options.momentum);
+  if (options.affine) weight = Parameter(ag::ones({num_features}));
+  if (options.affine && options.bias) bias = Parameter(ag::zeros({num_features}));
+  if (!options.track_running_stats) return;
+  running_mean = Buffer(ag::zeros({num_features}));
+  running_var = Buffer(ag::ones({num_features}));
+  num_batches_tracked = Buffer(ag::zeros({}, ag::int64));
+}
+
+void RunningNorm::reset_running_stats() {
+  if (!running_mean.defined()) return;
+  running_mean.copy_(ag::zeros_like(running_mean));
+  running_var.copy_(ag::ones_like(running_var));
+  num_batches_tracked.copy_(ag::zeros_like(num_batches_tracked));
+}
+
+void RunningNorm::reset_parameters() {
+  reset_running_stats();
+  if (weight.defined()) weight.copy_(ag::ones_like(weight));
+  if (bias.defined()) bias.copy_(ag::zeros_like(bias));
+}
+
+void RunningNorm::check(const ag::Tensor& x, int least) const {
+  const auto axes = static_cast<std::int64_t>(axes_) + 2;
+  if (x.ndim() != axes && x.ndim() != least)
+    ag::fail(op_, "x must be (n, channels, {}){}, got shape {}", kAxes[axes_ - 1],
+             least == axes          ? ""
+             : op_.starts_with('b') ? " or (n, channels)"
+                                    : ", or without n",
+             x.shape());
+  const std::int64_t channels = x.size(op_.starts_with('i') && x.ndim() < axes ? 0 : 1);
+  if (channels != num_features_)
+    ag::fail(op_, "x must have {} channels, got {} in shape {}", num_features_, channels,
+             x.shape());
+}
+
+std::string RunningNorm::extra_repr() const {
+  return fmt::format("{}, eps={}, momentum={}, affine={}, bias={}, track_running_stats={}",
+                     num_features_, repr(options_.eps),
+                     options_.momentum ? repr(*options_.momentum) : "None", repr(options_.affine),
+                     repr(bias.defined()), repr(options_.track_running_stats));
+}
+
+BatchNorm::BatchNorm(int axes, std::int64_t num_features, const BatchNormOptions& options)
+    : RunningNorm(kBatch[axes - 1], axes, num_features, options) {}
+
+ag::Tensor BatchNorm::forward(const ag::Tensor& x) const {
+  check(x, axes_ == 1 ? 2 : axes_ + 2);
+  if (!is_training() || !running_mean.defined())
+    return ag::batch_norm(x, running_mean, running_var, weight, bias,
+                          {.training = !running_mean.defined(), .eps = options_.eps});
+  return ag::batch_norm(x, running_mean, running_var, weight, bias,
+                        {.training = true,
+                         .momentum = options_.momentum,
+                         .eps = options_.eps,
+                         .num_batches_tracked = num_batches_tracked});
+}
+
+InstanceNorm::InstanceNorm(int axes, std::int64_t num_features, const InstanceNormOptions& options)
+    : RunningNorm(kInstance[axes - 1], axes, num_features, as_batch(options)) {}
+
+ag::Tensor InstanceNorm::forward(const ag::Tensor& x) const {
+  check(x, axes_ + 1);
+  const bool unbatched = x.ndim() == axes_ + 1;
+  const ag::Tensor y = ag::instance_norm(
+      unbatched ? ag::unsqueeze(x, 0) : x, running_mean, running_var, weight, bias,
+      {.use_input_stats = is_training() || !running_mean.defined(),
+       .momentum = *options_.momentum,
+       .eps = options_.eps});
+  return unbatched ? ag::squeeze(y, 0) : y;
+}
+
+}  // namespace nn::detail
