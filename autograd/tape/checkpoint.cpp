@@ -7,20 +7,19 @@
 
 #include "autograd/core/random.hpp"
 #include "autograd/tape/gradient.hpp"
-#include "autograd/tape/internal/recomputation.hpp"
 #include "autograd/tape/internal/tape.hpp"
+#include "autograd/tape/recomputation.hpp"
 
 namespace autograd {
-
-constinit thread_local bool internal::recomputing = false;
-
 namespace {
+
+constinit thread_local bool second_pass = false;
 
 // Says for a scope that f runs a second time.
 class Recomputing {
  public:
-  Recomputing() : previous_(std::exchange(internal::recomputing, true)) {}
-  ~Recomputing() { internal::recomputing = previous_; }
+  Recomputing() : previous_(std::exchange(second_pass, true)) {}
+  ~Recomputing() { second_pass = previous_; }
   Recomputing(const Recomputing&) = delete;
   Recomputing& operator=(const Recomputing&) = delete;
 
@@ -159,6 +158,8 @@ class CheckpointNode final : public Node {
 };
 
 }  // namespace
+
+bool recomputing() noexcept { return second_pass; }
 
 TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
                               const TensorList& inputs) {

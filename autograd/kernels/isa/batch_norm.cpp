@@ -9,16 +9,22 @@ using simd::Vec;
 
 // Elements that are added in their own precision before the double total. They stay in the first
 // cache, so that memory is read once for mean and variance.
-constexpr std::int64_t kPiece = 2048;
+constexpr std::int64_t kPart = 2048;
 
-// f(offset, count) for the planes of a channel, in pieces.
+// Part of a channel: `lines` of n elements, `pitch` apart, the first at `at`.
+struct Part {
+  std::int64_t at, lines, n, pitch;
+};
+
+// f(part) for all parts of a channel: several planes, or a piece of one.
 template <class F>
-void each_piece(const Channels& s, std::int64_t channel, F&& f) {
-  for (std::int64_t o = 0; o < s.outer; ++o) {
-    const std::int64_t plane = (o * s.channels + channel) * s.inner;
-    for (std::int64_t i = 0; i < s.inner; i += kPiece)
-      f(plane + i, s.inner - i < kPiece ? s.inner - i : kPiece);
-  }
+void each_part(const Channels& s, std::int64_t channel, F&& f) {
+  const std::int64_t pitch = s.channels * s.inner,
+                     lines = s.inner < 1 || s.inner > kPart ? 1 : kPart / s.inner;
+  for (std::int64_t o = 0; o < s.outer; o += lines)
+    for (std::int64_t i = 0; i < s.inner; i += kPart)
+      f(Part{o * pitch + channel * s.inner + i, s.outer - o < lines ? s.outer - o : lines,
+             s.inner - i < kPart ? s.inner - i : kPart, pitch});
 }
 
 // How a register is loaded: whole, or as far as there are elements, with `rest` in the other lanes.
@@ -30,58 +36,75 @@ template <class T>
 struct FirstLanes {
   std::int64_t count;
   Vec<T> operator()(const T* p, T rest) const {
-    T lanes[Vec<T>::size];
-    Vec<T>(rest).store(lanes);
-    simd::copy_some<Vec<T>::size>(lanes, p, count);
-    return Vec<T>::load(lanes);
+    using V = Vec<T>;
+    alignas(V) static constexpr T lane[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return where(V::load(lane) < V(static_cast<T>(count)), simd::load_first(p, count), V(rest));
   }
 };
 
-// Σ f(load, i) over the registers of n elements; lanes that are not there must give 0.
-template <class T, class F>
-double sum_of(std::int64_t n, F&& f) {
+// The processor follows a line, but not from one to the next, which may be one of another tensor.
+template <class T>
+void fetch(const T* p, std::int64_t offset) {
+  const auto address =
+      reinterpret_cast<__UINTPTR_TYPE__>(p) + static_cast<__UINTPTR_TYPE__>(offset) * sizeof(T);
+  for (unsigned line = 0; line < 8; ++line)
+    __builtin_prefetch(reinterpret_cast<const void*>(address + 64 * line));
+}
+
+// Σ f(load, i) over the registers of a part, where i is the place of the first element; lanes that
+// are not there must give 0. `sources` are what f reads.
+template <class T, class F, class... P>
+double sum_of(const Part& part, F&& f, P... sources) {
   using V = Vec<T>;
   constexpr std::int64_t W = V::size;
-  V a(0), b(0), c(0), d(0);
-  std::int64_t i = 0;
   const AllLanes<T> all;
-  for (; i + 4 * W <= n; i += 4 * W) {
-    a += f(all, i);
-    b += f(all, i + W);
-    c += f(all, i + 2 * W);
-    d += f(all, i + 3 * W);
+  V a(0), b(0), c(0), d(0);
+  for (std::int64_t line = 0; line < part.lines; ++line) {
+    std::int64_t i = part.at + line * part.pitch;
+    const std::int64_t end = i + part.n;
+    (fetch(sources, i + part.pitch), ...);
+    for (; i + 4 * W <= end; i += 4 * W) {
+      a += f(all, i);
+      b += f(all, i + W);
+      c += f(all, i + 2 * W);
+      d += f(all, i + 3 * W);
+    }
+    for (; i + W <= end; i += W) a += f(all, i);
+    if (i < end) b += f(FirstLanes<T>{end - i}, i);
   }
-  for (; i + W <= n; i += W) a += f(all, i);
-  if (i < n) b += f(FirstLanes<T>{n - i}, i);
   return static_cast<double>(simd::sum_lanes((a + b) + (c + d)));
 }
 
-// y[i] = f(load, i) for the registers of n elements.
-template <class T, class F>
-void map(T* y, std::int64_t n, F&& f) {
+// y[i] = f(load, i) for the registers of a part.
+template <class T, class F, class... P>
+void map(const Part& part, T* y, F&& f, P... sources) {
   constexpr std::int64_t W = Vec<T>::size;
-  std::int64_t i = 0;
-  for (; i + W <= n; i += W) f(AllLanes<T>{}, i).store(y + i);
-  if (i < n) simd::store_first(f(FirstLanes<T>{n - i}, i), y + i, n - i);
+  for (std::int64_t line = 0; line < part.lines; ++line) {
+    std::int64_t i = part.at + line * part.pitch;
+    const std::int64_t end = i + part.n;
+    (fetch(sources, i + part.pitch), ...);
+    for (; i + W <= end; i += W) f(AllLanes<T>{}, i).store(y + i);
+    if (i < end) simd::store_first(f(FirstLanes<T>{end - i}, i), y + i, end - i);
+  }
 }
 
 struct Moments {
   double mean, var;
 };
 
-// Pieces have a mean and a sum of squared deviations each, which are joined (Chan, Golub and
+// Parts have a mean and a sum of squared deviations each, which are joined (Chan, Golub and
 // LeVeque 1983).
 template <class T>
 Moments moments(const Channels& s, std::int64_t channel, const T* x) {
   double count = 0, mean = 0, squares = 0;
-  each_piece(s, channel, [&](std::int64_t at, std::int64_t n) {
-    const T* p = x + at;
-    const double length = static_cast<double>(n);
-    const double own =
-        sum_of<T>(n, [=](auto load, std::int64_t i) { return load(p + i, T(0)); }) / length;
+  each_part(s, channel, [&](const Part& part) {
+    const double length = static_cast<double>(part.lines * part.n);
+    const double own = sum_of<T>(
+                           part, [=](auto load, std::int64_t i) { return load(x + i, T(0)); }, x) /
+                       length;
     const T centre = static_cast<T>(own);
-    const double deviations = sum_of<T>(n, [=](auto load, std::int64_t i) {
-      const auto d = load(p + i, centre) - Vec<T>(centre);
+    const double deviations = sum_of<T>(part, [=](auto load, std::int64_t i) {
+      const auto d = load(x + i, centre) - Vec<T>(centre);
       return d * d;
     });
     const double step = own - mean, total = count + length;
@@ -95,8 +118,10 @@ Moments moments(const Channels& s, std::int64_t channel, const T* x) {
 // f(element) for every element of a channel.
 template <class T, class F>
 void each_element(const Channels& s, std::int64_t channel, const T* x, F&& f) {
-  each_piece(s, channel, [&](std::int64_t at, std::int64_t n) {
-    for (std::int64_t i = at; i < at + n; ++i) f(static_cast<double>(x[i]));
+  each_part(s, channel, [&](const Part& part) {
+    for (std::int64_t line = 0; line < part.lines; ++line)
+      for (std::int64_t i = 0; i < part.n; ++i)
+        f(static_cast<double>(x[part.at + line * part.pitch + i]));
   });
 }
 
@@ -137,41 +162,46 @@ template <class T>
           static_cast<T>(var / unit / unit)};
 }
 
+// Of the channels of a group, which stand in a row.
 template <class T>
-Normal<T> normal(const Channels& s, std::int64_t channel, const T* x, double eps) {
-  const Moments m = moments(s, channel, x);
-  if (!(m.var + eps > kTiny<T> && m.var < __builtin_inf())) return rescaled(s, channel, x, eps);
+Normal<T> normal(const Channels& s, std::int64_t group, const T* x, double eps) {
+  const Channels whole{s.outer, s.groups(), s.inner * s.together, 1};
+  const Moments m = moments(whole, group, x);
+  if (!(m.var + eps > kTiny<T> && m.var < __builtin_inf())) return rescaled(whole, group, x, eps);
   return {static_cast<T>(m.mean), static_cast<T>(1 / __builtin_sqrt(m.var + eps)),
           static_cast<T>(m.var)};
 }
 
 template <class T>
-void normalise(const Channels& s, std::int64_t c, const T* x, T mean, T rstd, const T* weight,
+void normalise(const Channels& s, std::int64_t group, const T* x, T mean, T rstd, const T* weight,
                const T* bias, T* y) {
-  const Vec<T> shift(mean), scale(weight ? rstd * weight[c] : rstd), offset(bias ? bias[c] : T(0));
-  each_piece(s, c, [&](std::int64_t at, std::int64_t n) {
-    map(y + at, n, [=, p = x + at](auto load, std::int64_t i) {
-      return fma(load(p + i, T(0)) - shift, scale, offset);
-    });
-  });
+  for (std::int64_t c = group * s.together; c < (group + 1) * s.together; ++c) {
+    const Vec<T> shift(mean), scale(weight ? rstd * weight[c] : rstd),
+        offset(bias ? bias[c] : T(0));
+    const auto of = [=](auto load, std::int64_t i) {
+      return fma(load(x + i, T(0)) - shift, scale, offset);
+    };
+    each_part(s, c, [&](const Part& part) { map(part, y, of, x); });
+  }
 }
 
 template <class T>
 void batch_norm(Channels s, std::int64_t begin, std::int64_t end, const T* x, const T* weight,
                 const T* bias, double eps, T* y, T* mean, T* rstd, T* var) {
-  for (std::int64_t c = begin; c < end; ++c) {
-    const Normal<T> z = normal(s, c, x, eps);
-    mean[c] = z.mean;
-    rstd[c] = z.rstd;
-    var[c] = z.var;
-    normalise(s, c, x, z.mean, z.rstd, weight, bias, y);
+  for (std::int64_t group = begin; group < end; ++group) {
+    const Normal<T> z = normal(s, group, x, eps);
+    mean[group] = z.mean;
+    rstd[group] = z.rstd;
+    var[group] = z.var;
+    normalise(s, group, x, z.mean, z.rstd, weight, bias, y);
   }
 }
 
 template <class T>
 void channel_norm(Channels s, std::int64_t begin, std::int64_t end, const T* x, const T* mean,
                   const T* rstd, const T* weight, const T* bias, T* y) {
-  for (std::int64_t c = begin; c < end; ++c) normalise(s, c, x, mean[c], rstd[c], weight, bias, y);
+  for (std::int64_t group = begin; group < end; ++group)
+    normalise(s, group, x, mean[group], rstd[group], weight, bias, y);
 }
 
 // Σ g and Σ g (x - mean) rstd.
@@ -180,16 +210,33 @@ struct Sums {
 };
 
 template <class T>
-Sums sums(const Channels& s, std::int64_t c, const T* x, T mean, T rstd, const T* g) {
+Sums sums(const Channels& s, std::int64_t channel, const T* x, T mean, T rstd, const T* g) {
   Sums total{0, 0};
   const Vec<T> shift(mean), scale(rstd);
-  each_piece(s, c, [&](std::int64_t at, std::int64_t n) {
-    const T *p = x + at, *q = g + at;
-    total.plain += sum_of<T>(n, [=](auto load, std::int64_t i) { return load(q + i, T(0)); });
-    total.normal += sum_of<T>(n, [=](auto load, std::int64_t i) {
-      return load(q + i, T(0)) * ((load(p + i, mean) - shift) * scale);
-    });
+  const auto plain = [=](auto load, std::int64_t i) { return load(g + i, T(0)); };
+  const auto normal = [=](auto load, std::int64_t i) {
+    return load(g + i, T(0)) * ((load(x + i, mean) - shift) * scale);
+  };
+  each_part(s, channel, [&](const Part& part) {
+    total.plain += sum_of<T>(part, plain, g, x);
+    total.normal += sum_of<T>(part, normal);
   });
+  return total;
+}
+
+// The gradients of weight and bias, and the sums of a group, of g · weight.
+template <class T>
+Sums group_sums(const Channels& s, std::int64_t group, const T* x, T mean, T rstd, const T* weight,
+                const T* g, T* gweight, T* gbias) {
+  Sums total{0, 0};
+  for (std::int64_t c = group * s.together; c < (group + 1) * s.together; ++c) {
+    const Sums own = sums(s, c, x, mean, rstd, g);
+    if (gweight) gweight[c] = static_cast<T>(own.normal);
+    if (gbias) gbias[c] = static_cast<T>(own.plain);
+    const double factor = weight ? static_cast<double>(weight[c]) : 1;
+    total.plain += own.plain * factor;
+    total.normal += own.normal * factor;
+  }
   return total;
 }
 
@@ -198,25 +245,30 @@ void batch_norm_gradient(Channels s, std::int64_t begin, std::int64_t end, const
                          const T* mean, const T* rstd, const T* weight, const T* g, bool of_batch,
                          T* gx, T* gweight, T* gbias) {
   using V = Vec<T>;
-  const double count = static_cast<double>(s.outer * s.inner);
+  const double count = static_cast<double>(s.outer * s.inner * s.together);
   const bool summed = gweight || gbias || of_batch;
-  for (std::int64_t c = begin; c < end; ++c) {
-    const Sums total = summed ? sums(s, c, x, mean[c], rstd[c], g) : Sums{0, 0};
-    if (gweight) gweight[c] = static_cast<T>(total.normal);
-    if (gbias) gbias[c] = static_cast<T>(total.plain);
+  for (std::int64_t group = begin; group < end; ++group) {
+    const T m = mean[group], r = rstd[group];
+    const Sums total =
+        summed ? group_sums(s, group, x, m, r, weight, g, gweight, gbias) : Sums{0, 0};
     if (!gx) continue;
-    const V factor(weight ? rstd[c] * weight[c] : rstd[c]);
-    const V shift(mean[c]), scale(rstd[c]), plain(total.plain / count), slope(total.normal / count);
-    each_piece(s, c, [&](std::int64_t at, std::int64_t n) {
-      const T *p = x + at, *q = g + at;
-      if (of_batch)
-        map(gx + at, n, [=](auto load, std::int64_t i) {
-          const V z = (load(p + i, T(0)) - shift) * scale;
-          return factor * (load(q + i, T(0)) - plain - z * slope);
-        });
-      else
-        map(gx + at, n, [=](auto load, std::int64_t i) { return factor * load(q + i, T(0)); });
-    });
+    const V shift(m), scale(r), plain(total.plain / count), slope(total.normal / count);
+    for (std::int64_t c = group * s.together; c < (group + 1) * s.together; ++c) {
+      const V factor(weight ? weight[c] : T(1));
+      const auto of_all = [=](auto load, std::int64_t i) {
+        const V z = (load(x + i, T(0)) - shift) * scale;
+        return scale * (factor * load(g + i, T(0)) - plain - z * slope);
+      };
+      const auto of_one = [=](auto load, std::int64_t i) {
+        return scale * (factor * load(g + i, T(0)));
+      };
+      each_part(s, c, [&](const Part& part) {
+        if (of_batch)
+          map(part, gx, of_all, x, g);
+        else
+          map(part, gx, of_one, g);
+      });
+    }
   }
 }
 

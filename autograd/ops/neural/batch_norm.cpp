@@ -6,9 +6,10 @@
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/neural/norms.hpp"
 #include "autograd/ops/ops.hpp"
-#include "autograd/tape/internal/recomputation.hpp"
+#include "autograd/tape/recomputation.hpp"
 
-// Batch normalisation, and that of instances, which is the same with a channel for each.
+// Batch normalisation, and that of instances and groups, which is the same with channels of each
+// sample.
 namespace autograd {
 namespace {
 
@@ -16,12 +17,14 @@ using internal::in_ptr, internal::out_ptr;
 using kernels::Channels;
 
 // x is (outer, channels, inner) here.
-Channels channels_of(const Tensor& x) { return {x.shape()[0], x.shape()[1], x.shape()[2]}; }
+Channels channels_of(const Tensor& x, std::int64_t together = 1) {
+  return {x.shape()[0], x.shape()[1], x.shape()[2], together};
+}
 
-// f(begin, end) for ranges of channels.
+// f(begin, end) for ranges of groups.
 template <class F>
-void for_channels(const Channels& s, double nanoseconds, F&& f) {
-  parallel_for(s.channels, 1, nanoseconds * static_cast<double>(s.outer * s.inner), f);
+void for_groups(const Channels& s, double nanoseconds, F&& f) {
+  parallel_for(s.groups(), 1, nanoseconds * static_cast<double>(s.outer * s.together * s.inner), f);
 }
 
 // From x, mean, 1/σ, the cotangent and the weight, if any: the gradients that are wanted of x,
@@ -29,17 +32,18 @@ void for_channels(const Channels& s, double nanoseconds, F&& f) {
 struct BatchNormGradient {
   static constexpr bool kTotal = true;
   bool of_x, of_weight, of_bias, of_batch;
-  XGRAD_ATTRIBUTES(of_x, of_weight, of_bias, of_batch)
+  std::int64_t together;
+  XGRAD_ATTRIBUTES(of_x, of_weight, of_bias, of_batch, together)
 
   std::string_view name() const { return "batch_norm_gradient"; }
   void forward(const Inputs& in, std::span<Tensor> out) const {
-    const Channels s = channels_of(in[0]);
+    const Channels s = channels_of(in[0], together);
     dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
       using T = decltype(zero);
       std::size_t next = 0;
       auto target = [&](bool wanted) { return wanted ? out_ptr<T>(out[next++]) : nullptr; };
       T *x = target(of_x), *weight = target(of_weight), *bias = target(of_bias);
-      for_channels(s, 0.4, [&](std::int64_t begin, std::int64_t end) {
+      for_groups(s, 0.4, [&](std::int64_t begin, std::int64_t end) {
         kernels::BatchNormGradient<T>::here(s, begin, end, in_ptr<T>(in[0]), in_ptr<T>(in[1]),
                                             in_ptr<T>(in[2]),
                                             in.size() > 4 ? in_ptr<T>(in[4]) : nullptr,
@@ -51,11 +55,11 @@ struct BatchNormGradient {
 
 // The gradients of the inputs x, `between` that get none, weight and bias.
 TensorList kernel_gradients(const Call& call, const Tensor& mean, const Tensor& rstd, bool weighted,
-                            bool biased, std::size_t between) {
+                            bool biased, std::size_t between, std::int64_t together) {
   const std::size_t count = call.inputs();
   const Tensor& x = call.input_value(0);
   const BatchNormGradient gradient{call.needs(0), weighted && call.needs(1 + between),
-                                   biased && call.needs(count - 1), between == 0};
+                                   biased && call.needs(count - 1), between == 0, together};
   TensorList out, result(count, Tensor());
   for (std::size_t i = 0; i < count; ++i)
     if (call.needs(i)) out.push_back(empty(call.input_shape(i), x.dtype()));
@@ -76,24 +80,26 @@ Tensor affine(const Tensor& y, const TensorList& in, bool weighted, bool biased,
   return biased ? scaled + along(in.back()) : scaled;
 }
 
-// By the statistics of x: the result; mean, 1/σ and variance of each channel.
+// By the statistics of x: the result; mean, 1/σ and variance of each group of channels.
 struct BatchNorm {
   static constexpr bool kTotal = true;
   static constexpr std::size_t kOutputs = 4;
+  std::string_view op;
   bool weighted, biased;
+  std::int64_t together;
   double eps;
-  XGRAD_ATTRIBUTES(weighted, biased, eps)
+  XGRAD_ATTRIBUTES(op, weighted, biased, together, eps)
 
-  std::string_view name() const { return "batch_norm"; }
+  std::string_view name() const { return op; }
   std::array<TensorSpec, kOutputs> infer(const Inputs& in) const {
-    const TensorSpec each{{in[0].shape()[1]}, in[0].dtype()};
+    const TensorSpec each{{in[0].shape()[1] / together}, in[0].dtype()};
     return {TensorSpec{in[0].shape(), in[0].dtype()}, each, each, each};
   }
   void forward(const Inputs& in, std::span<Tensor> out) const {
-    const Channels s = channels_of(in[0]);
+    const Channels s = channels_of(in[0], together);
     dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
       using T = decltype(zero);
-      for_channels(s, 0.3, [&](std::int64_t begin, std::int64_t end) {
+      for_groups(s, 0.3, [&](std::int64_t begin, std::int64_t end) {
         kernels::BatchNorm<T>::here(
             s, begin, end, in_ptr<T>(in[0]), weighted ? in_ptr<T>(in[1]) : nullptr,
             biased ? in_ptr<T>(in[in.size() - 1]) : nullptr, eps, out_ptr<T>(out[0]),
@@ -106,18 +112,21 @@ struct BatchNorm {
   }
   TensorList backward(const Call& call) const {
     const Tensor &mean = call.output_value(1), &rstd = call.output_value(2);
-    if (!grad_enabled()) return kernel_gradients(call, mean, rstd, weighted, biased, 0);
+    if (!grad_enabled()) return kernel_gradients(call, mean, rstd, weighted, biased, 0, together);
     return reference_gradient(call,
                               [&](const TensorList& in) { return reference(in, mean, rstd); });
   }
   Tensor reference(const TensorList& in, const Tensor& mean, const Tensor& rstd) const {
+    const Shape shape = in[0].shape();
+    const Tensor groups = reshape(in[0], {shape[0], shape[1] / together, shape[2] * together});
     // In units in which squares neither overflow nor vanish; the value does not depend on them.
     const double far = in[0].dtype() == float32 ? 1e15 : 1e140;
     const Tensor size = along(maximum(abs(mean), 1 / rstd));
-    const Tensor unit = where((size > far) | (size < 1 / far), size, 1.0), x = in[0] / unit;
+    const Tensor unit = where((size > far) | (size < 1 / far), size, 1.0), x = groups / unit;
     const Tensor centred = x - autograd::mean(x, {0, 2}, true);
     const Tensor var = autograd::mean(square(centred), {0, 2}, true);
-    return affine(centred / sqrt(var + eps / unit / unit), in, weighted, biased, 1);
+    const Tensor y = centred / sqrt(var + eps / unit / unit);
+    return affine(reshape(y, shape), in, weighted, biased, 1);
   }
 };
 
@@ -133,7 +142,7 @@ struct ChannelNorm {
     const Channels s = channels_of(in[0]);
     dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
       using T = decltype(zero);
-      for_channels(s, 0.15, [&](std::int64_t begin, std::int64_t end) {
+      for_groups(s, 0.15, [&](std::int64_t begin, std::int64_t end) {
         kernels::ChannelNorm<T>::here(s, begin, end, in_ptr<T>(in[0]), in_ptr<T>(in[1]),
                                       in_ptr<T>(in[2]), weighted ? in_ptr<T>(in[3]) : nullptr,
                                       biased ? in_ptr<T>(in[in.size() - 1]) : nullptr,
@@ -146,7 +155,8 @@ struct ChannelNorm {
   }
   TensorList backward(const Call& call) const {
     if (!grad_enabled())
-      return kernel_gradients(call, call.input_value(1), call.input_value(2), weighted, biased, 2);
+      return kernel_gradients(call, call.input_value(1), call.input_value(2), weighted, biased, 2,
+                              1);
     return reference_gradient(call, [&](const TensorList& in) {
       return affine((in[0] - along(in[1])) * along(in[2]), in, weighted, biased, 3);
     });
@@ -194,7 +204,7 @@ struct Update {
 
 void update(std::string_view op, const Tensor& mean, const Tensor& var, const Tensor& running_mean,
             const Tensor& running_var, const Tensor& batches, const Update& how) {
-  if (internal::recomputing) return;
+  if (recomputing()) return;
   TensorList to;
   for (const Tensor* t : {&running_mean, &running_var, &batches})
     if (t->defined()) to.push_back(*t);
@@ -220,30 +230,36 @@ void check(std::string_view op, const Tensor& x, const Tensor& running_mean,
   if (!(eps >= 0)) fail(op, "eps must be at least 0, got {}", eps);
 }
 
-// Planes of so few elements are no work for registers.
+// Planes of so few elements are no work for registers: they are laid out so that a channel has one.
 constexpr std::int64_t kFew = 8;
+bool has_few(const Tensor& x) { return x.shape()[2] < kFew && x.shape()[0] > 1; }
+Tensor gathered(const Tensor& x) {
+  if (!has_few(x)) return x;
+  return reshape(transpose(x, 0, 1), {1, x.shape()[1], x.shape()[0] * x.shape()[2]});
+}
+Tensor scattered(const Tensor& y, const Tensor& like) {
+  if (!has_few(like)) return y;
+  return transpose(reshape(y, {like.shape()[1], like.shape()[0], like.shape()[2]}), 0, 1);
+}
 
-// x (outer, channels, inner) by its own statistics. Few elements in a row are laid out so that a
-// channel has one plane.
-std::array<Tensor, 4> by_batch(const Tensor& x, const Tensor& weight, const Tensor& bias,
-                               double eps) {
-  const std::int64_t n = x.shape()[0], channels = x.shape()[1], inner = x.shape()[2];
-  const bool few = inner < kFew && n > 1;
-  TensorList in{few ? reshape(transpose(x, 0, 1), {1, channels, n * inner}) : x};
+// x (outer, channels, inner) by its own statistics, of groups of so many channels.
+std::array<Tensor, 4> by_batch(const char* op, const Tensor& x, const Tensor& weight,
+                               const Tensor& bias, double eps, std::int64_t together = 1) {
+  TensorList in{gathered(x)};
   if (weight.defined()) in.push_back(weight);
   if (bias.defined()) in.push_back(bias);
   InlineVector<const Tensor*, 3> pointers;
   for (const Tensor& t : in) pointers.push_back(&t);
-  auto out = apply(BatchNorm{weight.defined(), bias.defined(), eps},
+  auto out = apply(BatchNorm{op, weight.defined(), bias.defined(), together, eps},
                    Inputs({pointers.data(), pointers.size()}));
-  if (few) out[0] = transpose(reshape(out[0], {channels, n, inner}), 0, 1);
+  out[0] = scattered(out[0], x);
   return out;
 }
 
 // The same by given statistics, which may change before the backward walk.
 Tensor by_running(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
                   const Tensor& weight, const Tensor& bias, double eps) {
-  TensorList in{x};
+  TensorList in{gathered(x)};
   {
     const NoGrad off;
     in.push_back(running_mean.clone());
@@ -253,8 +269,9 @@ Tensor by_running(const Tensor& x, const Tensor& running_mean, const Tensor& run
   if (bias.defined()) in.push_back(bias);
   InlineVector<const Tensor*, 5> pointers;
   for (const Tensor& t : in) pointers.push_back(&t);
-  return apply(ChannelNorm{weight.defined(), bias.defined()},
-               Inputs({pointers.data(), pointers.size()}));
+  return scattered(apply(ChannelNorm{weight.defined(), bias.defined()},
+                         Inputs({pointers.data(), pointers.size()})),
+                   x);
 }
 
 // x as (n, channels, the others in one).
@@ -262,6 +279,11 @@ Tensor flat(const Tensor& x) {
   std::int64_t inner = 1;
   for (std::size_t d = 2; d < x.shape().size(); ++d) inner *= x.shape()[d];
   return reshape(x, {x.shape()[0], x.shape()[1], inner});
+}
+
+// One number for each channel of each of n samples.
+Tensor of_samples(const Tensor& t, std::int64_t n) {
+  return t.defined() ? reshape(expand(t, {n, t.numel()}), {n * t.numel()}) : Tensor();
 }
 
 }  // namespace
@@ -287,7 +309,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
     fail(op, "training needs more than one value per channel, got x of shape {}", x.shape());
   if (running_mean.defined() && !options.momentum && !batches.defined())
     fail(op, "num_batches_tracked must be given where momentum is not, got none");
-  const auto out = by_batch(planes, weight, bias, options.eps);
+  const auto out = by_batch(op, planes, weight, bias, options.eps);
   update(op, out[1], out[3], running_mean, running_var, batches, {options.momentum, count, 1});
   return reshape(out[0], x.shape());
 }
@@ -306,13 +328,34 @@ Tensor instance_norm(const Tensor& x, const Tensor& running_mean, const Tensor& 
                    x.shape());
   }
   if (count == 1) fail(op, "needs more than one value per channel, got x of shape {}", x.shape());
-  const auto each = [&](const Tensor& t) {
-    return t.defined() ? reshape(expand(t, {n, channels}), {n * channels}) : Tensor();
-  };
-  const auto out =
-      by_batch(reshape(planes, {1, n * channels, count}), each(weight), each(bias), options.eps);
+  const auto out = by_batch(op, reshape(planes, {1, n * channels, count}), of_samples(weight, n),
+                            of_samples(bias, n), options.eps);
   update(op, out[1], out[3], running_mean, running_var, {}, {options.momentum, count, n});
   return reshape(out[0], x.shape());
+}
+
+Tensor group_norm(const Tensor& x, std::int64_t num_groups, const Tensor& weight,
+                  const Tensor& bias, double eps) {
+  const detail::Named as("group_norm");
+  const char* op = "group_norm";
+  check(op, x, {}, {}, weight, bias, eps);
+  const std::int64_t n = x.size(0), channels = x.size(1);
+  if (num_groups < 1 || channels % num_groups != 0)
+    fail(op, "num_groups must divide the channels, got {} for x {}", num_groups, x.shape());
+  const std::int64_t together = channels / num_groups;
+  const Tensor planes = flat(x);
+  const std::int64_t inner = planes.shape()[2];
+  if (inner < kFew) {  // a weight for each of so few is no work for registers either
+    const Tensor rows = reshape(planes, {1, n * num_groups, together * inner});
+    const Tensor y = reshape(by_batch(op, rows, {}, {}, eps)[0], planes.shape());
+    TensorList in;
+    for (const Tensor* t : {&weight, &bias})
+      if (t->defined()) in.push_back(*t);
+    return reshape(affine(y, in, weight.defined(), bias.defined(), 0), x.shape());
+  }
+  const Tensor y = by_batch(op, reshape(planes, {1, n * channels, inner}), of_samples(weight, n),
+                            of_samples(bias, n), eps, std::max<std::int64_t>(together, 1))[0];
+  return reshape(y, x.shape());
 }
 
 }  // namespace autograd

@@ -66,6 +66,7 @@ std::vector<Op> movement();
 std::vector<Op> indexing();
 std::vector<Op> linalg();
 std::vector<Op> spatial();
+std::vector<Op> norms();
 
 // Conditions.
 bool above(const Tensor& x, double low);           // every element
