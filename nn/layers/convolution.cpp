@@ -98,15 +98,14 @@ ag::ConvOptions Conv::operation_options() const {
   return {options_.stride, options_.padding, options_.dilation, options_.groups};
 }
 
-ag::Tensor Conv::forward(const ag::Tensor& x) const {
+ag::Tensor Conv::forward_with(const ag::Tensor& x, const ag::Tensor& w, const ag::Tensor& b) const {
   const auto conv = axes_ == 1 ? ag::conv1d : axes_ == 2 ? ag::conv2d : ag::conv3d;
   ag::ConvOptions options = operation_options();
-  if (around_.empty()) return conv(x, weight, bias, options);
+  if (around_.empty()) return conv(x, w, b, options);
   options.padding = 0;
   constexpr ag::PadMode modes[] = {ag::PadMode::constant, ag::PadMode::reflect,
                                    ag::PadMode::replicate, ag::PadMode::circular};
-  return conv(ag::pad(x, around_, modes[static_cast<int>(options_.padding_mode)]), weight, bias,
-              options);
+  return conv(ag::pad(x, around_, modes[static_cast<int>(options_.padding_mode)]), w, b, options);
 }
 
 std::string Conv::extra_repr() const {
@@ -123,11 +122,12 @@ ConvTranspose::ConvTranspose(int axes, std::int64_t in_channels, std::int64_t ou
                options.bias, true),
       options_(options) {}
 
-ag::Tensor ConvTranspose::forward(const ag::Tensor& x) const {
+ag::Tensor ConvTranspose::forward_with(const ag::Tensor& x, const ag::Tensor& w,
+                                       const ag::Tensor& b) const {
   const auto conv = axes_ == 1   ? ag::conv_transpose1d
                     : axes_ == 2 ? ag::conv_transpose2d
                                  : ag::conv_transpose3d;
-  return conv(x, weight, bias,
+  return conv(x, w, b,
               {.stride = options_.stride,
                .padding = options_.padding,
                .output_padding = options_.output_padding,

@@ -60,7 +60,9 @@ struct ConvBase : Module {
 };
 
 struct Conv : ConvBase {
-  ag::Tensor forward(const ag::Tensor& x) const;
+  ag::Tensor forward(const ag::Tensor& x) const { return forward_with(x, weight, bias); }
+  /// The same with these in place of weight and bias; no hooks run.
+  ag::Tensor forward_with(const ag::Tensor& x, const ag::Tensor& w, const ag::Tensor& b) const;
   std::string extra_repr() const override;
 
  protected:
@@ -75,7 +77,9 @@ struct Conv : ConvBase {
 };
 
 struct ConvTranspose : ConvBase {
-  ag::Tensor forward(const ag::Tensor& x) const;
+  ag::Tensor forward(const ag::Tensor& x) const { return forward_with(x, weight, bias); }
+  /// The same with these in place of weight and bias; no hooks run.
+  ag::Tensor forward_with(const ag::Tensor& x, const ag::Tensor& w, const ag::Tensor& b) const;
   std::string extra_repr() const override;
 
  protected:

@@ -16,7 +16,10 @@ Linear::Linear(std::int64_t in_features, std::int64_t out_features, bool with_bi
 
 void Linear::reset_parameters() { detail::reset_affine(weight, bias); }
 
-ag::Tensor Linear::forward(const ag::Tensor& x) const { return ag::linear(x, weight, bias); }
+ag::Tensor Linear::forward_with(const ag::Tensor& x, const ag::Tensor& w,
+                                const ag::Tensor& b) const {
+  return ag::linear(x, w, b);
+}
 
 std::string Linear::extra_repr() const {
   return fmt::format("in_features={}, out_features={}, bias={}", in_features(), out_features(),

@@ -13,7 +13,9 @@ class Linear : public Module {
   /// Sizes of at least 1. Without bias, `bias` is undefined.
   Linear(std::int64_t in_features, std::int64_t out_features, bool bias = true);
   NN_MODULE(weight, bias)
-  ag::Tensor forward(const ag::Tensor& x) const;
+  ag::Tensor forward(const ag::Tensor& x) const { return forward_with(x, weight, bias); }
+  /// The same with these in place of weight and bias; no hooks run.
+  ag::Tensor forward_with(const ag::Tensor& x, const ag::Tensor& w, const ag::Tensor& b) const;
   /// Draws new initial values.
   void reset_parameters();
   std::int64_t in_features() const { return weight.size(1); }

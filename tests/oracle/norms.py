@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
+from torch.nn.utils import parametrizations
 
 from cases import case, const, index, r
 from modules import module
@@ -80,6 +81,18 @@ module("RMSNorm two axes eps=0.1", nn.RMSNorm((3, 5), eps=0.1), r(2, 3, 5))
 module("RMSNorm without affine", nn.RMSNorm(5, elementwise_affine=False), r(3, 5))
 module("LocalResponseNorm", nn.LocalResponseNorm(3), r(2, 4, 3))
 module("LocalResponseNorm size=4", nn.LocalResponseNorm(4, alpha=0.3, beta=0.6, k=1.5), r(2, 6, 2))
+weight_norm, spectral_norm = parametrizations.weight_norm, parametrizations.spectral_norm
+# PyTorch's second derivative fails its own gradgradcheck where the axis is the first.
+module("WeightNorm Linear", weight_norm(nn.Linear(4, 3)), [r(5, 4), 1])
+module("WeightNorm Conv2d dim=1 without bias",
+       weight_norm(nn.Conv2d(2, 3, 2, padding=1, bias=False), dim=1), r(1, 2, 3, 3))
+module("WeightNorm ConvTranspose1d dim=None", weight_norm(nn.ConvTranspose1d(2, 3, 2), dim=None),
+       r(2, 2, 4))
+tracking("SpectralNorm Linear", spectral_norm(nn.Linear(4, 3)), r(5, 4))
+tracking("SpectralNorm Linear evaluation", spectral_norm(nn.Linear(4, 3)), r(5, 4), train=False)
+tracking("SpectralNorm Conv2d n_power_iterations=2",
+         spectral_norm(nn.Conv2d(2, 3, 2), n_power_iterations=2), r(1, 2, 3, 3))
+tracking("SpectralNorm ConvTranspose1d", spectral_norm(nn.ConvTranspose1d(2, 3, 2)), r(2, 2, 4))
 module("Dropout1d evaluation", nn.Dropout1d(), r(2, 3, 4))
 module("Dropout2d evaluation", nn.Dropout2d(), r(2, 3, 4, 2))
 module("Dropout3d evaluation", nn.Dropout3d(), r(2, 3, 2, 2, 2))

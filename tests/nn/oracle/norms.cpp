@@ -4,6 +4,7 @@
 #include "nn/layers/batch_norm.hpp"
 #include "nn/layers/feature_dropout.hpp"
 #include "nn/layers/norms.hpp"
+#include "nn/layers/parametrized.hpp"
 #include "nn/nn.hpp"
 #include "tests/catch.hpp"
 #include "tests/nn/oracle/oracle.hpp"
@@ -91,6 +92,16 @@ std::vector<Row> layers() {
       {"LocalResponseNorm", evaluated(nn::LocalResponseNorm(3))},
       {"LocalResponseNorm size=4",
        evaluated(nn::LocalResponseNorm(4, {.alpha = 0.3, .beta = 0.6, .k = 1.5}))},
+      {"WeightNorm Linear", evaluated(nn::WeightNorm(nn::Linear(4, 3)))},
+      {"WeightNorm Conv2d dim=1 without bias",
+       evaluated(nn::WeightNorm(nn::Conv2d(2, 3, 2, {.padding = 1, .bias = false}), {.dim = 1}))},
+      {"WeightNorm ConvTranspose1d dim=None",
+       evaluated(nn::WeightNorm(nn::ConvTranspose1d(2, 3, 2), {.dim = std::nullopt}))},
+      {"SpectralNorm Linear", trained(nn::SpectralNorm(nn::Linear(4, 3)))},
+      {"SpectralNorm Linear evaluation", evaluated(nn::SpectralNorm(nn::Linear(4, 3)))},
+      {"SpectralNorm Conv2d n_power_iterations=2",
+       trained(nn::SpectralNorm(nn::Conv2d(2, 3, 2), {.n_power_iterations = 2}))},
+      {"SpectralNorm ConvTranspose1d", trained(nn::SpectralNorm(nn::ConvTranspose1d(2, 3, 2)))},
       {"Dropout1d evaluation", evaluated(nn::Dropout1d())},
       {"Dropout2d evaluation", evaluated(nn::Dropout2d())},
       {"Dropout3d evaluation", evaluated(nn::Dropout3d())},
