@@ -431,25 +431,6 @@ void internal::accumulate(Tensor& total, Tensor g) {
   add_elements(total, g);
 }
 
-TensorList reference_gradient(const Call& call,
-                              const std::function<Tensor(const TensorList&)>& reference) {
-  check_callable("reference_gradient", reference);
-  const EnableGrad recording;
-  // Aliases stand for the inputs, so that the walk through the reference stops at them while what
-  // it records still leads on to the inputs' own history.
-  TensorList in, wanted, result(call.inputs(), Tensor());
-  for (std::size_t i = 0; i < call.inputs(); ++i) {
-    in.push_back(call.needs(i) ? internal::alias(call.input(i)) : call.input(i).detach());
-    if (call.needs(i)) wanted.push_back(in[i]);
-  }
-  const TensorList found =
-      grad({reference(in)}, wanted,
-           {.grad_outputs = {call.grad()}, .create_graph = true, .allow_unused = true});
-  for (std::size_t i = 0, k = 0; i < call.inputs(); ++i)
-    if (call.needs(i)) result[i] = found[k++];
-  return result;
-}
-
 TensorList grad(const TensorList& outputs, const TensorList& of, const GradOptions& options) {
   const TensorList inputs = of;  // a hook may change the caller's list
   for (std::size_t i = 0; i < inputs.size(); ++i) {

@@ -1,0 +1,406 @@
+#include "autograd/ops/neural/recurrent.hpp"
+
+#include <algorithm>
+
+#include "autograd/core/kernel_call.hpp"
+#include "autograd/core/memory.hpp"
+#include "autograd/kernels/gemm.hpp"
+#include "autograd/kernels/recurrent.hpp"
+#include "autograd/ops/internal/matrices.hpp"
+#include "autograd/ops/neural/internal/fused.hpp"
+#include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/reference.hpp"
+
+// Recurrent layers.
+namespace autograd {
+namespace {
+
+using internal::in_ptr, internal::out_ptr;
+using kernels::Cell;
+
+// What a layer is made of, and at which places its inputs stand: x, the weights and h, then what
+// there is of both biases, projection, c and lengths.
+struct Layer {
+  Cell cell;
+  bool biased, projected, masked, reverse;
+  XGRAD_ATTRIBUTES(cell, biased, projected, masked, reverse)
+
+  static constexpr std::size_t kX = 0, kInput = 1, kHidden = 2, kH = 3, kBias = 4;
+  bool has_cell() const { return cell == Cell::lstm; }
+  std::size_t projection() const { return kBias + 2 * biased; }
+  std::size_t c() const { return projection() + projected; }
+  std::size_t lengths() const { return c() + has_cell(); }
+  std::size_t inputs() const { return lengths() + masked; }
+
+  kernels::Recurrence recurrence(const Shape& x, const Shape& hidden,
+                                 const std::int64_t* lengths) const {
+    return {cell,      reverse,   x[0],   x[1], hidden[0] / kernels::gates_of(cell),
+            hidden[1], projected, lengths};
+  }
+};
+
+template <class T>
+using Numbers = detail::PooledVector<T>;
+
+template <class T>
+Numbers<T> packed(const T* from, std::int64_t row_step, std::int64_t column_step,
+                  std::int64_t rows, std::int64_t columns) {
+  Numbers<T> to(static_cast<std::size_t>(kernels::packed_size<T>(rows, columns)));
+  kernels::PackMatrix<T>::run(from, row_step, column_step, rows, columns, to.data());
+  return to;
+}
+
+// The transpose of the hidden weights (gates, state), of a gru's new gate by itself.
+template <class T>
+Numbers<T> packed_transpose(const kernels::Recurrence& s, const T* w) {
+  if (s.cell != Cell::gru) return packed(w, 1, s.state, s.state, s.gates());
+  const std::int64_t split = 2 * s.hidden;
+  const std::int64_t first = kernels::packed_size<T>(s.state, split);
+  Numbers<T> to(static_cast<std::size_t>(first + kernels::packed_size<T>(s.state, s.hidden)));
+  kernels::PackMatrix<T>::run(w, 1, s.state, s.state, split, to.data());
+  kernels::PackMatrix<T>::run(w + split * s.state, 1, s.state, s.state, s.hidden,
+                              to.data() + first);
+  return to;
+}
+
+// What is added to all gates before they are gates: both biases, but of a gru's new gate only that
+// of x.
+template <class T>
+Numbers<T> sum_of_biases(const kernels::Recurrence& s, const T* input, const T* hidden) {
+  Numbers<T> sum(input, input + s.gates());
+  const std::int64_t both = s.cell == Cell::gru ? 2 * s.hidden : s.gates();
+  for (std::int64_t i = 0; i < both; ++i) sum[static_cast<std::size_t>(i)] += hidden[i];
+  return sum;
+}
+
+const std::int64_t* checked_lengths(std::string_view op, const Tensor& lengths,
+                                    std::int64_t steps) {
+  const auto* n = in_ptr<std::int64_t>(lengths);
+  for (std::int64_t i = 0; i < lengths.numel(); ++i)
+    if (n[i] < 1 || n[i] > steps)
+      fail(op, "lengths must be in [1, {}], the steps of x, got {} at {}", steps, n[i], i);
+  return n;
+}
+
+// From the cotangents of the results those of the gates, of the first states, and what gradients of
+// the weights need: see kernels::RecurrenceGradient.
+struct RecurrentGradient {
+  static constexpr bool kTotal = true;
+  enum { kDh, kDc, kGates, kHiddenGates, kPrevious, kState, kInner, kOutputs };
+  Layer layer;
+  bool of_output, of_h, of_c;  // which cotangents there are
+  XGRAD_ATTRIBUTES(layer, of_output, of_h, of_c)
+
+  std::string_view name() const { return "recurrent_gradient"; }
+  // Of the inputs: x, the hidden weights, the projection, output, kept, h, c, lengths, and the
+  // cotangents; x stands for those that there are not.
+  void forward(const Inputs& in, std::span<Tensor> out) const {
+    dispatch_floating(name(), out[0].dtype(), [&](auto zero) { run<decltype(zero)>(in, out); });
+  }
+  template <class T>
+  void run(const Inputs& in, std::span<Tensor> out) const {
+    const auto lengths = layer.masked ? in_ptr<std::int64_t>(in[7]) : nullptr;
+    const auto s = layer.recurrence(in[0].shape(), in[1].shape(), lengths);
+    const Numbers<T> weight = packed(in_ptr<T>(in[1]), s.state, 1, s.gates(), s.state);
+    Numbers<T> projection, work;
+    if (s.projected) {
+      projection = packed(in_ptr<T>(in[2]), s.hidden, 1, s.state, s.hidden);
+      work.resize(static_cast<std::size_t>(s.batch * s.hidden));
+    }
+    start(of_h, in[9], out_ptr<T>(out[kDh]), s.batch * s.state);
+    if (layer.has_cell()) start(of_c, in[10], out_ptr<T>(out[kDc]), s.batch * s.hidden);
+    const T* gates = in_ptr<T>(in[4]);
+    T* dgates = out_ptr<T>(out[kGates]);
+    kernels::recur_back<T>(
+        s, {.weight = weight.data(),
+            .projection = projection.data(),
+            .gates = gates,
+            .kept = gates + s.steps * s.batch * s.gates(),
+            .output = in_ptr<T>(in[3]),
+            .h = in_ptr<T>(in[5]),
+            .c = in_ptr<T>(in[6]),
+            .g = of_output ? in_ptr<T>(in[8]) : nullptr,
+            .dh = out_ptr<T>(out[kDh]),
+            .dc = out_ptr<T>(out[kDc]),
+            .dgates = dgates,
+            .dhidden = s.cell == Cell::gru ? out_ptr<T>(out[kHiddenGates]) : dgates,
+            .previous = out_ptr<T>(out[kPrevious]),
+            .dstate = out_ptr<T>(out[kState]),
+            .inner = out_ptr<T>(out[kInner]),
+            .work = work.data()});
+  }
+  template <class T>
+  static void start(bool given, const Tensor& g, T* to, std::int64_t n) {
+    given ? std::copy_n(in_ptr<T>(g), n, to) : std::fill_n(to, n, T(0));
+  }
+};
+
+// Output, h and c, and what is kept for the gradient: all gates, then all of `Recurrence::kept`.
+struct RecurrentLayer {
+  static constexpr std::size_t kOutputs = 4;
+  Layer layer;
+  XGRAD_ATTRIBUTES(layer)
+
+  std::string_view name() const { return kernels::name(layer.cell); }
+  std::array<TensorSpec, kOutputs> infer(const Inputs& in) const {
+    const auto s = layer.recurrence(in[Layer::kX].shape(), in[Layer::kHidden].shape(), nullptr);
+    const DType dtype = in[0].dtype();
+    return {TensorSpec{{s.steps, s.batch, s.state}, dtype},
+            TensorSpec{{s.batch, s.state}, dtype},
+            TensorSpec{layer.has_cell() ? Shape{s.batch, s.hidden} : Shape{0}, dtype},
+            TensorSpec{{s.gates() + s.kept(), s.steps, s.batch}, dtype}};
+  }
+  void forward(const Inputs& in, std::span<Tensor> out) const {
+    dispatch_floating(name(), in[0].dtype(), [&](auto zero) { run<decltype(zero)>(in, out); });
+  }
+  template <class T>
+  void run(const Inputs& in, std::span<Tensor> out) const {
+    const Shape& x = in[Layer::kX].shape();
+    const auto lengths =
+        layer.masked ? checked_lengths(name(), in[layer.lengths()], x[0]) : nullptr;
+    const auto s = layer.recurrence(x, in[Layer::kHidden].shape(), lengths);
+    T* gates = out_ptr<T>(out[3]);
+    kernels::gemm(false, true, s.steps * s.batch, s.gates(), x[2], in_ptr<T>(in[Layer::kX]),
+                  in_ptr<T>(in[Layer::kInput]), T(0), gates);
+    const Numbers<T> weight = packed_transpose(s, in_ptr<T>(in[Layer::kHidden]));
+    Numbers<T> bias, projection, work;
+    const T* hidden_bias = nullptr;
+    if (layer.biased) {
+      hidden_bias = in_ptr<T>(in[Layer::kBias + 1]);
+      bias = sum_of_biases(s, in_ptr<T>(in[Layer::kBias]), hidden_bias);
+      hidden_bias += (kernels::gates_of(s.cell) - 1) * s.hidden;
+    }
+    if (s.projected) {
+      projection = packed(in_ptr<T>(in[layer.projection()]), 1, s.hidden, s.hidden, s.state);
+      work.resize(static_cast<std::size_t>(s.batch * (s.hidden + s.state)));
+    }
+    std::copy_n(in_ptr<T>(in[Layer::kH]), s.batch * s.state, out_ptr<T>(out[1]));
+    if (layer.has_cell())
+      std::copy_n(in_ptr<T>(in[layer.c()]), s.batch * s.hidden, out_ptr<T>(out[2]));
+    kernels::recur<T>(s, {.weight = weight.data(),
+                          .projection = projection.data(),
+                          .bias = layer.biased ? bias.data() : nullptr,
+                          .hidden_bias = hidden_bias,
+                          .gates = gates,
+                          .kept = gates + s.steps * s.batch * s.gates(),
+                          .h = out_ptr<T>(out[1]),
+                          .c = out_ptr<T>(out[2]),
+                          .output = out_ptr<T>(out[0]),
+                          .work = s.projected ? work.data() : nullptr});
+  }
+
+  unsigned saves() const {
+    return ((1u << layer.inputs()) - 1) | save_output(0) | save_output(3);
+  }
+  TensorList backward(const Call& call) const {
+    if (grad_enabled())
+      return internal::reference_gradients(call,
+                                           [&](const TensorList& in) { return reference(in); });
+    const Tensor x = call.input(Layer::kX), input = call.input(Layer::kInput);
+    const TensorList found = states(call);
+    const std::int64_t rows = x.size(0) * x.size(1);
+    const auto flat = [&](const Tensor& t) { return reshape(t, {rows, t.size(2)}); };
+    const Tensor gates = flat(found[RecurrentGradient::kGates]),
+                 hidden = layer.cell == Cell::gru ? flat(found[RecurrentGradient::kHiddenGates])
+                                                  : gates;
+    TensorList result(layer.inputs(), Tensor());
+    using internal::product;
+    if (call.needs(Layer::kX)) result[Layer::kX] = reshape(matmul(gates, input), x.shape());
+    if (call.needs(Layer::kInput)) result[Layer::kInput] = product(gates, true, flat(x), false);
+    if (call.needs(Layer::kHidden))
+      result[Layer::kHidden] =
+          product(hidden, true, flat(found[RecurrentGradient::kPrevious]), false);
+    if (layer.biased) {
+      if (call.needs(Layer::kBias)) result[Layer::kBias] = sum(gates, 0);
+      if (call.needs(Layer::kBias + 1)) result[Layer::kBias + 1] = sum(hidden, 0);
+    }
+    if (layer.projected && call.needs(layer.projection()))
+      result[layer.projection()] = product(flat(found[RecurrentGradient::kState]), true,
+                                           flat(found[RecurrentGradient::kInner]), false);
+    if (call.needs(Layer::kH)) result[Layer::kH] = found[RecurrentGradient::kDh];
+    if (layer.has_cell() && call.needs(layer.c()))
+      result[layer.c()] = found[RecurrentGradient::kDc];
+    return result;
+  }
+
+ private:
+  TensorList states(const Call& call) const {
+    const Tensor x = call.input(Layer::kX), hidden = call.input(Layer::kHidden);
+    const auto given = [&](bool has, std::size_t i) { return has ? call.input(i) : x; };
+    const auto cotangent = [&](std::size_t i) { return call.grad(i).defined() ? call.grad(i) : x; };
+    const TensorList in{x,
+                        hidden,
+                        given(layer.projected, layer.projection()),
+                        call.output_value(0),
+                        call.output_value(3),
+                        call.input(Layer::kH),
+                        given(layer.has_cell(), layer.c()),
+                        given(layer.masked, layer.lengths()),
+                        cotangent(0),
+                        cotangent(1),
+                        cotangent(2)};
+    const auto s = layer.recurrence(x.shape(), hidden.shape(), nullptr);
+    const auto make = [&](bool wanted, const Shape& shape) {
+      return empty(wanted ? shape : Shape{0}, x.dtype());
+    };
+    TensorList out{make(true, {s.batch, s.state}),
+                   make(layer.has_cell(), {s.batch, s.hidden}),
+                   make(true, {s.steps, s.batch, s.gates()}),
+                   make(layer.cell == Cell::gru, {s.steps, s.batch, s.gates()}),
+                   make(true, {s.steps, s.batch, s.state}),
+                   make(s.projected, {s.steps, s.batch, s.state}),
+                   make(s.projected, {s.steps, s.batch, s.hidden})};
+    InlineVector<const Tensor*, 11> pointers;
+    for (const Tensor& t : in) pointers.push_back(&t);
+    compute(RecurrentGradient{layer, call.grad(0).defined(), call.grad(1).defined(),
+                              call.grad(2).defined()},
+            Inputs({pointers.data(), pointers.size()}), {out.data(), out.size()});
+    return out;
+  }
+
+  // One step from its part of x: the new h, and c where there is one.
+  TensorList step(const TensorList& in, const Tensor& x, const Tensor& h, const Tensor& c) const {
+    const Tensor part =
+        linear(h, in[Layer::kHidden], layer.biased ? in[Layer::kBias + 1] : Tensor());
+    if (layer.cell == Cell::tanh) return {tanh(x + part), c};
+    if (layer.cell == Cell::relu) return {relu(x + part), c};
+    if (layer.cell == Cell::gru) {
+      const TensorList a = chunk(x, 3, 1), b = chunk(part, 3, 1);
+      const Tensor z = sigmoid(a[1] + b[1]), n = tanh(a[2] + sigmoid(a[0] + b[0]) * b[2]);
+      return {n + z * (h - n), c};
+    }
+    const TensorList gate = chunk(x + part, 4, 1);
+    const Tensor next = sigmoid(gate[1]) * c + sigmoid(gate[0]) * tanh(gate[2]);
+    const Tensor y = sigmoid(gate[3]) * tanh(next);
+    return {layer.projected ? linear(y, in[layer.projection()]) : y, next};
+  }
+  TensorList reference(const TensorList& in) const {
+    const std::int64_t steps = in[0].size(0);
+    const TensorList x = unbind(
+        linear(in[Layer::kX], in[Layer::kInput], layer.biased ? in[Layer::kBias] : Tensor()), 0);
+    TensorList active, output(static_cast<std::size_t>(steps), Tensor());
+    if (layer.masked)
+      active = unbind(
+          unsqueeze(unsqueeze(arange(steps), 1) < unsqueeze(in[layer.lengths()], 0), 2), 0);
+    Tensor h = in[Layer::kH], c = layer.has_cell() ? in[layer.c()] : Tensor();
+    for (std::int64_t k = 0; k < steps; ++k) {
+      const auto t = static_cast<std::size_t>(layer.reverse ? steps - 1 - k : k);
+      const TensorList next = step(in, x[t], h, c);
+      output[t] = layer.masked ? where(active[t], next[0], 0.0) : next[0];
+      h = layer.masked ? where(active[t], next[0], h) : next[0];
+      if (layer.has_cell()) c = layer.masked ? where(active[t], next[1], c) : next[1];
+    }
+    return {stack(output), h, c};
+  }
+};
+
+// ---------------------------------------------------------------- what may go in
+
+void check_shape(std::string_view op, std::string_view what, const Tensor& t, const Shape& shape,
+                 std::string_view why) {
+  if (t.shape() != shape)
+    fail(op, "{} must be {}, {}, got shape {}", what, shape, why, t.shape());
+}
+
+void check_weights(std::string_view op, Cell cell, const Tensor& x, const RecurrentWeights& w) {
+  const std::int64_t gates = kernels::gates_of(cell);
+  for (const Tensor* t : {&w.input, &w.hidden}) {
+    if (!t->defined() || t->ndim() != 2 || t->size(0) == 0 || t->size(0) % gates != 0)
+      fail(op, "weights must be ({}hidden, in) and ({}hidden, state), got {}",
+           gates == 1 ? "" : fmt::format("{} · ", gates), gates == 1 ? "" : fmt::format("{} · ", gates),
+           t->defined() ? fmt::format("shape {}", t->shape()) : "an undefined tensor");
+    internal::check_same_dtype(op, x, *t);
+  }
+  const std::int64_t all = w.input.size(0), hidden = all / gates;
+  if (w.input.size(1) != x.size(2))
+    fail(op, "the last size of x must be that of the input weights, got {} and {}", x.shape(),
+         w.input.shape());
+  const std::int64_t state = w.projection.defined() ? w.hidden.size(1) : hidden;
+  check_shape(op, "the hidden weights", w.hidden, {all, state}, "for these input weights");
+  if (w.input_bias.defined() != w.hidden_bias.defined())
+    fail(op, "there must be both biases or none, got one");
+  for (const Tensor* t : {&w.input_bias, &w.hidden_bias}) {
+    if (!t->defined()) continue;
+    check_shape(op, "a bias", *t, {all}, "one for each row of the weights");
+    internal::check_same_dtype(op, x, *t);
+  }
+  if (!w.projection.defined()) return;
+  check_shape(op, "the projection", w.projection, {state, hidden}, "for these hidden weights");
+  internal::check_same_dtype(op, x, w.projection);
+}
+
+void check_lengths(std::string_view op, const Tensor& lengths, const Tensor& x) {
+  if (lengths.dtype() != int64)
+    fail(op, "lengths must be int64, got {}; convert with .to(int64)", name(lengths.dtype()));
+  if (lengths.shape() != Shape{x.size(1)})
+    fail(op, "lengths must be one for each of {} sequences, got shape {}", x.size(1),
+         lengths.shape());
+}
+
+// x without what it holds beyond the lengths, which may be anything.
+Tensor within(const Tensor& x, const Tensor& lengths) {
+  const Tensor active = unsqueeze(arange(x.size(0)), 1) < unsqueeze(lengths, 0);
+  return where(unsqueeze(active, 2), x, 0.0);
+}
+
+Tensor first_state(std::string_view op, const char* what, const Tensor& given, const Tensor& x,
+                   std::int64_t size) {
+  const Shape shape{x.size(1), size};
+  if (!given.defined()) return zeros(shape, x.dtype());
+  check_shape(op, what, given, shape, "(batch, state)");
+  internal::check_same_dtype(op, x, given);
+  return given;
+}
+
+RecurrentWithCell recurrent(Cell cell, const Tensor& x, const Tensor& h, const Tensor& c,
+                            const RecurrentWeights& w, const RecurrentOptions& options) {
+  const std::string_view op = kernels::name(cell);
+  const detail::Named as(op.data());
+  internal::check_defined(op, x);
+  internal::check_floating(op, x);
+  if (x.ndim() != 3 || x.size(0) == 0)
+    fail(op, "x must be (steps, batch, in) with at least one step, got shape {}", x.shape());
+  if (w.projection.defined() && cell != Cell::lstm)
+    fail(op, "only an lstm has a projection, got one of shape {}", w.projection.shape());
+  check_weights(op, cell, x, w);
+  const bool masked = options.lengths.defined();
+  if (masked) check_lengths(op, options.lengths, x);
+  const Layer layer{cell, w.input_bias.defined(), w.projection.defined(), masked, options.reverse};
+  TensorList in{masked ? within(x, options.lengths) : x, w.input, w.hidden,
+                first_state(op, "h", h, x, w.hidden.size(1))};
+  if (layer.biased) {
+    in.push_back(w.input_bias);
+    in.push_back(w.hidden_bias);
+  }
+  if (layer.projected) in.push_back(w.projection);
+  if (layer.has_cell())
+    in.push_back(first_state(op, "c", c, x, w.input.size(0) / kernels::gates_of(cell)));
+  if (masked) in.push_back(options.lengths);
+  InlineVector<const Tensor*, 9> pointers;
+  for (const Tensor& t : in) pointers.push_back(&t);
+  const auto out = apply(RecurrentLayer{layer}, Inputs({pointers.data(), pointers.size()}));
+  return {out[0], out[1], out[2]};
+}
+
+Recurrent without_cell(const RecurrentWithCell& r) { return {r.output, r.h}; }
+
+}  // namespace
+
+Recurrent rnn_tanh(const Tensor& x, const Tensor& h, const RecurrentWeights& weights,
+                   const RecurrentOptions& options) {
+  return without_cell(recurrent(Cell::tanh, x, h, {}, weights, options));
+}
+Recurrent rnn_relu(const Tensor& x, const Tensor& h, const RecurrentWeights& weights,
+                   const RecurrentOptions& options) {
+  return without_cell(recurrent(Cell::relu, x, h, {}, weights, options));
+}
+RecurrentWithCell lstm(const Tensor& x, const Tensor& h, const Tensor& c,
+                       const RecurrentWeights& weights, const RecurrentOptions& options) {
+  return recurrent(Cell::lstm, x, h, c, weights, options);
+}
+Recurrent gru(const Tensor& x, const Tensor& h, const RecurrentWeights& weights,
+              const RecurrentOptions& options) {
+  return without_cell(recurrent(Cell::gru, x, h, {}, weights, options));
+}
+
+}  // namespace autograd

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <functional>
+
+#include "autograd/tape/operation.hpp"
+
+namespace autograd::internal {
+
+/// `reference_gradient` for an operation with several outputs. `reference` gives its outputs, of
+/// which those without a cotangent may be left undefined.
+TensorList reference_gradients(const Call& call,
+                               const std::function<TensorList(const TensorList&)>& reference);
+
+}  // namespace autograd::internal
