@@ -46,10 +46,9 @@ constexpr std::int64_t packed_size(std::int64_t rows, std::int64_t columns) {
 /// `to`, filled with zeros, = the matrix (rows, columns) whose element (i, j) is from[i row_step +
 /// j column_step].
 template <class T>
-struct PackMatrix
-    : Kernel<PackMatrix<T>, Whole,
-             void(const T* from, std::int64_t row_step, std::int64_t column_step, std::int64_t rows,
-                  std::int64_t columns, T* to)> {};
+struct PackMatrix : Kernel<PackMatrix<T>, Whole,
+                           void(const T* from, std::int64_t row_step, std::int64_t column_step,
+                                std::int64_t rows, std::int64_t columns, T* to)> {};
 
 /// Where a recurrence reads and writes. Rows of sequences follow one another within each step.
 template <class T>
@@ -74,13 +73,13 @@ struct Recur : Kernel<Recur<T>, Whole,
 /// Where the gradient of a recurrence reads and writes.
 template <class T>
 struct RecurrenceGradient {
-  const T* weight;                // packed (gates, state); null: dh lacks the last step's product
-  const T* projection;            // packed (state, hidden); or null
-  const T *gates, *kept, *output; // of the recurrence
-  const T *h, *c;                 // first state
-  const T* g;                     // cotangent of output, or null
-  T *dh, *dc;                     // in: cotangents of the last state; out: gradients of the first
-  T* dgates;                      // of the part of x
+  const T* weight;                 // packed (gates, state); null: dh lacks the last step's product
+  const T* projection;             // packed (state, hidden); or null
+  const T *gates, *kept, *output;  // of the recurrence
+  const T *h, *c;                  // first state
+  const T* g;                      // cotangent of output, or null
+  T *dh, *dc;                      // in: cotangents of the last state; out: gradients of the first
+  T* dgates;                       // of the part of x
   T* dhidden;   // of the part of h: for a gru one of its own, otherwise dgates itself
   T* previous;  // (steps, batch, state): the h that each step began with, 0 beyond the lengths
   T* dstate;    // (steps, batch, state): cotangents of h, for a projection

@@ -1,5 +1,5 @@
-#include "autograd/tape/gradient.hpp"
 #include "autograd/tape/internal/reference.hpp"
+#include "autograd/tape/gradient.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -21,9 +21,8 @@ TensorList internal::reference_gradients(
     outputs.push_back(all[i]);
     cotangents.push_back(call.grad(i));
   }
-  const TensorList found =
-      grad(outputs, wanted,
-           {.grad_outputs = cotangents, .create_graph = true, .allow_unused = true});
+  const TensorList found = grad(
+      outputs, wanted, {.grad_outputs = cotangents, .create_graph = true, .allow_unused = true});
   for (std::size_t i = 0, k = 0; i < call.inputs(); ++i)
     if (call.needs(i)) result[i] = found[k++];
   return result;

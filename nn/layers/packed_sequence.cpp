@@ -87,9 +87,8 @@ PackedSequence pack_padded_sequence(const ag::Tensor& x, const ag::Tensor& lengt
   }
   Numbers order(at(n)), back(at(n)), sizes, rows;
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
-    return length[at(a)] > length[at(b)];
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::int64_t a, std::int64_t b) { return length[at(a)] > length[at(b)]; });
   for (std::int64_t i = 0; i < n; ++i) back[at(order[at(i)])] = i;
   for (std::int64_t t = 0; n > 0 && t < length[at(order[0])]; ++t) {
     std::int64_t size = 0;

@@ -58,11 +58,10 @@ RecurrentBase::RecurrentBase(RecurrentKind kind, std::int64_t input_size, std::i
                      state = options.proj_size == 0 ? hidden_size : options.proj_size;
   for (std::int64_t l = 0; l < options.num_layers; ++l)
     for (std::int64_t d = 0; d < directions(); ++d)
-      weights_.push_back(
-          {Parameter(ag::empty({gates, l == 0 ? input_size : directions() * state})),
-           Parameter(ag::empty({gates, state})), made_if(options.bias, {gates}),
-           made_if(options.bias, {gates}),
-           made_if(options.proj_size > 0, {options.proj_size, hidden_size})});
+      weights_.push_back({Parameter(ag::empty({gates, l == 0 ? input_size : directions() * state})),
+                          Parameter(ag::empty({gates, state})), made_if(options.bias, {gates}),
+                          made_if(options.bias, {gates}),
+                          made_if(options.proj_size > 0, {options.proj_size, hidden_size})});
   reset_parameters();
 }
 
@@ -127,7 +126,7 @@ RecurrentBase::Batch RecurrentBase::batch_of(const ag::Tensor& x, const LSTMInpu
   if (single && input.lengths.defined())
     ag::fail(op, "lengths are for a batch, got them for x of shape {}", x.shape());
   Batch batch{single,
-              single                  ? ag::unsqueeze(x, 1)
+              single                 ? ag::unsqueeze(x, 1)
               : options_.batch_first ? ag::swapaxes(x, 0, 1)
                                      : x,
               {},

@@ -104,8 +104,7 @@ struct RecurrentParameters {
 
 /// What recurrent layers share. All weights start uniform in ±1/√hidden, as in PyTorch, which names
 /// them "weight_ih_l0", …, "bias_hh_l1_reverse".
-class RecurrentBase : public Module {
- public:
+struct RecurrentBase : Module {
   void visit_members(Visitor& visitor) final;
   std::string extra_repr() const override;
   /// Draws new initial values.
@@ -137,8 +136,7 @@ inline LSTMInput input_of(const LSTMState& state) { return {.h = state.h, .c = s
 
 /// The calls of a layer, all of which hooks see.
 template <class Self, class Input, class State>
-class RecurrentCalls : public RecurrentBase {
- public:
+struct RecurrentCalls : RecurrentBase {
   auto operator()(const ag::Tensor& x, const Input& input = {}) const {
     return call_forward(self(), x, input);
   }
@@ -168,7 +166,7 @@ class RecurrentCalls : public RecurrentBase {
 }  // namespace detail
 
 /// h' = tanh(W x + b + W h + b), or relu of that (Elman 1990).
-class RNN final : public detail::RecurrentCalls<RNN, RecurrentInput, ag::Tensor> {
+class RNN : public detail::RecurrentCalls<RNN, RecurrentInput, ag::Tensor> {
  public:
   using Nonlinearity = RNNOptions::Nonlinearity;
   /// Sizes of at least 1.
@@ -179,7 +177,7 @@ class RNN final : public detail::RecurrentCalls<RNN, RecurrentInput, ag::Tensor>
 
 /// Long short-term memory (Hochreiter and Schmidhuber 1997); see `ag::lstm`.
 /// `const auto [output, state] = lstm(x);`
-class LSTM final : public detail::RecurrentCalls<LSTM, LSTMInput, LSTMState> {
+class LSTM : public detail::RecurrentCalls<LSTM, LSTMInput, LSTMState> {
  public:
   /// Sizes of at least 1.
   LSTM(std::int64_t input_size, std::int64_t hidden_size, const LSTMOptions& options = {});
@@ -188,7 +186,7 @@ class LSTM final : public detail::RecurrentCalls<LSTM, LSTMInput, LSTMState> {
 };
 
 /// A gated recurrent unit (Cho 2014); see `ag::gru`. `const auto [output, h] = gru(x);`
-class GRU final : public detail::RecurrentCalls<GRU, RecurrentInput, ag::Tensor> {
+class GRU : public detail::RecurrentCalls<GRU, RecurrentInput, ag::Tensor> {
  public:
   /// Sizes of at least 1.
   GRU(std::int64_t input_size, std::int64_t hidden_size, const GRUOptions& options = {});

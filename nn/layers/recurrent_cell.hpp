@@ -15,8 +15,7 @@ namespace nn {
 
 namespace detail {
 /// What the cells share. All weights start uniform in ±1/√hidden, as in PyTorch.
-class RecurrentCellBase : public Module {
- public:
+struct RecurrentCellBase : Module {
   /// Draws new initial values.
   void reset_parameters();
   std::int64_t input_size() const { return weight_ih.size(1); }

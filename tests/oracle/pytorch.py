@@ -41,6 +41,7 @@ import more_modules  # noqa: E402,F401
 import movement  # noqa: E402,F401
 import norms  # noqa: E402,F401
 import optimizers  # noqa: E402,F401
+import recurrent  # noqa: E402,F401
 import reductions  # noqa: E402,F401
 import spatial  # noqa: E402,F401
 import training  # noqa: E402,F401

@@ -18,7 +18,7 @@ constexpr int kRows = 4;
 #endif
 
 template <class T>
-constexpr std::int64_t kColumns = kWidth * Vec<T>::size;
+constexpr std::int64_t kColumns = kWidth* Vec<T>::size;
 
 template <class T>
 void pack_matrix(const T* from, std::int64_t row_step, std::int64_t column_step, std::int64_t rows,
@@ -205,8 +205,7 @@ void add_state(const Recurrence& s, const RecurrenceValue<T>& v, const Step<T>& 
 }
 
 template <class T>
-void recur(const Recurrence& s, const RecurrenceValue<T>& v, std::int64_t begin,
-           std::int64_t end) {
+void recur(const Recurrence& s, const RecurrenceValue<T>& v, std::int64_t begin, std::int64_t end) {
   T* inner = v.work;
   T* projected = v.work ? v.work + s.batch * s.hidden : nullptr;
   for (std::int64_t k = 0; k < s.steps; ++k) {
@@ -298,7 +297,9 @@ void back_row(const Recurrence& s, const RecurrenceGradient<T>& g, const Step<T>
   BackRow<T> x{.gates = g.gates + row * s.gates(),
                .kept = g.kept + row * s.kept(),
                .h = first ? g.h + i * s.state : g.output + before * s.state,
-               .c = !lstm ? nullptr : first ? g.c + i * n : g.kept + before * n,
+               .c = !lstm   ? nullptr
+                    : first ? g.c + i * n
+                            : g.kept + before * n,
                .dh = g.dh + i * s.state,
                .g = g.g ? g.g + row * s.state : nullptr,
                .on = g.dh + i * s.state,

@@ -43,8 +43,8 @@ template <class T>
 using Numbers = detail::PooledVector<T>;
 
 template <class T>
-Numbers<T> packed(const T* from, std::int64_t row_step, std::int64_t column_step,
-                  std::int64_t rows, std::int64_t columns) {
+Numbers<T> packed(const T* from, std::int64_t row_step, std::int64_t column_step, std::int64_t rows,
+                  std::int64_t columns) {
   Numbers<T> to(static_cast<std::size_t>(kernels::packed_size<T>(rows, columns)));
   kernels::PackMatrix<T>::run(from, row_step, column_step, rows, columns, to.data());
   return to;
@@ -111,23 +111,23 @@ struct RecurrentGradient {
     if (layer.has_cell()) start(of_c, in[10], out_ptr<T>(out[kDc]), s.batch * s.hidden);
     const T* gates = in_ptr<T>(in[4]);
     T* dgates = out_ptr<T>(out[kGates]);
-    kernels::recur_back<T>(
-        s, {.weight = weight.data(),
-            .projection = projection.data(),
-            .gates = gates,
-            .kept = gates + s.steps * s.batch * s.gates(),
-            .output = in_ptr<T>(in[3]),
-            .h = in_ptr<T>(in[5]),
-            .c = in_ptr<T>(in[6]),
-            .g = of_output ? in_ptr<T>(in[8]) : nullptr,
-            .dh = out_ptr<T>(out[kDh]),
-            .dc = out_ptr<T>(out[kDc]),
-            .dgates = dgates,
-            .dhidden = s.cell == Cell::gru ? out_ptr<T>(out[kHiddenGates]) : dgates,
-            .previous = out_ptr<T>(out[kPrevious]),
-            .dstate = out_ptr<T>(out[kState]),
-            .inner = out_ptr<T>(out[kInner]),
-            .work = work.data()});
+    kernels::recur_back<T>(s,
+                           {.weight = weight.data(),
+                            .projection = projection.data(),
+                            .gates = gates,
+                            .kept = gates + s.steps * s.batch * s.gates(),
+                            .output = in_ptr<T>(in[3]),
+                            .h = in_ptr<T>(in[5]),
+                            .c = in_ptr<T>(in[6]),
+                            .g = of_output ? in_ptr<T>(in[8]) : nullptr,
+                            .dh = out_ptr<T>(out[kDh]),
+                            .dc = out_ptr<T>(out[kDc]),
+                            .dgates = dgates,
+                            .dhidden = s.cell == Cell::gru ? out_ptr<T>(out[kHiddenGates]) : dgates,
+                            .previous = out_ptr<T>(out[kPrevious]),
+                            .dstate = out_ptr<T>(out[kState]),
+                            .inner = out_ptr<T>(out[kInner]),
+                            .work = work.data()});
   }
   template <class T>
   static void start(bool given, const Tensor& g, T* to, std::int64_t n) {
@@ -145,8 +145,7 @@ struct RecurrentLayer {
   std::array<TensorSpec, kOutputs> infer(const Inputs& in) const {
     const auto s = layer.recurrence(in[Layer::kX].shape(), in[Layer::kHidden].shape(), nullptr);
     const DType dtype = in[0].dtype();
-    return {TensorSpec{{s.steps, s.batch, s.state}, dtype},
-            TensorSpec{{s.batch, s.state}, dtype},
+    return {TensorSpec{{s.steps, s.batch, s.state}, dtype}, TensorSpec{{s.batch, s.state}, dtype},
             TensorSpec{layer.has_cell() ? Shape{s.batch, s.hidden} : Shape{0}, dtype},
             TensorSpec{{s.gates() + s.kept(), s.steps, s.batch}, dtype}};
   }
@@ -189,9 +188,7 @@ struct RecurrentLayer {
                           .work = s.projected ? work.data() : nullptr});
   }
 
-  unsigned saves() const {
-    return ((1u << layer.inputs()) - 1) | save_output(0) | save_output(3);
-  }
+  unsigned saves() const { return ((1u << layer.inputs()) - 1) | save_output(0) | save_output(3); }
   TensorList backward(const Call& call) const {
     if (grad_enabled())
       return internal::reference_gradients(call,
@@ -201,8 +198,8 @@ struct RecurrentLayer {
     const std::int64_t rows = x.size(0) * x.size(1);
     const auto flat = [&](const Tensor& t) { return reshape(t, {rows, t.size(2)}); };
     const Tensor gates = flat(found[RecurrentGradient::kGates]),
-                 hidden = layer.cell == Cell::gru ? flat(found[RecurrentGradient::kHiddenGates])
-                                                  : gates;
+                 hidden =
+                     layer.cell == Cell::gru ? flat(found[RecurrentGradient::kHiddenGates]) : gates;
     TensorList result(layer.inputs(), Tensor());
     using internal::product;
     if (call.needs(Layer::kX)) result[Layer::kX] = reshape(matmul(gates, input), x.shape());
@@ -280,8 +277,8 @@ struct RecurrentLayer {
         linear(in[Layer::kX], in[Layer::kInput], layer.biased ? in[Layer::kBias] : Tensor()), 0);
     TensorList active, output(static_cast<std::size_t>(steps), Tensor());
     if (layer.masked)
-      active = unbind(
-          unsqueeze(unsqueeze(arange(steps), 1) < unsqueeze(in[layer.lengths()], 0), 2), 0);
+      active =
+          unbind(unsqueeze(unsqueeze(arange(steps), 1) < unsqueeze(in[layer.lengths()], 0), 2), 0);
     Tensor h = in[Layer::kH], c = layer.has_cell() ? in[layer.c()] : Tensor();
     for (std::int64_t k = 0; k < steps; ++k) {
       const auto t = static_cast<std::size_t>(layer.reverse ? steps - 1 - k : k);
@@ -298,8 +295,7 @@ struct RecurrentLayer {
 
 void check_shape(std::string_view op, std::string_view what, const Tensor& t, const Shape& shape,
                  std::string_view why) {
-  if (t.shape() != shape)
-    fail(op, "{} must be {}, {}, got shape {}", what, shape, why, t.shape());
+  if (t.shape() != shape) fail(op, "{} must be {}, {}, got shape {}", what, shape, why, t.shape());
 }
 
 void check_weights(std::string_view op, Cell cell, const Tensor& x, const RecurrentWeights& w) {
@@ -307,7 +303,8 @@ void check_weights(std::string_view op, Cell cell, const Tensor& x, const Recurr
   for (const Tensor* t : {&w.input, &w.hidden}) {
     if (!t->defined() || t->ndim() != 2 || t->size(0) == 0 || t->size(0) % gates != 0)
       fail(op, "weights must be ({}hidden, in) and ({}hidden, state), got {}",
-           gates == 1 ? "" : fmt::format("{} · ", gates), gates == 1 ? "" : fmt::format("{} · ", gates),
+           gates == 1 ? "" : fmt::format("{} · ", gates),
+           gates == 1 ? "" : fmt::format("{} · ", gates),
            t->defined() ? fmt::format("shape {}", t->shape()) : "an undefined tensor");
     internal::check_same_dtype(op, x, *t);
   }

@@ -129,6 +129,7 @@ const std::vector<Row>& rows() {
     add_norms(r);
     add_convolution(r);
     add_pooling(r);
+    add_recurrent(r);
     add_products(r);
     add_systems(r);
     add_decompositions(r);

@@ -67,6 +67,7 @@ std::vector<Op> indexing();
 std::vector<Op> linalg();
 std::vector<Op> spatial();
 std::vector<Op> norms();
+std::vector<Op> recurrent();
 
 // Conditions.
 bool above(const Tensor& x, double low);           // every element
