@@ -222,6 +222,7 @@ void recur(const Recurrence& s, const RecurrenceValue<T>& v, std::int64_t begin,
       T *h = v.h + i * s.state, *out = v.output + step.row(i) * s.state;
       if (!step.active(i)) {
         clear(out, s.state);
+        clear(v.kept + step.row(i) * s.kept(), s.kept());
         continue;
       }
       if (s.projected) copy(projected + i * s.state, h, s.state);

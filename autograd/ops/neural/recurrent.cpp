@@ -300,27 +300,28 @@ void check_shape(std::string_view op, std::string_view what, const Tensor& t, co
 
 void check_weights(std::string_view op, Cell cell, const Tensor& x, const RecurrentWeights& w) {
   const std::int64_t gates = kernels::gates_of(cell);
+  const std::string times = gates == 1 ? "" : fmt::format("{} · ", gates);
+  internal::check_defined(op, w.input, 1);
+  internal::check_defined(op, w.hidden, 2);
   for (const Tensor* t : {&w.input, &w.hidden}) {
-    if (!t->defined() || t->ndim() != 2 || t->size(0) == 0 || t->size(0) % gates != 0)
-      fail(op, "weights must be ({}hidden, in) and ({}hidden, state), got {}",
-           gates == 1 ? "" : fmt::format("{} · ", gates),
-           gates == 1 ? "" : fmt::format("{} · ", gates),
-           t->defined() ? fmt::format("shape {}", t->shape()) : "an undefined tensor");
+    if (t->ndim() != 2 || t->size(0) == 0 || t->size(0) % gates != 0)
+      fail(op, "weights must be ({}hidden, in) and ({}hidden, state), got shape {}", times, times,
+           t->shape());
     internal::check_same_dtype(op, x, *t);
   }
   const std::int64_t all = w.input.size(0), hidden = all / gates;
   if (w.input.size(1) != x.size(2))
     fail(op, "the last size of x must be that of the input weights, got {} and {}", x.shape(),
          w.input.shape());
+  if (cell == Cell::lstm && w.hidden.size(1) < hidden) internal::check_defined(op, w.projection, 5);
   const std::int64_t state = w.projection.defined() ? w.hidden.size(1) : hidden;
   check_shape(op, "the hidden weights", w.hidden, {all, state}, "for these input weights");
-  if (w.input_bias.defined() != w.hidden_bias.defined())
-    fail(op, "there must be both biases or none, got one");
-  for (const Tensor* t : {&w.input_bias, &w.hidden_bias}) {
-    if (!t->defined()) continue;
-    check_shape(op, "a bias", *t, {all}, "one for each row of the weights");
-    internal::check_same_dtype(op, x, *t);
-  }
+  if (w.input_bias.defined() || w.hidden_bias.defined())
+    for (const Tensor* t : {&w.input_bias, &w.hidden_bias}) {
+      internal::check_defined(op, *t, t == &w.input_bias ? 3 : 4);
+      check_shape(op, "a bias", *t, {all}, "one for each row of the weights");
+      internal::check_same_dtype(op, x, *t);
+    }
   if (!w.projection.defined()) return;
   check_shape(op, "the projection", w.projection, {state, hidden}, "for these hidden weights");
   internal::check_same_dtype(op, x, w.projection);

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "autograd/kernels/gemm.hpp"
+#include "autograd/ops/neural/recurrent.hpp"
 #include "tests/catch.hpp"
 #include "tests/same_bits.hpp"
 
@@ -207,6 +208,31 @@ TEST_CASE("operations on rows: the same bits with any number of threads", "[thre
                     [&](const List& in) { return ag::layer_norm(in[0], w, in[1], in[2]); });
     check_operation("layer_norm, plain", {s},
                     [&](const List& in) { return ag::layer_norm(in[0], w); });
+  }
+}
+
+TEST_CASE("recurrent layers: the same bits with any number of threads", "[threads]") {
+  using List = ag::TensorList;
+  const auto weights = [](const List& in, std::size_t i) {
+    return ag::RecurrentWeights{0.1 * in[i], 0.1 * in[i + 1], in[i + 2], in[i + 3]};
+  };
+  const ag::Tensor lengths = ag::remainder(ag::arange(37).to(ag::float64), 5).to(ag::int64) + 1;
+  for (const bool reverse : {false, true}) {
+    const ag::RecurrentOptions options{.lengths = reverse ? lengths : ag::Tensor(),
+                                       .reverse = reverse};
+    const ag::Shape x{5, 37, 30}, h{37, 50};
+    check_operation("rnn_tanh", {x, h, {50, 30}, {50, 50}, {50}, {50}}, [&](const List& in) {
+      return ag::rnn_tanh(in[0], in[1], weights(in, 2), options).output;
+    });
+    check_operation("gru", {x, h, {150, 30}, {150, 50}, {150}, {150}}, [&](const List& in) {
+      return ag::gru(in[0], in[1], weights(in, 2), options).output;
+    });
+    check_operation("lstm", {x, {37, 20}, h, {200, 30}, {200, 20}, {200}, {200}, {20, 50}},
+                    [&](const List& in) {
+                      ag::RecurrentWeights w = weights(in, 3);
+                      w.projection = in[7];
+                      return ag::lstm(in[0], in[1], in[2], w, options).output;
+                    });
   }
 }
 

@@ -129,12 +129,12 @@ const std::vector<Row>& rows() {
     add_norms(r);
     add_convolution(r);
     add_pooling(r);
-    add_recurrent(r);
     add_products(r);
     add_systems(r);
     add_decompositions(r);
     add_distances(r);
     add_ctc(r);
+    add_recurrent(r);
     add_reasons(r);
     add_points(r);
     return r;

@@ -46,6 +46,13 @@ struct Parts {
   }
 };
 
+Tensor lengths_of(const Layer& l) {
+  if (l.lengths.empty()) return {};
+  Tensor t = ag::empty({l.batch}, ag::int64);
+  std::copy(l.lengths.begin(), l.lengths.end(), t.mutable_data<std::int64_t>());
+  return t;
+}
+
 TensorList inputs(const Layer& l) {
   const std::int64_t gates = l.gates * l.hidden;
   TensorList in{draw({l.steps, l.batch, l.in}, -1, 1), draw({gates, l.in}, -1, 1),
@@ -64,13 +71,9 @@ Tensor flat(const TensorList& tensors) {
   return ag::concat(rows);
 }
 
-Tensor call(const Layer& l, const TensorList& in) {
+Tensor call(const Layer& l, const Tensor& lengths, const TensorList& in) {
   const Parts p(l, in);
-  ag::RecurrentOptions options{.lengths = {}, .reverse = l.reverse};
-  if (!l.lengths.empty()) {
-    options.lengths = ag::empty({l.batch}, ag::int64);
-    std::copy(l.lengths.begin(), l.lengths.end(), options.lengths.mutable_data<std::int64_t>());
-  }
+  const ag::RecurrentOptions options{.lengths = lengths, .reverse = l.reverse};
   if (l.is_lstm()) {
     const auto r = ag::lstm(p.x, p.h, p.c, p.weights, options);
     return flat({r.output, r.h, r.c});
@@ -222,12 +225,13 @@ std::vector<Mistake> mistakes(const std::string& name, std::int64_t gates) {
          return of(name, ag::ones({3, 2, 4}, ag::float64), w);
        },
        "float64"},
-      {[=] { return of(name, x, one_bias); }, "there must be both biases or none, got one"},
+      {[=] { return of(name, x, one_bias); },
+       "every input must be defined, got an undefined tensor as input 4"},
       {[=] { return of(name, x, short_bias); },
        fmt::format("a bias must be ({},), one for each row of the weights", n)},
       {[=] { return of(name, x, other_hidden); },
        fmt::format("the hidden weights must be ({}, 2)", n)},
-      {[=] { return of(name, x, no_hidden); }, "got an undefined tensor"},
+      {[=] { return of(name, x, no_hidden); }, "got an undefined tensor as input 2"},
       {[=] { return of(name, x, projected); },
        name == "lstm" ? "the projection must be (1, 2)" : "only an lstm has a projection"},
       {[=] {
@@ -250,7 +254,9 @@ void add_recurrent(std::vector<Row>& rows) {
     Row row{name, {}};
     for (const Layer& layer : layers(name, gates))
       row.samples.push_back({layer.text(), inputs(layer),
-                             [layer](const TensorList& in) { return call(layer, in); },
+                             [layer, lengths = lengths_of(layer)](const TensorList& in) {
+                               return call(layer, lengths, in);
+                             },
                              [layer](const TensorList& in) { return naive(layer, in); }});
     row.mistakes = mistakes(name, gates);
     rows.push_back(std::move(row));
