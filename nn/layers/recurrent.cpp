@@ -13,7 +13,6 @@ namespace detail {
 namespace {
 
 constexpr std::string_view kNames[] = {"rnn", "rnn", "lstm", "gru"};
-constexpr std::int64_t kGates[] = {1, 1, 4, 3};
 
 std::string_view name(RecurrentKind kind) { return kNames[static_cast<int>(kind)]; }
 
@@ -21,11 +20,20 @@ Parameter made_if(bool wanted, const ag::Shape& shape) {
   return wanted ? Parameter(ag::empty(shape)) : Parameter();
 }
 
-// One layer in one direction.
-ag::RecurrentWithCell layer(RecurrentKind kind, const ag::Tensor& x, const ag::Tensor& h,
-                            const ag::Tensor& c, const RecurrentParameters& p,
-                            const ag::RecurrentOptions& options) {
-  const ag::RecurrentWeights weights{p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh, p.weight_hr};
+ag::Tensor stacked(const ag::TensorList& states) {
+  return states.size() == 1 ? ag::unsqueeze(states[0], 0) : ag::stack(states, 0);
+}
+
+}  // namespace
+
+std::int64_t gates_of(RecurrentKind kind) {
+  constexpr std::int64_t gates[] = {1, 1, 4, 3};
+  return gates[static_cast<int>(kind)];
+}
+
+ag::RecurrentWithCell run_layer(RecurrentKind kind, const ag::Tensor& x, const ag::Tensor& h,
+                                const ag::Tensor& c, const ag::RecurrentWeights& weights,
+                                const ag::RecurrentOptions& options) {
   if (kind == RecurrentKind::lstm) return ag::lstm(x, h, c, weights, options);
   const auto f = kind == RecurrentKind::gru        ? ag::gru
                  : kind == RecurrentKind::rnn_relu ? ag::rnn_relu
@@ -33,12 +41,6 @@ ag::RecurrentWithCell layer(RecurrentKind kind, const ag::Tensor& x, const ag::T
   const ag::Recurrent r = f(x, h, weights, options);
   return {r.output, r.h, {}};
 }
-
-ag::Tensor stacked(const ag::TensorList& states) {
-  return states.size() == 1 ? ag::unsqueeze(states[0], 0) : ag::stack(states, 0);
-}
-
-}  // namespace
 
 RecurrentBase::RecurrentBase(RecurrentKind kind, std::int64_t input_size, std::int64_t hidden_size,
                              const LSTMOptions& options)
@@ -54,7 +56,7 @@ RecurrentBase::RecurrentBase(RecurrentKind kind, std::int64_t input_size, std::i
              hidden_size);
   if (!(options.dropout >= 0 && options.dropout <= 1))
     ag::fail(op, "dropout must be in [0, 1], got {}", options.dropout);
-  const std::int64_t gates = kGates[static_cast<int>(kind)] * hidden_size,
+  const std::int64_t gates = gates_of(kind) * hidden_size,
                      state = options.proj_size == 0 ? hidden_size : options.proj_size;
   for (std::int64_t l = 0; l < options.num_layers; ++l)
     for (std::int64_t d = 0; d < directions(); ++d)
@@ -157,8 +159,11 @@ LSTMOutput RecurrentBase::run(const ag::Tensor& x, const LSTMInput& input) const
     if (i > 0) y = dropout(y);
     ag::TensorList outputs;
     for (std::size_t k = i; k < i + ways; ++k) {
-      const ag::RecurrentWithCell r = layer(kind_, y, batch.h[k], batch.c[k], weights_[k],
-                                            {.lengths = input.lengths, .reverse = k > i});
+      const RecurrentParameters& p = weights_[k];
+      const ag::RecurrentWithCell r =
+          run_layer(kind_, y, batch.h[k], batch.c[k],
+                    {p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh, p.weight_hr},
+                    {.lengths = input.lengths, .reverse = k > i});
       outputs.push_back(r.output);
       h.push_back(r.h);
       c.push_back(r.c);

@@ -92,6 +92,11 @@ struct LSTMPackedOutput {
 namespace detail {
 
 enum class RecurrentKind { rnn_tanh, rnn_relu, lstm, gru };
+std::int64_t gates_of(RecurrentKind kind);
+/// One layer in one direction: `ag::lstm` and its kin; c of an lstm alone.
+ag::RecurrentWithCell run_layer(RecurrentKind kind, const ag::Tensor& x, const ag::Tensor& h,
+                                const ag::Tensor& c, const ag::RecurrentWeights& weights,
+                                const ag::RecurrentOptions& options = {});
 
 /// The weights of one layer in one direction, with PyTorch's names for them.
 struct RecurrentParameters {

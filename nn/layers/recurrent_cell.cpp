@@ -12,7 +12,6 @@ namespace detail {
 namespace {
 
 constexpr std::string_view kNames[] = {"rnn_cell", "rnn_cell", "lstm_cell", "gru_cell"};
-constexpr std::int64_t kGates[] = {1, 1, 4, 3};
 
 }  // namespace
 
@@ -23,7 +22,7 @@ RecurrentCellBase::RecurrentCellBase(RecurrentKind kind, std::int64_t input_size
     ag::fail(kNames[static_cast<int>(kind)],
              "input_size and hidden_size must be at least 1, got {} and {}", input_size,
              hidden_size);
-  const std::int64_t gates = kGates[static_cast<int>(kind)] * hidden_size;
+  const std::int64_t gates = gates_of(kind) * hidden_size;
   weight_ih = Parameter(ag::empty({gates, input_size}));
   weight_hh = Parameter(ag::empty({gates, hidden_size}));
   if (bias) {
@@ -64,19 +63,10 @@ LSTMState RecurrentCellBase::step(const ag::Tensor& x, const LSTMState& state) c
   };
   const ag::Tensor sequence = ag::unsqueeze(single ? ag::unsqueeze(x, 0) : x, 0),
                    h = batched("h", state.h), c = batched("c", state.c);
-  const ag::RecurrentWeights weights{weight_ih, weight_hh, bias_ih, bias_hh};
-  LSTMState next;
-  if (kind_ == RecurrentKind::lstm) {
-    const ag::RecurrentWithCell r = ag::lstm(sequence, h, c, weights);
-    next = {r.h, r.c};
-  } else {
-    const auto f = kind_ == RecurrentKind::gru        ? ag::gru
-                   : kind_ == RecurrentKind::rnn_relu ? ag::rnn_relu
-                                                      : ag::rnn_tanh;
-    next.h = f(sequence, h, weights, {}).h;
-  }
-  if (!single) return next;
-  return {ag::squeeze(next.h, 0), next.c.defined() ? ag::squeeze(next.c, 0) : next.c};
+  const ag::RecurrentWithCell r =
+      run_layer(kind_, sequence, h, c, {weight_ih, weight_hh, bias_ih, bias_hh});
+  if (!single) return {r.h, r.c};
+  return {ag::squeeze(r.h, 0), r.c.defined() ? ag::squeeze(r.c, 0) : r.c};
 }
 
 }  // namespace detail
