@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "autograd/core/errors.hpp"
+#include "autograd/core/internal/philox.hpp"
 #include "autograd/core/trace.hpp"
 
 // Everything here is integer arithmetic, or + - * / and sqrt of doubles, which IEEE 754 rounds
@@ -18,28 +19,7 @@ void detail::generator_used(const Generator& g) { g.watched_.used("a generator")
 
 namespace {
 
-constexpr std::uint64_t kBlock = 4;  // 32-bit numbers of one block
-
-// The four numbers of one block of the stream of `seed`.
-inline void philox(std::uint64_t seed, std::uint64_t block, std::uint32_t* out) {
-  auto c0 = static_cast<std::uint32_t>(block), c1 = static_cast<std::uint32_t>(block >> 32);
-  std::uint32_t c2 = 0, c3 = 0;
-  auto k0 = static_cast<std::uint32_t>(seed), k1 = static_cast<std::uint32_t>(seed >> 32);
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t a = std::uint64_t{0xD2511F53} * c0;
-    const std::uint64_t b = std::uint64_t{0xCD9E8D57} * c2;
-    c0 = static_cast<std::uint32_t>(b >> 32) ^ c1 ^ k0;
-    c2 = static_cast<std::uint32_t>(a >> 32) ^ c3 ^ k1;
-    c1 = static_cast<std::uint32_t>(b);
-    c3 = static_cast<std::uint32_t>(a);
-    k0 += 0x9E3779B9;
-    k1 += 0xBB67AE85;
-  }
-  out[0] = c0;
-  out[1] = c1;
-  out[2] = c2;
-  out[3] = c3;
-}
+constexpr std::uint64_t kBlock = internal::kPhiloxBlock;
 
 // Calls `use(numbers, n)` with the next n numbers of the stream of g, in runs of at most kRun.
 constexpr std::int64_t kRun = 1024;
@@ -51,7 +31,7 @@ void draw(Generator& g, std::int64_t n, Use use) {
     const std::uint64_t skip = position % kBlock;
     const std::int64_t count = std::min(n, kRun);
     for (std::uint64_t i = 0; i < skip + static_cast<std::uint64_t>(count); i += kBlock)
-      philox(seed, (position + i) / kBlock, numbers + i);
+      internal::philox(seed, (position + i) / kBlock, numbers + i);
     use(numbers + skip, count);
     position += static_cast<std::uint64_t>(count);
     n -= count;
@@ -181,7 +161,7 @@ std::uint32_t Generator::next_u32() {
   outside_recordings();
   const auto lane = state_.position % kBlock;
   if (lane == 0 || buffered_ == 0) {
-    philox(state_.seed, state_.position / kBlock, buffer_);
+    internal::philox(state_.seed, state_.position / kBlock, buffer_);
     buffered_ = 1;
   }
   ++state_.position;

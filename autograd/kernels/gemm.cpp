@@ -160,6 +160,18 @@ void call(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, cons
   });
 }
 
+// Column-major, as Cᵀ = op(B)ᵀ op(A)ᵀ.
+template <class T>
+void part(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T alpha, const T* a,
+          std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc) {
+  if (m == 0 || n == 0) return;
+  if (std::max({m, n, k, lda, ldb, ldc}) > std::numeric_limits<int>::max())
+    fail("matmul", "sizes must fit in 31 bits, got rows of {}, {} and {}", lda, ldb, ldc);
+  Blas<T>::gemm(kColumnMajor, tb ? kTranspose : kNoTranspose, ta ? kTranspose : kNoTranspose,
+                static_cast<int>(n), static_cast<int>(m), static_cast<int>(k), alpha, b,
+                static_cast<int>(ldb), a, static_cast<int>(lda), beta, c, static_cast<int>(ldc));
+}
+
 // Its own threads would compete with ours, and change the rounding.
 const bool follows_openmp = [] {
   if (openblas_set_num_threads) openblas_set_num_threads(1);
@@ -178,6 +190,17 @@ void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, cons
 void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const double* a,
           const double* b, double beta, double* c) {
   call(ta, tb, m, n, k, a, b, beta, c);
+}
+
+void gemm_part(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
+               const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta,
+               float* c, std::int64_t ldc) {
+  part(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+void gemm_part(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, double alpha,
+               const double* a, std::int64_t lda, const double* b, std::int64_t ldb, double beta,
+               double* c, std::int64_t ldc) {
+  part(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
 }  // namespace autograd::kernels
