@@ -13,7 +13,7 @@ namespace {
 
 // Scores that stay in the second cache, and the bounds of how many queries they are for. Tiles
 // depend on sizes alone, so that the bits are the same for any number of threads.
-constexpr std::int64_t kScores = 32768, kFewest = 16, kMost = 128;
+constexpr std::int64_t kScores = 65536, kFewest = 16, kMost = 128;
 
 std::int64_t tile_rows(const Attention& a) {
   return std::clamp(kScores / std::max<std::int64_t>(a.keys, 1), kFewest, kMost);
