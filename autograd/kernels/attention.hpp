@@ -37,7 +37,7 @@ struct AttentionInputs {
 };
 
 /// The result o, and for the gradient the largest score `top` of each query, (batch, heads,
-/// queries), and 1 / Σ exp(score - top) as `share`: infinite and 0 where all keys are masked.
+/// queries), and 1 / Σ exp(score - top) as `share`: both 0 where all keys are masked.
 template <class T>
 void attention(const Attention& a, const AttentionInputs<T>& in, T* o, T* top, T* share);
 

@@ -167,6 +167,8 @@ void part(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T al
   if (m == 0 || n == 0) return;
   if (std::max({m, n, k, lda, ldb, ldc}) > std::numeric_limits<int>::max())
     fail("matmul", "sizes must fit in 31 bits, got rows of {}, {} and {}", lda, ldb, ldc);
+  if constexpr (sizeof(T) == 4)
+    if (onednn_gemm_part(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)) return;
   Blas<T>::gemm(kColumnMajor, tb ? kTranspose : kNoTranspose, ta ? kTranspose : kNoTranspose,
                 static_cast<int>(n), static_cast<int>(m), static_cast<int>(k), alpha, b,
                 static_cast<int>(ldb), a, static_cast<int>(lda), beta, c, static_cast<int>(ldc));

@@ -17,8 +17,8 @@ void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, st
           const double* a, const double* b, double beta, double* c);
 
 /// C (m, n) = alpha op(A) op(B) + beta C, all of them parts of larger matrices, whose rows begin
-/// lda, ldb and ldc elements apart. By the BLAS on the thread that calls, whatever the sizes, which
-/// must fit in its 31 bits.
+/// lda, ldb and ldc elements apart. On the thread that calls, whatever the sizes. Throws where one
+/// exceeds BLAS's 31 bits.
 void gemm_part(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
                float alpha, const float* a, std::int64_t lda, const float* b, std::int64_t ldb,
                float beta, float* c, std::int64_t ldc);

@@ -108,36 +108,68 @@ struct Parts {
 constexpr std::int64_t kColumns = 128, kRows = 64, kRowsTransposed = 128;
 constexpr double kBlock = 2e6, kBlocks = 16;
 
+const Library& library() {
+  static const Library loaded = load();
+  return loaded;
+}
+
+// While it lives, oneDNN can be called. It takes all threads that it can get: which OpenMP it
+// found, the program's or the one it was linked with, depends on the program.
+class Calls {
+ public:
+  explicit Calls(const Library& l)
+      : library_(l),
+        ours_(omp_get_max_threads, omp_set_num_threads),
+        its_(l.max_threads, l.set_threads) {}
+  void sgemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
+             const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta,
+             float* c, std::int64_t ldc) const {
+    const int status = library_.sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a, lda, b,
+                                      ldb, beta, c, ldc);
+    // What it complains of, with arguments such as these, is too little memory.
+    if (status != 0) fail("matmul", "oneDNN must have the memory for its work, got none");
+  }
+
+ private:
+  const Library& library_;
+  const OneThread ours_, its_;
+  const NoSignals blocked_;
+};
+
+// Of parts of matrices, which OpenBLAS has to copy. Measured on Zen 5 for those of attention:
+// oneDNN takes half to three quarters of its time.
+constexpr double kLeastPart = 1e5;
+
 }  // namespace
+
+bool onednn_gemm_part(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
+                      const float* a, std::int64_t lda, const float* b, std::int64_t ldb,
+                      float beta, float* c, std::int64_t ldc) {
+  if ((ta && tb) || multiplications(m, n, k) <= kLeastPart || !library().sgemm) return false;
+  Calls(library()).sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  return true;
+}
 
 // oneDNN chooses an algorithm, and with it the rounding, by the sizes of the call. So C is cut into
 // blocks by its sizes alone: any number of threads makes the same calls.
 bool onednn_gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
                  const float* b, float beta, float* c) {
   if (!faster(ta, tb, m, n, k)) return false;
-  static const Library library = load();
-  if (!library.sgemm) return false;
+  if (!library().sgemm) return false;
   const double blocks = std::min(multiplications(m, n, k) / kBlock, kBlocks);
   const Parts columns(n, kColumns, blocks, 16),
       rows(m, tb ? kRowsTransposed : kRows, blocks / static_cast<double>(columns.count), 8);
   const std::int64_t count = rows.count * columns.count;
   parallel_for(count, 1, gemm_cost<float>(m, n, k) / static_cast<double>(count),
                [&](std::int64_t begin, std::int64_t end) {
-                 // It takes all threads that it can get. Which OpenMP it found, the program's or
-                 // the one it was linked with, depends on the program.
-                 const OneThread ours(omp_get_max_threads, omp_set_num_threads),
-                     its(library.max_threads, library.set_threads);
-                 const NoSignals blocked;
+                 const Calls onednn(library());
                  for (; begin < end; ++begin) {
                    const std::int64_t i = begin / columns.count, j = begin % columns.count,
                                       row = rows.begin(i), column = columns.begin(j);
-                   const int status = library.sgemm(
-                       ta ? 'T' : 'N', tb ? 'T' : 'N', rows.begin(i + 1) - row,
-                       columns.begin(j + 1) - column, k, 1, a + (ta ? row : row * k), ta ? m : k,
-                       b + (tb ? column * k : column), tb ? k : n, beta, c + row * n + column, n);
-                   // What it complains of, with arguments such as these, is too little memory.
-                   if (status != 0)
-                     fail("matmul", "oneDNN must have the memory for its work, got none");
+                   onednn.sgemm(ta, tb, rows.begin(i + 1) - row, columns.begin(j + 1) - column, k,
+                                1, a + (ta ? row : row * k), ta ? m : k,
+                                b + (tb ? column * k : column), tb ? k : n, beta,
+                                c + row * n + column, n);
                  }
                });
   return true;

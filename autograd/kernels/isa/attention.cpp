@@ -98,7 +98,7 @@ void weights(const AttentionTile<T>* tile) {
     const bool none = top == -infinite;
     if (none) n = 0;
     const T sum = exponentials(s, n, top);
-    t.top[i] = none ? infinite : top;
+    t.top[i] = none ? T(0) : top;
     t.share[i] = none ? T(0) : T(1) / sum;
     for (std::int64_t j = n; j < t.keys; ++j) s[j] = T(0);
     if (!t.dropout) continue;

@@ -239,3 +239,29 @@ TEST_CASE("threads of the program may all begin with a large product", "[gemm][t
   for (auto& user : users) user.join();
   for (const auto& result : results) CHECK(result == product.compute(1));
 }
+
+TEST_CASE("a product of parts of matrices is scaled, added, and touches its part alone") {
+  constexpr std::int64_t m = 5, n = 7, k = 6, wide = 11;
+  for (const bool ta : {false, true})
+    for (const bool tb : {false, true}) {
+      const std::vector<float> a = Product::random(wide * wide, 1),
+                               b = Product::random(wide * wide, 2),
+                               before = Product::random(wide * wide, 3);
+      std::vector<float> c = before;
+      ag::kernels::gemm_part(ta, tb, m, n, k, 0.5f, a.data(), wide, b.data(), wide, 2.0f, c.data(),
+                             wide);
+      const auto at = [](std::int64_t i, std::int64_t j) {
+        return static_cast<std::size_t>(i * wide + j);
+      };
+      for (std::int64_t i = 0; i < wide; ++i)
+        for (std::int64_t j = 0; j < wide; ++j) {
+          double sum = before[at(i, j)];
+          if (i < m && j < n) {
+            sum *= 2;
+            for (std::int64_t l = 0; l < k; ++l)
+              sum += 0.5 * a[ta ? at(l, i) : at(i, l)] * b[tb ? at(j, l) : at(l, j)];
+          }
+          CHECK(std::abs(c[at(i, j)] - sum) < 1e-5);
+        }
+    }
+}
