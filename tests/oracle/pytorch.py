@@ -31,6 +31,7 @@ import torch
 sys.dont_write_bytecode = True
 here = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(here))
+import attention  # noqa: E402,F401
 import cases  # noqa: E402
 import elementwise  # noqa: E402,F401
 import linalg  # noqa: E402,F401

@@ -85,6 +85,7 @@ void add_losses(std::vector<Row>& rows);
 void add_modules(std::vector<Row>& rows);
 void add_norms(std::vector<Row>& rows);
 void add_recurrent(std::vector<Row>& rows);
+void add_attention(std::vector<Row>& rows);
 void add_optimizers(std::vector<Row>& rows);
 void add_training(std::vector<Row>& rows);
 void add_more_losses(std::vector<Row>& rows);

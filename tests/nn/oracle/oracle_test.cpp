@@ -148,7 +148,7 @@ const std::vector<Row>& rows() {
   static const std::vector<Row> all = [] {
     std::vector<Row> list;
     for (const auto add : {add_elementwise, add_reductions, add_movement, add_linalg, add_spatial,
-                           add_losses, add_modules, add_norms, add_optimizers, add_training, add_more_losses, add_more_modules, add_recurrent})
+                           add_losses, add_modules, add_norms, add_optimizers, add_training, add_more_losses, add_more_modules, add_recurrent, add_attention})
       add(list);
     return list;
   }();
@@ -230,6 +230,10 @@ TEST_CASE("Every operation, loss, layer and optimizer is compared with PyTorch")
       {"MultiTensorOptimizer", "a base class"},
       {"OptionVisitor", "a base class"},
       {"RuleOptimizer", "a base class"},
+      {"rotary_embedding", "PyTorch has none; the test of its law is beside its layers"},
+      {"sinusoidal_positions", "PyTorch has none"},
+      {"PositionalEncoding", "PyTorch has none"},
+      {"KeyValueCache", "holds what an attention has seen"},
       {"Lion", "PyTorch has none; compared with the formula of its paper"},
       {"Scheduler", "a base class"},
       {"index_put", "made of scatter and index_add, which are compared"},
