@@ -14,7 +14,7 @@ std::mutex mutex;
 
 struct Entry {
   std::int64_t place;
-  const void* row;
+  const void *row, *factor;
 };
 using Entries = PooledVector<Entry>;
 
@@ -23,10 +23,15 @@ Entries entries_of(std::span<const RowView> parts, const RowFormat& format) {
   for (const RowView& part : parts) count += static_cast<std::size_t>(part.count);
   Entries entries;
   entries.reserve(count);
+  const std::size_t bytes = format.row_bytes(), size = size_of(format.dtype);
   for (const RowView& part : parts)
-    for (std::int64_t i = 0; i < part.count; ++i)
-      entries.push_back({part.places[i], static_cast<const char*>(part.values) +
-                                             static_cast<std::size_t>(i) * format.row_bytes()});
+    for (std::int64_t i = 0; i < part.count; ++i) {
+      if (part.places[i] < 0) continue;
+      const auto source = static_cast<std::size_t>(part.sources ? part.sources[i] : i);
+      const auto* factors = static_cast<const char*>(part.factors);
+      entries.push_back({part.places[i], static_cast<const char*>(part.values) + source * bytes,
+                         factors ? factors + static_cast<std::size_t>(i) * size : nullptr});
+    }
   return entries;
 }
 
@@ -56,6 +61,17 @@ PooledVector<std::size_t> groups_of(const Entries& entries) {
   return begins;
 }
 
+// sum += the row, or = 0 + the row.
+template <bool first, class T>
+void add_row(T* sum, const Entry& e, std::int64_t width) {
+  const auto* row = static_cast<const T*>(e.row);
+  const auto add = [&](auto value) {
+    for (std::int64_t k = 0; k < width; ++k) sum[k] = (first ? T{} : sum[k]) + value(row[k]);
+  };
+  if (!e.factor) return add([](T v) { return v; });
+  add([f = *static_cast<const T*>(e.factor)](T v) { return f * v; });
+}
+
 // Nanoseconds of one row, roughly.
 double cost(const RowFormat& format) { return 10 + 0.1 * static_cast<double>(format.row_bytes()); }
 
@@ -76,12 +92,8 @@ Ref<RowBlock> sum_rows(std::span<const RowView> parts, const RowFormat& format) 
         const auto end = begins[static_cast<std::size_t>(g) + 1];
         places[g] = entries[i].place;
         T* const sum = values + g * format.width;
-        const auto* row = static_cast<const T*>(entries[i].row);
-        for (std::int64_t k = 0; k < format.width; ++k) sum[k] = T{} + row[k];
-        while (++i < end) {
-          row = static_cast<const T*>(entries[i].row);
-          for (std::int64_t k = 0; k < format.width; ++k) sum[k] += row[k];
-        }
+        add_row<true>(sum, entries[i], format.width);
+        while (++i < end) add_row<false>(sum, entries[i], format.width);
       }
     });
   });

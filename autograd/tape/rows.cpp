@@ -1,8 +1,10 @@
 #include "autograd/tape/rows.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "autograd/core/internal/row_blocks.hpp"
+#include "autograd/tape/internal/gathered_rows.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -42,15 +44,54 @@ void add_in_place(Tensor& total, const Tensor& g) {
   detail::add_rows(total.raw_mutable(), rows->block()->view(), rows->format());
 }
 
-// Rows at positions, the second input, as a table.
+// Rows at positions, the second input, as a table; the next inputs, if any, say which of the rows
+// of the first they are, and their factors.
 struct FromRows {
   static constexpr bool kTotal = true;
   std::string_view name() const { return "from_rows"; }
   void forward(const Inputs& in, Tensor& out) const {
     Rows& rows = *out.impl()->storage->rows();
-    const detail::RowView given{in[1].numel(), static_cast<const std::int64_t*>(in[1].raw()),
-                                const_cast<void*>(in[0].raw())};
+    const detail::RowView given{
+        .count = in[1].numel(),
+        .places = static_cast<const std::int64_t*>(in[1].raw()),
+        .values = const_cast<void*>(in[0].raw()),
+        .sources = in.size() > 2 ? static_cast<const std::int64_t*>(in[2].raw()) : nullptr,
+        .factors = in.size() > 3 ? in[3].raw() : nullptr};
     rows.set({detail::sum_rows({&given, 1}, rows.format())});
+  }
+};
+
+// Elements added in their columns at positions, the second input, as a table.
+struct ScatterRows {
+  static constexpr bool kTotal = true;
+  std::string_view name() const { return "from_rows"; }
+  void forward(const Inputs& in, Tensor& out) const {
+    const auto* place = static_cast<const std::int64_t*>(in[1].raw());
+    detail::PooledVector<std::int64_t> places(place, place + in[1].numel());
+    std::ranges::sort(places);
+    places.erase(std::unique(places.begin(), places.end()), places.end());
+    if (!places.empty() && places[0] < 0) places.erase(places.begin());
+    Rows& rows = *out.impl()->storage->rows();
+    auto block = detail::Ref<detail::RowBlock>::adopt(
+        new detail::RowBlock(static_cast<std::int64_t>(places.size()), rows.format()));
+    std::ranges::copy(places, static_cast<std::int64_t*>(block->places->data()));
+    std::memset(block->values->data(), 0, block->values->bytes());
+    dispatch_floating(name(), in[0].dtype(), [&]<class T>(T) {
+      add<T>(in, places, static_cast<T*>(block->values->data()));
+    });
+    rows.set({std::move(block)});
+  }
+
+ private:
+  template <class T>
+  static void add(const Inputs& in, const detail::PooledVector<std::int64_t>& places, T* to) {
+    const auto* place = static_cast<const std::int64_t*>(in[1].raw());
+    const auto* from = static_cast<const T*>(in[0].raw());
+    const std::int64_t width = in[0].shape()[1];
+    for (std::int64_t i = 0; i < in[0].numel(); ++i)
+      if (place[i] >= 0)
+        to[(std::ranges::lower_bound(places, place[i]) - places.begin()) * width + i % width] +=
+            from[i];
   }
 };
 
@@ -140,17 +181,33 @@ void rows_changed(Tensor& t) {
 
 // ---------------------------------------------------------------- what the tape calls
 
-Tensor internal::rows_at(const Tensor& values, const Tensor& places, const Shape& shape) {
-  const std::int64_t numel = shape.numel();
+namespace {
+template <class Op>
+Tensor made_rows(const Op& op, const Shape& shape, const Inputs& in) {
   std::int64_t width = 1;
   for (std::size_t d = 1; d < shape.size(); ++d) width *= shape[d];
-  const std::array<const Tensor*, 2> in{&values, &places};
-  Tensor out =
-      computed_rows(FromRows{}, shape, numel, {shape[0], width, values.dtype()}, Inputs(in));
+  Tensor out = computed_rows(op, shape, shape.numel(), {shape[0], width, in[0].dtype()}, in);
   if (anomaly_mode()) [[unlikely]]
-    check_anomaly("from_rows", Inputs(in), {&out, 1});
-  detail::mark_unrecorded(Inputs(in), {&out, 1});
+    check_anomaly("from_rows", in, {&out, 1});
+  detail::mark_unrecorded(in, {&out, 1});
   return out;
+}
+}  // namespace
+
+Tensor internal::rows_at(const Tensor& values, const Tensor& places, const Shape& shape) {
+  const std::array<const Tensor*, 2> in{&values, &places};
+  return made_rows(FromRows{}, shape, Inputs(in));
+}
+
+Tensor internal::gathered_rows(const Tensor& values, const Tensor& places, const Tensor& sources,
+                               const Tensor& factors, const Shape& shape) {
+  const std::array<const Tensor*, 4> in{&values, &places, &sources, &factors};
+  return made_rows(FromRows{}, shape, Inputs({in.data(), factors.defined() ? 4u : 3u}));
+}
+
+Tensor internal::scattered_rows(const Tensor& values, const Tensor& places, const Shape& shape) {
+  const std::array<const Tensor*, 2> in{&values, &places};
+  return made_rows(ScatterRows{}, shape, Inputs(in));
 }
 
 Tensor internal::copy_of_rows(const Tensor& t) {

@@ -34,6 +34,7 @@ sys.path.insert(0, str(here))
 import attention  # noqa: E402,F401
 import cases  # noqa: E402
 import elementwise  # noqa: E402,F401
+import embedding  # noqa: E402,F401
 import linalg  # noqa: E402,F401
 import losses  # noqa: E402,F401
 import modules  # noqa: E402,F401

@@ -27,11 +27,14 @@ struct RowFormat {
   friend bool operator==(const RowFormat&, const RowFormat&) = default;
 };
 
-/// Rows and their places, in any order.
+/// Rows and their places, in any order. Row i is row `sources[i]` of the values (null: row i) times
+/// `factors[i]` (null: 1).
 struct RowView {
   std::int64_t count = 0;
   const std::int64_t* places = nullptr;
   void* values = nullptr;  // (count, width)
+  const std::int64_t* sources = nullptr;
+  const void* factors = nullptr;  // of the dtype of the values
 };
 
 struct RowBlock : Counted {
@@ -40,7 +43,9 @@ struct RowBlock : Counted {
         places(Storage::create(static_cast<std::size_t>(n) * sizeof(std::int64_t))),
         values(Storage::create(static_cast<std::size_t>(n) * format.row_bytes())) {}
   RowView view() const {
-    return {count, static_cast<const std::int64_t*>(places->data()), values->data()};
+    return {.count = count,
+            .places = static_cast<const std::int64_t*>(places->data()),
+            .values = values->data()};
   }
   static void* operator new(std::size_t n) { return pool_allocate(n); }
   static void operator delete(void* p, std::size_t n) { pool_deallocate(p, n); }
@@ -53,7 +58,7 @@ struct RowBlock : Counted {
 };
 
 /// The rows of all `parts`, sorted; those of one place are added to 0 as they come, on as many
-/// threads as may be used.
+/// threads as may be used. Rows with a place below 0 are left out.
 Ref<RowBlock> sum_rows(std::span<const RowView> parts, const RowFormat& format);
 /// table[place] += row for each.
 void add_rows(void* table, const RowView& rows, const RowFormat& format);

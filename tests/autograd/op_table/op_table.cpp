@@ -127,6 +127,7 @@ const std::vector<Row>& rows() {
     add_linalg(r);
     add_fused(r);
     add_norms(r);
+    add_embedding(r);
     add_convolution(r);
     add_pooling(r);
     add_products(r);

@@ -1,3 +1,4 @@
+#include "autograd/ops/neural/embedding.hpp"
 #include "tests/autograd/programs/programs.hpp"
 
 namespace ag = autograd;
@@ -34,6 +35,10 @@ std::vector<Op> indexing() {
                  ag::index_add(a, axis, index, ag::index_select(a, axis, index), number)),
       PROGRAM_OP(2, has_axes(a) && filled(a) && filled(b),
                  ag::index_fill(a, axis, index, ag::mean(b))),
+      PROGRAM_OP(1, a.ndim() == 2 && a.size(0) > 1,
+                 ag::embedding(ag::full({2, 3}, 1, ag::int64), a, {.padding_idx = 0})),
+      PROGRAM_OP(1, a.ndim() == 2 && a.size(0) > 1,
+                 ag::embedding_bag(ag::full({2, 3}, 1, ag::int64), a, {}, {.padding_idx = 0})),
   };
 }
 

@@ -90,6 +90,7 @@ void add_optimizers(std::vector<Row>& rows);
 void add_training(std::vector<Row>& rows);
 void add_more_losses(std::vector<Row>& rows);
 void add_more_modules(std::vector<Row>& rows);
+void add_embedding(std::vector<Row>& rows);
 
 /// The file.
 const nn::SafeTensors& file();

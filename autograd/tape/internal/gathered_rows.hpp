@@ -1,0 +1,17 @@
+#pragma once
+
+#include "autograd/core/tensor.hpp"
+
+/// Tables of rows that are made without the rows lying somewhere, not recorded. Internal. A place
+/// below 0 leaves its row out; all others are in range.
+namespace autograd::internal {
+
+/// Zeros of `shape` plus factors[i] · values[sources[i]] at row places[i], added as they come.
+/// `factors` may be undefined: 1.
+Tensor gathered_rows(const Tensor& values, const Tensor& places, const Tensor& sources,
+                     const Tensor& factors, const Shape& shape);
+/// Zeros of `shape` plus values[i][j] at [places[i][j]][j], in row-major order. Of the table those
+/// rows are kept that get something.
+Tensor scattered_rows(const Tensor& values, const Tensor& places, const Shape& shape);
+
+}  // namespace autograd::internal
