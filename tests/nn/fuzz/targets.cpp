@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "nn/data/readers/word_vectors.hpp"
 #include "nn/nn.hpp"
 #include "tests/nn/fuzz/fuzz.hpp"
 #include "tests/nn/fuzz/pictures.hpp"
@@ -213,6 +214,23 @@ Target mnist() {
           }};
 }
 
+Target word_vectors() {
+  const data::WordVectors vectors({"a", "of", "ü"},
+                                  ag::tensor({{0.25f, -1e-5f}, {3.0f, 4.0f}, {5.0f, 6.0f}}));
+  const auto saved = [&](bool binary) {
+    return written([&](auto& path) { data::save_word_vectors(vectors, path, {.binary = binary}); });
+  };
+  return {"load_word_vectors",
+          {saved(false), saved(true), "New York 1 2\n. . 3 4\n", gzipped(saved(false))},
+          [](const std::string& path, std::uint64_t choice) {
+            const auto read = data::load_word_vectors(path, {.dim = choice % 3 ? 0 : 2,
+                                                             .max_words = choice % 5 ? 0 : 2,
+                                                             .check_count = choice % 2 == 0});
+            must(read.words().size() == static_cast<std::size_t>(read.size()), "a word a row");
+            touch(read.vectors());
+          }};
+}
+
 }  // namespace
 
 std::vector<Target> targets() {
@@ -240,6 +258,7 @@ std::vector<Target> targets() {
        [](const std::string& path, std::uint64_t) { touch(data::read_idx(path)); }},
       labelled_images(),
       mnist(),
+      word_vectors(),
       {"InputFile",
        {csv_files().back(), "plain", gzipped("")},
        [](const std::string& path, std::uint64_t choice) {
