@@ -180,6 +180,34 @@ TEST_CASE("embeddings learn to the same bits compiled, and with any number of th
   check_same(eager, threads);
 }
 
+TEST_CASE("lookups and bags of many rows have the same bits with any number of threads") {
+  ag::Generator g(2);
+  const Tensor tokens = ag::randint(0, 300, {90, 60}, g);
+  const Tensor table = ag::randn({300, 40}, ag::float32, g).requires_grad_();
+  const Tensor factors = ag::randn({90, 60}, ag::float32, g).requires_grad_();
+  const auto results = [&] {
+    ag::TensorList list;
+    const auto add = [&](const Tensor& y, const ag::TensorList& leaves) {
+      for (const Tensor& t : ag::grad({ag::sum(ag::sin(y))}, leaves)) list.push_back(t);
+      list.push_back(y.detach());
+    };
+    add(ag::embedding(tokens, table, {.padding_idx = 3, .scale_grad_by_freq = true}), {table});
+    for (const auto mode : {ag::BagMode::mean, ag::BagMode::max})
+      add(ag::embedding_bag(tokens, table, {}, {.mode = mode, .padding_idx = 3}), {table});
+    add(ag::embedding_bag(tokens, table, {},
+                          {.mode = ag::BagMode::sum, .per_sample_weights = factors}),
+        {table, factors});
+    return list;
+  };
+  const ag::TensorList one = results();
+  for (const int n : {2, 5}) {
+    ag::set_num_threads(n);
+    const ag::TensorList many = results();
+    ag::set_num_threads(1);
+    check_same(one, many);
+  }
+}
+
 TEST_CASE("max_norm scales the rows that are looked up in place, also compiled") {
   const Tensor tokens = ag::tensor({1, 3, 1}), others = ag::tensor({0, 0, 3});
   for (const bool compiled : {false, true}) {
