@@ -20,6 +20,7 @@
 #include "nn/data/readers/quoted.hpp"
 #include "nn/data/readers/records.hpp"
 #include "nn/data/readers/text.hpp"
+#include "nn/data/readers/word_vectors.hpp"
 #include "nn/data/series.hpp"
 #include "nn/data/standardizer.hpp"
 #include "nn/data/subset.hpp"
@@ -28,3 +29,5 @@
 #include "nn/data/tokenizers/bpe_tokenizer.hpp"
 #include "nn/data/tokenizers/word_tokenizer.hpp"
 #include "nn/data/vocabulary.hpp"
+#include "nn/data/word2vec.hpp"
+#include "nn/data/word_vectors.hpp"

@@ -91,7 +91,8 @@ bool uncorrelated(const Tensor& x, const Tensor& y) {
 const std::vector<Op>& registry() {
   static const std::vector<Op> ops = [] {
     std::vector<Op> all;
-    for (auto* family : {elementwise, reductions, movement, indexing, linalg, spatial, norms, recurrent})
+    for (auto* family :
+         {elementwise, reductions, movement, indexing, linalg, spatial, norms, recurrent})
       for (Op& op : family()) all.push_back(std::move(op));
     all.push_back(PROGRAM_OP(1, true, a.detach()));
     all.back().constant = true;
