@@ -80,9 +80,12 @@ ag::Tensor pad_sequences(const std::vector<ag::Tensor>& sequences, const PadOpti
 ag::Tensor lengths(const ag::Tensor& tokens, std::int64_t padding) {
   if (!tokens.defined() || tokens.dtype() != ag::int64 || tokens.ndim() < 1 || tokens.ndim() > 2)
     fail("lengths", "tokens must be int64 (n, length) or (length), got {}", described(tokens));
+  const auto value = static_cast<double>(padding);
+  if (std::abs(value) > 0x1p53)
+    fail("lengths", "the padding must be in [-2^53, 2^53], got {}", padding);
   const std::int64_t length = tokens.size(-1);
   if (length == 0) return ag::sum(tokens, -1);  // zeros, also in a replay
-  const ag::Tensor used = (tokens != ag::full({}, padding, ag::int64)).to(ag::int64);
+  const ag::Tensor used = (tokens != ag::full({}, value, ag::int64)).to(ag::int64);
   return ag::amax(used * (ag::arange(length) + 1), -1);
 }
 

@@ -75,6 +75,12 @@ TEST_CASE("sequences that do not go together are refused") {
              "with pad(), or detach it"));
 }
 
+TEST_CASE("a compiled function does not pad, which a replay would not repeat") {
+  auto f = ag::compile([](const Tensor& x) { return pad_sequences({x}, {.length = 4}); });
+  CHECK_THROWS_WITH(f(ag::tensor({1})), Catch::Matchers::ContainsSubstring(
+                                            "got pad_sequences(); pad the data before the call"));
+}
+
 TEST_CASE("lengths count up to the padding at the end") {
   const Tensor tokens = ag::tensor({{5, 0, 3, 0}, {0, 0, 0, 0}, {1, 2, 3, 4}, {0, 0, 0, 9}});
   const Tensor found = data::lengths(tokens, 0);
@@ -88,6 +94,12 @@ TEST_CASE("lengths count up to the padding at the end") {
   CHECK_THROWS_WITH(
       data::lengths(ag::ones({2, 2})),
       Equals("lengths: tokens must be int64 (n, length) or (length), got float32 (2, 2)"));
+}
+
+TEST_CASE("a padding that is no exact number of float64 is refused") {
+  CHECK_THROWS_WITH(
+      data::lengths(ag::tensor({1}), std::int64_t{1} << 60),
+      Equals("lengths: the padding must be in [-2^53, 2^53], got 1152921504606846976"));
 }
 
 TEST_CASE("a compiled function finds the lengths of the tokens of each call") {
