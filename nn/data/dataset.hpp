@@ -77,7 +77,7 @@ struct TensorDataset {
 
 /// Images with their classes. Used wherever a `TensorDataset` is wanted.
 struct LabelledImages {
-  ag::Tensor images;  ///< float32 (n, 1, rows, columns) in [0, 1]
+  ag::Tensor images;  ///< float32 (n, channels, rows, columns) in [0, 1]
   ag::Tensor labels;  ///< int64 (n)
   operator TensorDataset() const { return TensorDataset(images, labels); }
 };
