@@ -89,6 +89,33 @@ void add_rows(ag::detail::PooledVector<Chunk<R>>& chunks, const Places<R>& place
   }
 }
 
+// The gradient of a chunk that has none.
+template <class T>
+const T* zeros() {
+  static T block[kChunkSize];
+  return block;
+}
+
+// All elements, of which those between the rows have a gradient of 0: no dense gradient is made.
+template <class R>
+void add_all(ag::detail::PooledVector<Chunk<R>>& chunks, const Places<R>& places,
+             const ag::detail::RowSpan& rows, std::int64_t numel, std::uint32_t rule) {
+  using T = typename R::Element;
+  std::int64_t at = 0;
+  const auto skip_to = [&](std::int64_t end) {
+    cut(end - at, [&](std::int64_t first, std::int64_t n) {
+      places.add_range(chunks, at + first, zeros<T>(), n, rule);
+    });
+  };
+  for (std::int64_t i = 0; i < rows.count; ++i) {
+    skip_to(rows.places[i] * rows.width);
+    places.add_range(chunks, rows.places[i] * rows.width,
+                     static_cast<const T*>(rows.values) + i * rows.width, rows.width, rule);
+    at = (rows.places[i] + 1) * rows.width;
+  }
+  skip_to(numel);
+}
+
 // Makes the buffers that are in use and are not there yet: whether there were some.
 template <class R, class Options, class Slot>
 bool find(const Options& o, Slot& slot, Places<R>& places) {
@@ -174,8 +201,10 @@ void RuleOptimizer<Options>::update_all(const Options& o,
       Places<R> places;
       const bool fresh = find(o, slot, places);
       const std::uint32_t rule = choose(o, slot, fresh, rules);
-      if (R::by_rows(o) && ag::is_rows(gradient)) {
-        add_rows(chunks, places, ag::detail::rows_of(gradient), rule);
+      if (ag::is_rows(gradient)) {
+        const ag::detail::RowSpan rows = ag::detail::rows_of(gradient);
+        R::by_rows(o) ? add_rows(chunks, places, rows, rule)
+                      : add_all(chunks, places, rows, gradient.numel(), rule);
         continue;
       }
       const T* g = gradient.template data<T>();

@@ -112,8 +112,8 @@ TEST_CASE("a step by rows has the bits of the dense step") {
 TEST_CASE("a step by rows takes no memory that depends on the height of the table") {
   for (const Make& make : {kSgd, kAdagrad, kSparseAdam})
     CHECK(peak(make, 9) == peak(make, 100'000));
-  // Where every row moves, the dense gradient is made.
-  CHECK(peak(dense()[0], 100'000) > 1'600'000);
+  // Where every row moves, the list of pieces is longer; no gradient of all elements is made.
+  for (const Make& make : dense()) CHECK(peak(make, 100'000) < 50'000);
 }
 
 TEST_CASE("SparseAdam moves what has a gradient, and nothing else") {
