@@ -13,6 +13,7 @@ namespace {
 
 const Tensor places = ag::tensor({{0, 3, 1}, {4, 3, 3}});
 const Tensor flat = ag::tensor({0, 3, 1, 4, 3, 3, 2});
+const Tensor two = ag::tensor(2), two_one = ag::tensor({2, 1});
 const Tensor offsets = ag::tensor({0, 2, 2, 5});  // the second is empty
 
 std::int64_t at(const Tensor& t, std::int64_t i) { return t.data<std::int64_t>()[i]; }
@@ -101,50 +102,47 @@ void add_bags(std::vector<Row>& rows) {
 
 void add_embedding(std::vector<Row>& rows) {
   using ag::embedding;
-  rows.push_back({"embedding",
-                  {{"(2, 3) of (5, 2)",
-                    {draw({5, 2}, -1, 1)},
-                    [](auto& in) { return embedding(places, in[0]); },
-                    loop({2, 3, 2},
-                         [](auto& p, auto& in) {
-                           return element(in[0], {at(places, 3 * p[0] + p[1]), p[2]});
-                         })},
-                   one("() of (4, 17)", draw({4, 17}, -1, 1),
-                       [](auto& x) { return embedding(ag::tensor(2), x); }),
-                   one("(0, 2) of (3, 2)", draw({3, 2}, -1, 1),
-                       [](auto& x) {
-                         return embedding(ag::zeros({0, 2}, ag::int64), x);
-                       }),
-                   one("(2) of (3, 0)", draw({3, 0}, -1, 1),
-                       [](auto& x) {
-                         return embedding(ag::tensor({2, 1}), x);
-                       })},
-                  {{[] {
-                      return embedding(ag::ones({2}), ag::ones({3, 2}));
-                    },
-                    "embedding: indices must be int64, got float32"},
-                   {[] { return embedding(flat, ag::ones({5})); },
-                    "embedding: the weight must have 2 axes, got shape (5,)"},
-                   {[] {
-                      return embedding(flat, ag::ones({4, 2}));
-                    },
-                    "embedding: indices must be in [0, 4) for a table of 4 rows, got 4"},
-                   {[] {
-                      return embedding(ag::tensor({-1}), ag::ones({4, 2}));
-                    },
-                    "got -1"},
-                   {[] {
-                      return embedding(flat, ag::ones({5, 2}), {.padding_idx = -6});
-                    },
-                    "embedding: padding_idx must be in [-5, 5) for a table of 5 rows, got -6"},
-                   {[] {
-                      return embedding(flat, ag::ones({5, 2}), {.max_norm = 0});
-                    },
-                    "embedding: max_norm must be above 0, got 0"},
-                   {[] {
-                      return embedding(flat, ag::ones({5, 2}), {.max_norm = 1, .norm_type = -1});
-                    },
-                    "embedding: norm_type must be at least 0, got -1"}}});
+  rows.push_back(
+      {"embedding",
+       {{"(2, 3) of (5, 2)",
+         {draw({5, 2}, -1, 1)},
+         [](auto& in) { return embedding(places, in[0]); },
+         loop({2, 3, 2},
+              [](auto& p, auto& in) {
+                return element(in[0], {at(places, 3 * p[0] + p[1]), p[2]});
+              })},
+        one("() of (4, 17)", draw({4, 17}, -1, 1), [](auto& x) { return embedding(two, x); }),
+        one("(0, 2) of (3, 2)", draw({3, 2}, -1, 1),
+            [](auto& x) {
+              return embedding(ag::zeros({0, 2}, ag::int64), x);
+            }),
+        one("(2) of (3, 0)", draw({3, 0}, -1, 1), [](auto& x) { return embedding(two_one, x); })},
+       {{[] {
+           return embedding(ag::ones({2}), ag::ones({3, 2}));
+         },
+         "embedding: indices must be int64, got float32"},
+        {[] { return embedding(flat, ag::ones({5})); },
+         "embedding: the weight must have 2 axes, got shape (5,)"},
+        {[] {
+           return embedding(flat, ag::ones({4, 2}));
+         },
+         "embedding: indices must be in [0, 4) for a table of 4 rows, got 4"},
+        {[] {
+           return embedding(ag::tensor({-1}), ag::ones({4, 2}));
+         },
+         "got -1"},
+        {[] {
+           return embedding(flat, ag::ones({5, 2}), {.padding_idx = -6});
+         },
+         "embedding: padding_idx must be in [-5, 5) for a table of 5 rows, got -6"},
+        {[] {
+           return embedding(flat, ag::ones({5, 2}), {.max_norm = 0});
+         },
+         "embedding: max_norm must be above 0, got 0"},
+        {[] {
+           return embedding(flat, ag::ones({5, 2}), {.max_norm = 1, .norm_type = -1});
+         },
+         "embedding: norm_type must be at least 0, got -1"}}});
   add_bags(rows);
 }
 
