@@ -10,7 +10,6 @@ namespace {
 // The options of a table, with padding_idx counted from the start.
 template <class Options>
 Options checked(std::string_view op, Options o, const ag::Tensor& weight) {
-  ag::detail::Named as(op);
   if (weight.ndim() != 2) ag::fail(op, "the weight must have 2 axes, got shape {}", weight.shape());
   const std::int64_t rows = weight.size(0);
   if (o.max_norm && !(*o.max_norm > 0))

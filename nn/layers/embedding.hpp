@@ -39,15 +39,15 @@ class Embedding : public Module {
   EmbeddingOptions options_;
 };
 
-/// Options of `EmbeddingBag`; see `ag::EmbeddingBagOptions`.
+/// Options of `EmbeddingBag`.
 struct EmbeddingBagOptions {
-  std::optional<double> max_norm{};
-  double norm_type = 2;
-  bool scale_grad_by_freq = false;
-  BagMode mode = BagMode::mean;
-  bool sparse = false;
-  bool include_last_offset = false;
-  std::optional<std::int64_t> padding_idx{};
+  std::optional<double> max_norm{};           ///< see `ag::EmbeddingOptions`
+  double norm_type = 2;                       ///< p of that norm; may be infinite
+  bool scale_grad_by_freq = false;            ///< see `ag::EmbeddingOptions`; not for mode max
+  BagMode mode = BagMode::mean;               ///< what becomes of the rows of a bag
+  bool sparse = false;                        ///< see `ag::EmbeddingOptions`
+  bool include_last_offset = false;           ///< the offsets end with the number of indices
+  std::optional<std::int64_t> padding_idx{};  ///< a row that counts for nothing
 };
 
 /// Sums, means or maxima of bags of rows of `weight`, which are never laid out: indices (bags,
