@@ -225,15 +225,15 @@ void attention_gradient(const Attention& a, const AttentionInputs<T>& in, const 
     for (; begin < end; ++begin)
       head_gradient(a, in, scores, begin / a.kv_heads, begin % a.kv_heads, o, top, share, g, to);
   };
-  const std::int64_t tiles = (a.queries + tile_rows(a) - 1) / tile_rows(a);
+  const std::int64_t tiles = (a.queries + tile_rows(a) - 1) / tile_rows(a),
+                     parts = tiles * (a.heads / a.kv_heads);
   // Heads that share a mask add to it in turn.
   const bool shared =
       gmask && ((a.batch > 1 && a.mask.batch == 0) || (a.heads > 1 && a.mask.head == 0));
   if (shared)
     heads(0, a.batch * a.kv_heads);
   else
-    parallel_for(a.batch * a.kv_heads, 1,
-                 part_cost<T>(a, 2.5) * static_cast<double>(tiles * (a.heads / a.kv_heads)), heads);
+    parallel_for(a.batch * a.kv_heads, 1, part_cost<T>(a, 2.5) * static_cast<double>(parts), heads);
 }
 
 #define ATTENTION(T)                                                                      \

@@ -112,6 +112,9 @@ Apart apart(const char* op, const Tensor& q, const Tensor& k, const Tensor& v, b
   return a;
 }
 
+// Farther than any key; sums with lengths then fit in 63 bits.
+constexpr std::int64_t kFar = std::int64_t{1} << 40;
+
 internal::AttentionForm form_of(const AttentionOptions& options, std::int64_t heads,
                                 std::int64_t kv_heads, std::int64_t width) {
   return {.packed = false,
@@ -120,7 +123,7 @@ internal::AttentionForm form_of(const AttentionOptions& options, std::int64_t he
           .kv_heads = kv_heads,
           .masked = options.attn_mask.defined(),
           .causal = options.is_causal,
-          .offset = options.is_causal ? options.causal_offset : 0,
+          .offset = options.is_causal ? std::clamp(options.causal_offset, -kFar, kFar) : 0,
           .scale = options.scale.value_or(1 / std::sqrt(static_cast<double>(width))),
           .dropout_p = options.dropout_p};
 }

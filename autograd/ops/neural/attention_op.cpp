@@ -165,7 +165,7 @@ Tensor formula_weights(const Form& f, const Tensor& q, const Tensor& k, const Te
   const auto allow = [&](const Tensor& t) {
     allowed = allowed.defined() ? logical_and(allowed, t) : t;
   };
-  if (f.causal) allow(arange(s) <= unsqueeze(arange(l), 1) + f.offset);
+  if (f.causal) allow(arange(s) <= unsqueeze(arange(f.offset, l + f.offset), 1));
   if (f.masked && mask.dtype() == boolean) allow(mask);
   if (f.masked && mask.dtype() != boolean) {
     const Tensor seen = mask != -std::numeric_limits<double>::infinity();

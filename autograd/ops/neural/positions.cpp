@@ -11,7 +11,7 @@ namespace {
 // p · base^(-2 i / features) in float64, in which also far positions keep their digits: (length,
 // ⌈features / 2⌉).
 Tensor angles(std::int64_t from, std::int64_t length, std::int64_t features, double base) {
-  const Tensor position = (arange(length) + from).to(float64);
+  const Tensor position = arange(from, from + length).to(float64);
   const Tensor pair = arange((features + 1) / 2).to(float64);
   return unsqueeze(position, 1) * exp(pair * (-2 * std::log(base) / static_cast<double>(features)));
 }
@@ -29,6 +29,9 @@ Tensor rotary_embedding(const Tensor& x, const RotaryOptions& options) {
     fail(op, "features must be even and at most the last size, got {} of shape {}", e, x.shape());
   if (!(options.base > 0 && std::isfinite(options.base)))
     fail(op, "base must be positive, got {}", options.base);
+  constexpr std::int64_t far = std::int64_t{1} << 40;
+  if (options.offset < -far || options.offset > far)
+    fail(op, "offset must be within 2^40 of 0, got {}", options.offset);
   if (e < all)
     return concat({rotary_embedding(narrow(x, -1, 0, e), options), narrow(x, -1, e, all - e)}, -1);
   const std::int64_t length = x.size(-2);
