@@ -130,6 +130,7 @@ const std::vector<Row>& rows() {
     add_embedding(r);
     add_convolution(r);
     add_pooling(r);
+    add_attention(r);
     add_products(r);
     add_systems(r);
     add_decompositions(r);

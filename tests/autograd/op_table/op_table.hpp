@@ -60,6 +60,7 @@ void add_embedding(std::vector<Row>& rows);
 void add_convolution(std::vector<Row>& rows);
 void add_pooling(std::vector<Row>& rows);
 void add_recurrent(std::vector<Row>& rows);
+void add_attention(std::vector<Row>& rows);
 void add_products(std::vector<Row>& rows);
 void add_systems(std::vector<Row>& rows);
 void add_decompositions(std::vector<Row>& rows);

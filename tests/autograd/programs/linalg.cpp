@@ -1,3 +1,5 @@
+#include "autograd/ops/neural/attention.hpp"
+#include "autograd/ops/neural/positions.hpp"
 #include "tests/autograd/programs/programs.hpp"
 
 namespace ag = autograd;
@@ -25,6 +27,15 @@ std::vector<Op> linalg() {
       PROGRAM_OP(1, has_axes(a) && a.size(-1) > 1, ag::layer_norm(a, {a.size(-1)}, {}, {}, 0.1)),
       PROGRAM_OP(2, a.ndim() == 2 && filled(a) && same_shape(a, b),
                  ag::cross_entropy(a, ag::softmax(b, 1))),
+      PROGRAM_OP(2, a.ndim() > 1 && filled(a) && same_shape(a, b),
+                 ag::scaled_dot_product_attention(a, b, b, {.is_causal = flag})),
+      PROGRAM_OP(2, a.ndim() > 1 && filled(a) && same_shape(a, b), ag::attention_weights(a, b)),
+      PROGRAM_OP(1, filled(a) && a.numel() % 3 == 0,
+                 ag::packed_attention({ag::reshape(a, {1, -1, 3})}, 1)),
+      PROGRAM_OP(1, a.ndim() > 1 && filled(a) && a.size(-1) % 2 == 0,
+                 ag::rotary_embedding(a, {.offset = 2})),
+      PROGRAM_OP(1, a.ndim() == 2 && filled(a),
+                 a + ag::sinusoidal_positions(a.size(0), a.size(1), a.dtype())),
       PROGRAM_OP(2, a.ndim() == 1 && same_shape(a, b), ag::dot(a, b)),
       PROGRAM_OP(2, a.ndim() == 1 && same_shape(a, b), ag::vdot(a, b)),
       PROGRAM_OP(2, has_axes(a) && has_axes(b) && a.size(-1) == b.size(-1), ag::inner(a, b)),
