@@ -235,7 +235,6 @@ TEST_CASE("Every operation, loss, layer and optimizer is compared with PyTorch")
       {"rotary_embedding", "PyTorch has none; the test of its law is beside its layers"},
       {"sinusoidal_positions", "PyTorch has none"},
       {"PositionalEncoding", "PyTorch has none"},
-      {"KeyValueCache", "holds what an attention has seen"},
       {"Lion", "PyTorch has none; compared with the formula of its paper"},
       {"Scheduler", "a base class"},
       {"index_put", "made of scatter and index_add, which are compared"},
