@@ -71,9 +71,10 @@ class Scores {
         factors_(a.dropout_p > 0 ? room_ : 0) {}
 
   AttentionTile<T> tile(const Part& p) {
-    gemm_part(false, true, p.rows, p.keys, a_.width, static_cast<T>(a_.scale),
-              in_.q + at(a_.q, p.n, p.head, p.begin), a_.q.row, in_.k + at(a_.k, p.n, p.kv_head),
-              a_.k.row, T(0), scores_.data(), std::max<std::int64_t>(p.keys, 1));
+    if (p.keys > 0)
+      gemm_part(false, true, p.rows, p.keys, a_.width, static_cast<T>(a_.scale),
+                in_.q + at(a_.q, p.n, p.head, p.begin), a_.q.row, in_.k + at(a_.k, p.n, p.kv_head),
+                a_.k.row, T(0), scores_.data(), p.keys);
     for (std::int64_t i = 0; factors_.data() && i < p.rows; ++i)
       attention_dropout(a_.dropout_p, a_.seed, row_of(a_, p) + i, p.keys,
                         factors_.data() + i * p.keys);
@@ -150,8 +151,8 @@ template <class T>
 void head_gradient(const Attention& a, const AttentionInputs<T>& in, Scores<T>& scores,
                    std::int64_t n, std::int64_t kv_head, const T* o, const T* top, const T* share,
                    const T* g, const Gradients<T>& to) {
-  if (to.k) clear(to.k + at(a.k, n, kv_head), a.k, a.keys, a.width);
-  if (to.v) clear(to.v + at(a.v, n, kv_head), a.v, a.keys, a.value_width);
+  if (to.k && a.keys > 0) clear(to.k + at(a.k, n, kv_head), a.k, a.keys, a.width);
+  if (to.v && a.keys > 0) clear(to.v + at(a.v, n, kv_head), a.v, a.keys, a.value_width);
   const std::int64_t group = a.heads / a.kv_heads;
   for (std::int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head)
     for (std::int64_t begin = 0; begin < a.queries; begin += tile_rows(a)) {
