@@ -134,11 +134,19 @@ TEST_CASE("norms give the same bits with any number of threads", "[threads]") {
       for (const Tensor& t : {y.detach(), mean, var}) out.push_back(t);
       return out;
     };
-    for (int kind = 0; kind < 5; ++kind) {
-      const ag::TensorList one = run(kind);
+    const auto run_columns = [&] {
+      const Tensor rows = ag::reshape(x, {8 * 33 * 21, 40});
+      const Tensor y = ag::batch_norm(rows, {}, {}, weight, bias, {.training = true});
+      ag::TensorList out =
+          ag::grad({y}, {x, weight, bias}, {.grad_outputs = {ag::reshape(g, rows.shape())}});
+      out.push_back(y.detach());
+      return out;
+    };
+    for (int kind = 0; kind < 6; ++kind) {
+      const ag::TensorList one = kind == 5 ? run_columns() : run(kind);
       for (const int n : {2, 3, 7}) {
         const Threads threads(n);
-        const ag::TensorList many = run(kind);
+        const ag::TensorList many = kind == 5 ? run_columns() : run(kind);
         for (std::size_t i = 0; i < one.size(); ++i) {
           INFO("kind " << kind << ", " << n << " threads, result " << i);
           CHECK(same_bits(one[i], many[i]));
@@ -172,6 +180,39 @@ TEST_CASE("batch_norm keeps its digits where the mean is large and where squares
   // All alike: the deviations are 0, and eps is what is divided by.
   check_near(ag::batch_norm(ag::full({5, 1}, 7, ag::float64), {}, {}, {}, {}, {.training = true}),
              {0, 0, 0, 0, 0}, 0);
+}
+
+TEST_CASE("batch_norm gives the same for columns as for planes") {
+  // More columns and rows than are done at once, and ones whose squares leave the range.
+  for (const auto dtype : {ag::float32, ag::float64}) {
+    ag::Generator generator(5);
+    const Tensor rows = ag::randn({150, 300}, dtype, generator);
+    Tensor scale = ag::ones({300}, dtype);
+    for (const std::int64_t c : {7, 270})
+      scale[c] = ag::full({}, dtype == ag::float32 ? 1e25 : 1e200, dtype);
+    const Tensor g = ag::randn({150, 300}, dtype, generator);
+    const auto run = [&](bool planes, bool training) {
+      const Tensor x = (rows * scale).detach().requires_grad_();
+      const Tensor weight = ag::full({300}, 2, dtype).requires_grad_();
+      const Tensor bias = ag::ones({300}, dtype).requires_grad_();
+      Tensor mean = ag::zeros({300}, dtype), var = ag::ones({300}, dtype);
+      const Tensor in = planes ? ag::reshape(ag::transpose(x), {1, 300, 150}) : x;
+      Tensor y = ag::batch_norm(in, mean, var, weight, bias, {.training = training});
+      if (planes) y = ag::transpose(ag::reshape(y, {300, 150}));
+      ag::TensorList out = ag::grad({y}, {x, weight, bias}, {.grad_outputs = {g}});
+      out[0] = out[0] * scale;
+      for (const Tensor& t : {y.detach(), mean}) out.push_back(t);
+      return out;
+    };
+    for (const bool training : {true, false}) {
+      const ag::TensorList one = run(false, training), other = run(true, training);
+      for (std::size_t i = 0; i < one.size(); ++i) {
+        INFO("result " << i << ", training " << training);
+        const Tensor difference = ag::abs(one[i] - other[i]) / (1 + ag::abs(other[i]));
+        CHECK(ag::max(difference).item() < (dtype == ag::float32 ? 2e-5 : 1e-12));
+      }
+    }
+  }
 }
 
 TEST_CASE("batch_norm joins the pieces of long planes exactly") {

@@ -222,7 +222,7 @@ Row local_response_norm_row() {
 
 }  // namespace
 
-void add_norms(std::vector<Row>& rows) {
+void add_normalisation(std::vector<Row>& rows) {
   rows.push_back(batch_norm_row());
   rows.push_back(instance_norm_row());
   rows.push_back(group_norm_row());
