@@ -126,7 +126,7 @@ const std::vector<Row>& rows() {
     add_subscripts(r);
     add_linalg(r);
     add_fused(r);
-    add_norms(r);
+    add_normalisation(r);
     add_embedding(r);
     add_convolution(r);
     add_pooling(r);

@@ -55,7 +55,7 @@ void add_picks(std::vector<Row>& rows);
 void add_subscripts(std::vector<Row>& rows);
 void add_linalg(std::vector<Row>& rows);
 void add_fused(std::vector<Row>& rows);
-void add_norms(std::vector<Row>& rows);
+void add_normalisation(std::vector<Row>& rows);
 void add_embedding(std::vector<Row>& rows);
 void add_convolution(std::vector<Row>& rows);
 void add_pooling(std::vector<Row>& rows);
