@@ -4,7 +4,6 @@
 #include "nn/data/data.hpp"
 #include "nn/io/checkpoint.hpp"
 #include "nn/io/files.hpp"
-#include "nn/io/replacement.hpp"
 #include "nn/io/save.hpp"
 #include "nn/layers/activation.hpp"
 #include "nn/layers/attention.hpp"
