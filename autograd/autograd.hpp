@@ -16,4 +16,5 @@
 #include "autograd/tape/gradient.hpp"
 #include "autograd/tape/graph.hpp"
 #include "autograd/tape/operation.hpp"
+#include "autograd/tape/recomputation.hpp"
 #include "autograd/tape/rows.hpp"

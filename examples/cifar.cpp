@@ -56,8 +56,8 @@ int main(int argc, char** argv) try {
   nn::optim::AdamW optimizer(model.parameters(), {.lr = 2e-3, .weight_decay = 5e-2});
   data::DataLoader loader(train, {.batch_size = 64,
                                   .shuffle = true,
-                                  .drop_last = true,
                                   .seed = 1,
+                                  .drop_last = true,
                                   .prefetch = 2,
                                   .transform = [](data::Batch batch, ag::Generator& generator) {
                                     batch.x =

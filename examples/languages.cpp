@@ -59,7 +59,7 @@ int main(int argc, char** argv) try {
   Reader model(vocabulary.size(), std::int64_t(names.size()));
   nn::optim::AdamW optimizer(model.parameters(), {.lr = 4e-3});
   data::DataLoader loader(train,
-                          {.batch_size = 128, .shuffle = true, .drop_last = true, .seed = 1});
+                          {.batch_size = 128, .shuffle = true, .seed = 1, .drop_last = true});
   nn::optim::OneCycleLR schedule(optimizer, {.max_lr = 8e-3, .total_steps = 3 * loader.size()});
   auto step = ag::compile([&](const Tensor& x, const Tensor& y) {
     optimizer.zero_grad();

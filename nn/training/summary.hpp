@@ -1,5 +1,8 @@
 #pragma once
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cstdint>
 #include <iosfwd>
 #include <memory>
@@ -73,5 +76,14 @@ Summary summary(M& model, const ag::Shape& first, const S&... more) {
 }
 
 }  // namespace nn
+
+template <>
+struct fmt::formatter<nn::Summary> {
+  constexpr auto parse(fmt::format_parse_context& ctx) { return ctx.begin(); }
+  auto format(const nn::Summary& summary, fmt::format_context& ctx) const {
+    const std::string text = summary.str();
+    return std::copy(text.begin(), text.end(), ctx.out());
+  }
+};
 
 #pragma GCC visibility pop

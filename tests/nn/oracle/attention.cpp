@@ -1,7 +1,5 @@
 #include "autograd/ops/neural/attention.hpp"
 
-#include <sstream>
-
 #include "nn/layers/transformer.hpp"
 #include "nn/nn.hpp"
 #include "tests/catch.hpp"
@@ -19,22 +17,13 @@ Call attention(const ag::AttentionOptions& options = {}) {
   };
 }
 
-/// A layer with PyTorch's state dict, which must fit by names, order and shapes, called on the
-/// other inputs.
+/// A layer with PyTorch's state dict, called on the other inputs.
 template <class M, class F>
-Call layer(const M& model, F call) {
+Call called(const M& model, F call) {
   return [=](const Question& q) {
     M mine = model;
     mine.eval();
-    mine.to(q.dtype);
-    std::istringstream names(file().metadata.at(q.name));
-    nn::StateDict state;
-    for (std::string name; names >> name;) state.push_back({name, {}});
-    const std::size_t count = q.inputs.size() - state.size();
-    for (std::size_t i = 0; i < state.size(); ++i) state[i].tensor = q.inputs[count + i].detach();
-    mine.load_state_dict(state);
-    const nn::StateDict own = mine.state_dict();
-    for (std::size_t i = 0; i < own.size(); ++i) CHECK(own[i].name == state[i].name);
+    const std::size_t count = q.inputs.size() - load_state(mine, q);
     TensorList inputs(q.inputs.begin(), q.inputs.begin() + static_cast<std::ptrdiff_t>(count));
     TensorList leaves;
     for (const ag::Tensor& t : inputs)
@@ -89,65 +78,65 @@ void oracle::add_attention(std::vector<Row>& rows) {
       {"attention_weights", [](T q, T k) { return ag::attention_weights(q, k); }},
       {"packed_attention",
        [](T x) { return ag::packed_attention({x}, 2, {.attention = {.is_causal = true}}); }},
-      {"MultiheadAttention", layer(Mha(4, 2), self)},
+      {"MultiheadAttention", called(Mha(4, 2), self)},
       {"MultiheadAttention weights of heads",
-       layer(Mha(4, 2),
-             [](const Mha& m, const TensorList& x) {
-               return both(m(x[0], x[0], x[0], {.average_attn_weights = false}));
-             })},
-      {"MultiheadAttention without weights", layer(Mha(4, 2), plain)},
-      {"MultiheadAttention batch_first without bias", layer(Mha(4, 2, batch_first(false)), plain)},
+       called(Mha(4, 2),
+              [](const Mha& m, const TensorList& x) {
+                return both(m(x[0], x[0], x[0], {.average_attn_weights = false}));
+              })},
+      {"MultiheadAttention without weights", called(Mha(4, 2), plain)},
+      {"MultiheadAttention batch_first without bias", called(Mha(4, 2, batch_first(false)), plain)},
       {"MultiheadAttention key is value",
-       layer(Mha(4, 2),
-             [](const Mha& m, const TensorList& x) {
-               return TensorList{m(x[0], x[1], x[1], {.need_weights = false}).output};
-             })},
-      {"MultiheadAttention kdim vdim", layer(Mha(4, 2, {.kdim = 3, .vdim = 5}), all)},
+       called(Mha(4, 2),
+              [](const Mha& m, const TensorList& x) {
+                return TensorList{m(x[0], x[1], x[1], {.need_weights = false}).output};
+              })},
+      {"MultiheadAttention kdim vdim", called(Mha(4, 2, {.kdim = 3, .vdim = 5}), all)},
       {"MultiheadAttention add_bias_kv add_zero_attn",
-       layer(Mha(4, 2, {.add_bias_kv = true, .add_zero_attn = true}), self)},
-      {"MultiheadAttention unbatched", layer(Mha(4, 2), all)},
+       called(Mha(4, 2, {.add_bias_kv = true, .add_zero_attn = true}), self)},
+      {"MultiheadAttention unbatched", called(Mha(4, 2), all)},
       {"MultiheadAttention masks",
-       layer(Mha(4, 2),
-             [](const Mha& m, const TensorList& x) {
-               return both(m(x[0], x[0], x[0], {.key_padding_mask = x[1], .attn_mask = x[2]}));
-             })},
+       called(Mha(4, 2),
+              [](const Mha& m, const TensorList& x) {
+                return both(m(x[0], x[0], x[0], {.key_padding_mask = x[1], .attn_mask = x[2]}));
+              })},
       {"MultiheadAttention mask of heads",
-       layer(Mha(4, 2, batch_first(true)),
-             [](const Mha& m, const TensorList& x) {
-               return TensorList{
-                   m(x[0], x[0], x[0], {.attn_mask = x[1], .need_weights = false}).output};
-             })},
+       called(Mha(4, 2, batch_first(true)),
+              [](const Mha& m, const TensorList& x) {
+                return TensorList{
+                    m(x[0], x[0], x[0], {.attn_mask = x[1], .need_weights = false}).output};
+              })},
       {"TransformerEncoderLayer",
-       layer(nn::TransformerEncoderLayer(4, 2, options(nn::Tanh(), false)), one)},
+       called(nn::TransformerEncoderLayer(4, 2, options(nn::Tanh(), false)), one)},
       {"TransformerEncoderLayer norm_first gelu",
-       layer(nn::TransformerEncoderLayer(4, 2, options(nn::GELU(), true, true)), one)},
+       called(nn::TransformerEncoderLayer(4, 2, options(nn::GELU(), true, true)), one)},
       {"TransformerEncoderLayer without bias",
-       layer(nn::TransformerEncoderLayer(4, 2, no_bias), one)},
+       called(nn::TransformerEncoderLayer(4, 2, no_bias), one)},
       {"TransformerEncoderLayer unbatched",
-       layer(nn::TransformerEncoderLayer(4, 2, options(nn::Tanh())), one)},
+       called(nn::TransformerEncoderLayer(4, 2, options(nn::Tanh())), one)},
       {"TransformerEncoder",
-       layer(nn::TransformerEncoder(
-                 nn::TransformerEncoderLayer(4, 2, options(nn::GELU(), true, true)), 2,
-                 nn::LayerNorm(4)),
-             [](const nn::TransformerEncoder& m, const TensorList& x) {
-               return TensorList{m(x[0], {.src_key_padding_mask = x[1], .is_causal = true})};
-             })},
+       called(nn::TransformerEncoder(
+                  nn::TransformerEncoderLayer(4, 2, options(nn::GELU(), true, true)), 2,
+                  nn::LayerNorm(4)),
+              [](const nn::TransformerEncoder& m, const TensorList& x) {
+                return TensorList{m(x[0], {.src_key_padding_mask = x[1], .is_causal = true})};
+              })},
       {"TransformerDecoderLayer",
-       layer(nn::TransformerDecoderLayer(4, 2, options(nn::Tanh(), false)), two)},
+       called(nn::TransformerDecoderLayer(4, 2, options(nn::Tanh(), false)), two)},
       {"TransformerDecoderLayer norm_first gelu",
-       layer(nn::TransformerDecoderLayer(4, 2, options(ag::gelu, true, true)),
-             [](const nn::TransformerDecoderLayer& m, const TensorList& x) {
-               return TensorList{m(x[0], x[1], {.tgt_mask = x[2]})};
-             })},
+       called(nn::TransformerDecoderLayer(4, 2, options(ag::gelu, true, true)),
+              [](const nn::TransformerDecoderLayer& m, const TensorList& x) {
+                return TensorList{m(x[0], x[1], {.tgt_mask = x[2]})};
+              })},
       {"TransformerDecoder",
-       layer(nn::TransformerDecoder(nn::TransformerDecoderLayer(4, 2, options(nn::GELU())), 2),
-             [](const nn::TransformerDecoder& m, const TensorList& x) {
-               return TensorList{m(x[0], x[1], {.memory_key_padding_mask = x[2]})};
-             })},
-      {"Transformer", layer(nn::Transformer(4, 2, whole),
-                            [](const nn::Transformer& m, const TensorList& x) {
-                              return TensorList{m(x[0], x[1], {.tgt_is_causal = true})};
-                            })},
+       called(nn::TransformerDecoder(nn::TransformerDecoderLayer(4, 2, options(nn::GELU())), 2),
+              [](const nn::TransformerDecoder& m, const TensorList& x) {
+                return TensorList{m(x[0], x[1], {.memory_key_padding_mask = x[2]})};
+              })},
+      {"Transformer", called(nn::Transformer(4, 2, whole),
+                             [](const nn::Transformer& m, const TensorList& x) {
+                               return TensorList{m(x[0], x[1], {.tgt_is_causal = true})};
+                             })},
   };
   rows.insert(rows.end(), table.begin(), table.end());
 }

@@ -17,11 +17,10 @@ using nn::BagMode, nn::Embedding, nn::EmbeddingBag;
 
 /// A layer on the inputs but the last, which is its weight, by PyTorch's name.
 template <class L>
-Call layer(const L& model) {
+Call looked_up(const L& model) {
   return [=](const Question& q) {
     L mine = model;
-    mine.to(q.dtype);
-    mine.load_state_dict({{file().metadata.at(q.name), q.inputs.back().detach()}});
+    load_state(mine, q);
     if constexpr (std::same_as<L, EmbeddingBag>)
       if (q.inputs.size() > 2) return Answer{{mine(q.inputs[0], q.inputs[1])}, mine.parameters()};
     return Answer{{mine(q.inputs[0])}, mine.parameters()};
@@ -82,19 +81,20 @@ Tensor weighted_tanh(T i, T w, T p) {
 void oracle::add_embedding(std::vector<Row>& rows) {
   const double inf = std::numeric_limits<double>::infinity();
   const auto bag = [](nn::EmbeddingBagOptions options) {
-    return layer(EmbeddingBag(5, 3, options));
+    return looked_up(EmbeddingBag(5, 3, options));
   };
   const nn::EmbeddingOptions sparse{.padding_idx = 1, .sparse = true};
   const std::vector<Row> table{
-      {"Embedding", layer(Embedding(5, 3))},
-      {"Embedding padding_idx=3", layer(Embedding(5, 3, {.padding_idx = 3}))},
-      {"Embedding padding_idx=-5", layer(Embedding(5, 3, {.padding_idx = -5}))},
+      {"Embedding", looked_up(Embedding(5, 3))},
+      {"Embedding padding_idx=3", looked_up(Embedding(5, 3, {.padding_idx = 3}))},
+      {"Embedding padding_idx=-5", looked_up(Embedding(5, 3, {.padding_idx = -5}))},
       {"Embedding scale_grad_by_freq",
-       layer(Embedding(5, 3, {.padding_idx = 1, .scale_grad_by_freq = true}))},
-      {"Embedding max_norm=1", layer(Embedding(5, 3, {.max_norm = 1}))},
-      {"Embedding max_norm=1 norm_type=1", layer(Embedding(5, 3, {.max_norm = 1, .norm_type = 1}))},
+       looked_up(Embedding(5, 3, {.padding_idx = 1, .scale_grad_by_freq = true}))},
+      {"Embedding max_norm=1", looked_up(Embedding(5, 3, {.max_norm = 1}))},
+      {"Embedding max_norm=1 norm_type=1",
+       looked_up(Embedding(5, 3, {.max_norm = 1, .norm_type = 1}))},
       {"Embedding max_norm=1 norm_type=inf",
-       layer(Embedding(5, 3, {.max_norm = 1, .norm_type = inf}))},
+       looked_up(Embedding(5, 3, {.max_norm = 1, .norm_type = inf}))},
       {"embedding tanh",
        [](T i, T w) { return ag::tanh(ag::embedding(i, w, {.padding_idx = 1})); }},
       {"EmbeddingBag mode=sum", bag({.mode = BagMode::sum})},

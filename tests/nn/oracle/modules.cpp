@@ -6,23 +6,31 @@
 
 using namespace oracle;
 
+std::size_t oracle::load_state(nn::Module& module, const Question& q,
+                               std::optional<std::size_t> at) {
+  module.to(q.dtype);
+  nn::StateDict state;
+  const auto found = file().metadata.find(q.name);
+  std::istringstream names(found == file().metadata.end() ? "" : found->second);
+  for (std::string name; names >> name;) state.push_back({name, {}});
+  const std::size_t first = at.value_or(q.inputs.size() - state.size());
+  for (std::size_t i = 0; i < state.size(); ++i) state[i].tensor = q.inputs[first + i].detach();
+  module.load_state_dict(state);
+  const nn::StateDict own = module.state_dict();
+  for (std::size_t i = 0; i < own.size(); ++i) CHECK(own[i].name == state[i].name);
+  return state.size();
+}
+
 Call oracle::layer(const nn::AnyModule& model, bool train) {
   return [=](const Question& q) {
     nn::AnyModule mine = model;
     nn::Module& module = mine.module();
     module.train(train);
-    module.to(q.dtype);
-    nn::StateDict state;
-    const auto found = file().metadata.find(q.name);
-    std::istringstream names(found == file().metadata.end() ? "" : found->second);
-    for (std::string name; names >> name;)
-      state.push_back({name, q.inputs[state.size() + 1].detach()});
-    module.load_state_dict(state);
-    const nn::StateDict own = module.state_dict();
-    for (std::size_t i = 0; i < own.size(); ++i) CHECK(own[i].name == state[i].name);
-    TensorList leaves{q.inputs[0]};
+    load_state(module, q, 1);
+    TensorList leaves{q.inputs[0]}, outputs{mine(q.inputs[0])};
     for (const ag::Tensor& p : module.parameters()) leaves.push_back(p);
-    return Answer{{mine(q.inputs[0])}, leaves};
+    for (const ag::Tensor& b : module.buffers()) outputs.push_back(b);
+    return Answer{outputs, leaves};
   };
 }
 

@@ -1,5 +1,3 @@
-#include <sstream>
-
 #include "autograd/ops/neural/norms.hpp"
 #include "nn/layers/batch_norm.hpp"
 #include "nn/layers/feature_dropout.hpp"
@@ -13,28 +11,6 @@ namespace {
 
 using namespace oracle;
 
-/// A layer with PyTorch's state dict, which must fit by names, order and shapes: its output, and the
-/// buffers that it leaves.
-Call layer(const nn::AnyModule& model, bool train) {
-  return [=](const Question& q) {
-    nn::AnyModule mine = model;
-    nn::Module& module = mine.module();
-    module.train(train);
-    module.to(q.dtype);
-    nn::StateDict state;
-    const auto found = file().metadata.find(q.name);
-    std::istringstream names(found == file().metadata.end() ? "" : found->second);
-    for (std::string name; names >> name;)
-      state.push_back({name, q.inputs[state.size() + 1].detach()});
-    module.load_state_dict(state);
-    const nn::StateDict own = module.state_dict();
-    for (std::size_t i = 0; i < own.size(); ++i) CHECK(own[i].name == state[i].name);
-    TensorList leaves{q.inputs[0]}, outputs{mine(q.inputs[0])};
-    for (const ag::Tensor& p : module.parameters()) leaves.push_back(p);
-    for (const ag::Tensor& b : module.buffers()) outputs.push_back(b);
-    return Answer{outputs, leaves};
-  };
-}
 Call trained(const nn::AnyModule& model) { return layer(model, true); }
 Call evaluated(const nn::AnyModule& model) { return layer(model, false); }
 

@@ -2,6 +2,7 @@
 
 #include <concepts>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -72,8 +73,12 @@ struct Row {
   Call call;
 };
 
-/// A layer with PyTorch's state dict, which must fit by names, order and shapes, on the first
-/// input.
+/// Loads PyTorch's state dict, which must fit by names, order and shapes, into a module of the
+/// dtype asked for. Its tensors are the inputs from `at` on; by default the last ones. Returns how
+/// many they are.
+std::size_t load_state(nn::Module& module, const Question& q,
+                       std::optional<std::size_t> at = std::nullopt);
+/// A layer with that state, on the first input: its output, and the buffers that it leaves.
 Call layer(const nn::AnyModule& model, bool train = false);
 
 void add_elementwise(std::vector<Row>& rows);

@@ -1,7 +1,5 @@
 #include "nn/layers/recurrent.hpp"
 
-#include <sstream>
-
 #include "nn/layers/recurrent_cell.hpp"
 #include "tests/catch.hpp"
 #include "tests/nn/oracle/oracle.hpp"
@@ -29,21 +27,13 @@ auto input_of(const TensorList& states, const ag::Tensor& lengths) {
     return nn::RecurrentInput{state(0), lengths};
 }
 
-/// A layer with PyTorch's state dict, which must fit by names, order and shapes, on the first
-/// input and the states that follow it.
+/// A layer with PyTorch's state dict, on the first input and the states, which follow it.
 template <class L>
-Call layer(const L& model, const ag::Tensor& lengths = {}) {
+Call recurrent(const L& model, const ag::Tensor& lengths = {}) {
   return [=](const Question& q) {
     L mine = model;
-    mine.to(q.dtype);
-    nn::StateDict state;
-    std::istringstream names(file().metadata.at(q.name));
-    for (std::string name; names >> name;)
-      state.push_back({name, q.inputs[state.size() + 1].detach()});
-    mine.load_state_dict(state);
-    const nn::StateDict own = mine.state_dict();
-    for (std::size_t i = 0; i < own.size(); ++i) CHECK(own[i].name == state[i].name);
-    const TensorList states(q.inputs.begin() + state.size() + 1, q.inputs.end());
+    const std::size_t count = load_state(mine, q, 1);
+    const TensorList states(q.inputs.begin() + count + 1, q.inputs.end());
     TensorList leaves{q.inputs[0]};
     for (const ag::Tensor& p : mine.parameters()) leaves.push_back(p);
     leaves.append(states.begin(), states.end());
@@ -75,38 +65,39 @@ void oracle::add_recurrent(std::vector<Row>& rows) {
   };
   const auto relu = nn::RNN::Nonlinearity::relu;
   const std::vector<Row> table{
-      {"RNN", layer(nn::RNN(3, 4))},
+      {"RNN", recurrent(nn::RNN(3, 4))},
       {"RNN relu num_layers=2 batch_first states",
-       layer(nn::RNN(3, 4, {.num_layers = 2, .nonlinearity = relu, .batch_first = true}))},
+       recurrent(nn::RNN(3, 4, {.num_layers = 2, .nonlinearity = relu, .batch_first = true}))},
       {"RNN bidirectional without bias lengths",
-       layer(nn::RNN(3, 4, {.bias = false, .bidirectional = true}), lengths(2, 4, 1))},
-      {"LSTM", layer(nn::LSTM(3, 4))},
-      {"LSTM states", layer(nn::LSTM(3, 4))},
-      {"LSTM unbatched bidirectional states", layer(nn::LSTM(2, 3, {.bidirectional = true}))},
+       recurrent(nn::RNN(3, 4, {.bias = false, .bidirectional = true}), lengths(2, 4, 1))},
+      {"LSTM", recurrent(nn::LSTM(3, 4))},
+      {"LSTM states", recurrent(nn::LSTM(3, 4))},
+      {"LSTM unbatched bidirectional states", recurrent(nn::LSTM(2, 3, {.bidirectional = true}))},
       {"LSTM num_layers=2 bidirectional batch_first lengths",
-       layer(nn::LSTM(2, 3, {.num_layers = 2, .batch_first = true, .bidirectional = true}),
-             lengths(3, 1, 4))},
-      {"LSTM proj_size=2 states", layer(nn::LSTM(3, 4, {.proj_size = 2}))},
+       recurrent(nn::LSTM(2, 3, {.num_layers = 2, .batch_first = true, .bidirectional = true}),
+                 lengths(3, 1, 4))},
+      {"LSTM proj_size=2 states", recurrent(nn::LSTM(3, 4, {.proj_size = 2}))},
       {"LSTM num_layers=2 bidirectional proj_size=1 lengths without bias",
-       layer(
+       recurrent(
            nn::LSTM(2, 3, {.num_layers = 2, .bias = false, .bidirectional = true, .proj_size = 1}),
            lengths(2, 3, 1))},
-      {"LSTM hidden=9", layer(nn::LSTM(2, 9))},
-      {"GRU", layer(nn::GRU(3, 4))},
-      {"GRU hidden=17", layer(nn::GRU(2, 17))},
-      {"GRU unbatched states", layer(nn::GRU(3, 4))},
+      {"LSTM hidden=9", recurrent(nn::LSTM(2, 9))},
+      {"GRU", recurrent(nn::GRU(3, 4))},
+      {"GRU hidden=17", recurrent(nn::GRU(2, 17))},
+      {"GRU unbatched states", recurrent(nn::GRU(3, 4))},
       {"GRU num_layers=2 bidirectional lengths states",
-       layer(nn::GRU(2, 3, {.num_layers = 2, .bidirectional = true}), lengths(1, 4, 3))},
-      {"GRU batch_first without bias", layer(nn::GRU(2, 3, {.bias = false, .batch_first = true}))},
-      {"GRU empty batch", layer(nn::GRU(2, 3))},
-      {"RNNCell", layer(nn::RNNCell(3, 4))},
+       recurrent(nn::GRU(2, 3, {.num_layers = 2, .bidirectional = true}), lengths(1, 4, 3))},
+      {"GRU batch_first without bias",
+       recurrent(nn::GRU(2, 3, {.bias = false, .batch_first = true}))},
+      {"GRU empty batch", recurrent(nn::GRU(2, 3))},
+      {"RNNCell", recurrent(nn::RNNCell(3, 4))},
       {"RNNCell relu without bias",
-       layer(nn::RNNCell(3, 4, {.bias = false, .nonlinearity = relu}))},
-      {"LSTMCell", layer(nn::LSTMCell(3, 4))},
-      {"LSTMCell without states", layer(nn::LSTMCell(3, 4))},
-      {"LSTMCell unbatched without bias", layer(nn::LSTMCell(3, 4, {.bias = false}))},
-      {"GRUCell", layer(nn::GRUCell(3, 4))},
-      {"GRUCell without bias and states", layer(nn::GRUCell(3, 4, {.bias = false}))},
+       recurrent(nn::RNNCell(3, 4, {.bias = false, .nonlinearity = relu}))},
+      {"LSTMCell", recurrent(nn::LSTMCell(3, 4))},
+      {"LSTMCell without states", recurrent(nn::LSTMCell(3, 4))},
+      {"LSTMCell unbatched without bias", recurrent(nn::LSTMCell(3, 4, {.bias = false}))},
+      {"GRUCell", recurrent(nn::GRUCell(3, 4))},
+      {"GRUCell without bias and states", recurrent(nn::GRUCell(3, 4, {.bias = false}))},
       {"rnn_tanh", operation(ag::rnn_tanh)},
       {"rnn_relu reverse", operation(ag::rnn_relu, true)},
       {"lstm", lstm(false)},

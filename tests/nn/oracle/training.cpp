@@ -1,9 +1,9 @@
+#include "nn/module/parameter_vector.hpp"
 #include "nn/nn.hpp"
 #include "nn/optim/averages.hpp"
 #include "nn/optim/lbfgs.hpp"
 #include "nn/optim/more_schedulers.hpp"
 #include "nn/optim/muon.hpp"
-#include "nn/module/parameter_vector.hpp"
 #include "tests/nn/oracle/oracle.hpp"
 
 namespace {
