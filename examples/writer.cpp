@@ -66,7 +66,7 @@ int main(int argc, char** argv) try {
   const auto characters = data::Vocabulary::characters(text);
   const Tensor corpus = characters.encode(text);
   const std::int64_t n = corpus.numel(), cut = n * 9 / 10,
-                     steps = argc > 2 ? std::atoi(argv[2]) : 400;
+                     steps = argc > 2 ? std::atoi(argv[2]) : 800;
   Writer model(characters.size());
   fmt::print("{} characters of {} kinds, {} weights\n", n, characters.size(),
              model.num_parameters());
