@@ -7,6 +7,8 @@ jobs=$(nproc)
 needed=(g++ cmake make libxtensor-dev libxtensor-blas-dev libxsimd-dev libopenblas-dev libdnnl2 libfmt-dev
   nlohmann-json3-dev zlib1g-dev libutf8proc-dev libpng-dev libjpeg62-turbo-dev
   libcli11-dev catch2 dataset-fashion-mnist)
+word_lists=(wamerican wfrench witalian wngerman wspanish)  # for examples/languages
+wordnet=(wordnet-base)                                     # for examples/word2vec
 
 # Compiled objects are found again where ccache is installed.
 if [[ -z ${CMAKE_CXX_COMPILER_LAUNCHER:-} ]] && command -v ccache >/dev/null; then

@@ -11,7 +11,7 @@ namespace ag = autograd;
 struct Settings {
   std::string data = "/usr/share/datasets/fashion-mnist", save = "fashion_mnist.safetensors";
   std::string model = "cnn", resume;
-  std::int64_t epochs = 10, batch = 64, patience = 0, threads = std::thread::hardware_concurrency();
+  std::int64_t epochs = 8, batch = 64, patience = 0, threads = std::thread::hardware_concurrency();
   std::uint64_t seed = 1;
   double lr = 1e-3;
 };
@@ -19,9 +19,10 @@ struct Settings {
 nn::Sequential make_model(bool cnn, const ag::Shape& image, std::int64_t classes) {
   if (!cnn) return nn::Sequential(nn::Flatten(), nn::MLP(image.numel(), {256, 128}, classes));
   const std::int64_t features = 64 * (image[1] / 4) * (image[2] / 4);
-  return nn::Sequential(nn::Conv2d(image[0], 32, 3, {.padding = 1}), nn::ReLU(), nn::MaxPool2d(2),
-                        nn::Conv2d(32, 64, 3, {.padding = 1}), nn::ReLU(), nn::MaxPool2d(2),
-                        nn::Flatten(), nn::Dropout(0.3), nn::MLP(features, {128}, classes));
+  return nn::Sequential(nn::Conv2d(image[0], 32, 3, {.padding = 1}), nn::BatchNorm2d(32),
+                        nn::ReLU(), nn::MaxPool2d(2), nn::Conv2d(32, 64, 3, {.padding = 1}),
+                        nn::BatchNorm2d(64), nn::ReLU(), nn::MaxPool2d(2), nn::Flatten(),
+                        nn::Dropout(0.3), nn::MLP(features, {128}, classes, {.dropout = 0.3}));
 }
 
 int train(const Settings& s) {
