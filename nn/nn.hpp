@@ -15,7 +15,6 @@
 #include "nn/layers/embedding.hpp"
 #include "nn/layers/feature_dropout.hpp"
 #include "nn/layers/linear.hpp"
-#include "nn/layers/more_activation.hpp"
 #include "nn/layers/normalization.hpp"
 #include "nn/layers/norms.hpp"
 #include "nn/layers/packed_sequence.hpp"

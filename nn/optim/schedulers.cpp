@@ -228,4 +228,39 @@ std::optional<double> LinearWarmup::momentum_at(std::int64_t epoch, std::size_t 
   return then_ && epoch >= o_.steps ? then_->momentum_at(epoch - o_.steps, group) : std::nullopt;
 }
 
+PolynomialLR::PolynomialLR(Optimizer& optimizer, const PolynomialLROptions& options)
+    : Scheduler("PolynomialLR", optimizer), o_(options) {
+  if (o_.total_iters < 1)
+    ag::fail(name(), "total_iters must be at least 1, got {}", o_.total_iters);
+  if (!(o_.power >= 0)) ag::fail(name(), "power must be at least 0, got {}", o_.power);
+  apply();
+}
+
+double PolynomialLR::lr_at(std::int64_t epoch, double base_lr, std::size_t) const {
+  const auto t = static_cast<double>(std::min(epoch, o_.total_iters));
+  return base_lr * std::pow(1 - t / static_cast<double>(o_.total_iters), o_.power);
+}
+
+ChainedScheduler::ChainedScheduler(Optimizer& optimizer, std::vector<const Scheduler*> schedulers)
+    : Scheduler("ChainedScheduler", optimizer), schedulers_(std::move(schedulers)) {
+  if (schedulers_.empty()) ag::fail(name(), "needs schedulers to run, got none");
+  for (const Scheduler* s : schedulers_) {
+    if (!s) ag::fail(name(), "needs schedulers to run, got a null pointer");
+    check_same_optimizer(name(), optimizer, *s);
+  }
+  apply();
+}
+
+double ChainedScheduler::lr_at(std::int64_t epoch, double base_lr, std::size_t group) const {
+  for (const Scheduler* s : schedulers_) base_lr = s->lr_at(epoch, base_lr, group);
+  return base_lr;
+}
+
+std::optional<double> ChainedScheduler::momentum_at(std::int64_t epoch, std::size_t group) const {
+  std::optional<double> momentum;
+  for (const Scheduler* s : schedulers_)
+    if (const auto own = s->momentum_at(epoch, group)) momentum = own;
+  return momentum;
+}
+
 }  // namespace nn::optim

@@ -173,6 +173,34 @@ class LinearWarmup : public Scheduler {
   const Scheduler* then_;
 };
 
+struct PolynomialLROptions {
+  std::int64_t total_iters = 5;
+  double power = 1;
+};
+/// base · (1 - t / total_iters)^power, and 0 from total_iters on
+class PolynomialLR : public Scheduler {
+ public:
+  PolynomialLR(Optimizer& optimizer, const PolynomialLROptions& options = {});
+  double lr_at(std::int64_t epoch, double base_lr, std::size_t group) const override;
+
+ private:
+  PolynomialLROptions o_;
+};
+
+/// Schedules at the same time: each scales what the one before it gives. Step only this one; the
+/// others must live as long. For schedules that multiply the rate it is PyTorch's; PyTorch's
+/// LambdaLR and CosineAnnealingWarmRestarts forget what came before them in the chain.
+class ChainedScheduler : public Scheduler {
+ public:
+  ChainedScheduler(Optimizer& optimizer, std::vector<const Scheduler*> schedulers);
+  double lr_at(std::int64_t epoch, double base_lr, std::size_t group) const override;
+  /// That of the last schedule that has one.
+  std::optional<double> momentum_at(std::int64_t epoch, std::size_t group) const override;
+
+ private:
+  std::vector<const Scheduler*> schedulers_;
+};
+
 }  // namespace nn::optim
 
 #pragma GCC visibility pop

@@ -2,7 +2,7 @@
 
 #include "autograd/ops/ops.hpp"
 #include "nn/layers/distance.hpp"
-#include "nn/layers/more_activation.hpp"
+#include "nn/layers/activation.hpp"
 #include "nn/layers/rearrange.hpp"
 #include "tests/catch.hpp"
 

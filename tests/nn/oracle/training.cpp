@@ -2,7 +2,7 @@
 #include "nn/nn.hpp"
 #include "nn/optim/averages.hpp"
 #include "nn/optim/lbfgs.hpp"
-#include "nn/optim/more_schedulers.hpp"
+#include "nn/optim/cyclic_schedulers.hpp"
 #include "nn/optim/muon.hpp"
 #include "tests/nn/oracle/oracle.hpp"
 

@@ -1,4 +1,4 @@
-#include "nn/optim/more_schedulers.hpp"
+#include "nn/optim/cyclic_schedulers.hpp"
 
 #include <cmath>
 #include <vector>

@@ -1,4 +1,4 @@
-#include "nn/optim/more_schedulers.hpp"
+#include "nn/optim/cyclic_schedulers.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -156,41 +156,6 @@ double CosineAnnealingWarmRestarts::lr_at(std::int64_t epoch, double base_lr, st
   }
   const double share = static_cast<double>(t) / static_cast<double>(period);
   return o_.eta_min + (base_lr - o_.eta_min) * (1 + std::cos(std::numbers::pi * share)) / 2;
-}
-
-PolynomialLR::PolynomialLR(Optimizer& optimizer, const PolynomialLROptions& options)
-    : Scheduler("PolynomialLR", optimizer), o_(options) {
-  check_at_least(name(), "total_iters", o_.total_iters, 1);
-  if (!(o_.power >= 0)) ag::fail(name(), "power must be at least 0, got {}", o_.power);
-  apply();
-}
-
-double PolynomialLR::lr_at(std::int64_t epoch, double base_lr, std::size_t) const {
-  const auto t = static_cast<double>(std::min(epoch, o_.total_iters));
-  return base_lr * std::pow(1 - t / static_cast<double>(o_.total_iters), o_.power);
-}
-
-ChainedScheduler::ChainedScheduler(Optimizer& optimizer, std::vector<const Scheduler*> schedulers)
-    : Scheduler("ChainedScheduler", optimizer), schedulers_(std::move(schedulers)) {
-  if (schedulers_.empty()) ag::fail(name(), "needs schedulers to run, got none");
-  for (const Scheduler* s : schedulers_) {
-    if (!s) ag::fail(name(), "needs schedulers to run, got a null pointer");
-    if (&s->optimizer() != &optimizer)
-      ag::fail(name(), "all schedulers must have the same optimizer, got one of another");
-  }
-  apply();
-}
-
-double ChainedScheduler::lr_at(std::int64_t epoch, double base_lr, std::size_t group) const {
-  for (const Scheduler* s : schedulers_) base_lr = s->lr_at(epoch, base_lr, group);
-  return base_lr;
-}
-
-std::optional<double> ChainedScheduler::momentum_at(std::int64_t epoch, std::size_t group) const {
-  std::optional<double> momentum;
-  for (const Scheduler* s : schedulers_)
-    if (const auto own = s->momentum_at(epoch, group)) momentum = own;
-  return momentum;
 }
 
 }  // namespace nn::optim
