@@ -83,7 +83,7 @@ class CompiledFunction {
     TensorList list;
     (append(list, arguments), ...);
     return call(list, [&](const TensorList& in) -> decltype(auto) {
-      std::size_t next = 0;
+      [[maybe_unused]] std::size_t next = 0;  // without arguments
       std::tuple<As<T>...> same{taken(arguments, in, next)...};  // braces go from left to right
       return std::apply(f_, std::move(same));
     });
@@ -136,7 +136,7 @@ class CompiledFunction {
       return Tensor(std::move(out[0]));
     } else if constexpr (TensorStructure<Result>) {
       std::remove_cv_t<Result> result{};
-      std::size_t next = 0;
+      [[maybe_unused]] std::size_t next = 0;  // without arguments
       detail::for_each_tensor(result, [&](Tensor& t) { t = std::move(out[next++]); });
       return result;
     } else if constexpr (!std::is_void_v<Result>) {

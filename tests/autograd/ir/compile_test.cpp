@@ -44,6 +44,13 @@ TEST_CASE("a compiled function runs once for each shape, dtype and grad mode, th
   CHECK(square.recordings() == 4);
 }
 
+TEST_CASE("a compiled function may have no arguments") {
+  const Tensor w = counted({2});
+  auto twice = ag::compile([&] { return w * 2; });
+  for (int i = 0; i < 3; ++i) CHECK(values(twice()) == std::vector<float>{2, 4});
+  CHECK(twice.recordings() == 1);
+}
+
 TEST_CASE("results of earlier calls keep their elements") {
   auto twice = ag::compile([](const Tensor& x) { return 2 * x; });
   std::vector<Tensor> kept;
