@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstddef>
-#include <vector>
 
+#include "autograd/ops/neural/interpolate.hpp"
 #include "nn/data/images/internal/images.hpp"
 
 namespace nn::data {
@@ -14,105 +13,18 @@ using detail::Images;
 
 namespace {
 
-// What a new pixel of a row is made of: pixels `at` with their weights.
-struct Taps {
-  std::size_t per_pixel;
-  std::vector<std::int64_t> at;
-  std::vector<double> weights;
-};
-
-double linear_weight(double x) { return std::max(0.0, 1 - std::abs(x)); }
-
-// Keys 1981.
-double cubic_weight(double x, double a) {
-  x = std::abs(x);
-  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
-  if (x < 2) return (((x - 5) * x + 8) * x - 4) * a;
-  return 0;
-}
-
-Taps nearest_taps(std::int64_t in, std::int64_t out, bool exact) {
-  Taps taps{1, {}, std::vector<double>(static_cast<std::size_t>(out), 1.0)};
-  for (std::int64_t i = 0; i < out; ++i)
-    taps.at.push_back(exact ? (2 * i + 1) * in / (2 * out) : i * in / out);
-  return taps;
-}
-
-// Around the place of the new pixel among the old ones; beyond the edge the last pixel counts.
-Taps plain_taps(std::int64_t in, std::int64_t out, bool cubic) {
-  Taps taps{cubic ? std::size_t{4} : std::size_t{2}, {}, {}};
-  const double scale = static_cast<double>(in) / static_cast<double>(out);
-  for (std::int64_t i = 0; i < out; ++i) {
-    const double place = (static_cast<double>(i) + 0.5) * scale - 0.5, floor = std::floor(place);
-    for (int k = cubic ? -1 : 0; k <= (cubic ? 2 : 1); ++k) {
-      const double x = floor + k;
-      taps.at.push_back(std::clamp<std::int64_t>(static_cast<std::int64_t>(x), 0, in - 1));
-      taps.weights.push_back(cubic ? cubic_weight(place - x, -0.75) : linear_weight(place - x));
-    }
+ag::InterpolateMode mode_of(Resample mode) {
+  switch (mode) {
+    case Resample::nearest:
+      return ag::InterpolateMode::nearest;
+    case Resample::nearest_exact:
+      return ag::InterpolateMode::nearest_exact;
+    case Resample::bilinear:
+      return ag::InterpolateMode::bilinear;
+    case Resample::bicubic:
+      return ag::InterpolateMode::bicubic;
   }
-  return taps;
-}
-
-// All that the new pixel covers; beyond the edge there is nothing, and the rest adds up to 1.
-Taps antialias_taps(std::int64_t in, std::int64_t out, bool cubic) {
-  const double scale = static_cast<double>(in) / static_cast<double>(out),
-               wide = std::max(scale, 1.0), support = (cubic ? 2 : 1) * wide;
-  Taps taps{static_cast<std::size_t>(
-                std::min<double>(2 * std::ceil(support) + 1, static_cast<double>(in))),
-            {},
-            {}};
-  for (std::int64_t i = 0; i < out; ++i) {
-    const double center = (static_cast<double>(i) + 0.5) * scale;
-    const auto first = std::max<std::int64_t>(static_cast<std::int64_t>(center - support + 0.5), 0);
-    const auto end = std::min(static_cast<std::int64_t>(center + support + 0.5), in);
-    const std::size_t begin = taps.weights.size();
-    double sum = 0;
-    for (std::int64_t k = first; k < first + static_cast<std::int64_t>(taps.per_pixel); ++k) {
-      const double x = (static_cast<double>(k) + 0.5 - center) / wide;
-      const double weight = k >= end ? 0 : cubic ? cubic_weight(x, -0.5) : linear_weight(x);
-      taps.at.push_back(std::min(k, in - 1));
-      taps.weights.push_back(weight);
-      sum += weight;
-    }
-    for (std::size_t k = begin; k < taps.weights.size(); ++k) taps.weights[k] /= sum;
-  }
-  return taps;
-}
-
-Taps taps_of(std::int64_t in, std::int64_t out, const ResizeOptions& o) {
-  if (o.mode == Resample::nearest || o.mode == Resample::nearest_exact)
-    return nearest_taps(in, out, o.mode == Resample::nearest_exact);
-  const bool cubic = o.mode == Resample::bicubic;
-  return o.antialias ? antialias_taps(in, out, cubic) : plain_taps(in, out, cubic);
-}
-
-// One pass along rows: `lines` rows of `in` pixels become rows of taps.
-template <class From, class To>
-void resize_rows(const From* from, To* to, std::int64_t lines, std::int64_t in, const Taps& taps) {
-  const std::size_t out = taps.at.size() / taps.per_pixel;
-  for (; lines > 0; --lines, from += in)
-    for (std::size_t i = 0, k = 0; i < out; ++i) {
-      double sum = 0;
-      for (const std::size_t end = k + taps.per_pixel; k < end; ++k)
-        sum += taps.weights[k] * static_cast<double>(from[taps.at[k]]);
-      *to++ = static_cast<To>(sum);
-    }
-}
-
-// The other pass, down the columns of one plane: a row of sums at a time.
-template <class From, class To>
-void resize_columns(const From* from, To* to, std::int64_t width, const Taps& taps) {
-  std::vector<double> sums(static_cast<std::size_t>(width));
-  for (std::size_t k = 0; k < taps.at.size();) {
-    std::fill(sums.begin(), sums.end(), 0.0);
-    for (const std::size_t end = k + taps.per_pixel; k < end; ++k) {
-      if (taps.weights[k] == 0) continue;
-      const From* row = from + taps.at[k] * width;
-      for (std::size_t j = 0; j < sums.size(); ++j)
-        sums[j] += taps.weights[k] * static_cast<double>(row[j]);
-    }
-    for (const double sum : sums) *to++ = static_cast<To>(sum);
-  }
+  fail("resize", "the mode must be one of Resample, got {}", static_cast<int>(mode));
 }
 
 // What a pixel of a turned image is made of: up to four pixels, -1 for outside, with their weights.
@@ -189,20 +101,13 @@ ag::Tensor resize(const ag::Tensor& x, ImageSize size, const ResizeOptions& opti
     fail("resize", "the size must be in [1, {}], got {} x {}", kLongest, size.height, size.width);
   if (in.height < 1 || in.width < 1)
     fail("resize", "images must have a pixel, got {}", in.x.shape());
-  ag::Tensor out = in.of_size(size.height, size.width);
-  ag::dispatch_floating("resize", out.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const Taps rows = taps_of(in.height, size.height, options),
-               columns = taps_of(in.width, size.width, options);
-    std::vector<double> wide(static_cast<std::size_t>(in.height * size.width));
-    const T* from = in.x.template data<T>();
-    T* to = out.mutable_data<T>();
-    for (std::int64_t i = 0; i < in.n * in.channels; ++i) {
-      resize_rows(from + i * in.plane(), wide.data(), in.height, in.width, columns);
-      resize_columns(wide.data(), to + i * size.height * size.width, size.width, rows);
-    }
-  });
-  return out;
+  const bool between = options.mode == Resample::bilinear || options.mode == Resample::bicubic;
+  const ag::detail::Named as("resize");
+  const ag::Tensor y = ag::interpolate(ag::reshape(in.x, {in.n, in.channels, in.height, in.width}),
+                                       {.size = {size.height, size.width},
+                                        .mode = mode_of(options.mode),
+                                        .antialias = between && options.antialias});
+  return in.x.ndim() == 3 ? ag::squeeze(y, 0) : y;
 }
 
 ag::Tensor resize_shorter(const ag::Tensor& x, std::int64_t side, const ResizeOptions& options) {
