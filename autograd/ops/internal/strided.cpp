@@ -130,21 +130,28 @@ void run_tidy(const Block& b, const T* in, T* out, bool adds) {
   }
 }
 
+// Whether two entries of the first axis never write one place, whatever the other axes do.
+bool disjoint(const Block& b) {
+  std::int64_t reach = 0;
+  for (std::size_t d = 1; d < b.sizes.size(); ++d) reach += (b.sizes[d] - 1) * b.to[d];
+  return b.to[0] > reach;
+}
+
 template <class T>
 void run(const Block& block, bool back, const T* in, T* out, bool adds) {
   double elements = 1;
   for (const auto n : block.sizes) elements *= static_cast<double>(n);
   if (elements == 0) return;
   const Block b = tidy(block, back);
-  if (adds || b.sizes.empty()) return run_tidy(b, in, out, adds);
+  if (b.sizes.empty() || (adds && !disjoint(b))) return run_tidy(b, in, out, adds);
   // Along the axis with the farthest steps of the result, which no two threads then share.
   const auto n = b.sizes[0];
   const double cost = elements / static_cast<double>(n) * 0.1 * sizeof(T);
   parallel_for(n, 1, cost, [&](std::int64_t begin, std::int64_t end) {
-    if (end - begin == n) return run_tidy(b, in, out, false);
+    if (end - begin == n) return run_tidy(b, in, out, adds);
     Block piece = b;
     piece.sizes[0] = end - begin;
-    run_tidy(piece, in + begin * b.from[0], out + begin * b.to[0], false);
+    run_tidy(piece, in + begin * b.from[0], out + begin * b.to[0], adds);
   });
 }
 
