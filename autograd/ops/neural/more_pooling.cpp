@@ -1,0 +1,135 @@
+#include "autograd/ops/neural/more_pooling.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "autograd/elementwise/builtins.hpp"
+#include "autograd/ops/indexing/indexing.hpp"
+#include "autograd/ops/neural/internal/fused.hpp"
+#include "autograd/ops/neural/internal/spatial.hpp"
+#include "autograd/tape/operation.hpp"
+
+namespace autograd {
+namespace {
+
+using kernels::Extents;
+
+constexpr std::string_view kUnpool[] = {"max_unpool1d", "max_unpool2d", "max_unpool3d"},
+                           kPower[] = {"lp_pool1d", "lp_pool2d", "lp_pool3d"};
+
+// Places in planes of so many elements: looked at in each run, as a replay has others.
+struct Places {
+  std::string_view op;
+  std::int64_t size;
+  XGRAD_ATTRIBUTES(op, size)
+
+  std::string_view name() const { return op; }
+  TensorSpec infer(const Inputs& in) const { return {in[0].shape(), int64}; }
+  void forward(const Inputs& in, Tensor& out) const {
+    const auto* from = in[0].data<std::int64_t>();
+    for (std::int64_t i = 0; i < out.numel(); ++i)
+      if (from[i] < 0 || from[i] >= size)
+        fail(op, "indices must be in [0, {}), got {}", size, from[i]);
+    std::copy_n(from, out.numel(), internal::out_ptr<std::int64_t>(out));
+  }
+};
+
+Extents unpooled_sizes(std::string_view op, const Tensor& batch, int axes, const Integers& kernel,
+                       const MaxUnpoolOptions& o) {
+  const Extents size = internal::spatial_sizes(batch.shape(), axes),
+                window = internal::per_axis(op, "kernel", kernel, axes, 1),
+                step =
+                    internal::per_axis(op, "stride", o.stride.empty() ? kernel : o.stride, axes, 1),
+                before = internal::per_axis(op, "padding", o.padding, axes, 0, 0);
+  Extents out{1, 1, 1};
+  if (!o.output_size.empty()) out = internal::per_axis(op, "output_size", o.output_size, axes, 1);
+  for (std::size_t d = 3 - static_cast<std::size_t>(axes); d < 3; ++d) {
+    if (size[d] < 1 || size[d] > internal::kLargestOption)
+      fail(op, "x must have spatial sizes in [1, 2^31], got shape {}", batch.shape());
+    const std::int64_t usual = (size[d] - 1) * step[d] + window[d] - 2 * before[d];
+    if (o.output_size.empty())
+      out[d] = usual;
+    else if (out[d] <= usual - step[d] || out[d] >= usual + step[d])
+      fail(op, "output_size must be between {} and {}, got {}", usual - step[d] + 1,
+           usual + step[d] - 1, out[d]);
+    if (out[d] < 1)
+      fail(op, "the result must have sizes of at least 1, got {} for x {} and padding {}", out[d],
+           batch.shape(), before[d]);
+  }
+  return out;
+}
+
+Tensor max_unpool(int axes, const Tensor& x, const Tensor& indices, const Integers& kernel,
+                  const MaxUnpoolOptions& options) {
+  const std::string_view op = kUnpool[axes - 1];
+  const detail::Named as(op);
+  internal::check_defined(op, x);
+  internal::check_defined(op, indices, 1);
+  internal::check_floating(op, x);
+  if (indices.dtype() != int64 || indices.shape() != x.shape())
+    fail(op, "indices must be int64 of the shape of x, got {} {} for {}", name(indices.dtype()),
+         indices.shape(), x.shape());
+  bool unbatched;
+  const Tensor batch = internal::with_batch(op, x, axes, unbatched);
+  const Extents out = unpooled_sizes(op, batch, axes, kernel, options);
+  Shape shape{batch.size(0), batch.size(1)};
+  shape.append(out.end() - axes, out.end());
+  shapes::check(op, shape);
+  const std::int64_t planes = shape[0] * shape[1], size = out[0] * out[1] * out[2];
+  if (unbatched) shape = Shape(shape.begin() + 1, shape.end());
+  if (planes == 0) return reshape(x, shape);
+  const std::int64_t from = x.numel() / planes;
+  const Tensor places = apply(Places{op, size}, reshape(indices, {planes, from}));
+  const Tensor y =
+      scatter(zeros({planes, size}, x.dtype()), 1, places, reshape(batch, {planes, from}));
+  return reshape(y, shape);
+}
+
+// The pooling for the number of axes.
+#define BY_AXES(pool, axes, ...)         \
+  ((axes) == 1   ? pool##1d(__VA_ARGS__) \
+   : (axes) == 2 ? pool##2d(__VA_ARGS__) \
+                 : pool##3d(__VA_ARGS__))
+
+Tensor largest(int axes, const Tensor& x, const Integers& kernel, const LpPoolOptions& o) {
+  const MaxPoolOptions options{.stride = o.stride, .ceil_mode = o.ceil_mode};
+  return BY_AXES(max_pool, axes, x, kernel, options);
+}
+
+Tensor lp_pool(int axes, const Tensor& x, double p, const Integers& kernel,
+               const LpPoolOptions& o) {
+  const std::string_view op = kPower[axes - 1];
+  const detail::Named as(op);
+  internal::check_defined(op, x);
+  internal::check_floating(op, x);
+  if (p == 0 || std::isnan(p)) fail(op, "p must be a number that is not 0, got {}", p);
+  if (p == HUGE_VAL) return largest(axes, abs(x), kernel, o);
+  if (p == -HUGE_VAL) return -largest(axes, -abs(x), kernel, o);
+  double elements = 1;
+  for (const std::int64_t k : internal::per_axis(op, "kernel", kernel, axes, 1))
+    elements *= static_cast<double>(k);
+  const AvgPoolOptions options{.stride = o.stride, .ceil_mode = o.ceil_mode};
+  const Tensor powers = pow(x, p),
+               total = BY_AXES(avg_pool, axes, powers, kernel, options) * elements,
+               zero = total == 0.0;
+  return where(zero, p > 0 ? 0.0 : HUGE_VAL, pow(where(zero, 1.0, total), 1 / p));
+}
+#undef BY_AXES
+
+}  // namespace
+
+#define POOLINGS(axes)                                                                       \
+  Tensor max_unpool##axes##d(const Tensor& x, const Tensor& indices, const Integers& kernel, \
+                             const MaxUnpoolOptions& options) {                              \
+    return max_unpool(axes, x, indices, kernel, options);                                    \
+  }                                                                                          \
+  Tensor lp_pool##axes##d(const Tensor& x, double p, const Integers& kernel,                 \
+                          const LpPoolOptions& options) {                                    \
+    return lp_pool(axes, x, p, kernel, options);                                             \
+  }
+POOLINGS(1)
+POOLINGS(2)
+POOLINGS(3)
+#undef POOLINGS
+
+}  // namespace autograd
