@@ -45,6 +45,7 @@ import norms  # noqa: E402,F401
 import optimizers  # noqa: E402,F401
 import recurrent  # noqa: E402,F401
 import reductions  # noqa: E402,F401
+import resampling  # noqa: E402,F401
 import spatial  # noqa: E402,F401
 import training  # noqa: E402,F401
 

@@ -130,6 +130,9 @@ const std::vector<Row>& rows() {
     add_embedding(r);
     add_convolution(r);
     add_pooling(r);
+    add_interpolation(r);
+    add_unpooling(r);
+    add_numeric(r);
     add_attention(r);
     add_products(r);
     add_systems(r);

@@ -68,6 +68,7 @@ std::vector<Op> linalg();
 std::vector<Op> spatial();
 std::vector<Op> norms();
 std::vector<Op> recurrent();
+std::vector<Op> resampling();
 
 // Conditions.
 bool above(const Tensor& x, double low);           // every element

@@ -91,8 +91,8 @@ bool uncorrelated(const Tensor& x, const Tensor& y) {
 const std::vector<Op>& registry() {
   static const std::vector<Op> ops = [] {
     std::vector<Op> all;
-    for (auto* family :
-         {elementwise, reductions, movement, indexing, linalg, spatial, norms, recurrent})
+    for (auto* family : {elementwise, reductions, movement, indexing, linalg, spatial, norms,
+                         recurrent, resampling})
       for (Op& op : family()) all.push_back(std::move(op));
     all.push_back(PROGRAM_OP(1, true, a.detach()));
     all.back().constant = true;
@@ -107,6 +107,7 @@ const std::map<std::string, std::string>& left_out() {
   static const std::map<std::string, std::string> reasons{
       {"masked_select", shape},
       {"nonzero", shape},
+      {"unique", shape},
       {"matrix_rank", "counts by a threshold that is rounding, so that nearby programs differ"}};
   return reasons;
 }

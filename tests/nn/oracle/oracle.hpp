@@ -96,6 +96,7 @@ void add_training(std::vector<Row>& rows);
 void add_more_losses(std::vector<Row>& rows);
 void add_more_modules(std::vector<Row>& rows);
 void add_embedding(std::vector<Row>& rows);
+void add_resampling(std::vector<Row>& rows);
 
 /// The file.
 const nn::SafeTensors& file();

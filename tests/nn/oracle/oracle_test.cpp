@@ -150,7 +150,7 @@ const std::vector<Row>& rows() {
     for (const auto add :
          {add_elementwise, add_reductions, add_movement, add_linalg, add_spatial, add_losses,
           add_modules, add_norms, add_optimizers, add_training, add_more_losses, add_more_modules,
-          add_recurrent, add_attention, add_embedding})
+          add_recurrent, add_attention, add_embedding, add_resampling})
       add(list);
     return list;
   }();
