@@ -123,6 +123,11 @@ void add_unique(std::vector<Row>& rows) {
   rows.push_back(bins);
 }
 
+// x in the dtype of the weights, if there are any.
+Tensor like(const Tensor& x, const Tensor& weight) {
+  return weight.defined() ? x.to(weight.dtype()) : x;
+}
+
 void add_histograms(std::vector<Row>& rows) {
   const Tensor x = ag::tensor({0.0, 0.5, 1.0, 1.5, 2.0, 2.5}), edges = ag::tensor({0.0, 1.0, 2.0});
   const auto weighted = [](const TensorList& in) {
