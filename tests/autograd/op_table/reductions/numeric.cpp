@@ -143,25 +143,24 @@ void add_histograms(std::vector<Row>& rows) {
     return std::vector<double>{w[0] + w[1], w[2] + w[3] + w[4]};
   };
   Row row{"histogram", {}};
-  row.samples = {{"weights, 2 bins",
-                  {draw({6}, 0.5, 2)},
-                  [x](const TensorList& t) {
-                    return ag::histogram(x.to(t[0].dtype()), 2,
-                                         {.range = std::pair(0.0, 2.0), .weight = t[0]})
-                        .counts;
-                  },
-                  weighted},
-                 {"weights, edges, density",
-                  {draw({6}, 0.5, 2)},
-                  [x, edges](const TensorList& t) {
-                    return ag::histogram(x.to(t[0].dtype()), edges.to(t[0].dtype()),
-                                         {.weight = t[0], .density = true})
-                        .counts;
-                  },
-                  [weighted](const TensorList& in) {
-                    auto y = weighted(in);
-                    return std::vector<double>{y[0] / (y[0] + y[1]), y[1] / (y[0] + y[1])};
-                  }}};
+  row.samples = {
+      {"weights, 2 bins",
+       {draw({6}, 0.5, 2)},
+       [x](const TensorList& t) {
+         return ag::histogram(like(x, t[0]), 2, {.range = std::pair(0.0, 2.0), .weight = t[0]})
+             .counts;
+       },
+       weighted},
+      {"weights, edges, density",
+       {draw({6}, 0.5, 2)},
+       [x, edges](const TensorList& t) {
+         return ag::histogram(like(x, t[0]), like(edges, t[0]), {.weight = t[0], .density = true})
+             .counts;
+       },
+       [weighted](const TensorList& in) {
+         auto y = weighted(in);
+         return std::vector<double>{y[0] / (y[0] + y[1]), y[1] / (y[0] + y[1])};
+       }}};
   row.mistakes = {
       {[] { return ag::histogram(ag::arange(3), 2).counts; },
        "histogram: needs float32 or float64, got int64"},
