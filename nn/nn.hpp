@@ -16,7 +16,6 @@
 #include "nn/layers/feature_dropout.hpp"
 #include "nn/layers/fold.hpp"
 #include "nn/layers/linear.hpp"
-#include "nn/layers/more_pooling.hpp"
 #include "nn/layers/normalization.hpp"
 #include "nn/layers/norms.hpp"
 #include "nn/layers/packed_sequence.hpp"

@@ -15,7 +15,6 @@
 #include "autograd/ops/neural/embedding.hpp"
 #include "autograd/ops/neural/fold.hpp"
 #include "autograd/ops/neural/interpolate.hpp"
-#include "autograd/ops/neural/more_pooling.hpp"
 #include "autograd/ops/neural/neural.hpp"
 #include "autograd/ops/neural/norms.hpp"
 #include "autograd/ops/neural/pooling.hpp"

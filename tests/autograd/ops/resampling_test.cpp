@@ -4,7 +4,7 @@
 #include "autograd/autograd.hpp"
 #include "autograd/ops/neural/fold.hpp"
 #include "autograd/ops/neural/interpolate.hpp"
-#include "autograd/ops/neural/more_pooling.hpp"
+#include "autograd/ops/neural/pooling.hpp"
 #include "autograd/ops/reductions/counts.hpp"
 #include "autograd/ops/reductions/numeric.hpp"
 #include "tests/catch.hpp"

@@ -1,6 +1,6 @@
 #include "autograd/ops/neural/fold.hpp"
 #include "autograd/ops/neural/interpolate.hpp"
-#include "autograd/ops/neural/more_pooling.hpp"
+#include "autograd/ops/neural/pooling.hpp"
 #include "autograd/ops/reductions/counts.hpp"
 #include "autograd/ops/reductions/numeric.hpp"
 #include "tests/autograd/programs/programs.hpp"

@@ -4,7 +4,7 @@
 #include "autograd/ops/neural/interpolate.hpp"
 #include "autograd/ops/ops.hpp"
 #include "nn/layers/fold.hpp"
-#include "nn/layers/more_pooling.hpp"
+#include "nn/layers/pooling.hpp"
 #include "nn/layers/upsample.hpp"
 #include "tests/catch.hpp"
 

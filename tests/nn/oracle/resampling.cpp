@@ -3,11 +3,11 @@
 
 #include "autograd/ops/neural/fold.hpp"
 #include "autograd/ops/neural/interpolate.hpp"
-#include "autograd/ops/neural/more_pooling.hpp"
+#include "autograd/ops/neural/pooling.hpp"
 #include "autograd/ops/reductions/counts.hpp"
 #include "autograd/ops/reductions/numeric.hpp"
 #include "nn/layers/fold.hpp"
-#include "nn/layers/more_pooling.hpp"
+#include "nn/layers/pooling.hpp"
 #include "nn/layers/upsample.hpp"
 #include "tests/nn/oracle/oracle.hpp"
 

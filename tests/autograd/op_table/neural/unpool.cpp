@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "autograd/ops/neural/more_pooling.hpp"
+#include "autograd/ops/neural/pooling.hpp"
 #include "tests/autograd/op_table/op_table.hpp"
 
 namespace ag = autograd;

@@ -1,9 +1,7 @@
-#include "autograd/ops/neural/more_pooling.hpp"
+#include "autograd/ops/neural/pooling.hpp"
 
 #include <algorithm>
-#include <cmath>
 
-#include "autograd/elementwise/builtins.hpp"
 #include "autograd/ops/indexing/indexing.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/neural/internal/spatial.hpp"
@@ -14,8 +12,7 @@ namespace {
 
 using kernels::Extents;
 
-constexpr std::string_view kUnpool[] = {"max_unpool1d", "max_unpool2d", "max_unpool3d"},
-                           kPower[] = {"lp_pool1d", "lp_pool2d", "lp_pool3d"};
+constexpr std::string_view kUnpool[] = {"max_unpool1d", "max_unpool2d", "max_unpool3d"};
 
 // Places in planes of so many elements: looked at in each run, as a replay has others.
 struct Places {
@@ -85,51 +82,19 @@ Tensor max_unpool(int axes, const Tensor& x, const Tensor& indices, const Intege
   return reshape(y, shape);
 }
 
-// The pooling for the number of axes.
-#define BY_AXES(pool, axes, ...)         \
-  ((axes) == 1   ? pool##1d(__VA_ARGS__) \
-   : (axes) == 2 ? pool##2d(__VA_ARGS__) \
-                 : pool##3d(__VA_ARGS__))
-
-Tensor largest(int axes, const Tensor& x, const Integers& kernel, const LpPoolOptions& o) {
-  const MaxPoolOptions options{.stride = o.stride, .ceil_mode = o.ceil_mode};
-  return BY_AXES(max_pool, axes, x, kernel, options);
-}
-
-Tensor lp_pool(int axes, const Tensor& x, double p, const Integers& kernel,
-               const LpPoolOptions& o) {
-  const std::string_view op = kPower[axes - 1];
-  const detail::Named as(op);
-  internal::check_defined(op, x);
-  internal::check_floating(op, x);
-  if (p == 0 || std::isnan(p)) fail(op, "p must be a number that is not 0, got {}", p);
-  if (p == HUGE_VAL) return largest(axes, abs(x), kernel, o);
-  if (p == -HUGE_VAL) return -largest(axes, -abs(x), kernel, o);
-  double elements = 1;
-  for (const std::int64_t k : internal::per_axis(op, "kernel", kernel, axes, 1))
-    elements *= static_cast<double>(k);
-  const AvgPoolOptions options{.stride = o.stride, .ceil_mode = o.ceil_mode};
-  const Tensor powers = pow(x, p),
-               total = BY_AXES(avg_pool, axes, powers, kernel, options) * elements,
-               zero = total == 0.0;
-  return where(zero, p > 0 ? 0.0 : HUGE_VAL, pow(where(zero, 1.0, total), 1 / p));
-}
-#undef BY_AXES
-
 }  // namespace
 
-#define POOLINGS(axes)                                                                       \
-  Tensor max_unpool##axes##d(const Tensor& x, const Tensor& indices, const Integers& kernel, \
-                             const MaxUnpoolOptions& options) {                              \
-    return max_unpool(axes, x, indices, kernel, options);                                    \
-  }                                                                                          \
-  Tensor lp_pool##axes##d(const Tensor& x, double p, const Integers& kernel,                 \
-                          const LpPoolOptions& options) {                                    \
-    return lp_pool(axes, x, p, kernel, options);                                             \
-  }
-POOLINGS(1)
-POOLINGS(2)
-POOLINGS(3)
-#undef POOLINGS
+Tensor max_unpool1d(const Tensor& x, const Tensor& indices, const Integers& kernel,
+                    const MaxUnpoolOptions& options) {
+  return max_unpool(1, x, indices, kernel, options);
+}
+Tensor max_unpool2d(const Tensor& x, const Tensor& indices, const Integers& kernel,
+                    const MaxUnpoolOptions& options) {
+  return max_unpool(2, x, indices, kernel, options);
+}
+Tensor max_unpool3d(const Tensor& x, const Tensor& indices, const Integers& kernel,
+                    const MaxUnpoolOptions& options) {
+  return max_unpool(3, x, indices, kernel, options);
+}
 
 }  // namespace autograd
