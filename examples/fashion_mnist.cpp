@@ -11,7 +11,7 @@ namespace ag = autograd;
 struct Settings {
   std::string data = "/usr/share/datasets/fashion-mnist", save = "fashion_mnist.safetensors";
   std::string model = "cnn", resume;
-  std::int64_t epochs = 8, batch = 64, patience = 0, threads = std::thread::hardware_concurrency();
+  std::int64_t epochs = 10, batch = 64, patience = 0, threads = std::thread::hardware_concurrency();
   std::uint64_t seed = 1;
   double lr = 1e-3;
 };
@@ -65,8 +65,7 @@ int train(const Settings& s) {
     const ag::Tensor logits = nn::predict(model, validation.x);
     const double loss = nn::cross_entropy(logits, validation.y).item();
     fmt::print("  validated: {:.4f}, accuracy {:.4f}\n", loss, nn::accuracy(logits, validation.y));
-    waited = loss < best ? 0 : waited + 1;
-    best = std::min(best, loss), run.save(file);
+    waited = loss < best ? 0 : waited + 1, best = std::min(best, loss), run.save(file);
   }
   if (std::isinf(best)) throw ag::Error("nothing was learnt, nothing is saved; lower --lr");
   const ag::Tensor confusion = nn::confusion_matrix(nn::predict(model, test.images), test.labels);
