@@ -99,6 +99,8 @@ void MultiheadAttention::reset_parameters() {
 
 void MultiheadAttention::check(const ag::Tensor& query, const ag::Tensor& key,
                                const ag::Tensor& value, const MultiheadAttentionCall& call) const {
+  if (!query.defined() || !key.defined() || !value.defined())
+    ag::fail(kName, "query, key and value must be defined, got an undefined tensor");
   const auto axes = query.ndim();
   if ((axes != 2 && axes != 3) || key.ndim() != axes || value.ndim() != axes)
     ag::fail(kName,

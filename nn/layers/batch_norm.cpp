@@ -45,6 +45,7 @@ void RunningNorm::reset_parameters() {
 }
 
 void RunningNorm::check(const ag::Tensor& x, int least) const {
+  if (!x.defined()) ag::fail(op_, "x must be defined, got an undefined tensor");
   const auto axes = static_cast<std::int64_t>(axes_) + 2;
   if (x.ndim() != axes && x.ndim() != least)
     ag::fail(op_, "x must be (n, channels, {}){}, got shape {}", kAxes[axes_ - 1],

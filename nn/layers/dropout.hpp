@@ -6,6 +6,11 @@
 
 namespace nn {
 
+namespace detail {
+/// Zeroes each element with probability p and scales the others by 1 / (1 - p).
+ag::Tensor drop_elements(const ag::Tensor& x, double p);
+}  // namespace detail
+
 /// In training, zeroes each element with probability p and scales the others by 1 / (1 - p), with
 /// numbers from this thread's default generator; in evaluation x itself (Srivastava 2014).
 class Dropout : public Module {

@@ -19,6 +19,7 @@ detail::DropoutKind::DropoutKind(std::string_view op, double p) : op_(op), p_(p)
 
 void detail::DropoutKind::check(const ag::Tensor& x, std::int64_t least, std::int64_t most,
                                 std::string_view axes) const {
+  if (!x.defined()) ag::fail(op_, "x must be defined, got an undefined tensor");
   if (!ag::is_floating(x.dtype()))
     ag::fail(op_, "needs float32 or float64, got {}; convert with .to(float32)",
              ag::name(x.dtype()));

@@ -20,6 +20,7 @@ GroupNorm::GroupNorm(std::int64_t num_groups, std::int64_t num_channels,
 }
 
 ag::Tensor GroupNorm::forward(const ag::Tensor& x) const {
+  if (!x.defined()) ag::fail("group_norm", "x must be defined, got an undefined tensor");
   if (x.ndim() < 2 || x.size(1) != num_channels_)
     ag::fail("group_norm", "x must be (n, {}, …), got shape {}", num_channels_, x.shape());
   return ag::group_norm(x, num_groups_, weight, bias, options_.eps);

@@ -153,10 +153,8 @@ LSTMOutput RecurrentBase::run(const ag::Tensor& x, const LSTMInput& input) const
   const auto ways = static_cast<std::size_t>(directions());
   ag::Tensor y = batch.x;
   ag::TensorList h, c;
-  Dropout dropout(options_.dropout);
-  dropout.train(is_training());
   for (std::size_t i = 0; i < weights_.size(); i += ways) {
-    if (i > 0) y = dropout(y);
+    if (i > 0 && is_training()) y = detail::drop_elements(y, options_.dropout);
     ag::TensorList outputs;
     for (std::size_t k = i; k < i + ways; ++k) {
       const RecurrentParameters& p = weights_[k];

@@ -1,6 +1,7 @@
 #include "nn/losses/likelihood_losses.hpp"
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "autograd/core/trace.hpp"
@@ -82,7 +83,10 @@ Tensor sigmoid_focal_loss(const Tensor& input, const Tensor& target,
   Tensor loss = binary_cross_entropy_with_logits(input, target, {.reduction = Reduction::none});
   // 1 - p in a form that keeps its digits.
   const Tensor missed = ag::sigmoid(input) * (1 - target) + ag::sigmoid(-input) * target;
-  if (options.gamma != 0) loss = loss * ag::pow(missed, options.gamma);
+  // Below 1 the power has an infinite derivative at 0, where the loss is 0 as well.
+  const double least = input.dtype() == ag::float32 ? std::numeric_limits<float>::min()
+                                                    : std::numeric_limits<double>::min();
+  if (options.gamma != 0) loss = loss * ag::pow(ag::clamp(missed, least), options.gamma);
   if (options.alpha >= 0)
     loss = loss * (options.alpha * target + (1 - options.alpha) * (1 - target));
   return reduced(loss, options.reduction);

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 #include <unordered_map>
 
 #include "autograd/core/internal/helpers.hpp"
@@ -68,8 +69,12 @@ bool renormalise(const Tensor& indices, Tensor& weight, double max_norm, double 
     T* row = table + index[i] * width;
     const double norm = norm_of(row, width, p);
     if (!(norm > max_norm)) continue;
-    const T factor = static_cast<T>(max_norm / (norm + 1e-7));
-    for (std::int64_t k = 0; k < width; ++k) row[k] *= factor;
+    T factor = static_cast<T>(max_norm / (norm + 1e-7));
+    // What is rounded may still be above; a second lookup must find nothing to change.
+    for (int tries = 0; tries < 4 && norm_of(row, width, p) > max_norm; ++tries) {
+      for (std::int64_t k = 0; k < width; ++k) row[k] *= factor;
+      factor = 1 - std::numeric_limits<T>::epsilon();
+    }
     changed = true;
   }
   return changed;

@@ -275,3 +275,17 @@ TEST_CASE("an embedding goes into a Sequential and a state dict") {
   nn::Sequential copy = model;
   CHECK(same_bits(copy(ag::tensor({{1, 2}})), model(ag::tensor({{1, 2}}))));
 }
+
+TEST_CASE("a row that max_norm has brought to the norm is not written again") {
+  for (const double max_norm : {0.5, 1.0, 2.0, 10.0}) {
+    ag::manual_seed(3);
+    nn::Embedding words(1000, 32, {.max_norm = max_norm});
+    {
+      const ag::NoGrad no_grad;
+      words.weight.copy_(50 * ag::randn({1000, 32}));
+    }
+    const Tensor all = ag::arange(1000), first = words(all);
+    CHECK(same_bits(first, words(all)));
+    CHECK(ag::max(ag::norm(words.weight.detach().to(ag::float64), 2, {1})).item() <= max_norm);
+  }
+}

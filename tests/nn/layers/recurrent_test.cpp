@@ -382,3 +382,14 @@ TEST_CASE("recurrent layers refuse what does not fit, in one line") {
   CHECK_THROWS_WITH(lstm(ag::ones({2, 5, 3}), {.lengths = ag::tensor({6, 1})}),
                     ContainsSubstring("lstm: lengths must be in [1, 5], the steps of x, got 6"));
 }
+
+TEST_CASE("a call of a recurrent layer leaves what is recorded alone") {
+  const nn::LSTM lstm(3, 2, {.num_layers = 2, .dropout = 0.5});
+  const Tensor x = ag::rand({4, 1, 3});
+  auto twice = ag::compile([](const Tensor& t) { return t * 2; });
+  for (int i = 0; i < 3; ++i) {
+    twice(x);
+    lstm(x);
+  }
+  CHECK(twice.recordings() == 1);
+}

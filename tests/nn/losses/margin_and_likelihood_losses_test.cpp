@@ -158,3 +158,13 @@ TEST_CASE("losses with margins and likelihoods refuse what does not fit") {
   CHECK_THROWS_WITH(nn::sigmoid_focal_loss(x, x, {.gamma = -1}),
                     "sigmoid_focal_loss: gamma must be at least 0, got -1");
 }
+
+TEST_CASE("the focal loss has gradients where a class is certain, for any gamma") {
+  for (const double gamma : {0.5, 1.5})
+    for (const auto dtype : {ag::float32, ag::float64}) {
+      const Tensor x = ag::tensor({-900.0, -110.0, 110.0, 900.0}).to(dtype).requires_grad_();
+      const Tensor t = ag::tensor({0.0, 0.0, 1.0, 1.0}).to(dtype);
+      ag::sum(nn::sigmoid_focal_loss(x, t, {.gamma = gamma})).backward();
+      check_close(x.grad(), {0, 0, 0, 0});
+    }
+}
