@@ -1,0 +1,173 @@
+#include "autograd/kernels/winograd.hpp"
+
+#include <cstring>
+#include <type_traits>
+
+#include "autograd/core/kernel_call.hpp"
+
+namespace autograd::kernels {
+namespace {
+
+constexpr std::int64_t kProducts = 16, kColumns = 2 * kTapColumns;  // that patches stand at
+
+// One axis of the transform of weights.
+template <class T>
+void transform_taps(const T* g, std::int64_t step, T* to) {
+  const T sum = g[0] + g[2 * step];
+  to[0] = g[0];
+  to[1] = (sum + g[step]) / 2;
+  to[2] = (sum - g[step]) / 2;
+  to[3] = g[2 * step];
+}
+
+}  // namespace
+
+template <class T>
+bool goes_by_blocks(const TapSum& sum, std::int64_t results) {
+  constexpr std::int64_t channels = 16, least = 4;
+  if (sizeof(T) != 4 || sum.channels < channels || results < channels) return false;
+  for (std::size_t d = 0; d < 3; ++d) {
+    const Axis& a = sum.axes[d];
+    const bool steps = a.step == 1 && a.result_step == 1;
+    if (!steps || a.taps != (d == 0 ? 1 : 3)) return false;
+    if (d > 0 && (a.gap() != 1 || std::abs(a.offset_step) != 1 || a.results < least)) return false;
+  }
+  return true;
+}
+
+// Lines of blocks are apart by their remainder, as with any step of two. Elements of a line are not:
+// places count single columns, an even number of them in each line of the copy.
+TapSum blocks_of(const TapSum& sum) {
+  TapSum blocks = sum;
+  Axis &lines = blocks.axes[1], &columns = blocks.axes[2];
+  for (Axis* a : {&lines, &columns}) {
+    a->offset = a->lowest();
+    a->offset_step = 1;
+    a->taps = 4;
+  }
+  lines.results = (lines.results + 1) / 2;
+  lines.step = lines.result_step = 2;
+  columns.results = (columns.results + 1) / 2 * 2 - 1;  // up to the left column of the last block
+  return blocks;
+}
+
+Tile results_of(const TapSum& sum, Tile blocks) {
+  blocks.begin[1] *= 2;
+  blocks.count[1] = std::min(2 * blocks.count[1], sum.axes[1].results - blocks.begin[1]);
+  blocks.count[2] = sum.axes[2].results;
+  return blocks;
+}
+
+template <class T>
+bool moderate(const T* x, std::int64_t n) {
+  // By bits, which compilers make vectors of. 2^48 leaves room for products and their sums.
+  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+  constexpr Bits exponent = sizeof(T) == 4 ? Bits{0x7f800000} : static_cast<Bits>(0x7ffull << 52),
+                 limit = sizeof(T) == 4 ? Bits{(127 + 48) << 23}
+                                        : static_cast<Bits>((1023ull + 48) << 52);
+  Bits found = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    Bits bits;
+    std::memcpy(&bits, x + i, sizeof bits);
+    found |= static_cast<Bits>((bits & exponent) >= limit);
+  }
+  return found == 0;
+}
+
+template <class T>
+void pack_blocks(const TapSum& sum, const T* w, std::int64_t results, std::int64_t result_step,
+                 std::int64_t source_step, T* to) {
+  const bool flipped = sum.axes[2].offset_step < 0;
+  for (std::int64_t first = 0; first < results; first += kPanel) {
+    const std::int64_t rows = std::min(kPanel, results - first), step = sum.channels * rows;
+    for (std::int64_t s = 0; s < sum.channels; ++s)
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const T* at = w + (first + r) * result_step + s * source_step;
+        T taps[9], columns[4][3], all[4];
+        for (int k = 0; k < 9; ++k) taps[k] = at[flipped ? 8 - k : k];
+        for (int k = 0; k < 3; ++k) {
+          transform_taps(taps + k, 3, all);
+          for (int i = 0; i < 4; ++i) columns[i][k] = all[i];
+        }
+        for (int i = 0; i < 4; ++i) {
+          transform_taps(columns[i], 1, all);
+          for (int k = 0; k < 4; ++k) to[(4 * i + k) * step + s * rows + r] = all[k];
+        }
+      }
+    to += kProducts * step;
+  }
+}
+
+namespace {
+
+// Two lines of results for each of `rows` channels, at those runs that have a part of the columns
+// from `begin` on.
+template <class T>
+void write_blocks(const TapSum& blocks, const detail::PooledVector<Run>& runs, std::size_t run,
+                  std::int64_t begin, std::int64_t rows, const T* lines, T* out) {
+  const std::int64_t height = blocks.result_size[1], width = blocks.result_size[2],
+                     end = begin + kColumns;
+  for (; run < runs.size() && runs[run].place < end; ++run) {
+    const Run& r = runs[run];
+    const std::int64_t skipped = std::max(begin - r.place, std::int64_t{0}),
+                       length = std::min(width, end - r.place) - skipped,
+                       two = std::min<std::int64_t>(2, height - r.at / width % height);
+    const T* from = lines + (r.place + skipped - begin);
+    T* to = out + r.at + skipped;
+    for (std::int64_t i = 0; i < rows; ++i, from += 2 * kColumns, to += blocks.result_channel)
+      for (std::int64_t line = 0; line < two; ++line)
+        std::copy_n(from + line * kColumns, length, to + line * width);
+  }
+}
+
+}  // namespace
+
+template <class T>
+bool run_block_tile(const TapSum& blocks, const Tile& tile, const T* source, const T* panels,
+                    const T* bias, std::int64_t results, T* out) {
+  const Copy copy(blocks.axes, tile);
+  Buffer<T> from(copy.elements(blocks.channels));
+  fill_copy(blocks, tile, copy, source, from.data());
+  if (!moderate(from.data(), copy.elements(blocks.channels))) return false;
+  const detail::PooledVector<Run> runs = runs_of(blocks, tile, copy);
+  detail::PooledVector<std::int64_t> taps, offsets;
+  blocks.for_each_tap(copy, {1, 1, 1}, [&](std::int64_t, std::int64_t at) { taps.push_back(at); });
+  const std::int64_t line[] = {taps[0], taps[4], taps[8], taps[12]};
+  for (std::int64_t c = 0; c < blocks.channels; ++c) offsets.push_back(c * kTapColumns);
+  // The gap keeps the 16 parts of a channel off the same lines of the first cache.
+  const std::int64_t step = blocks.channels * kTapColumns + Copy::kGap * 2;
+  Buffer<T> patches(kProducts * step);
+  alignas(64) T sums[kProducts * kPanel * kTapColumns], lines[2 * kPanel * kColumns];
+  std::size_t run = 0;
+  for (std::int64_t begin = 0; begin < copy.places; begin += kColumns) {
+    while (runs[run].place + runs[run].length <= begin) ++run;
+    for (std::int64_t c = 0; c < blocks.channels; ++c)
+      TransformPatches<T>::here(from.data() + c * copy.channel + begin, line, step,
+                                patches.data() + c * kTapColumns);
+    const std::int64_t columns = std::min(kTapColumns, (copy.places - begin + 1) / 2);
+    for (std::int64_t first = 0; first < results; first += kPanel) {
+      const std::int64_t rows = std::min(kPanel, results - first);
+      for (std::int64_t k = 0; k < kProducts; ++k)
+        SumTaps<T>::here(panels + (first * kProducts + k * rows) * blocks.channels, rows,
+                         offsets.data(), blocks.channels, patches.data() + k * step, columns,
+                         sums + k * kPanel * kTapColumns);
+      TransformSums<T>::here(sums, kPanel * kTapColumns, rows, bias ? bias + first : nullptr,
+                             lines);
+      write_blocks(blocks, runs, run, begin, rows, lines, out + first * blocks.result_channel);
+    }
+  }
+  return true;
+}
+
+#define XGRAD_WINOGRAD(T)                                                                      \
+  template bool goes_by_blocks<T>(const TapSum&, std::int64_t);                                \
+  template bool moderate(const T*, std::int64_t);                                              \
+  template void pack_blocks(const TapSum&, const T*, std::int64_t, std::int64_t, std::int64_t, \
+                            T*);                                                               \
+  template bool run_block_tile(const TapSum&, const Tile&, const T*, const T*, const T*,       \
+                               std::int64_t, T*);
+XGRAD_WINOGRAD(float)
+XGRAD_WINOGRAD(double)
+#undef XGRAD_WINOGRAD
+
+}  // namespace autograd::kernels
