@@ -1,8 +1,7 @@
 #include "autograd/kernels/convolution.hpp"
 
 #include <algorithm>
-#include <cstring>
-#include <type_traits>
+#include <span>
 
 #include "autograd/core/cpu.hpp"
 #include "autograd/core/kernel_call.hpp"
@@ -176,20 +175,6 @@ void correlate_runs(const detail::PooledVector<Run>& runs,
     }
 }
 
-template <class T>
-bool all_finite(const T* x, std::int64_t n) {
-  // By bits, which compilers make vectors of.
-  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-  constexpr Bits exponent = sizeof(T) == 4 ? Bits{0x7f800000} : static_cast<Bits>(0x7ffull << 52);
-  Bits found = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    Bits bits;
-    std::memcpy(&bits, x + i, sizeof bits);
-    found |= static_cast<Bits>((bits & exponent) == exponent);
-  }
-  return found == 0;
-}
-
 // Adds a tile's share of the gradient of one group's weight to `w`.
 template <class T>
 void correlate_tile(const Convolution& c, const TapSum& sum, const Tile& tile, const T* x,
@@ -211,11 +196,24 @@ void correlate_tile(const Convolution& c, const TapSum& sum, const Tile& tile, c
     }
     std::fill(row + filled, row + columns, T(0));
   }
-  if (all_finite(from.data(), copy.elements(sum.channels)))
+  if (moderate(from.data(), copy.elements(sum.channels)))
     CorrelateTaps<T>::here(cotangents.data(), c.out_channels, columns, offsets.data(), taps,
                            from.data(), columns, w);
   else
     correlate_runs(runs, offsets, from.data(), cotangents.data(), columns, c.out_channels, w);
+}
+
+template <class T>
+void correlate_tiles(const Convolution& c, const TapSum& sum, bool by_blocks,
+                     std::span<const Tile> tiles, const T* x, const T* y, T* w) {
+  if (!by_blocks) {
+    for (const Tile& tile : tiles) correlate_tile(c, sum, tile, x, y, w);
+    return;
+  }
+  BlockCorrelation<T> blocks(sum, c.out_channels);
+  for (const Tile& tile : tiles)
+    if (!blocks.add(tile, x, y)) correlate_tile(c, sum, results_of(sum, tile), x, y, w);
+  blocks.finish(w);
 }
 
 }  // namespace
@@ -249,7 +247,10 @@ template <class T>
 void convolve_weight(const Convolution& c, const T* x, const T* y, T* w) {
   constexpr std::int64_t most = 16, elements = 1 << 23;
   const TapSum sum = forward_sum(c);
-  const detail::PooledVector<Tile> tiles = tiles_of(sum, c.images, 1 << 18);
+  const bool by_blocks = goes_by_blocks<T>(sum, c.out_channels);
+  const detail::PooledVector<Tile> tiles = by_blocks
+                                               ? tiles_of(blocks_of(sum), c.images, 1 << 16)
+                                               : tiles_of(sum, c.images, 1 << 18);
   const auto count = static_cast<std::int64_t>(tiles.size());
   const std::int64_t group = c.in_channels * c.out_channels * volume(c.kernel),
                      size = c.groups * group;
@@ -263,12 +264,14 @@ void convolve_weight(const Convolution& c, const T* x, const T* y, T* w) {
   parallel_for(shares * c.groups, 1, cost_of(c) / static_cast<double>(shares * c.groups),
                [&](std::int64_t begin, std::int64_t end) {
                  for (; begin < end; ++begin) {
-                   const std::int64_t s = begin / c.groups, g = begin % c.groups;
-                   for (std::int64_t t = s * count / shares; t < (s + 1) * count / shares; ++t)
-                     correlate_tile(c, sum, tiles[static_cast<std::size_t>(t)],
-                                    x + g * c.in_channels * sum.source_channel,
-                                    y + g * c.out_channels * sum.result_channel,
-                                    part(s) + g * group);
+                   const std::int64_t s = begin / c.groups, g = begin % c.groups,
+                                      first = s * count / shares, last = (s + 1) * count / shares;
+                   correlate_tiles(c, sum, by_blocks,
+                                   std::span(tiles).subspan(static_cast<std::size_t>(first),
+                                                            static_cast<std::size_t>(last - first)),
+                                   x + g * c.in_channels * sum.source_channel,
+                                   y + g * c.out_channels * sum.result_channel,
+                                   part(s) + g * group);
                  }
                });
   for (std::int64_t s = 1; s < shares; ++s) Add<T>::run(w, part(s), size);

@@ -41,6 +41,33 @@ struct TransformSums
     : Kernel<TransformSums<T>, Whole,
              void(const T* m, std::int64_t step, std::int64_t rows, const T* bias, T* out)> {};
 
+/// The same numbers for n patches in a line, of which each pixel has `pitch` channels side by side
+/// and each line `line` elements: out[k step + patch pitch + channel].
+template <class T>
+struct TransformPixels
+    : Kernel<TransformPixels<T>, Whole,
+             void(const T* x, std::int64_t line, std::int64_t pitch, std::int64_t n,
+                  std::int64_t step, T* out)> {};
+
+/// The gradient of `TransformSums`: of 16 products from that of 2 × 2 results, laid out likewise.
+template <class T>
+struct SpreadPixels
+    : Kernel<SpreadPixels<T>, Whole,
+             void(const T* y, std::int64_t line, std::int64_t pitch, std::int64_t n,
+                  std::int64_t step, T* out)> {};
+
+/// out[j pitch + c] = x[c channel_step + j] for n pixels, and 0 for the channels that x does not
+/// have; `pitch` is a multiple of kTapLanes.
+template <class T>
+struct ChannelsLast : Kernel<ChannelsLast<T>, Whole,
+                             void(const T* x, std::int64_t channel_step, std::int64_t channels,
+                                  std::int64_t n, std::int64_t pitch, T* out)> {};
+
+/// Whether the magnitudes of all n elements are less than 2^48: transforms and sums of their
+/// products stay finite.
+template <class T>
+struct Moderate : Kernel<Moderate<T>, Whole, void(const T* x, std::int64_t n, bool* all)> {};
+
 /// Window i of n has the elements x[i stride + tap[k]], of which element 0 of x stands at `first`:
 /// the largest, of equal ones the first, of NaNs the last; and where it stands. At most 2^24 taps.
 template <class T>

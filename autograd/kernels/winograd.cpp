@@ -1,14 +1,11 @@
 #include "autograd/kernels/winograd.hpp"
 
-#include <cstring>
-#include <type_traits>
-
 #include "autograd/core/kernel_call.hpp"
 
 namespace autograd::kernels {
 namespace {
 
-constexpr std::int64_t kProducts = 16, kColumns = 2 * kTapColumns;  // that patches stand at
+constexpr std::int64_t kColumns = 2 * kTapColumns;  // that patches stand at
 
 // One axis of the transform of weights.
 template <class T>
@@ -56,22 +53,6 @@ Tile results_of(const TapSum& sum, Tile blocks) {
   blocks.count[1] = std::min(2 * blocks.count[1], sum.axes[1].results - blocks.begin[1]);
   blocks.count[2] = sum.axes[2].results;
   return blocks;
-}
-
-template <class T>
-bool moderate(const T* x, std::int64_t n) {
-  // By bits, which compilers make vectors of. 2^48 leaves room for products and their sums.
-  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-  constexpr Bits exponent = sizeof(T) == 4 ? Bits{0x7f800000} : static_cast<Bits>(0x7ffull << 52),
-                 limit = sizeof(T) == 4 ? Bits{(127 + 48) << 23}
-                                        : static_cast<Bits>((1023ull + 48) << 52);
-  Bits found = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    Bits bits;
-    std::memcpy(&bits, x + i, sizeof bits);
-    found |= static_cast<Bits>((bits & exponent) >= limit);
-  }
-  return found == 0;
 }
 
 template <class T>
@@ -161,7 +142,6 @@ bool run_block_tile(const TapSum& blocks, const Tile& tile, const T* source, con
 
 #define XGRAD_WINOGRAD(T)                                                                      \
   template bool goes_by_blocks<T>(const TapSum&, std::int64_t);                                \
-  template bool moderate(const T*, std::int64_t);                                              \
   template void pack_blocks(const TapSum&, const T*, std::int64_t, std::int64_t, std::int64_t, \
                             T*);                                                               \
   template bool run_block_tile(const TapSum&, const Tile&, const T*, const T*, const T*,       \

@@ -1,3 +1,5 @@
+#include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "autograd/formulas/simd.hpp"
@@ -76,8 +78,107 @@ void transform_sums(const T* m, std::int64_t step, std::int64_t rows, const T* b
   }
 }
 
+// Rows of a square of registers become its columns.
+template <class T>
+void transpose(Vec<T> (&v)[Vec<T>::size]) {
+  constexpr int W = static_cast<int>(Vec<T>::size);
+  Vec<T> next[W];
+  for (int done = 1; done < W; done *= 2) {
+    for (int i = 0; i < W / 2; ++i) {
+      next[2 * i] = in_turn<T, 0>(v[i], v[i + W / 2], Lanes<T>());
+      next[2 * i + 1] = in_turn<T, W / 2>(v[i], v[i + W / 2], Lanes<T>());
+    }
+    for (int i = 0; i < W; ++i) v[i] = next[i];
+  }
+}
+
+template <class T>
+void channels_last(const T* x, std::int64_t channel_step, std::int64_t channels, std::int64_t n,
+                   std::int64_t pitch, T* out) {
+  using V = Vec<T>;
+  constexpr std::int64_t W = V::size;
+  for (std::int64_t c = 0; c < pitch; c += W)
+    for (std::int64_t j = 0; j < n; j += W) {
+      const std::int64_t first = j + W <= n ? j : n < W ? 0 : n - W, count = n < W ? n : W;
+      V v[W];
+      for (std::int64_t i = 0; i < W; ++i) {
+        v[i] = V(0);
+        if (c + i >= channels) continue;
+        const T* from = x + (c + i) * channel_step + first;
+        if (count == W) {
+          v[i] = V::load(from);
+        } else {
+          T lanes[W] = {};
+          for (std::int64_t k = 0; k < count; ++k) lanes[k] = from[k];
+          v[i] = V::load(lanes);
+        }
+      }
+      transpose<T>(v);
+      for (std::int64_t i = 0; i < count; ++i) v[i].store(out + (first + i) * pitch + c);
+    }
+}
+
+template <class T>
+void transform_pixels(const T* x, std::int64_t line, std::int64_t pitch, std::int64_t n,
+                      std::int64_t step, T* out) {
+  using V = Vec<T>;
+  for (; n > 0; --n, x += 2 * pitch, out += pitch)
+    for (std::int64_t c = 0; c < pitch; c += V::size) {
+      V d[4][4];
+      for (int k = 0; k < 4; ++k) {
+        for (int i = 0; i < 4; ++i) d[i][k] = V::load(x + i * line + k * pitch + c);
+        transform_axis(d[0][k], d[1][k], d[2][k], d[3][k]);
+      }
+      for (int i = 0; i < 4; ++i) {
+        transform_axis(d[i][0], d[i][1], d[i][2], d[i][3]);
+        for (int k = 0; k < 4; ++k) d[i][k].store(out + (4 * i + k) * step + c);
+      }
+    }
+}
+
+template <class T>
+void spread_pixels(const T* y, std::int64_t line, std::int64_t pitch, std::int64_t n,
+                   std::int64_t step, T* out) {
+  using V = Vec<T>;
+  for (; n > 0; --n, y += 2 * pitch, out += pitch)
+    for (std::int64_t c = 0; c < pitch; c += V::size) {
+      V d[4][2];
+      for (int k = 0; k < 2; ++k) {
+        const V a = V::load(y + k * pitch + c), b = V::load(y + line + k * pitch + c);
+        d[0][k] = a, d[1][k] = a + b, d[2][k] = a - b, d[3][k] = -b;
+      }
+      for (int i = 0; i < 4; ++i) {
+        const auto to = [&](int k) { return out + (4 * i + k) * step + c; };
+        d[i][0].store(to(0));
+        (d[i][0] + d[i][1]).store(to(1));
+        (d[i][0] - d[i][1]).store(to(2));
+        (-d[i][1]).store(to(3));
+      }
+    }
+}
+
+template <class T>
+void moderate(const T* x, std::int64_t n, bool* all) {
+  // By bits, which compilers make vectors of.
+  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+  constexpr Bits exponent = sizeof(T) == 4 ? Bits{0x7f800000} : static_cast<Bits>(0x7ffull << 52),
+                 limit = sizeof(T) == 4 ? Bits{(127 + 48) << 23}
+                                        : static_cast<Bits>((1023ull + 48) << 52);
+  Bits found = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    Bits bits;
+    std::memcpy(&bits, x + i, sizeof bits);
+    found |= static_cast<Bits>((bits & exponent) >= limit);
+  }
+  *all = found == 0;
+}
+
 }  // namespace
 }  // namespace autograd::kernels::XGRAD_ISA
 
 XGRAD_FLOATING_KERNEL(TransformPatches, transform_patches)
 XGRAD_FLOATING_KERNEL(TransformSums, transform_sums)
+XGRAD_FLOATING_KERNEL(ChannelsLast, channels_last)
+XGRAD_FLOATING_KERNEL(TransformPixels, transform_pixels)
+XGRAD_FLOATING_KERNEL(SpreadPixels, spread_pixels)
+XGRAD_FLOATING_KERNEL(Moderate, moderate)
