@@ -248,9 +248,8 @@ void convolve_weight(const Convolution& c, const T* x, const T* y, T* w) {
   constexpr std::int64_t most = 16, elements = 1 << 23;
   const TapSum sum = forward_sum(c);
   const bool by_blocks = goes_by_blocks<T>(sum, c.out_channels);
-  const detail::PooledVector<Tile> tiles = by_blocks
-                                               ? tiles_of(blocks_of(sum), c.images, 1 << 16)
-                                               : tiles_of(sum, c.images, 1 << 18);
+  const detail::PooledVector<Tile> tiles =
+      by_blocks ? tiles_of(blocks_of(sum), c.images, 1 << 16) : tiles_of(sum, c.images, 1 << 18);
   const auto count = static_cast<std::int64_t>(tiles.size());
   const std::int64_t group = c.in_channels * c.out_channels * volume(c.kernel),
                      size = c.groups * group;

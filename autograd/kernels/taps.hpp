@@ -44,20 +44,18 @@ struct TransformSums
 /// The same numbers for n patches in a line, of which each pixel has `pitch` channels side by side
 /// and each line `line` elements: out[k step + patch pitch + channel].
 template <class T>
-struct TransformPixels
-    : Kernel<TransformPixels<T>, Whole,
-             void(const T* x, std::int64_t line, std::int64_t pitch, std::int64_t n,
-                  std::int64_t step, T* out)> {};
+struct TransformPixels : Kernel<TransformPixels<T>, Whole,
+                                void(const T* x, std::int64_t line, std::int64_t pitch,
+                                     std::int64_t n, std::int64_t step, T* out)> {};
 
 /// The gradient of `TransformSums`: of 16 products from that of 2 × 2 results, laid out likewise.
 template <class T>
-struct SpreadPixels
-    : Kernel<SpreadPixels<T>, Whole,
-             void(const T* y, std::int64_t line, std::int64_t pitch, std::int64_t n,
-                  std::int64_t step, T* out)> {};
+struct SpreadPixels : Kernel<SpreadPixels<T>, Whole,
+                             void(const T* y, std::int64_t line, std::int64_t pitch, std::int64_t n,
+                                  std::int64_t step, T* out)> {};
 
-/// out[j pitch + c] = x[c channel_step + j] for n pixels, and 0 for the channels that x does not
-/// have; `pitch` is a multiple of kTapLanes.
+/// out[j pitch + c] = x[c channel_step + j] for n pixels and the first kTapLanes channels, 0 for
+/// those that x does not have.
 template <class T>
 struct ChannelsLast : Kernel<ChannelsLast<T>, Whole,
                              void(const T* x, std::int64_t channel_step, std::int64_t channels,

@@ -13,6 +13,9 @@ std::int64_t whole_registers(std::int64_t channels) {
   return (channels + kTapLanes - 1) / kTapLanes * kTapLanes;
 }
 
+// Between the products of the patches. The gap keeps them off the same lines of the first cache.
+std::int64_t step_of(std::int64_t pitch) { return kPatches * pitch + kTapLanes; }
+
 // Part of a plane, from `row` and `column` on, which may be outside.
 struct Part {
   std::int64_t row, rows, column, columns;
@@ -28,11 +31,18 @@ void copy_pixels(const Part& part, const T* plane, std::int64_t height, std::int
   for (std::int64_t r = part.row; r < part.row + part.rows; ++r, to += part.columns * pitch) {
     const std::int64_t n = plane && r >= 0 && r < height ? inside : 0;
     std::fill_n(to, left * pitch, T(0));
-    if (n > 0)
-      ChannelsLast<T>::here(plane + r * width + first, channel_step, channels, n, pitch,
-                            to + left * pitch);
     std::fill_n(to + (left + n) * pitch, (part.columns - left - n) * pitch, T(0));
   }
+  to -= part.rows * part.columns * pitch;
+  const std::int64_t begin = std::clamp(-part.row, std::int64_t{0}, part.rows),
+                     end = std::clamp(height - part.row, begin, part.rows);
+  if (!plane || inside == 0) return;
+  // All lines of some channels at a time: memory is read in few places at once.
+  for (std::int64_t c = 0; c < pitch; c += kTapLanes)
+    for (std::int64_t r = begin; r < end; ++r)
+      ChannelsLast<T>::here(plane + c * channel_step + (part.row + r) * width + first, channel_step,
+                            channels - c, inside, pitch,
+                            to + (r * part.columns + left) * pitch + c);
 }
 
 // One axis of the gradient of the transform of weights, for many of them.
@@ -57,11 +67,11 @@ BlockCorrelation<T>::BlockCorrelation(const TapSum& sum, std::int64_t results)
       y_pitch_(whole_registers(results)),
       parts_((x_pitch_ + kTapColumns - 1) / kTapColumns),
       width_(whole_registers((x_pitch_ + parts_ - 1) / parts_)),
-      x_products_(kProducts * kPatches * x_pitch_ + kTapColumns),
-      y_products_(kProducts * kPatches * y_pitch_),
+      x_products_(kProducts * step_of(x_pitch_) + kTapColumns),
+      y_products_(kProducts * step_of(y_pitch_)),
       sums_(kProducts * parts_ * y_pitch_ * kTapColumns),
       block_(y_pitch_ * kTapColumns) {
-  std::fill_n(x_products_.data(), kProducts * kPatches * x_pitch_ + kTapColumns, T(0));
+  std::fill_n(x_products_.data(), kProducts * step_of(x_pitch_) + kTapColumns, T(0));
   std::fill_n(sums_.data(), kProducts * parts_ * y_pitch_ * kTapColumns, T(0));
   std::fill_n(block_.data(), y_pitch_ * kTapColumns, T(0));
   for (std::int64_t k = 0; k < kPatches; ++k) offsets_.push_back(k * x_pitch_);
@@ -82,18 +92,16 @@ bool BlockCorrelation<T>::add(const Tile& tile, const T* x, const T* y) {
     const std::int64_t image = tile.image + p / tile.count[0],
                        z = tile.begin[0] + p % tile.count[0], from = z + depth.lowest();
     const bool outside = from < 0 || from >= depth.source;
-    copy_pixels(of_x,
-                outside ? nullptr
-                        : x + image * sum_.source_image + from * lines.source * columns.source,
-                lines.source, columns.source, sum_.source_channel, sum_.channels, x_pitch_,
-                xs.data() + p * x_size);
+    copy_pixels(
+        of_x,
+        outside ? nullptr : x + image * sum_.source_image + from * lines.source * columns.source,
+        lines.source, columns.source, sum_.source_channel, sum_.channels, x_pitch_,
+        xs.data() + p * x_size);
     copy_pixels(of_y, y + image * sum_.result_image + z * lines.results * columns.results,
                 lines.results, columns.results, sum_.result_channel, results_, y_pitch_,
                 ys.data() + p * y_size);
   }
-  if (!moderate(xs.data(), planes * x_size) ||
-      !moderate(ys.data(), planes * y_size))
-    return false;
+  if (!moderate(xs.data(), planes * x_size) || !moderate(ys.data(), planes * y_size)) return false;
   for (std::int64_t p = 0; p < planes; ++p)
     for (std::int64_t r = 0; r < rows; ++r)
       take_line(xs.data() + p * x_size + 2 * r * of_x.columns * x_pitch_,
@@ -106,9 +114,9 @@ void BlockCorrelation<T>::take_line(const T* x, const T* y, std::int64_t n) {
   const std::int64_t x_line = (2 * n + 2) * x_pitch_, y_line = 2 * n * y_pitch_;
   for (std::int64_t done = 0; done < n;) {
     const std::int64_t some = std::min(n - done, kPatches - taken_);
-    TransformPixels<T>::here(x + 2 * done * x_pitch_, x_line, x_pitch_, some, kPatches * x_pitch_,
+    TransformPixels<T>::here(x + 2 * done * x_pitch_, x_line, x_pitch_, some, step_of(x_pitch_),
                              x_products_.data() + taken_ * x_pitch_);
-    SpreadPixels<T>::here(y + 2 * done * y_pitch_, y_line, y_pitch_, some, kPatches * y_pitch_,
+    SpreadPixels<T>::here(y + 2 * done * y_pitch_, y_line, y_pitch_, some, step_of(y_pitch_),
                           y_products_.data() + taken_ * y_pitch_);
     done += some;
     taken_ += some;
@@ -122,8 +130,8 @@ void BlockCorrelation<T>::multiply() {
   T* to = sums_.data();
   for (std::int64_t k = 0; k < kProducts; ++k)
     for (std::int64_t p = 0; p < parts_; ++p, to += y_pitch_ * kTapColumns) {
-      SumTaps<T>::here(y_products_.data() + k * kPatches * y_pitch_, y_pitch_, offsets_.data(),
-                       taken_, x_products_.data() + k * kPatches * x_pitch_ + p * width_, width_,
+      SumTaps<T>::here(y_products_.data() + k * step_of(y_pitch_), y_pitch_, offsets_.data(),
+                       taken_, x_products_.data() + k * step_of(x_pitch_) + p * width_, width_,
                        block_.data());
       Add<T>::here(to, block_.data(), y_pitch_ * kTapColumns);
     }

@@ -83,11 +83,14 @@ template <class T>
 void transpose(Vec<T> (&v)[Vec<T>::size]) {
   constexpr int W = static_cast<int>(Vec<T>::size);
   Vec<T> next[W];
+#pragma GCC unroll 4
   for (int done = 1; done < W; done *= 2) {
+#pragma GCC unroll 8
     for (int i = 0; i < W / 2; ++i) {
       next[2 * i] = in_turn<T, 0>(v[i], v[i + W / 2], Lanes<T>());
       next[2 * i + 1] = in_turn<T, W / 2>(v[i], v[i + W / 2], Lanes<T>());
     }
+#pragma GCC unroll 16
     for (int i = 0; i < W; ++i) v[i] = next[i];
   }
 }
@@ -97,19 +100,18 @@ void channels_last(const T* x, std::int64_t channel_step, std::int64_t channels,
                    std::int64_t pitch, T* out) {
   using V = Vec<T>;
   constexpr std::int64_t W = V::size;
-  for (std::int64_t c = 0; c < pitch; c += W)
+  for (std::int64_t c = 0; c < kTapLanes; c += W)
     for (std::int64_t j = 0; j < n; j += W) {
       const std::int64_t first = j + W <= n ? j : n < W ? 0 : n - W, count = n < W ? n : W;
       V v[W];
-      for (std::int64_t i = 0; i < W; ++i) {
-        v[i] = V(0);
-        if (c + i >= channels) continue;
-        const T* from = x + (c + i) * channel_step + first;
-        if (count == W) {
-          v[i] = V::load(from);
-        } else {
+      if (count == W && c + W <= channels) {
+#pragma GCC unroll 16
+        for (std::int64_t i = 0; i < W; ++i) v[i] = V::load(x + (c + i) * channel_step + first);
+      } else {
+        for (std::int64_t i = 0; i < W; ++i) {
           T lanes[W] = {};
-          for (std::int64_t k = 0; k < count; ++k) lanes[k] = from[k];
+          for (std::int64_t k = 0; k < count && c + i < channels; ++k)
+            lanes[k] = x[(c + i) * channel_step + first + k];
           v[i] = V::load(lanes);
         }
       }
