@@ -37,13 +37,15 @@ void largest_of(const std::array<PoolAxis, 3>& axes, const T* plane, const std::
       }
 }
 
-// A row of windows. Those that are whole along the row read the same distances.
+// A row of windows. Those that are whole along the row read the same distances. `room` elements
+// stand from the plane on.
 template <class T>
-void pool_row(const std::array<PoolAxis, 3>& axes, const T* plane, std::int64_t z, std::int64_t v,
-              detail::PooledVector<std::int64_t>& taps, T* y, std::int64_t* indices) {
+void pool_row(const std::array<PoolAxis, 3>& axes, const T* plane, std::int64_t room,
+              std::int64_t z, std::int64_t v, detail::PooledVector<std::int64_t>& taps, T* y,
+              std::int64_t* indices) {
   constexpr std::int64_t most = 1 << 24;
   const PoolAxis& row = axes[2];
-  const bool many = axes[0].in * axes[1].in * row.in > most;  // there may be as many taps
+  const bool many = axes[0].in * axes[1].in * row.in > most;  // taps may be as large
   const std::int64_t begin = row.whole_begin(),
                      end = many ? begin : std::max(row.whole_end(), begin);
   for (std::int64_t u = 0; u < row.out; ++u)
@@ -56,7 +58,7 @@ void pool_row(const std::array<PoolAxis, 3>& axes, const T* plane, std::int64_t 
         taps.push_back((a * axes[1].in + b) * row.in + k * row.dilation);
   const std::int64_t first = begin * row.stride - row.before;
   LargestOfTaps<T>::here(plane + first, taps.data(), static_cast<std::int64_t>(taps.size()),
-                         row.stride, end - begin, first, y + begin, indices + begin);
+                         row.stride, end - begin, first, room - first, y + begin, indices + begin);
 }
 
 }  // namespace
@@ -69,8 +71,8 @@ void max_pool(const std::array<PoolAxis, 3>& axes, std::int64_t planes, const T*
   parallel_for(planes, 1, cost, [&](std::int64_t begin, std::int64_t end) {
     detail::PooledVector<std::int64_t> taps;
     for (std::int64_t r = begin * rows; r < end * rows; ++r)
-      pool_row(axes, x + r / rows * in, r % rows / axes[1].out, r % axes[1].out, taps,
-               y + r * axes[2].out, indices + r * axes[2].out);
+      pool_row(axes, x + r / rows * in, (planes - r / rows) * in, r % rows / axes[1].out,
+               r % axes[1].out, taps, y + r * axes[2].out, indices + r * axes[2].out);
   });
 }
 

@@ -67,11 +67,12 @@ template <class T>
 struct Moderate : Kernel<Moderate<T>, Whole, void(const T* x, std::int64_t n, bool* all)> {};
 
 /// Window i of n has the elements x[i stride + tap[k]], of which element 0 of x stands at `first`:
-/// the largest, of equal ones the first, of NaNs the last; and where it stands. At most 2^24 taps.
+/// the largest, of equal ones the first, of NaNs the last; and where it stands. Of x, `room`
+/// elements may be read. Taps are at most 2^24.
 template <class T>
-struct LargestOfTaps
-    : Kernel<LargestOfTaps<T>, Whole,
-             void(const T* x, const std::int64_t* tap, std::int64_t taps, std::int64_t stride,
-                  std::int64_t n, std::int64_t first, T* y, std::int64_t* indices)> {};
+struct LargestOfTaps : Kernel<LargestOfTaps<T>, Whole,
+                              void(const T* x, const std::int64_t* tap, std::int64_t taps,
+                                   std::int64_t stride, std::int64_t n, std::int64_t first,
+                                   std::int64_t room, T* y, std::int64_t* indices)> {};
 
 }  // namespace autograd::kernels

@@ -1,46 +1,43 @@
 #include "autograd/formulas/simd.hpp"
+#include "autograd/kernels/isa/lanes.hpp"
 #include "autograd/kernels/taps.hpp"
 
 namespace autograd::kernels::XGRAD_ISA {
 namespace {
 
-using simd::Vec;
-
-// Every step-th element of x, `count` of them; the other lanes hold the first one.
+// Every step-th element of x, of which `count` are wanted and `room` may be read.
 template <class T>
-Vec<T> load_every(const T* x, std::int64_t step, std::int64_t count) {
+Vec<T> load_every(const T* x, std::int64_t step, std::int64_t count, std::int64_t room) {
   using V = Vec<T>;
-  if (step == 1 && count == V::size) return V::load(x);
-  T lanes[V::size];
-  if (count == V::size) {
-    for (std::int64_t w = 0; w < V::size; ++w) lanes[w] = x[w * step];
-  } else {
-    V(x[0]).store(lanes);
-    for (std::int64_t w = 0; w < count; ++w) lanes[w] = x[w * step];
-  }
+  if (step == 1 && room >= V::size) return V::load(x);
+  if (step == 2 && room >= 2 * V::size)
+    return every_second<T, 0>(V::load(x), V::load(x + V::size), Lanes<T>());
+  T lanes[V::size] = {};
+  for (std::int64_t w = 0; w < V::size && w < count; ++w) lanes[w] = x[w * step];
   return V::load(lanes);
 }
 
 template <class T>
 void largest(const T* x, const std::int64_t* tap, std::int64_t taps, std::int64_t stride,
-             std::int64_t n, std::int64_t first, T* y, std::int64_t* indices) {
+             std::int64_t n, std::int64_t first, std::int64_t room, T* y, std::int64_t* indices) {
   using V = Vec<T>;
   for (; n > 0; n -= V::size, x += V::size * stride, first += V::size * stride) {
-    const std::int64_t count = n < V::size ? n : V::size;
-    V best = load_every(x + tap[0], stride, count), which(0);
+    V best = load_every(x + tap[0], stride, n, room - tap[0]), which(tap[0]);
     for (std::int64_t k = 1; k < taps; ++k) {
-      const V v = load_every(x + tap[k], stride, count);
+      const V v = load_every(x + tap[k], stride, n, room - tap[k]);
       const auto larger = v > best || v != v;
       best = where(larger, v, best);
-      which = where(larger, V(k), which);
+      which = where(larger, V(tap[k]), which);
     }
     T values[V::size], found[V::size];
     best.store(values);
     which.store(found);
+    const std::int64_t count = n < V::size ? n : V::size;
     for (std::int64_t w = 0; w < count; ++w) {
-      *y++ = values[w];
-      *indices++ = first + w * stride + tap[static_cast<std::int64_t>(found[w])];
+      y[w] = values[w];
+      indices[w] = first + w * stride + static_cast<std::int64_t>(found[w]);
     }
+    y += count, indices += count, room -= V::size * stride;
   }
 }
 

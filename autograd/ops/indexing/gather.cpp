@@ -2,6 +2,7 @@
 #include <cstring>
 #include <limits>
 
+#include "autograd/core/cpu.hpp"
 #include "autograd/ops/internal/lines.hpp"
 #include "autograd/ops/internal/picks.hpp"
 #include "autograd/ops/internal/strided.hpp"
@@ -69,34 +70,58 @@ struct Gather {
   std::string_view name() const { return add ? "scatter_add_zeros" : "gather"; }
   TensorSpec infer(const Inputs& in) const { return {add ? whole : part, in[0].dtype()}; }
   void forward(const Inputs& in, Tensor& out) const {
-    if (add) std::memset(out.raw_mutable(), 0, at(out.numel()) * size_of(out.dtype()));
-    InlineVector<std::int64_t, 8> strides(whole.size(), 1), place(whole.size(), 0);
-    for (std::size_t i = whole.size(); i-- > 1;) strides[i - 1] = strides[i] * whole[i];
+    const std::int64_t count = in[1].numel(), length = part.empty() ? 1 : part.back(),
+                       lines = length == 0 ? 0 : count / length;
+    // Along the last axis a line takes from and adds to one line of the whole, else lines may meet.
+    const bool along = axis + 1 >= static_cast<std::int64_t>(whole.size()),
+               one_to_one = along && lines > 0 && out.numel() == lines * line_of_whole();
+    if (add && !one_to_one)
+      std::memset(out.raw_mutable(), 0, at(out.numel()) * size_of(out.dtype()));
     dispatch(out.dtype(), [&](auto zero) {
       using T = decltype(zero);
       const auto* from = static_cast<const T*>(in[0].raw());
       auto* to = static_cast<T*>(out.raw_mutable());
       const auto* index = static_cast<const std::int64_t*>(in[1].raw());
-      std::int64_t base = 0;  // offset in `whole`, without the indexed axis
-      for (std::int64_t small = 0; small < in[1].numel(); ++small) {
-        const std::int64_t big = whole.empty() ? 0 : base + index[small] * strides[at(axis)];
-        if (add)
-          to[big] = static_cast<T>(to[big] + from[small]);
-        else
-          to[small] = from[big];
-        for (std::size_t d = whole.size(); d-- > 0;) {
-          const std::int64_t stride = static_cast<std::int64_t>(d) == axis ? 0 : strides[d];
-          base += stride;
-          if (++place[d] < part[d]) break;
-          base -= stride * part[d];
-          place[d] = 0;
+      auto run = [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t line = begin; line < end; ++line) {
+          const Place p = place_of(line);
+          if (add && one_to_one) std::fill_n(to + p.base, line_of_whole(), T(0));
+          for (std::int64_t j = 0, small = line * length; j < length; ++j, ++small) {
+            const std::int64_t big = p.base + index[small] * p.stride + (along ? 0 : j);
+            if (add)
+              to[big] = static_cast<T>(to[big] + from[small]);
+            else
+              to[small] = from[big];
+          }
         }
-      }
+      };
+      const double cost = static_cast<double>(length + (add ? line_of_whole() : 0));
+      if (add && !one_to_one)
+        run(0, lines);
+      else
+        parallel_for(lines, 1, cost, run);
     });
   }
   unsigned saves() const { return save_input(1); }
   TensorList backward(const Call& call) const {
     return {apply(Gather{axis, whole, part, !add}, call.grad(), call.input(1)), Tensor()};
+  }
+
+ private:
+  struct Place {
+    std::int64_t base, stride;  // where a line begins in `whole`, and a step of the indexed axis
+  };
+  std::int64_t line_of_whole() const { return whole.empty() ? 1 : whole.back(); }
+  Place place_of(std::int64_t line) const {
+    Place p{0, 1};
+    std::int64_t stride = line_of_whole();
+    for (std::size_t d = whole.size(); d-- > 1; stride *= whole[d - 1]) {
+      const bool indexed = static_cast<std::int64_t>(d - 1) == axis;
+      if (indexed) p.stride = stride;
+      if (!indexed) p.base += line % part[d - 1] * stride;
+      line /= part[d - 1];
+    }
+    return p;
   }
 };
 
@@ -138,13 +163,16 @@ struct FindPositions {
   void forward(const Inputs& in, Tensor& out) const {
     const auto* index = static_cast<const std::int64_t*>(in[0].raw());
     auto* p = static_cast<std::int64_t*>(out.raw_mutable());
+    const auto outside = [&](std::int64_t i) { return i < least || i >= n; };
+    bool any = false;  // a loop without an exit, which compilers make vectors of
     for (std::int64_t k = 0; k < out.numel(); ++k) {
       const std::int64_t i = index[k];
-      if (i < least || i >= n)
-        fail(op, "indices must be in [{}, {}] for axis {} of {}, got {}", least, n - 1, axis, shape,
-             i);
+      any |= outside(i);
       p[k] = i < 0 ? i + n : i;
     }
+    if (any)
+      fail(op, "indices must be in [{}, {}] for axis {} of {}, got {}", least, n - 1, axis, shape,
+           *std::find_if(index, index + out.numel(), outside));
   }
 };
 
