@@ -42,17 +42,14 @@ Axis transposed_axis(const Convolution& c, std::size_t d, std::int64_t phase) {
 }
 
 // Weights as `SumTaps` reads them: panels of rows, in each (channel, tap, row).
-// Weight (result r, source channel s, tap) is at r result_step + s source_step + tap.
 template <class T>
-void pack(const TapSum& sum, const Extents& kernel, const T* w, std::int64_t results,
-          std::int64_t result_step, std::int64_t source_step, T* to) {
-  const Copy copy(sum.axes, {});  // of which the order of taps does not depend on the sizes
-  for (std::int64_t first = 0; first < results; first += kPanel) {
-    const std::int64_t rows = std::min(kPanel, results - first);
+void pack(const TapSum& sum, const Extents& kernel, const Weights<T>& weights, T* to) {
+  const Copy copy(sum.axes, {});  // the order of taps does not depend on the sizes
+  for (std::int64_t first = 0; first < weights.results; first += kPanel) {
+    const std::int64_t end = std::min(first + kPanel, weights.results);
     for (std::int64_t s = 0; s < sum.channels; ++s)
       sum.for_each_tap(copy, kernel, [&](std::int64_t tap, std::int64_t) {
-        for (std::int64_t r = 0; r < rows; ++r)
-          *to++ = w[(first + r) * result_step + s * source_step + tap];
+        for (std::int64_t r = first; r < end; ++r) *to++ = weights.at(r, s)[tap];
       });
   }
 }
@@ -102,13 +99,6 @@ double cost_of(const Convolution& c) {
 
 std::int64_t volume(const Extents& e) { return e[0] * e[1] * e[2]; }
 
-// Weight (result r, source channel s, tap) of one group is at r result_step + s source_step + tap.
-template <class T>
-struct Weights {
-  const T* w;
-  std::int64_t results, result_step, source_step;
-};
-
 // One sum for all images and groups: `results` channels from `sum.channels` of the source.
 template <class T>
 void run_sum(const Convolution& c, const TapSum& sum, const T* source, const Weights<T>& weights,
@@ -121,16 +111,16 @@ void run_sum(const Convolution& c, const TapSum& sum, const T* source, const Wei
   if (tiles.empty() || results == 0) return;
   const std::int64_t packed = sum.channels * parts.taps() * results;
   Buffer<T> panels(c.groups * packed);
-  const auto pack_group = [&](std::int64_t g, T* to) {
-    pack(sum, c.kernel, weights.w + g * group, results, weights.result_step, weights.source_step,
-         to);
+  const auto of_group = [&](std::int64_t g) {
+    Weights<T> own = weights;
+    own.w += g * group;
+    return own;
   };
   for (std::int64_t g = 0; g < c.groups; ++g)
     if (by_blocks)
-      pack_blocks(sum, weights.w + g * group, results, weights.result_step, weights.source_step,
-                  panels.data() + g * packed);
+      pack_blocks(sum, of_group(g), panels.data() + g * packed);
     else
-      pack_group(g, panels.data() + g * packed);
+      pack(sum, c.kernel, of_group(g), panels.data() + g * packed);
   const auto run = [&](const Tile& tile, std::int64_t g) {
     const T *from = source + g * sum.channels * sum.source_channel,
             *own = panels.data() + g * packed, *added = bias ? bias + g * results : nullptr;
@@ -138,7 +128,7 @@ void run_sum(const Convolution& c, const TapSum& sum, const T* source, const Wei
     if (!by_blocks) return run_tile(sum, tile, from, own, added, results, to);
     if (run_block_tile(parts, tile, from, own, added, results, to)) return;
     Buffer<T> direct(group);
-    pack_group(g, direct.data());
+    pack(sum, c.kernel, of_group(g), direct.data());
     run_tile(sum, results_of(sum, tile), from, direct.data(), added, results, to);
   };
   const auto count = static_cast<std::int64_t>(tiles.size()) * c.groups;

@@ -127,6 +127,17 @@ struct TapSum {
   }
 };
 
+// Of one group: weight (result r, source channel s, tap) is at r result_step + s source_step + tap.
+template <class T>
+struct Weights {
+  const T* w;
+  std::int64_t results, result_step, source_step;
+
+  const T* at(std::int64_t r, std::int64_t s) const {
+    return w + r * result_step + s * source_step;
+  }
+};
+
 // Every step-th element of a row, which is zero outside of [0, size).
 template <class T>
 void copy_row(const T* row, std::int64_t first, std::int64_t step, std::int64_t size, T* to,

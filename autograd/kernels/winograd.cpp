@@ -56,14 +56,13 @@ Tile results_of(const TapSum& sum, Tile blocks) {
 }
 
 template <class T>
-void pack_blocks(const TapSum& sum, const T* w, std::int64_t results, std::int64_t result_step,
-                 std::int64_t source_step, T* to) {
+void pack_blocks(const TapSum& sum, const Weights<T>& weights, T* to) {
   const bool flipped = sum.axes[2].offset_step < 0;
-  for (std::int64_t first = 0; first < results; first += kPanel) {
-    const std::int64_t rows = std::min(kPanel, results - first), step = sum.channels * rows;
+  for (std::int64_t first = 0; first < weights.results; first += kPanel) {
+    const std::int64_t rows = std::min(kPanel, weights.results - first), step = sum.channels * rows;
     for (std::int64_t s = 0; s < sum.channels; ++s)
       for (std::int64_t r = 0; r < rows; ++r) {
-        const T* at = w + (first + r) * result_step + s * source_step;
+        const T* at = weights.at(first + r, s);
         T taps[9], columns[4][3], all[4];
         for (int k = 0; k < 9; ++k) taps[k] = at[flipped ? 8 - k : k];
         for (int k = 0; k < 3; ++k) {
@@ -140,11 +139,10 @@ bool run_block_tile(const TapSum& blocks, const Tile& tile, const T* source, con
   return true;
 }
 
-#define XGRAD_WINOGRAD(T)                                                                      \
-  template bool goes_by_blocks<T>(const TapSum&, std::int64_t);                                \
-  template void pack_blocks(const TapSum&, const T*, std::int64_t, std::int64_t, std::int64_t, \
-                            T*);                                                               \
-  template bool run_block_tile(const TapSum&, const Tile&, const T*, const T*, const T*,       \
+#define XGRAD_WINOGRAD(T)                                                                \
+  template bool goes_by_blocks<T>(const TapSum&, std::int64_t);                          \
+  template void pack_blocks(const TapSum&, const Weights<T>&, T*);                       \
+  template bool run_block_tile(const TapSum&, const Tile&, const T*, const T*, const T*, \
                                std::int64_t, T*);
 XGRAD_WINOGRAD(float)
 XGRAD_WINOGRAD(double)

@@ -19,6 +19,7 @@ TapSum blocks_of(const TapSum& sum);
 /// A tile of blocks as one of results.
 Tile results_of(const TapSum& sum, Tile blocks);
 
+/// As the kernel says.
 template <class T>
 bool moderate(const T* x, std::int64_t n) {
   bool all;
@@ -26,11 +27,9 @@ bool moderate(const T* x, std::int64_t n) {
   return all;
 }
 
-/// The transformed weights: panels of rows, in each (number of the product, channel, row). Weight
-/// (result r, source channel s, tap) is at r result_step + s source_step + tap.
+/// The transformed weights: panels of rows, in each (number of the product, channel, row).
 template <class T>
-void pack_blocks(const TapSum& sum, const T* w, std::int64_t results, std::int64_t result_step,
-                 std::int64_t source_step, T* to);
+void pack_blocks(const TapSum& sum, const Weights<T>& weights, T* to);
 
 /// A tile of `blocks`, of one group; false, with nothing done, where an element is not `moderate`:
 /// it would reach results that do not meet it.
@@ -42,7 +41,7 @@ bool run_block_tile(const TapSum& blocks, const Tile& tile, const T* source, con
 template <class T>
 class BlockCorrelation {
  public:
-  explicit BlockCorrelation(const TapSum& sum, std::int64_t results);
+  BlockCorrelation(const TapSum& sum, std::int64_t results);
   /// Takes a tile of `blocks_of` the sum, of x and y; false, with nothing done, where an element is
   /// not moderate.
   bool add(const Tile& tile, const T* x, const T* y);
