@@ -23,6 +23,11 @@ double norm(std::span<const double> x) {
   return std::sqrt(sum);
 }
 
+// A rounding may have taken it out of [-1, 1].
+double cosine(double product, double lengths) {
+  return lengths == 0 ? 0 : std::clamp(product / lengths, -1.0, 1.0);
+}
+
 void check_count(std::int64_t n) {
   if (n < 0) ag::fail("nearest", "n must be at least 0, got {}", n);
 }
@@ -90,8 +95,7 @@ double WordVectors::similarity(std::string_view a, std::string_view b) const {
   const std::int64_t first = row_of("similarity", a), second = row_of("similarity", b);
   std::vector<double> unit(static_cast<std::size_t>(dim()));
   add_unit(unit, first, 1);
-  const double length = norms_[static_cast<std::size_t>(second)];
-  return length == 0 ? 0 : dot(row(second), unit) / length;
+  return cosine(dot(row(second), unit), norms_[static_cast<std::size_t>(second)]);
 }
 
 std::vector<SimilarWord> WordVectors::nearest_to(std::span<const double> direction, std::int64_t n,
@@ -103,8 +107,7 @@ std::vector<SimilarWord> WordVectors::nearest_to(std::span<const double> directi
                    [&](std::int64_t begin, std::int64_t end) {
                      for (; begin < end; ++begin) {
                        const auto i = static_cast<std::size_t>(begin);
-                       const double lengths = norms_[i] * length;
-                       cosines[i] = lengths == 0 ? 0 : dot(row(begin), direction) / lengths;
+                       cosines[i] = cosine(dot(row(begin), direction), norms_[i] * length);
                      }
                    });
   std::vector<std::size_t> order;
@@ -133,7 +136,16 @@ std::vector<SimilarWord> WordVectors::nearest(const ag::Tensor& vector, std::int
     ag::fail("nearest", "the vector must be ({},) of float32 or float64, got {}", dim(),
              vector.defined() ? fmt::format("{} {}", ag::name(vector.dtype()), vector.shape())
                               : "an undefined tensor");
-  return nearest_to(vector.detach().to(ag::float64).to_vector<double>(), n, {});
+  auto direction = vector.detach().to(ag::float64).to_vector<double>();
+  double largest = 0;
+  for (const double v : direction) {
+    if (!std::isfinite(v)) ag::fail("nearest", "the vector must be finite, got {} in it", v);
+    largest = std::max(largest, std::abs(v));
+  }
+  // Only the direction counts; squares of large numbers fit in no double.
+  if (largest > 0)
+    for (double& v : direction) v /= largest;
+  return nearest_to(direction, n, {});
 }
 
 std::vector<SimilarWord> WordVectors::analogy(const std::vector<std::string>& plus,

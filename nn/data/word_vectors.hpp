@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "autograd/core/tensor.hpp"
@@ -34,7 +35,8 @@ class WordVectors {
 
   std::int64_t size() const { return static_cast<std::int64_t>(words_.size()); }
   std::int64_t dim() const { return vectors_.defined() ? vectors_.size(1) : 0; }
-  const std::vector<std::string>& words() const { return words_; }
+  const std::vector<std::string>& words() const& { return words_; }
+  std::vector<std::string> words() && { return std::move(words_); }
   /// float32 (size, dim), a copy.
   ag::Tensor vectors() const;
   bool contains(std::string_view word) const { return find(word).has_value(); }
@@ -48,7 +50,7 @@ class WordVectors {
   /// The n words, or as many as there are, with the largest cosine, the largest first; of equal
   /// ones the earlier word first. Without the word itself. Throws if it is not there.
   std::vector<SimilarWord> nearest(std::string_view word, std::int64_t n = 10) const;
-  /// The same for any vector (dim), float32 or float64.
+  /// The same for any vector (dim), float32 or float64. Throws if it is not finite.
   std::vector<SimilarWord> nearest(const ag::Tensor& vector, std::int64_t n = 10) const;
   /// The words nearest to the sum of the unit vectors of `plus` minus those of `minus`, without
   /// these words: {"king", "woman"}, {"man"} (Mikolov 2013). Throws if a word is not there.

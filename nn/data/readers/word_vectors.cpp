@@ -114,6 +114,8 @@ class Reader {
   }
 
   WordVectors read() {
+    if (bytes_.ahead(3) == "\xEF\xBB\xBF") bytes_.skip(3);
+    if (bytes_.ahead(1).empty()) fail(path_, "must hold word vectors, got an empty file");
     read_header();
     const bool binary = options_.format == WordVectorFormat::binary ||
                         (options_.format == WordVectorFormat::automatic && looks_binary());
@@ -173,9 +175,9 @@ class Reader {
   // The numbers of the first vector are neither those of a text nor made of its characters.
   bool looks_binary() {
     const std::string_view text = bytes_.ahead(kAhead), line = first_line(text);
-    if (!promised_ || trailing_numbers(line) >= dim_) return false;
-    const std::size_t begin = std::min(text.find(' '), text.size());
-    const auto bytes = text.substr(begin, static_cast<std::size_t>(dim_) * sizeof(float));
+    if (text.empty() || !promised_ || trailing_numbers(line) >= dim_) return false;
+    const std::size_t word = std::min(text.find(' '), text.size() - 1);
+    const auto bytes = text.substr(word + 1, static_cast<std::size_t>(dim_) * sizeof(float));
     return std::any_of(bytes.begin(), bytes.end(), [](unsigned char c) {
       return c >= 0x7f || (c < ' ' && c != '\t' && c != '\n' && c != '\r');
     });
@@ -211,8 +213,8 @@ class Reader {
     return true;
   }
   [[noreturn]] void refuse_line(std::size_t found) const {
-    fail(place(), "a line must be a word and {} numbers, got {} numbers; pass dim if it is another",
-         dim_, found);
+    fail(place(), "a line must be a word and {} numbers, got {} numbers; pass {}", dim_, found,
+         promised_ ? "format if the file is binary" : "dim if it is another");
   }
 
   bool read_binary() {
@@ -267,6 +269,8 @@ WordVectors load_word_vectors(const std::string& path, const WordVectorOptions& 
 
 void save_word_vectors(const WordVectors& vectors, const std::string& path,
                        const SaveWordVectorOptions& options) {
+  if (vectors.dim() == 0)
+    fail("save_word_vectors", "vectors must have at least one number, got dim 0");
   for (const std::string& word : vectors.words()) check_word(path, word, options.binary);
   nn::detail::Replacement file(path);
   fmt::memory_buffer text;

@@ -36,7 +36,8 @@ struct WordVectorOptions {
 ///   are numbers, but at least one field is the word.
 /// - Of a word that comes several times the first vector stays.
 /// - Words are bytes, as they are in the file.
-/// Throws on truncated files, other numbers in a line, and numbers that are not finite.
+/// - A byte order mark is left out.
+/// Throws on empty and truncated files, other numbers in a line, and numbers that are not finite.
 WordVectors load_word_vectors(const std::string& path, const WordVectorOptions& options = {});
 
 /// Options of `save_word_vectors`.
@@ -45,9 +46,9 @@ struct SaveWordVectorOptions {
 };
 
 /// Writes word2vec's text, with so many digits that `load_word_vectors` gives the same numbers, or
-/// its binary. The file is written beside `path` and then takes its place. Throws on words that the
-/// format cannot hold: those that are empty, hold a line end, begin or end with a blank, or, in
-/// binary, hold one.
+/// its binary. The file is written beside `path` and then takes its place. Throws on vectors without
+/// numbers, and on words that the format cannot hold: those that are empty, hold a line end, begin
+/// or end with a blank, or, in binary, hold one.
 void save_word_vectors(const WordVectors& vectors, const std::string& path,
                        const SaveWordVectorOptions& options = {});
 

@@ -1,7 +1,9 @@
 #include "nn/data/word_vectors.hpp"
 
+#include <algorithm>
 #include <cmath>
 
+#include "autograd/core/random.hpp"
 #include "autograd/ops/ops.hpp"
 #include "nn/data/readers/word_vectors.hpp"
 #include "nn/layers/embedding.hpp"
@@ -86,6 +88,27 @@ TEST_CASE("the nearest words come by falling cosine, without the word itself") {
   CHECK_THROWS_WITH(v.nearest(ag::ones({2})), ContainsSubstring("(3,) of float32 or float64"));
 }
 
+TEST_CASE("a cosine is in [-1, 1], also of equal vectors") {
+  double largest = 0;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    ag::Generator generator(seed);
+    const Tensor x = ag::randn({1, 5}, ag::float32, generator);
+    const WordVectors v({"a", "b"}, ag::concat({x, x}, 0));
+    largest = std::max({largest, v.similarity("a", "b"), v.nearest("a")[0].similarity});
+  }
+  CHECK(largest == 1);
+}
+
+TEST_CASE("words are nearest to a vector of any length that is finite") {
+  const WordVectors v = few();
+  const auto near = v.nearest(ag::tensor({1e200, -1e200, 0.0}), 1);
+  CHECK(near[0].word == "queen");
+  CHECK(std::abs(near[0].similarity - 1) < 1e-6);
+  for (const double bad : {double{NAN}, double{INFINITY}})
+    CHECK_THROWS_WITH(v.nearest(ag::tensor({1.0, bad, 0.0})),
+                      ContainsSubstring("nearest: the vector must be finite, got"));
+}
+
 TEST_CASE("analogies go by sums of unit vectors") {
   const WordVectors v = few();
   CHECK(names(v.analogy({"king", "woman"}, {"man"}, 1)) == Words{"queen"});
@@ -143,7 +166,8 @@ TEST_CASE("counts in the header of word vectors that lie are refused or read pas
   CHECK(words_of("3 2\n" + two, {.check_count = false}) == Words{"a", "b"});
   CHECK(words_of("1 2\n" + two) == Words{"a", "b"});
   CHECK_THROWS_WITH(read("2 3\n" + two),
-                    ContainsSubstring(":2: a line must be a word and 3 numbers, got 2 numbers"));
+                    ContainsSubstring(":2: a line must be a word and 3 numbers, got 2 numbers; "
+                                      "pass format if the file is binary"));
   const std::string binary = record("a", {1, 0.1f}) + record("b", {3, 4});
   CHECK(words_of("1 2\n" + binary) == Words{"a", "b"});
   CHECK_THROWS_WITH(read("9 2\n" + binary), ContainsSubstring("must hold 9 vectors"));
@@ -184,7 +208,7 @@ TEST_CASE("files that are no word vectors are refused in one line") {
   CHECK_THROWS_WITH(read("2 2\na 1 2\n", {.dim = 3}),
                     ContainsSubstring("vectors must have 3 numbers, got a file with 2"));
   CHECK_THROWS_WITH(read("", {.dim = -1}), ContainsSubstring("dim and max_words must be"));
-  CHECK(read("").size() == 0);
+  CHECK_THROWS_WITH(read(""), ContainsSubstring("must hold word vectors, got an empty file"));
 }
 
 TEST_CASE("word vectors come back as they were saved, in text and in binary") {
@@ -199,6 +223,24 @@ TEST_CASE("word vectors come back as they were saved, in text and in binary") {
     CHECK(same_bits(back.vectors(), v.vectors()));
   }
   CHECK(std::distance(std::filesystem::directory_iterator(scratch.path()), {}) == 1);
+}
+
+TEST_CASE("binary word vectors are told from text by all bytes of their first numbers") {
+  CHECK(words_of(std::string("1 1\nw abc\xbd")) ==
+        Words{"w"});  // only the last byte is none of text
+  CHECK(words_of("1 1\nw abcd", {.format = WordVectorFormat::binary}) == Words{"w"});
+  CHECK(words_of("\xef\xbb\xbf"
+                 "a 1 2\nb 3 4\n") == Words{"a", "b"});
+  CHECK(words_of("\xef\xbb\xbf"
+                 "2 2\na 1 2\nb 3 4\n") == Words{"a", "b"});
+}
+
+TEST_CASE("word vectors without numbers are not saved") {
+  const Scratch scratch;
+  CHECK_THROWS_WITH(save_word_vectors(WordVectors(), scratch / "v"),
+                    "save_word_vectors: vectors must have at least one number, got dim 0");
+  save_word_vectors(WordVectors({}, ag::zeros({0, 3})), scratch / "v");
+  CHECK(load_word_vectors(scratch / "v").dim() == 3);
 }
 
 TEST_CASE("words that a format cannot hold are not saved, and an older file stays") {
