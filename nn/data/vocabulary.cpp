@@ -89,7 +89,8 @@ Vocabulary Vocabulary::characters(std::string_view text) {
   return Vocabulary(std::vector<std::string>(each.begin(), each.end()), true);
 }
 
-const std::vector<std::string>& Vocabulary::words() const { return state_->words; }
+const std::vector<std::string>& Vocabulary::words() const& { return state_->words; }
+std::vector<std::string> Vocabulary::words() && { return state_->words; }
 
 bool Vocabulary::contains(std::string_view word) const { return state_->places.contains(word); }
 
@@ -117,6 +118,11 @@ std::vector<ag::Tensor> Vocabulary::encode(
 }
 
 ag::Tensor Vocabulary::encode(std::string_view text) const {
+  if (!state_->characters)
+    fail("Vocabulary",
+         "the vocabulary must be one of characters for a text, got words and {}; cut the text into "
+         "words first",
+         detail::quoted(text));
   detail::check_utf8("Vocabulary", text);
   std::vector<std::int64_t> indices;
   for (std::size_t at = 0; at < text.size();) {
@@ -158,6 +164,15 @@ void append_line(std::string& text, std::string_view word) {
   text += '\n';
 }
 
+// A line of a file whose ends have been turned into CRLF.
+std::string_view without_return(std::string_view line) {
+  return line.substr(0, line.size() - line.ends_with('\r'));
+}
+
+bool is_character(std::string_view word) {
+  return !word.empty() && detail::code_point(word, 0).size == word.size();
+}
+
 // The word of a line, or nothing if its escapes are none.
 std::optional<std::string> word_of(std::string_view line) {
   std::string word;
@@ -186,7 +201,8 @@ void Vocabulary::save(const std::string& path) const {
 
 Vocabulary Vocabulary::load(const std::string& path) {
   const std::string text = InputFile(path).read_all();
-  const std::string_view head = std::string_view(text).substr(0, text.find('\n'));
+  const std::size_t first = std::min(text.find('\n'), text.size());
+  const std::string_view head = without_return(std::string_view(text).substr(0, first));
   std::int64_t count = -1;
   std::string_view unit;
   if (head.starts_with(kHead)) {
@@ -198,12 +214,14 @@ Vocabulary Vocabulary::load(const std::string& path) {
     fail(path, "must be a vocabulary that begins with \"{}N words\", got {}", kHead,
          detail::quoted(head));
   std::vector<std::string> words;
-  for (std::size_t at = head.size() + 1; at < text.size();) {
+  for (std::size_t at = first + 1; at < text.size();) {
     const std::size_t end = text.find('\n', at);
-    auto word = word_of(std::string_view(text).substr(at, end - at));
-    if (!word || end == text.npos)
-      fail(fmt::format("{}:{}", path, words.size() + 2), "a line must be a whole word, got {}",
-           detail::quoted(std::string_view(text).substr(at, end - at)));
+    const std::string_view line = without_return(std::string_view(text).substr(at, end - at));
+    auto word = word_of(line);
+    const bool whole = word && end != text.npos;
+    if (!whole || (unit == " characters" && !is_character(*word)))
+      fail(fmt::format("{}:{}", path, words.size() + 2), "a line must be a whole {}, got {}",
+           whole ? "character" : "word", detail::quoted(line));
     words.push_back(std::move(*word));
     at = end + 1;
   }

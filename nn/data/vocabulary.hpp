@@ -37,7 +37,8 @@ class Vocabulary {
   explicit Vocabulary(std::vector<std::string> words = {});
 
   std::int64_t size() const { return static_cast<std::int64_t>(words().size()); }
-  const std::vector<std::string>& words() const;
+  const std::vector<std::string>& words() const&;
+  std::vector<std::string> words() &&;
   bool contains(std::string_view word) const;
   /// The index of a word, or else that of "<unk>". Throws if there is neither.
   std::int64_t index(std::string_view word) const;
@@ -46,8 +47,8 @@ class Vocabulary {
   ag::Tensor encode(const std::vector<std::string>& words) const;
   /// The same for each sentence; what `pad_sequences` takes.
   std::vector<ag::Tensor> encode(const std::vector<std::vector<std::string>>& sentences) const;
-  /// The indices of the characters of a text, as int64 (n); throws unless it is UTF-8, and as
-  /// `index`.
+  /// The indices of the characters of a text, as int64 (n). Throws unless the vocabulary is one of
+  /// `characters` and the text UTF-8, and as `index`.
   ag::Tensor encode(std::string_view text) const;
   /// The words of int64 indices of any shape, in row-major order: put together in a vocabulary of
   /// `characters`, otherwise with a space between them. Throws if one is not in [0, size()).
@@ -57,7 +58,8 @@ class Vocabulary {
   /// "… characters"), then one word a line, in which \\, \n and \r stand for backslash, line feed
   /// and carriage return. An older file stays whole until the new one is complete.
   void save(const std::string& path) const;
-  /// Reads such a file. Throws, with the line, if it is another or incomplete.
+  /// Reads such a file, whose lines may end with CRLF. Throws, with the line, if it is another or
+  /// incomplete.
   static Vocabulary load(const std::string& path);
 
  private:

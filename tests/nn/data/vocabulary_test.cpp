@@ -89,6 +89,26 @@ TEST_CASE("a vocabulary of characters has code points in their order and gives t
                     Equals("Vocabulary: text must be UTF-8, got byte 0xE9 at byte 0"));
 }
 
+TEST_CASE("a text is not cut into characters for a vocabulary of words") {
+  CHECK_THROWS_WITH(
+      Vocabulary::build(kSentences).encode("a b"),
+      Equals("Vocabulary: the vocabulary must be one of characters for a text, got words and "
+             "\"a b\"; cut the text into words first"));
+}
+
+TEST_CASE("the words of a vocabulary that is not kept are a list of their own") {
+  Words words;
+  for (const std::string& word : Vocabulary(Words{"one", "two"}).words()) words.push_back(word);
+  CHECK(words == Words{"one", "two"});
+  static_assert(!std::is_reference_v<decltype(Vocabulary().words())>);
+}
+
+TEST_CASE("a vocabulary whose line ends have become CRLF is read") {
+  const Scratch dir;
+  write_bytes(dir / "v", "xgrad vocabulary 1, 2 words\r\na\r\nb\\r\r\n");
+  CHECK(Vocabulary::load(dir / "v").words() == Words{"a", "b\r"});
+}
+
 TEST_CASE("a copy of a vocabulary outlives it") {
   Vocabulary copy;
   CHECK(copy.size() == 0);
@@ -131,5 +151,9 @@ TEST_CASE("a file that is no whole vocabulary is refused with the place") {
         ": must hold 0 words as its first line says, got 1");
   CHECK(refusal(path, head + "2 words\na\nb") == ":3: a line must be a whole word, got \"b\"");
   CHECK(refusal(path, head + "1 words\na\\x\n") == ":2: a line must be a whole word, got \"a\\x\"");
+  CHECK(refusal(path, head + "2 characters\né\nab\n") ==
+        ":3: a line must be a whole character, got \"ab\"");
+  CHECK(refusal(path, head + "1 characters\n\n") ==
+        ":2: a line must be a whole character, got \"\"");
   CHECK(refusal(path, head + "2 words\na\na\n") == ": each word must come once, got \"a\" twice");
 }
