@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "autograd/core/errors.hpp"
 #include "autograd/core/trace.hpp"
@@ -26,6 +27,19 @@ ag::Shape entry_shape(const ag::Tensor& sequence) {
   return ag::Shape(shape.begin() + 1, shape.end());
 }
 
+void check_value(ag::DType dtype, double v) {
+  const auto refuse_unless = [&](bool holds, const char* wanted) {
+    if (!holds)
+      fail("pad_sequences", "the value must be {} for {}, got {}", wanted, ag::name(dtype), v);
+  };
+  if (dtype == ag::boolean) return refuse_unless(v == 0 || v == 1, "0 or 1");
+  if (dtype == ag::int64)
+    return refuse_unless(std::trunc(v) == v && std::abs(v) <= 0x1p53, "a whole number");
+  if (dtype == ag::float32)
+    refuse_unless(!std::isfinite(v) || std::abs(v) <= std::numeric_limits<float>::max(),
+                  "in its range");
+}
+
 void check(const std::vector<ag::Tensor>& sequences, const PadOptions& options) {
   const ag::Tensor& first = sequences.front();
   for (const ag::Tensor& t : sequences) {
@@ -39,10 +53,7 @@ void check(const std::vector<ag::Tensor>& sequences, const PadOptions& options) 
            "sequences must be data, got one that requires a gradient; pad it with pad(), or detach "
            "it");
   }
-  const double v = options.value;
-  if (!ag::is_floating(first.dtype()) && !(std::trunc(v) == v && std::abs(v) <= 0x1p53))
-    fail("pad_sequences", "the value must be a whole number for {}, got {}",
-         ag::name(first.dtype()), v);
+  check_value(first.dtype(), options.value);
 }
 
 }  // namespace

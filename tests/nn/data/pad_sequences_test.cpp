@@ -69,6 +69,12 @@ TEST_CASE("sequences that do not go together are refused") {
                     Equals("pad_sequences: the length must be at least 0, got -1"));
   CHECK_THROWS_WITH(pad_sequences(kSequences, {.value = 0.5}),
                     Equals("pad_sequences: the value must be a whole number for int64, got 0.5"));
+  CHECK_THROWS_WITH(pad_sequences({ag::ones({2}, ag::boolean)}, {.length = 3, .value = 2}),
+                    Equals("pad_sequences: the value must be 0 or 1 for bool, got 2"));
+  CHECK_THROWS_WITH(pad_sequences({ag::ones({2})}, {.length = 3, .value = 1e39}),
+                    Equals("pad_sequences: the value must be in its range for float32, got 1e+39"));
+  CHECK(pad_sequences({ag::ones({2})}, {.length = 3, .value = -INFINITY})[0][2].item() ==
+        -INFINITY);
   CHECK_THROWS_WITH(
       pad_sequences({ag::ones({2}).requires_grad_()}),
       Equals("pad_sequences: sequences must be data, got one that requires a gradient; pad it "
