@@ -44,6 +44,9 @@ struct BpeModel {
   bool add_prefix_space = false, split_words = true;
 };
 
+/// Throws if a special token is written like a byte or what a merge makes: text would become it.
+void refuse_ordinary_specials(const BpeModel& model);
+
 }  // namespace nn::data::detail
 
 namespace nn::data {

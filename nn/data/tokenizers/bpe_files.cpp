@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "autograd/core/errors.hpp"
@@ -225,6 +226,7 @@ BpeTokenizer BpeTokenizer::load(const std::string& vocab_path, const std::string
   for (std::size_t i = 0; i < lines.size(); ++i)
     if (!lines[i].starts_with("#version"))
       merges.add(fmt::format("{}:{}", merges_path, i + 1), lines[i]);
+  detail::refuse_ordinary_specials(model);
   return BpeTokenizer(std::make_shared<const State>(std::move(model), merges_path));
 }
 
@@ -270,6 +272,10 @@ void BpeTokenizer::save(const std::string& path) const {
 }
 
 void BpeTokenizer::save(const std::string& vocab_path, const std::string& merges_path) const {
+  namespace fs = std::filesystem;
+  if (fs::path(vocab_path).lexically_normal() == fs::path(merges_path).lexically_normal())
+    fail("BpeTokenizer", "the vocabulary and the merges must be two files, got {} for both",
+         vocab_path);
   const detail::BpeModel& model = state_->model;
   std::string merges = "#version: 0.2\n";
   for (const auto& [left, right] : model.merges) {

@@ -48,6 +48,22 @@ BpeTokenizer::State::State(detail::BpeModel from, std::string_view where) : mode
   }
 }
 
+void detail::refuse_ordinary_specials(const BpeModel& model) {
+  std::set<std::string_view> specials;
+  for (const AddedToken& token : model.added) specials.insert(token.content);
+  const auto check = [&](const std::string& written) {
+    if (specials.contains(written))
+      fail("BpeTokenizer",
+           "special tokens must be written otherwise than bytes and merged tokens, got {}; put it "
+           "in brackets",
+           quoted(written));
+  };
+  for (int b = 0; b < 256; ++b) check(byte_symbol(static_cast<unsigned char>(b)));
+  for (const auto& [left, right] : model.merges)
+    check(model.tokens[static_cast<std::size_t>(left)] +
+          model.tokens[static_cast<std::size_t>(right)]);
+}
+
 namespace {
 
 using Ids = std::vector<std::int64_t>;
@@ -203,7 +219,8 @@ class Encoder {
 }  // namespace
 
 std::int64_t BpeTokenizer::size() const { return static_cast<std::int64_t>(tokens().size()); }
-const std::vector<std::string>& BpeTokenizer::tokens() const { return state_->model.tokens; }
+const std::vector<std::string>& BpeTokenizer::tokens() const& { return state_->model.tokens; }
+std::vector<std::string> BpeTokenizer::tokens() && { return state_->model.tokens; }
 bool BpeTokenizer::contains(std::string_view token) const { return state_->ids.contains(token); }
 
 std::int64_t BpeTokenizer::index(std::string_view token) const {

@@ -18,7 +18,9 @@ namespace ag = autograd;
 struct BpeOptions {
   std::int64_t vocab_size = 30000;  ///< at most; special tokens and the 256 bytes included
   std::int64_t min_frequency = 2;   ///< pairs that come less often are not merged
-  /// Get the ids from 0 on, and are found whole wherever they stand in a text.
+  /// Get the ids from 0 on, and are found whole wherever they stand in a text. None may be written
+  /// like a byte or a merged token. Begin with "<pad>" if texts are padded with 0, the default of
+  /// `pad_sequences`: otherwise 0 is a token of texts ("!", or the first special one).
   std::vector<std::string> special_tokens{};
   bool add_prefix_space = false;  ///< whether a text gets a space before its first word
 };
@@ -45,11 +47,13 @@ class BpeTokenizer {
   /// normalizer, other pre-tokenizers, templates, dropout, truncation, padding.
   static BpeTokenizer load(const std::string& path);
   /// Reads GPT-2's pair of files, vocab.json and merges.txt. `special_tokens`, which are in the
-  /// vocabulary or get the ids after it, are found whole in a text.
+  /// vocabulary or get the ids after it, are found whole in a text. None may be written like a byte
+  /// or a merged token.
   static BpeTokenizer load(const std::string& vocab_path, const std::string& merges_path,
                            const std::vector<std::string>& special_tokens = {});
   /// Writes what `load` of the same number of paths reads. An older file stays whole until the new
-  /// one is complete. Of a pair, options and which tokens are special are not written.
+  /// one is complete. Of a pair, two different files, options and which tokens are special are not
+  /// written.
   void save(const std::string& path) const;
   void save(const std::string& vocab_path, const std::string& merges_path) const;
 
@@ -60,11 +64,13 @@ class BpeTokenizer {
   /// Throws if there is none.
   std::int64_t index(std::string_view token) const;
   /// All tokens by id, written so.
-  const std::vector<std::string>& tokens() const;
+  const std::vector<std::string>& tokens() const&;
+  std::vector<std::string> tokens() &&;
 
   /// The ids of a text, as int64 (n). Throws if the vocabulary lacks one of its bytes.
   ag::Tensor encode(std::string_view text) const;
-  /// The same for each text; what `pad_sequences` takes.
+  /// The same for each text; what `pad_sequences` takes. It pads with 0, which is a token: see
+  /// `BpeOptions::special_tokens`, or pass `.value`.
   std::vector<ag::Tensor> encode(const std::vector<std::string>& texts) const;
   /// The bytes of int64 ids of any shape, in row-major order: UTF-8 where whole characters are
   /// there. Throws if one is not in [0, size()).

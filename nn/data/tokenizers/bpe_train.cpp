@@ -175,8 +175,10 @@ void check(const BpeOptions& options) {
 
 BpeTokenizer BpeTokenizer::train(const std::vector<std::string>& lines, const BpeOptions& options) {
   check(options);
+  detail::BpeModel model = Trainer(lines, options).train();
+  detail::refuse_ordinary_specials(model);
   return BpeTokenizer(
-      std::make_shared<const BpeTokenizer::State>(Trainer(lines, options).train(), "BpeTokenizer"));
+      std::make_shared<const BpeTokenizer::State>(std::move(model), "BpeTokenizer"));
 }
 
 }  // namespace nn::data

@@ -5,6 +5,7 @@
 
 #include "autograd/core/cpu.hpp"
 #include "autograd/core/random.hpp"
+#include "nn/data/pad_sequences.hpp"
 #include "tests/catch.hpp"
 #include "tests/nn/scratch.hpp"
 
@@ -96,6 +97,30 @@ TEST_CASE("special tokens are found whole, the longest first, and can be left ou
   CHECK(t.decode(encoded, {.skip_special_tokens = true}) == "ab");
 }
 
+TEST_CASE("special tokens that text may become are refused") {
+  const Scratch dir;
+  const auto t = trained();
+  t.save(dir / "vocab.json", dir / "merges.txt");
+  for (const std::string token : {"a", "é", "Ġ", "Ġthe"}) {
+    const std::string message =
+        "BpeTokenizer: special tokens must be written otherwise than bytes and merged tokens, got "
+        "\"" +
+        token + "\"; put it in brackets";
+    CHECK_THROWS_WITH(
+        BpeTokenizer::train({"the the the the"}, {.vocab_size = 300, .special_tokens = {token}}),
+        Equals(message));
+    CHECK_THROWS_WITH(BpeTokenizer::load(dir / "vocab.json", dir / "merges.txt", {token}),
+                      Equals(message));
+  }
+}
+
+TEST_CASE("padding with the first special token is told from text") {
+  const auto t = BpeTokenizer::train({"wow !!"}, {.vocab_size = 257, .special_tokens = {"<pad>"}});
+  const auto rows = data::pad_sequences(t.encode(std::vector<std::string>{"!!", "a !"}));
+  CHECK(ids(data::lengths(rows)) == Ids{2, 3});
+  CHECK(t.decode(rows, {.skip_special_tokens = true}) == "!!a !");
+}
+
 TEST_CASE("a prefix space makes the first word like the others") {
   const auto t = BpeTokenizer::train(kLines, {.vocab_size = 300, .add_prefix_space = true});
   CHECK(ids(t.encode("the cat")) == ids(t.encode(" the cat")));
@@ -127,6 +152,9 @@ TEST_CASE("a tokenizer is written and read in both forms of files") {
   same_as_huggingface(pair);
   CHECK(pair.tokens() == t.tokens());
   CHECK(dir.entries() == 3);
+  CHECK_THROWS_WITH(t.save(dir / "q", dir / "./q"),
+                    Equals("BpeTokenizer: the vocabulary and the merges must be two files, got " +
+                           (dir / "q") + " for both"));
   const auto plain = BpeTokenizer::load(dir / "vocab.json", dir / "merges.txt");
   CHECK(plain.encode("<end>").numel() > 1);
   const auto more = BpeTokenizer::load(dir / "vocab.json", dir / "merges.txt", {"<new>"});
