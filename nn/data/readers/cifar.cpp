@@ -19,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kImage = 3 * 32 * 32;
+constexpr int kMostBatches = 99;  // files of training images; CIFAR-10 has 5
 
 // What has been read so far. Grows with what is there.
 struct Content {
@@ -118,12 +119,12 @@ LabelledImages read_cifar(const std::string& path, const CifarOptions& options) 
 
 Cifar load_cifar10(const std::string& directory) {
   const fs::path found = directory_with(directory, "data_batch_1.bin", "cifar-10-batches-bin");
-  std::vector<std::string> train{find_or_fail(found, "data_batch_1.bin")};
-  for (int i = 2;; ++i) {
-    std::string next = find(found, fmt::format("data_batch_{}.bin", i));
-    if (next.empty()) break;
-    train.push_back(std::move(next));
-  }
+  const auto batch = [](int i) { return fmt::format("data_batch_{}.bin", i); };
+  int last = 1;
+  for (int i = 2; i <= kMostBatches; ++i)
+    if (!find(found, batch(i)).empty()) last = i;
+  std::vector<std::string> train;
+  for (int i = 1; i <= last; ++i) train.push_back(find_or_fail(found, batch(i)));
   const std::string test = find_or_fail(found, "test_batch.bin");
   Cifar cifar{read_cifar(train), read_cifar(test), {}};
   const std::string names = find(found, "batches.meta.txt");

@@ -126,6 +126,11 @@ TEST_CASE("a CIFAR directory that lacks a file is refused with its name") {
   std::filesystem::remove(dir / "test_batch.bin");
   CHECK_THROWS_WITH(data::load_cifar10(dir.path()), StartsWith(dir.path() + ": must hold test"));
   write_cifar10(dir.path());
+  std::filesystem::rename(dir / "data_batch_2.bin", dir / "data_batch_3.bin");
+  CHECK_THROWS_WITH(data::load_cifar10(dir.path()),
+                    Equals(dir.path() + ": must hold data_batch_2.bin or data_batch_2.bin.gz, got "
+                                        "neither"));
+  write_cifar10(dir.path());
   write_bytes(dir / "batches.meta.txt", lines(9));
   CHECK_THROWS_WITH(data::load_cifar10(dir.path()),
                     Equals(dir / "batches.meta.txt: must hold the names of 10 classes, one a "
