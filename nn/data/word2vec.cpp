@@ -16,6 +16,7 @@ namespace nn::data {
 namespace {
 
 constexpr std::string_view kOp = "train_word2vec";
+constexpr std::int64_t kMostNumbers = 1'000'000;  // of a word, as in a file
 using Ids = std::vector<std::int32_t>;
 using Sentences = std::vector<std::vector<std::string>>;
 
@@ -23,7 +24,9 @@ void check(const Word2VecOptions& o) {
   const auto at_least_one = [](std::string_view name, std::int64_t v) {
     if (v < 1) ag::fail(kOp, "{} must be at least 1, got {}", name, v);
   };
-  at_least_one("dim", o.dim), at_least_one("window", o.window);
+  if (o.dim < 1 || o.dim > kMostNumbers)
+    ag::fail(kOp, "dim must be in [1, {}], got {}", kMostNumbers, o.dim);
+  at_least_one("window", o.window);
   at_least_one("min_count", o.min_count), at_least_one("epochs", o.epochs);
   if (o.negative < 1 || o.negative > 63)
     ag::fail(kOp, "negative must be in [1, 63], got {}", o.negative);
@@ -414,6 +417,10 @@ WordVectors train_word2vec(const std::vector<std::vector<std::string>>& sentence
              corpus.words.size());
   Trainer trainer(corpus, options);
   trainer.run();
+  for (const float v : trainer.vectors())
+    if (!std::isfinite(v))
+      ag::fail(kOp, "vectors must stay finite, got {} after training; lower lr, which was {}", v,
+               options.lr);
   const auto size = static_cast<std::int64_t>(corpus.words.size());
   return WordVectors(std::move(corpus.words),
                      ag::from_data(trainer.vectors().data(), {size, options.dim}));

@@ -13,7 +13,7 @@ namespace nn::data {
 
 /// Options of `train_word2vec`; names and defaults are gensim's where it has them.
 struct Word2VecOptions {
-  std::int64_t dim = 100;      ///< numbers of a vector, at least 1
+  std::int64_t dim = 100;      ///< numbers of a vector, in [1, 1000000]
   std::int64_t window = 5;     ///< words to either side: from 1 up to this, drawn for each word
   std::int64_t min_count = 5;  ///< words that occur less often are left out
   std::int64_t negative = 5;   ///< words drawn for each pair, in [1, 63]
@@ -42,7 +42,8 @@ struct Word2VecOptions {
 /// many pieces of the text, each some sentences, begin with the same vectors, and their changes are
 /// added in the order of the pieces; then the next pieces follow. Together these have at most 2000
 /// words, or half as many as there are different words if that is less; a piece that is longer is
-/// alone. Throws if fewer than two different words are left.
+/// alone. Throws if fewer than two different words are left, or if lr was so large that vectors did
+/// not stay finite.
 WordVectors train_word2vec(const std::vector<std::vector<std::string>>& sentences,
                            const Word2VecOptions& options = {});
 

@@ -1,6 +1,7 @@
 #include "nn/data/word2vec.hpp"
 
 #include <cmath>
+#include <limits>
 
 #include "autograd/core/cpu.hpp"
 #include "autograd/core/random.hpp"
@@ -143,7 +144,15 @@ TEST_CASE("word2vec refuses options out of range and texts without words") {
     CHECK_THROWS_AS(train_word2vec(sentences, o), ag::Error);
   };
   refused({.dim = 0}), refused({.window = 0}), refused({.min_count = 0});
+  refused({.dim = std::numeric_limits<std::int64_t>::max() / 4});
   refused({.negative = 0}), refused({.negative = 64}), refused({.epochs = 0});
   refused({.sample = -1}), refused({.shards = 0}), refused({.shards = 65}), refused({.lr = 1e-5}),
       refused({.exponent = INFINITY});
+}
+
+TEST_CASE("word2vec whose vectors do not stay finite names its learning rate") {
+  const std::vector<std::vector<std::string>> sentences(50, {"a", "b", "c", "d"});
+  CHECK_THROWS_WITH(train_word2vec(sentences, {.dim = 4, .sample = 0, .lr = 1e30, .min_lr = 1e30}),
+                    ContainsSubstring("train_word2vec: vectors must stay finite, got") &&
+                        ContainsSubstring("lower lr, which was 1e+30"));
 }
