@@ -96,7 +96,7 @@ std::vector<std::int64_t> detail::lengths_of(std::int64_t n, std::span<const dou
     if (!(f >= 0 && f <= 1)) ag::fail("split", "fractions must be in [0, 1], got {}", f);
     total += f;
   }
-  if (fractions.empty() || std::abs(total - 1) > 1e-9)
+  if (fractions.empty() || std::abs(total - 1) > 1e-6)
     ag::fail("split", "fractions must add up to 1, got {}; pass whole numbers for lengths", total);
   std::vector<std::int64_t> lengths;
   std::int64_t left = n;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -90,18 +91,27 @@ TensorDataset subset(const TensorDataset& data, const std::vector<std::int64_t>&
 /// `data.size()`; a pure function of the seed.
 std::vector<TensorDataset> split(const TensorDataset& data, std::span<const std::int64_t> lengths,
                                  std::uint64_t seed = 0);
-/// The same with shares that add up to 1. Each part gets its share rounded down; rows left over go
-/// to the first parts, one each, as in PyTorch.
+/// The same with shares that add up to 1, within 1e-6. Each part gets its share rounded down; rows
+/// left over go to the first parts, one each, as in PyTorch.
 std::vector<TensorDataset> split(const TensorDataset& data, std::span<const double> fractions,
                                  std::uint64_t seed = 0);
 
 namespace detail {
+// A number as it is written down: 0.7f is 0.7.
+template <class T>
+auto as_written(T number) {
+  if constexpr (std::is_same_v<T, float>)
+    return std::round(double{number} * 1e7) / 1e7;
+  else
+    return number;
+}
+
 // `split` into as many parts as are written down: split(lengths or fractions) → a list of parts.
 template <class T, std::size_t N, class F>
 auto split_into(const T (&parts)[N], const F& split) {
   using Part = std::conditional_t<std::is_integral_v<T>, std::int64_t, double>;
   std::array<Part, N> list;
-  for (std::size_t i = 0; i < N; ++i) list[i] = static_cast<Part>(parts[i]);
+  for (std::size_t i = 0; i < N; ++i) list[i] = static_cast<Part>(as_written(parts[i]));
   auto pieces = split(std::span<const Part>(list));
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
     return std::array{std::move(pieces[I])...};

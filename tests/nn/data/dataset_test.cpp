@@ -105,6 +105,16 @@ TEST_CASE("split rounds shares down and gives the rest to the first parts") {
   CHECK(sizes(0, {0.5, 0.5}) == std::vector<std::int64_t>{0, 0});
 }
 
+TEST_CASE("shares may be float literals") {
+  const auto [a, b] = data::split(numbered(10), {0.8f, 0.2f});
+  CHECK(a.size() == 8);
+  const auto [c, d] = data::split(numbered(10), {0.3f, 0.7f});
+  CHECK(c.size() == 3);
+  const auto [e, f, g] = data::split(numbered(9), {1 / 3.0f, 1 / 3.0f, 1 / 3.0f});
+  CHECK(e.size() == 3);
+  CHECK(b.size() + d.size() + f.size() + g.size() == 15);
+}
+
 TEST_CASE("split accepts labelled images") {
   const data::LabelledImages images{ag::zeros({4, 1, 2, 2}), ag::arange(4)};
   const auto [train, rest] = data::split(images, {0.75, 0.25});

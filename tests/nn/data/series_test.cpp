@@ -168,6 +168,7 @@ TEST_CASE("a series is cut by time, into parts that follow one another") {
   const auto [train, test] = data::split_time(x, {0.75, 0.25});
   CHECK(train.size(0) == 8);
   CHECK(test.to_vector<std::int64_t>() == std::vector<std::int64_t>{8, 9});
+  CHECK(data::split_time(x, {0.3f, 0.7f})[0].size(0) == 3);
   const auto [a, b, c] = data::split_time(x, {5, 3, 2}, 2);
   CHECK(a.size(0) == 5);
   CHECK(b.to_vector<std::int64_t>() == std::vector<std::int64_t>{3, 4, 5, 6, 7});
