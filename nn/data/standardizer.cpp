@@ -66,4 +66,19 @@ ag::Tensor Standardizer::inverse_transform(const ag::Tensor& x) const {
   return x * scale.to(x.dtype()) + mean.to(x.dtype());
 }
 
+Standardizer Standardizer::select(const std::vector<std::int64_t>& columns) const {
+  const ag::detail::Named as("select");
+  if (!mean.defined() || mean.ndim() == 0)
+    fail("select", "the standardizer must be fitted to rows of columns, got {}",
+         mean.defined() ? "one of single numbers" : "none; call fit first");
+  for (const std::int64_t c : columns)
+    if (c < 0 || c >= mean.size(0))
+      fail("select", "columns must be in [0, {}), got {}", mean.size(0), c);
+  Standardizer out;
+  const ag::Tensor places = ag::tensor(columns);
+  out.mean = ag::index_select(mean, 0, places);
+  out.scale = ag::index_select(scale, 0, places);
+  return out;
+}
+
 }  // namespace nn::data

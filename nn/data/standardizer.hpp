@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
 #include "nn/module/module.hpp"
 
 #pragma GCC visibility push(default)
@@ -29,6 +32,9 @@ class Standardizer : public Module {
   /// x · scale + mean: predictions in the units of the data.
   ag::Tensor inverse_transform(const ag::Tensor& x) const;
   ag::Tensor forward(const ag::Tensor& x) const { return transform(x); }
+  /// The standardizer of these columns (of rows of any shape: entries of their first axis), in this
+  /// order, such as those that a model forecasts. Throws unless it is fitted and each is a column.
+  Standardizer select(const std::vector<std::int64_t>& columns) const;
 
  private:
   void check(const char* op, const ag::Tensor& x) const;

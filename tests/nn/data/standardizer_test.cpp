@@ -91,6 +91,25 @@ TEST_CASE("a standardizer is saved and loaded, alone or as a part of a model") {
   CHECK(Standardizer(2).transform(ag::ones({1, 2})).to_vector<float>() == std::vector<float>{1, 1});
 }
 
+TEST_CASE("some columns of a standardizer bring back forecasts of those") {
+  Standardizer all;
+  const Tensor x = ag::tensor({{1.0, 10.0, 5.0}, {3.0, 30.0, 5.0}});
+  all.fit(x);
+  const Standardizer some = all.select({2, 1});
+  const Tensor scaled = ag::index_select(all(x), 1, ag::tensor({2, 1}));
+  CHECK(some.inverse_transform(scaled).to_vector<double>() == std::vector<double>{5, 10, 5, 30});
+  CHECK(all.mean.shape() == ag::Shape{3});
+  CHECK_THROWS_WITH(all.select({3}), Equals("select: columns must be in [0, 3), got 3"));
+  CHECK_THROWS_WITH(Standardizer().select({0}),
+                    Equals("select: the standardizer must be fitted to rows of columns, got none; "
+                           "call fit first"));
+  Standardizer single;
+  single.fit(ag::tensor({1.0, 2.0}));
+  CHECK_THROWS_WITH(single.select({0}),
+                    Equals("select: the standardizer must be fitted to rows of columns, got one of "
+                           "single numbers"));
+}
+
 TEST_CASE("a standardizer refuses what it cannot be fitted or applied to") {
   Standardizer s;
   CHECK_THROWS_WITH(s.transform(ag::ones({1, 2})),
