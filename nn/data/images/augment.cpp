@@ -117,7 +117,8 @@ void check_erasing(const ErasingOptions& o) {
   if (!(o.scale[0] >= 0 && o.scale[0] <= o.scale[1] && o.scale[1] <= 1))
     fail("random_erasing", "scale must be a range in [0, 1], got {} to {}", o.scale[0], o.scale[1]);
   if (!(o.ratio[0] > 0 && o.ratio[0] <= o.ratio[1] && std::isfinite(o.ratio[1])))
-    fail("random_erasing", "ratio must be a range above 0, got {} to {}", o.ratio[0], o.ratio[1]);
+    fail("random_erasing", "ratio must be a finite range above 0, got {} to {}", o.ratio[0],
+         o.ratio[1]);
 }
 
 struct Rectangle {
@@ -236,7 +237,7 @@ ag::Tensor random_erasing(const ag::Tensor& x, ag::Generator& generator) {
 Batch mixup(const Batch& batch, const MixupOptions& options, ag::Generator& generator) {
   const ag::detail::Named as("mixup");
   if (!(options.alpha > 0 && std::isfinite(options.alpha)))
-    fail("mixup", "alpha must be above 0, got {}", options.alpha);
+    fail("mixup", "alpha must be finite and above 0, got {}", options.alpha);
   if (!batch.x.defined() || !batch.y.defined() || batch.x.ndim() == 0 || batch.y.ndim() == 0 ||
       batch.x.size(0) != batch.y.size(0))
     fail("mixup", "x and y must have the same number of rows, got {}",

@@ -77,8 +77,8 @@ struct MixupOptions {
   std::int64_t classes = 0;  ///< of labels that are int64; they become probabilities
 };
 
-/// λ times each sample plus 1 - λ times another one of the batch, x and targets alike (Zhang 2018),
-/// with one λ for the batch. x is float32 or float64 of any shape (n, …); y int64 (n), then given
+/// λ times each sample plus 1 - λ times a partner, x and targets alike (Zhang 2018), with one λ for
+/// the batch. Partners are the batch in a random order: a sample may be its own. x is float32 or float64 of any shape (n, …); y int64 (n), then given
 /// as probabilities (n, classes) in the dtype of x, as `cross_entropy` takes them, or already
 /// floating.
 Batch mixup(const Batch& batch, const MixupOptions& options, ag::Generator& generator);

@@ -142,7 +142,7 @@ ag::Tensor changed(const char* op, const ag::Tensor& images, const Change& chang
 
 void check_factor(const char* op, double factor) {
   if (!(factor >= 0 && std::isfinite(factor)))
-    fail(op, "the factor must be at least 0, got {}", factor);
+    fail(op, "the factor must be finite and at least 0, got {}", factor);
 }
 
 void check_options(const ColorJitterOptions& o) {
@@ -150,7 +150,7 @@ void check_options(const ColorJitterOptions& o) {
                                     {"contrast", o.contrast},
                                     {"saturation", o.saturation}})
     if (!(value >= 0 && std::isfinite(value)))
-      fail("color_jitter", "{} must be at least 0, got {}", name, value);
+      fail("color_jitter", "{} must be finite and at least 0, got {}", name, value);
   if (!(o.hue >= 0 && o.hue <= 0.5)) fail("color_jitter", "hue must be in [0, 0.5], got {}", o.hue);
 }
 

@@ -56,8 +56,11 @@ Normalize::Normalize(std::initializer_list<double> means, std::initializer_list<
   if (means.size() != scales.size() || means.size() == 0)
     fail("Normalize", "needs a mean and a scale for each channel, got {} and {}", means.size(),
          scales.size());
+  for (const double m : means)
+    if (!std::isfinite(m)) fail("Normalize", "means must be finite, got {}", m);
   for (const double s : scales)
-    if (!(s > 0 && std::isfinite(s))) fail("Normalize", "scales must be above 0, got {}", s);
+    if (!(s > 0 && std::isfinite(s)))
+      fail("Normalize", "scales must be finite and above 0, got {}", s);
 }
 
 // By images, each of which is merged into those before (Chan et al. 1979).

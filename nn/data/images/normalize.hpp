@@ -23,14 +23,15 @@ class Normalize : public Module {
   /// Mean 0 and scale 1 for so many channels: what `nn::load` fills.
   explicit Normalize(std::int64_t channels);
   /// Known figures, one for each channel: `Normalize({0.485, 0.456, 0.406}, {0.229, 0.224, 0.225})`
-  /// is what models trained on ImageNet expect. Throws unless scales are above 0.
+  /// is what models trained on ImageNet expect. Throws unless means are finite and scales above 0.
   Normalize(std::initializer_list<double> mean, std::initializer_list<double> scale);
 
   /// Means and standard deviations (divisor n) over all pixels of each channel of images, float32
   /// or float64 (n, channels, height, width); a constant channel gets scale 1. Throws when there is
   /// no pixel, or one that is not finite.
   static Normalize fit(const ag::Tensor& images);
-  /// The same over the x of one epoch of a loader, for images that do not fit in memory.
+  /// The same over the x of one epoch of a loader, for images that do not fit in memory. It runs that
+  /// epoch, with the transform of the loader: the next loop is the epoch after it.
   template <class D>
   static Normalize fit(DataLoader<D>& loader) {
     Moments moments;

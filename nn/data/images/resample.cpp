@@ -131,7 +131,7 @@ ag::Tensor rotate(const ag::Tensor& x, double degrees, const RotationOptions& op
 ag::Tensor random_rotation(const ag::Tensor& x, double degrees, const RotationOptions& options,
                            ag::Generator& generator) {
   if (!(degrees >= 0 && std::isfinite(degrees)))
-    fail("random_rotation", "degrees must be at least 0, got {}", degrees);
+    fail("random_rotation", "degrees must be finite and at least 0, got {}", degrees);
   return rotated("random_rotation", x, options,
                  [&] { return degrees * (2 * generator.uniform() - 1); });
 }

@@ -221,6 +221,10 @@ TEST_CASE("what cannot be augmented is refused") {
   CHECK_THROWS_WITH(data::random_erasing(ag::reshape(ag::arange(8), {2, 2, 2}), g),
                     Equals("random_erasing: needs float32 or float64, got int64; convert with "
                            ".to(float32)"));
+  CHECK_THROWS_WITH(data::random_erasing(x, {.ratio = {1, INFINITY}}, g),
+                    Equals("random_erasing: ratio must be a finite range above 0, got 1 to inf"));
+  CHECK_THROWS_WITH(data::mixup({x, ag::arange(2)}, {.alpha = INFINITY, .classes = 2}, g),
+                    Equals("mixup: alpha must be finite and above 0, got inf"));
   CHECK_THROWS_WITH(data::mixup({x, ag::arange(2)}, {}, g),
                     Equals("mixup: classes must be the number of classes of the labels, got 0"));
   CHECK_THROWS_WITH(data::mixup({x, ag::arange(3)}, {.classes = 3}, g),

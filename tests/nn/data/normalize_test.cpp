@@ -65,7 +65,9 @@ TEST_CASE("known figures normalize too, and print") {
   CHECK(Normalize().str() == "Normalize()");
   CHECK_THROWS_WITH(Normalize({0.5}, {0.5, 0.5}),
                     Equals("Normalize: needs a mean and a scale for each channel, got 1 and 2"));
-  CHECK_THROWS_WITH(Normalize({0.5}, {0.0}), Equals("Normalize: scales must be above 0, got 0"));
+  CHECK_THROWS_WITH(Normalize({0.5}, {0.0}),
+                    Equals("Normalize: scales must be finite and above 0, got 0"));
+  CHECK_THROWS_WITH(Normalize({NAN}, {1.0}), Equals("Normalize: means must be finite, got nan"));
 }
 
 TEST_CASE("figures of channels are saved with a model and loaded into another") {

@@ -173,11 +173,15 @@ TEST_CASE("sizes, angles and factors out of range are refused") {
   CHECK_THROWS_WITH(data::rotate(x, 10, {.mode = Resample::bicubic}),
                     Equals("rotate: the mode must be nearest or bilinear, got another one"));
   CHECK_THROWS_WITH(data::random_rotation(x, -1, g),
-                    Equals("random_rotation: degrees must be at least 0, got -1"));
+                    Equals("random_rotation: degrees must be finite and at least 0, got -1"));
   CHECK_THROWS_WITH(data::adjust_hue(x, 0.6),
                     Equals("adjust_hue: shift must be in [-0.5, 0.5], got 0.6"));
   CHECK_THROWS_WITH(data::adjust_contrast(ag::ones({2, 4, 4}), 1),
                     Equals("adjust_contrast: images must have 1 or 3 channels, got (2, 4, 4)"));
+  CHECK_THROWS_WITH(data::adjust_brightness(x, INFINITY),
+                    Equals("adjust_brightness: the factor must be finite and at least 0, got inf"));
+  CHECK_THROWS_WITH(data::color_jitter(x, {.contrast = INFINITY}, g),
+                    Equals("color_jitter: contrast must be finite and at least 0, got inf"));
   CHECK_THROWS_WITH(data::color_jitter(x, {.hue = 0.6}, g),
                     Equals("color_jitter: hue must be in [0, 0.5], got 0.6"));
 }
