@@ -13,9 +13,10 @@ ag::Tensor detail::stack_samples(const std::vector<ag::Tensor>& samples) {
                "some");
     if (t.defined() && (t.shape() != first.shape() || t.dtype() != first.dtype()))
       ag::fail("DataLoader",
-               "samples must have one shape and dtype to make a batch, got {} {} and {} {}; pad "
+               "samples must have one shape and dtype to make a batch, got {} {} and {} {}; {} "
                "them, or give the data set a collate()",
-               ag::name(first.dtype()), first.shape(), ag::name(t.dtype()), t.shape());
+               ag::name(first.dtype()), first.shape(), ag::name(t.dtype()), t.shape(),
+               t.ndim() == 3 ? "resize, crop or pad" : "pad");
   }
   return first.defined() ? ag::stack(ag::TensorList(samples), 0) : ag::Tensor();
 }
@@ -29,6 +30,14 @@ void detail::check_rows(const char* what, std::size_t rows, std::int64_t n) {
   if (rows != static_cast<std::size_t>(n))
     ag::fail("DataLoader", "{} must give one row for each of the {} samples, got {}", what, n,
              rows);
+}
+
+void detail::check_rows(const char* what, const data::Batch& batch, std::int64_t n) {
+  if (!batch.x.defined())
+    ag::fail("DataLoader", "{} must give a batch whose x is defined, got an undefined tensor",
+             what);
+  check_rows(what, batch.x, n);
+  check_rows(what, batch.y, n);
 }
 
 std::int64_t detail::samples_to_load(const TensorDataset& data) {

@@ -129,6 +129,8 @@ constexpr bool has_rows =
 /// Throws, for `what`, unless a batch has n rows.
 void check_rows(const char* what, const ag::Tensor& batch, std::int64_t n);
 void check_rows(const char* what, std::size_t rows, std::int64_t n);
+/// Also unless its x is defined.
+void check_rows(const char* what, const data::Batch& batch, std::int64_t n);
 template <class B>
 void check_rows(const char* what, const B& batch, std::int64_t n) {
   if constexpr (ag::TensorStructure<B>)

@@ -90,6 +90,7 @@ Batch ImageFolder::get(std::int64_t index, ag::Generator& generator) const {
   } catch (const ag::Error& e) {
     fail(f.path, "{}", e.what());
   }
+  if (!x.defined()) fail(f.path, "transform must give an image, got an undefined tensor");
   return {x, ag::tensor(f.label)};
 }
 

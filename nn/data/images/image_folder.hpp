@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "nn/data/dataset.hpp"
@@ -43,7 +44,8 @@ class ImageFolder {
   /// begins with the name of the file.
   Batch get(std::int64_t index, ag::Generator& generator) const;
 
-  const std::vector<std::string>& classes() const { return classes_; }
+  const std::vector<std::string>& classes() const& { return classes_; }
+  std::vector<std::string> classes() && { return std::move(classes_); }
   const std::string& path(std::int64_t index) const;
   std::int64_t label(std::int64_t index) const;
   /// All labels, int64 (n), without reading a picture.

@@ -115,7 +115,16 @@ TEST_CASE_METHOD(Photos, "pictures of several sizes need a transform to make a b
       [&] {
         for (const auto& batch : loader) (void)batch;
       }(),
-      Contains("samples must have one shape and dtype to make a batch"));
+      Contains("samples must have one shape and dtype to make a batch") &&
+          Contains("; resize, crop or pad them"));
+}
+
+TEST_CASE_METHOD(Photos, "a transform of a picture that gives no tensor is refused") {
+  const data::ImageFolder photos(
+      dir.path(), {.transform = [](const ag::Tensor&, ag::Generator&) { return ag::Tensor(); }});
+  ag::Generator generator;
+  CHECK_THROWS_WITH(photos.get(0, generator),
+                    Contains("transform must give an image, got an undefined tensor"));
 }
 
 TEST_CASE_METHOD(Photos, "figures of channels are taken from a loader, a batch at a time") {
