@@ -66,13 +66,18 @@ void DataLoaderBase::load_state_dict(const StateDict& state) {
 }
 
 std::unique_ptr<detail::EpochRun> DataLoaderBase::begin_epoch(Make make) {
+  if (const auto running = running_.lock(); running && *running == this)
+    ag::fail("DataLoader",
+             "one loop at a time may run over a loader, got another one; make a second loader");
   if (begun_) set_epoch(epoch_ + 1);
   begun_ = true;
+  const auto running = std::make_shared<const DataLoaderBase* const>(this);
+  running_ = running;
   const Settings& s = settings_;
   const std::int64_t threads = s.workers > 0 ? s.workers : s.prefetch > 0;
   return std::make_unique<detail::EpochRun>(
       batch_, size(), threads, s.prefetch > 0 ? s.prefetch : 2 * threads,
-      [make = std::move(make),
+      [make = std::move(make), running,
        plan = detail::EpochPlan(s.seed, epoch_, s.samples, s.batch_size, s.shuffle)](
           std::int64_t batch) { return make(plan, batch); });
 }

@@ -69,7 +69,7 @@ class DataLoaderBase {
   explicit DataLoaderBase(const Settings& settings);
   using Make = std::function<std::unique_ptr<detail::MadeBatch>(const detail::EpochPlan& plan,
                                                                 std::int64_t batch)>;
-  /// The next epoch, or what is left of the one that was set.
+  /// The next epoch, or what is left of the one that was set. Throws while another one runs.
   std::unique_ptr<detail::EpochRun> begin_epoch(Make make);
   void count_batch() { ++batch_; }
   void end_epoch() { set_epoch(epoch_ + 1); }
@@ -79,6 +79,8 @@ class DataLoaderBase {
   Settings settings_;
   std::int64_t epoch_ = 0, batch_ = 0;
   bool begun_ = false;  // a loop over this epoch has begun
+  // The loader whose loop runs: this one, or that of which it is a copy.
+  std::weak_ptr<const DataLoaderBase* const> running_;
 };
 
 /// Batches of a data set, epoch after epoch:
@@ -88,8 +90,9 @@ class DataLoaderBase {
 ///       for (const auto& [x, y] : loader) ...
 ///
 /// Each loop is one epoch. The order of the batches and what is in them does not depend on threads.
-/// What is thrown while a batch is made is thrown where the loop asks for it. One thread at a time
-/// may loop over a loader.
+/// What is thrown while a batch is made is thrown where the loop asks for it. One loop at a time may
+/// run over a loader: another begins when that is at its end or its iterator destroyed, as `break`
+/// does. For a loop within a loop make a second loader of the data set.
 template <class D = TensorDataset>
 class DataLoader : public DataLoaderBase {
   static_assert(Dataset<D>,
@@ -110,7 +113,8 @@ class DataLoader : public DataLoaderBase {
   const D& dataset() const { return data_; }
   const DataLoaderOptions<Batch>& options() const { return options_; }
 
-  /// Starts an epoch. The loader must outlive its loop and stay where it is.
+  /// Starts an epoch. The loader must outlive its loop and stay where it is. Throws while another
+  /// loop over it runs.
   Iterator begin() { return Iterator(*this); }
   std::default_sentinel_t end() const { return {}; }
 

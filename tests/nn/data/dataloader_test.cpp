@@ -212,6 +212,36 @@ TEST_CASE("a step beyond the end of a loop is refused") {
   CHECK_THROWS_WITH(++none, Equals("DataLoader: a loop must end at its end, got a step beyond it"));
 }
 
+TEST_CASE("a loop within a loop over the same loader is refused and changes nothing") {
+  data::DataLoader loader(numbered(5), {.batch_size = 2});
+  const std::string message =
+      "DataLoader: one loop at a time may run over a loader, got another one; make a second loader";
+  Rows seen;
+  for (const auto& [x, y] : loader) {
+    CHECK_THROWS_WITH(loader.begin(), Equals(message));
+    auto copy = loader;
+    CHECK(epoch_of(copy).size() == 3);
+    for (const auto row : y.to_vector<std::int64_t>()) seen.push_back(row);
+  }
+  CHECK(seen == Rows{0, 1, 2, 3, 4});
+  CHECK(loader.epoch() == 1);
+  for (const auto& batch : loader)
+    if (batch.x.defined()) break;
+  CHECK(epoch_of(loader).size() == 3);
+  CHECK(loader.epoch() == 3);
+}
+
+TEST_CASE("a transform that gives a batch without an x is refused") {
+  data::DataLoader loader(numbered(4),
+                          {.batch_size = 2, .transform = [](data::Batch batch, ag::Generator&) {
+                             return data::Batch{{}, batch.y};
+                           }});
+  CHECK_THROWS_WITH(
+      loader.begin(),
+      Equals(
+          "DataLoader: transform must give a batch whose x is defined, got an undefined tensor"));
+}
+
 TEST_CASE("batches may be as large as numbers go") {
   constexpr auto kLargest = std::numeric_limits<std::int64_t>::max();
   data::DataLoader loader(numbered(3), {.batch_size = kLargest, .prefetch = kLargest});
