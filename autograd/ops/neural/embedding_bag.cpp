@@ -138,7 +138,8 @@ struct BagSum {
     return from_rows(whole, where(dead, 0.0, places), rows);
   }
   static Tensor of_weights(const Call& call, const Tensor& places, const Tensor& bags) {
-    const Tensor table = call.input(0), g = call.grad();
+    const Tensor table = call.input(0);
+    const Tensor& g = call.grad();
     if (recorded(g, table)) {
       const Tensor dead = places < 0.0;
       const Tensor rows = embedding(where(dead, 0.0, places), table);

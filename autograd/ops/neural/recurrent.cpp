@@ -27,7 +27,7 @@ struct Layer {
 
   static constexpr std::size_t kX = 0, kInput = 1, kHidden = 2, kH = 3, kBias = 4;
   bool has_cell() const { return cell == Cell::lstm; }
-  std::size_t projection() const { return kBias + 2 * biased; }
+  std::size_t projection() const { return kBias + (biased ? 2 : 0); }
   std::size_t c() const { return projection() + projected; }
   std::size_t lengths() const { return c() + has_cell(); }
   std::size_t inputs() const { return lengths() + masked; }

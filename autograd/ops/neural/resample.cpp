@@ -67,8 +67,9 @@ void add_covered(Taps& taps, const Resampling& r, std::int64_t i) {
   const bool cubic = r.between == Between::cubic;
   const double step = step_of(r), wide = std::max(step, 1.0), support = (cubic ? 2 : 1) * wide,
                center = (real(i) + 0.5) * step;
-  const auto first = std::max<std::int64_t>(static_cast<std::int64_t>(center - support + 0.5), 0);
-  const auto end = std::min(static_cast<std::int64_t>(center + support + 0.5), r.in);
+  const auto first =
+      std::max<std::int64_t>(static_cast<std::int64_t>(std::floor(center - support + 0.5)), 0);
+  const auto end = std::min(static_cast<std::int64_t>(std::floor(center + support + 0.5)), r.in);
   const std::size_t begin = taps.weights.size();
   double sum = 0;
   for (std::int64_t k = first; k < end; ++k) {

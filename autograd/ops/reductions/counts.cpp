@@ -59,7 +59,8 @@ Tensor in_bins(const Tensor& x, const Tensor& edges, const Tensor& weight) {
   const Tensor flat = flatten(x.detach());
   const Tensor first = select(edges, 0, 0), last = select(edges, 0, bins);
   // The last edge belongs to the last bin.
-  const Tensor place = minimum(searchsorted(edges, flat, true), full({}, bins, int64)) - 1;
+  const Tensor place =
+      minimum(searchsorted(edges, flat, true), full({}, static_cast<double>(bins), int64)) - 1;
   const Tensor inside = (flat >= first) & (flat <= last);
   return scatter_add_zeros({bins}, 0, where(inside, place, zeros({}, int64)),
                            where(inside, weight, 0.0));

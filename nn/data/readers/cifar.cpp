@@ -18,8 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kImage = 3 * 32 * 32;
-constexpr int kMostBatches = 99;  // files of training images; CIFAR-10 has 5
+constexpr std::int64_t kImage = 3072;  // 3 · 32 · 32
+constexpr int kMostBatches = 99;       // files of training images; CIFAR-10 has 5
 
 // What has been read so far. Grows with what is there.
 struct Content {
