@@ -83,7 +83,7 @@ class CompiledFunction {
     TensorList list;
     (append(list, arguments), ...);
     return call(list, [&](const TensorList& in) -> decltype(auto) {
-      [[maybe_unused]] std::size_t next = 0;  // without arguments
+      [[maybe_unused]] std::size_t next = 0;                     // without arguments
       std::tuple<As<T>...> same{taken(arguments, in, next)...};  // braces go from left to right
       return std::apply(f_, std::move(same));
     });

@@ -7,8 +7,8 @@
 #include "autograd/core/trace.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/grad_mode.hpp"
-#include "nn/optim/internal/line_search.hpp"
 #include "nn/module/parameter_vector.hpp"
+#include "nn/optim/internal/line_search.hpp"
 
 namespace nn::optim {
 namespace {

@@ -1,8 +1,8 @@
 #include "nn/layers/padding.hpp"
 
 #include "autograd/ops/ops.hpp"
-#include "nn/layers/distance.hpp"
 #include "nn/layers/activation.hpp"
+#include "nn/layers/distance.hpp"
 #include "nn/layers/rearrange.hpp"
 #include "tests/catch.hpp"
 

@@ -1,5 +1,5 @@
-#include "nn/layers/distance.hpp"
 #include "nn/layers/activation.hpp"
+#include "nn/layers/distance.hpp"
 #include "nn/layers/padding.hpp"
 #include "nn/layers/rearrange.hpp"
 #include "nn/module/init_patterns.hpp"

@@ -1,8 +1,8 @@
 #include "nn/module/parameter_vector.hpp"
 #include "nn/nn.hpp"
 #include "nn/optim/averages.hpp"
-#include "nn/optim/lbfgs.hpp"
 #include "nn/optim/cyclic_schedulers.hpp"
+#include "nn/optim/lbfgs.hpp"
 #include "nn/optim/muon.hpp"
 #include "tests/nn/oracle/oracle.hpp"
 
