@@ -13,7 +13,7 @@ struct Settings {
   std::string model = "cnn", resume;
   std::int64_t epochs = 10, batch = 64, patience = 0, threads = std::thread::hardware_concurrency();
   std::uint64_t seed = 1;
-  double lr = 1e-3;
+  double lr = 2e-3;
 };
 
 nn::Sequential make_model(bool cnn, const ag::Shape& image, std::int64_t classes) {

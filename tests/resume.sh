@@ -34,7 +34,7 @@ refused() {
   ! grep -q validated log || { cat log; echo "trained before it refused: $*"; exit 1; }
 }
 refused '--seed must be 1 as in the saved run, got 7' "$@" --save parts --resume interrupted --seed 7
-refused '--lr must be 0.001 as in the saved run, got 0.5' "$@" --save parts --resume interrupted --lr 0.5
+refused '--lr must be 0.002 as in the saved run, got 0.5' "$@" --save parts --resume interrupted --lr 0.5
 refused '--model must be mlp as in the saved run, got cnn' "${@/mlp/cnn}" --save parts --resume interrupted
 refused '--batch-size must be 256 as in the saved run, got 128' "${@/256/128}" --save parts --resume interrupted
 refused '--patience' "$@" --save parts --patience -3
