@@ -1,33 +1,12 @@
 #include "nn/training/predict.hpp"
 
 #include <algorithm>
-#include <utility>
 
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/grad_mode.hpp"
+#include "nn/training/internal/evaluating.hpp"
 
 namespace nn {
-namespace {
-
-class Evaluating {
- public:
-  explicit Evaluating(Module& model) {
-    for (const NamedModule& m : model.named_modules())
-      modes_.emplace_back(&m.module, m.module.is_training());
-    model.eval();
-  }
-  Evaluating(const Evaluating&) = delete;
-  Evaluating& operator=(const Evaluating&) = delete;
-  // Parents first: their train() reaches the children, which then get their own mode.
-  ~Evaluating() {
-    for (const auto& [module, training] : modes_) module->train(training);
-  }
-
- private:
-  std::vector<std::pair<Module*, bool>> modes_;
-};
-
-}  // namespace
 
 ag::Tensor detail::predict(Module& model, const ag::Tensor& x, std::int64_t batch_size,
                            const std::function<ag::Tensor(const ag::Tensor&)>& forward) {

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <ostream>
 #include <set>
 #include <utility>
 
 #include "autograd/core/trace.hpp"
+#include "nn/training/internal/evaluating.hpp"
 
 namespace nn {
 namespace {
@@ -84,8 +86,10 @@ std::string title(const LayerSummary& layer) {
 }  // namespace
 
 struct detail::SummaryWatch::Log {
+  explicit Log(Module& watched) : model(watched) {}
+
   Module& model;
-  std::vector<std::pair<Module*, bool>> training{};
+  std::optional<Evaluating> evaluating{};
   std::vector<HookHandle> hooks{};
   Summary summary{};
   std::vector<std::size_t> open{};               // places of the calls under way
@@ -119,11 +123,10 @@ struct detail::SummaryWatch::Log {
   }
 };
 
-detail::SummaryWatch::SummaryWatch(Module& model) : log_(std::make_shared<Log>(Log{model})) {
+detail::SummaryWatch::SummaryWatch(Module& model) : log_(std::make_shared<Log>(model)) {
   ag::detail::refuse_in_trace("summary()", "call it outside");
   for (const auto& [name, module] : model.named_modules()) {
     Module* const watched = &module;
-    log_->training.emplace_back(watched, module.is_training());
     log_->hooks.push_back(module.register_forward_pre_hook(
         [log = log_.get(), name = name, watched](const Module&, ag::TensorList&) {
           log->enter(name, *watched);
@@ -134,12 +137,11 @@ detail::SummaryWatch::SummaryWatch(Module& model) : log_(std::make_shared<Log>(L
           log->leave(*watched, outputs);
         }));
   }
-  model.eval();
+  log_->evaluating.emplace(model);
 }
 
 detail::SummaryWatch::~SummaryWatch() {
   for (HookHandle& hook : log_->hooks) hook.remove();
-  for (const auto& [module, training] : log_->training) module->train(training);
 }
 
 Summary detail::SummaryWatch::finish(const ag::TensorList& inputs) {
