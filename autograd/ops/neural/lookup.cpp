@@ -67,13 +67,14 @@ bool renormalise(const Tensor& indices, Tensor& weight, double max_norm, double 
   bool changed = false;
   for (std::int64_t i = 0; i < indices.numel(); ++i) {
     T* row = table + index[i] * width;
-    const double norm = norm_of(row, width, p);
+    double norm = norm_of(row, width, p);
     if (!(norm > max_norm)) continue;
     T factor = static_cast<T>(max_norm / (norm + 1e-7));
     // What is rounded may still be above; a second lookup must find nothing to change.
-    for (int tries = 0; tries < 4 && norm_of(row, width, p) > max_norm; ++tries) {
+    for (int tries = 0; tries < 4 && norm > max_norm; ++tries) {
       for (std::int64_t k = 0; k < width; ++k) row[k] *= factor;
       factor = 1 - std::numeric_limits<T>::epsilon();
+      norm = norm_of(row, width, p);
     }
     changed = true;
   }
