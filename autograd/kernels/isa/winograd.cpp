@@ -17,6 +17,15 @@ void transform_axis(V& d0, V& d1, V& d2, V& d3) {
   d0 = a, d1 = b, d2 = c, d3 = d;
 }
 
+// The transform along the rows of patches, each element to its own of 16 places.
+template <class T>
+void store_transformed(Vec<T> (&d)[4][4], std::int64_t step, T* out) {
+  for (int i = 0; i < 4; ++i) {
+    transform_axis(d[i][0], d[i][1], d[i][2], d[i][3]);
+    for (int k = 0; k < 4; ++k) d[i][k].store(out + (4 * i + k) * step);
+  }
+}
+
 template <class T>
 void transform_patches(const T* x, const std::int64_t* line, std::int64_t step, T* out) {
   using V = Vec<T>;
@@ -30,10 +39,7 @@ void transform_patches(const T* x, const std::int64_t* line, std::int64_t step, 
         d[i][k + 1] = every_second<T, 1>(low, high, Lanes<T>());
       }
     for (int k = 0; k < 4; ++k) transform_axis(d[0][k], d[1][k], d[2][k], d[3][k]);
-    for (int i = 0; i < 4; ++i) {
-      transform_axis(d[i][0], d[i][1], d[i][2], d[i][3]);
-      for (int k = 0; k < 4; ++k) d[i][k].store(out + (4 * i + k) * step + j);
-    }
+    store_transformed<T>(d, step, out + j);
   }
 }
 
@@ -113,10 +119,7 @@ void transform_pixels(const T* x, std::int64_t line, std::int64_t pitch, std::in
         for (int i = 0; i < 4; ++i) d[i][k] = V::load(x + i * line + k * pitch + c);
         transform_axis(d[0][k], d[1][k], d[2][k], d[3][k]);
       }
-      for (int i = 0; i < 4; ++i) {
-        transform_axis(d[i][0], d[i][1], d[i][2], d[i][3]);
-        for (int k = 0; k < 4; ++k) d[i][k].store(out + (4 * i + k) * step + c);
-      }
+      store_transformed<T>(d, step, out + c);
     }
 }
 
