@@ -20,6 +20,10 @@ struct Target {
 /// Every reader of files. Those that take a directory or two files get the mutated one as one of
 /// them, beside valid others.
 std::vector<Target> targets();
+/// Those of them that read text: files of lines, vocabularies, tokenizers.
+std::vector<Target> text_targets();
+/// Those that read pictures.
+std::vector<Target> picture_targets();
 
 std::string gzipped(const std::string& bytes);
 

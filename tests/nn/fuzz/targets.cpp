@@ -8,8 +8,6 @@
 #include "nn/data/readers/word_vectors.hpp"
 #include "nn/nn.hpp"
 #include "tests/nn/fuzz/fuzz.hpp"
-#include "tests/nn/fuzz/pictures.hpp"
-#include "tests/nn/fuzz/text_targets.hpp"
 #include "tests/nn/scratch.hpp"
 
 namespace ag = autograd;

@@ -1,10 +1,10 @@
-#include "tests/nn/fuzz/text_targets.hpp"
 
 #include <stdexcept>
 
 #include "nn/data/readers/text.hpp"
 #include "nn/data/tokenizers/bpe_tokenizer.hpp"
 #include "nn/data/vocabulary.hpp"
+#include "tests/nn/fuzz/fuzz.hpp"
 #include "tests/nn/scratch.hpp"
 
 namespace data = nn::data;

@@ -8,6 +8,7 @@
 #include "autograd/tape/grad_mode.hpp"
 #include "autograd/tape/gradient.hpp"
 #include "tests/catch.hpp"
+#include "tests/nn/layers/drawn.hpp"
 #include "tests/same_bits.hpp"
 
 namespace ag = autograd;
@@ -16,22 +17,12 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
-double distance(const Tensor& a, const Tensor& b) {
-  REQUIRE(a.shape() == b.shape());
-  return ag::max(ag::abs(a.detach() - b.detach())).to(ag::float64).item();
-}
-
 nn::MultiheadAttention attention(const nn::MultiheadAttentionOptions& options = {}) {
   ag::manual_seed(7);
   nn::MultiheadAttention m(8, 2, options);
   ag::Generator g(3);
   for (Tensor p : m.parameters()) p.copy_(ag::randn(p.shape(), ag::float32, g) * 0.4);
   return m;
-}
-
-Tensor drawn(const ag::Shape& shape, std::uint64_t seed = 1) {
-  ag::Generator g(seed);
-  return ag::randn(shape, ag::float32, g);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "nn/losses/losses.hpp"
 #include "nn/optim/adam.hpp"
 #include "tests/catch.hpp"
+#include "tests/nn/layers/some_steps.hpp"
 #include "tests/same_bits.hpp"
 
 namespace ag = autograd;
@@ -35,20 +36,14 @@ ag::TensorList trained(bool compiled) {
   nn::optim::Adam optimizer(model.parameters(), {.lr = 1e-2});
   ag::Generator g(1);
   const Tensor x = ag::randn({9, 2, 12, 10}, ag::float32, g), y = ag::randint(0, 3, {9}, g);
-  const std::function<Tensor(const Tensor&, const Tensor&)> step = [&](const Tensor& a,
-                                                                       const Tensor& b) {
+  const auto step = [&](const Tensor& a, const Tensor& b) {
     optimizer.zero_grad();
     const Tensor loss = nn::cross_entropy(model(a), b);
     loss.backward();
     optimizer.step();
     return loss;
   };
-  auto run = ag::compile(step);
-  ag::TensorList results;
-  for (int i = 0; i < 5; ++i)
-    results.push_back((compiled ? run(x, y) : step(x, y)).detach().clone());
-  for (const Tensor& p : model.parameters()) results.push_back(p.detach());
-  return results;
+  return some_steps(model, step, x, y, compiled);
 }
 
 }  // namespace

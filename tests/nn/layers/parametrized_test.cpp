@@ -5,6 +5,7 @@
 #include "nn/layers/linear.hpp"
 #include "nn/optim/sgd.hpp"
 #include "tests/nn/close.hpp"
+#include "tests/nn/same_state.hpp"
 #include "tests/nn/scratch.hpp"
 #include "tests/same_bits.hpp"
 
@@ -19,21 +20,6 @@ struct Net : nn::Module {
   NN_MODULE(conv, head)
   Tensor forward(const Tensor& x) const { return head(ag::flatten(ag::tanh(conv(x)), 1)); }
 };
-
-std::string names(const nn::Module& module) {
-  std::string text;
-  for (const auto& entry : module.state_dict()) text += entry.name + ' ';
-  return text;
-}
-
-void check_same_state(const nn::Module& a, const nn::Module& b) {
-  const nn::StateDict one = a.state_dict(), other = b.state_dict();
-  REQUIRE(one.size() == other.size());
-  for (std::size_t i = 0; i < one.size(); ++i) {
-    INFO(one[i].name);
-    CHECK(same_bits(one[i].tensor, other[i].tensor));
-  }
-}
 
 }  // namespace
 
@@ -109,11 +95,7 @@ TEST_CASE("a checkpoint of a spectral norm iterates once") {
   ag::manual_seed(7);
   Net plain, saving = plain;
   const Tensor x = ag::randn({3, 1, 5});
-  ag::sum(ag::square(plain(x))).backward();
-  ag::sum(ag::square(ag::checkpoint([&](const Tensor& t) { return saving(t); }, x))).backward();
-  check_same_state(plain, saving);
-  for (std::size_t i = 0; i < plain.parameters().size(); ++i)
-    CHECK(same_bits(plain.parameters()[i].grad(), saving.parameters()[i].grad()));
+  check_checkpoint(plain, saving, x);
 }
 
 TEST_CASE("parametrised layers are copied, converted, hooked, saved and loaded") {

@@ -14,6 +14,8 @@
 #include "nn/module/init.hpp"
 #include "nn/optim/adam.hpp"
 #include "tests/catch.hpp"
+#include "tests/nn/layers/drawn.hpp"
+#include "tests/nn/layers/some_steps.hpp"
 #include "tests/nn/scratch.hpp"
 #include "tests/same_bits.hpp"
 
@@ -22,16 +24,6 @@ using ag::Tensor;
 using Catch::Matchers::ContainsSubstring;
 
 namespace {
-
-double distance(const Tensor& a, const Tensor& b) {
-  REQUIRE(a.shape() == b.shape());
-  return ag::max(ag::abs(a.detach() - b.detach())).to(ag::float64).item();
-}
-
-Tensor drawn(const ag::Shape& shape, std::uint64_t seed = 1) {
-  ag::Generator g(seed);
-  return ag::randn(shape, ag::float32, g);
-}
 
 nn::TransformerLayerOptions small(double dropout = 0) {
   return {.dim_feedforward = 16,
@@ -60,20 +52,14 @@ ag::TensorList trained(bool compiled) {
                          .batch_first = true});
   nn::optim::Adam optimizer(model.parameters(), {.lr = 1e-2});
   const Tensor src = drawn({3, 5, 8}), tgt = drawn({3, 4, 8}, 2);
-  const std::function<Tensor(const Tensor&, const Tensor&)> step = [&](const Tensor& s,
-                                                                       const Tensor& t) {
+  const auto step = [&](const Tensor& s, const Tensor& t) {
     optimizer.zero_grad();
     const Tensor loss = ag::mean(ag::square(model(s, t, {.tgt_is_causal = true}) - t));
     loss.backward();
     optimizer.step();
     return loss;
   };
-  auto run = ag::compile(step);
-  ag::TensorList results;
-  for (int i = 0; i < 5; ++i)
-    results.push_back((compiled ? run(src, tgt) : step(src, tgt)).detach().clone());
-  for (const Tensor& p : model.parameters()) results.push_back(p.detach());
-  return results;
+  return some_steps(model, step, src, tgt, compiled);
 }
 
 }  // namespace

@@ -9,18 +9,13 @@
 #include "nn/optim/adam.hpp"
 #include "nn/optim/sgd.hpp"
 #include "tests/catch.hpp"
+#include "tests/nn/optim/two_groups.hpp"
 
 namespace ag = autograd;
 namespace optim = nn::optim;
 using Catch::Matchers::ContainsSubstring;
 
 namespace {
-
-ag::Tensor leaf() { return ag::zeros({1}).requires_grad_(); }
-
-struct Fixture {
-  optim::SGD optimizer{{{{leaf()}, {.lr = 0.8}}, {{leaf()}, {.lr = 0.4}}}};
-};
 
 struct At {
   double lr, momentum;

@@ -6,18 +6,13 @@
 #include "nn/optim/reduce_on_plateau.hpp"
 #include "nn/optim/sgd.hpp"
 #include "tests/catch.hpp"
+#include "tests/nn/optim/two_groups.hpp"
 
 namespace ag = autograd;
 namespace optim = nn::optim;
 using Catch::Matchers::ContainsSubstring;
 
 namespace {
-
-ag::Tensor leaf() { return ag::zeros({1}).requires_grad_(); }
-
-struct Fixture {
-  optim::SGD optimizer{{{{leaf()}, {.lr = 0.8}}, {{leaf()}, {.lr = 0.4}}}};
-};
 
 // The rates of the first group at steps 0, 1, …; the second group must be at half of them.
 std::vector<double> rates(optim::Optimizer& optimizer, optim::Scheduler& scheduler, int steps) {

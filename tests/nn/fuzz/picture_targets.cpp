@@ -1,4 +1,3 @@
-#include "tests/nn/fuzz/pictures.hpp"
 
 #include <filesystem>
 #include <memory>
@@ -7,6 +6,7 @@
 #include "nn/data/readers/cifar.hpp"
 #include "nn/data/readers/image_file.hpp"
 #include "tests/nn/data/pictures.hpp"
+#include "tests/nn/fuzz/fuzz.hpp"
 #include "tests/nn/scratch.hpp"
 
 namespace ag = autograd;
