@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <cstdint>
 
 #include "autograd/formulas/simd.hpp"
@@ -63,8 +64,7 @@ template <class T>
 Vec<T> power_of_two(Vec<T> n) {
   using Bits = xsimd::batch<typename Format<T>::Bits>;
   const Vec<T> shifted = n + (Format<T>::to_whole + Format<T>::bias);
-  return xsimd::bitwise_cast<xsimd::batch<T>>(xsimd::bitwise_cast<Bits>(shifted.b)
-                                              << Format<T>::mantissa);
+  return std::bit_cast<xsimd::batch<T>>(std::bit_cast<Bits>(shifted.b) << Format<T>::mantissa);
 }
 
 /// x · 2^n for whole n, also where 2^n alone is no normal number. It rounds once.
@@ -80,10 +80,11 @@ Vec<T> scaled(Vec<T> x, Vec<T> n) {
   return x * power_of_two(half) * power_of_two(n - half);
 }
 
-/// x within the bounds. NaN stays: xsimd's max and min give their second operand then.
+/// x within the bounds. NaN stays, because it is neither below nor above; which operand xsimd's max
+/// and min give then depends on its version.
 template <class T>
 Vec<T> bounded(Vec<T> x, double least, double most) {
-  return xsimd::min(Vec<T>(most).b, xsimd::max(Vec<T>(least).b, x.b));
+  return where(x < least, least, where(x > most, most, x));
 }
 
 // The parts of exp, by Cody and Waite's reduction: e^x = (1 + tail) · 2^n. The polynomials are
@@ -288,7 +289,7 @@ template <class T>
   if constexpr (sizeof(T) == 8) return xsimd::tanh(x.b);  // this one is nearer there
   // (1 - p) / (1 + p) with p = e^-2|x|, each rounded once; from 20 on it is 1.
   using F = Format<T>;
-  const Vec<T> twice = -2 * bounded(abs(x), 0, 20), n = exp_exponent(twice);
+  const Vec<T> a = abs(x), twice = -2 * where(a > 20, 20, a), n = exp_exponent(twice);
   const Vec<T> tail = exp_tail((twice - n * F::ln2_high) - n * F::ln2_low);
   const Vec<T> scale = power_of_two(n);
   return copysign(fma(scale, tail, scale - 1) / fma(scale, tail, scale + 1), x);
@@ -360,7 +361,7 @@ Vec<T> erfc_above(Vec<T> a) {
                              polynomial(s, p3) / polynomial(s, q3));
   // a² = z² + (a - z)(a + z), where z has so few digits that z² + 0.5625 is exact.
   const Vec<T> z =
-      a.b & xsimd::bitwise_cast<xsimd::batch<T>>(xsimd::batch<typename F::Bits>(F::upper_digits));
+      a.b & std::bit_cast<xsimd::batch<T>>(xsimd::batch<typename F::Bits>(F::upper_digits));
   const Vec<T> tail = exp_of_sum(-z * z - 0.5625, (z - a) * (z + a) + ratio) / a;
   return where(a < 1.25, middle, tail);
 }
