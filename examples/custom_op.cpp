@@ -1,11 +1,10 @@
 // Four ways to add an operation of your own, each checked to second order against finite
 // differences.
 #include <autograd/autograd.hpp>
+#include <autograd/xtensor.hpp>
 
 #include <fmt/core.h>
 #include <xtensor-blas/xlinalg.hpp>
-#include <xtensor/xarray.hpp>
-#include <xtensor/xmath.hpp>
 
 #include <cmath>
 #include <string_view>

@@ -1,11 +1,11 @@
 // Derivatives of derivatives: Newton's method, a Hessian too large to write down, and a network
 // that learns the solution of a differential equation from the equation alone.
 #include <autograd/autograd.hpp>
+#include <autograd/xtensor.hpp>
 #include <nn/nn.hpp>
 
 #include <fmt/core.h>
 #include <xtensor-blas/xlinalg.hpp>
-#include <xtensor/xarray.hpp>
 
 #include <cmath>
 

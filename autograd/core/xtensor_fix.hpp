@@ -18,10 +18,10 @@
 namespace xt::detail {
 
 // More specialised than xtensor's own for `template <class, std::size_t> class`, which would match
-// too.
+// too; by the constraint also than the same repair, which some builds of 0.25 have.
 template <template <class, std::size_t, class, bool> class S, class X, std::size_t N, class A,
           bool Init>
-struct xtype_for_shape<S<X, N, A, Init>> {
+requires true struct xtype_for_shape<S<X, N, A, Init>> {
   template <class T, layout_type L>
   using type = xarray<T, L>;
 };

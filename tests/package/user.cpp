@@ -1,11 +1,11 @@
 // A user's program against the installed package: both umbrella headers beside xtensor and
 // xtensor-blas.
 #include <autograd/autograd.hpp>
+#include <autograd/xtensor.hpp>
 #include <nn/nn.hpp>
 
 #include <fmt/core.h>
 #include <xtensor-blas/xlinalg.hpp>
-#include <xtensor/xarray.hpp>
 
 #include <cmath>
 

@@ -1,7 +1,13 @@
 // xtensor comes first here: the library must put its temporaries right afterwards too.
+#if __has_include(<xtensor/containers/xarray.hpp>)
+#include <xtensor/containers/xarray.hpp>
+#include <xtensor/core/xmath.hpp>
+#include <xtensor/views/xview.hpp>
+#else
 #include <xtensor/xarray.hpp>
 #include <xtensor/xmath.hpp>
 #include <xtensor/xview.hpp>
+#endif
 
 #include "autograd/array.hpp"
 #include "tests/catch.hpp"

@@ -3,14 +3,9 @@
 #include <complex>
 #include <cstdint>
 #include <utility>
-#include <xtensor/xarray.hpp>
-#include <xtensor/xbuilder.hpp>
-#include <xtensor/xfixed.hpp>
-#include <xtensor/xmath.hpp>
-#include <xtensor/xtensor.hpp>
-#include <xtensor/xview.hpp>
 
 #include "autograd/ops/ops.hpp"
+#include "autograd/xtensor.hpp"
 #include "tests/catch.hpp"
 
 namespace ag = autograd;
