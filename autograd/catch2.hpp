@@ -1,8 +1,8 @@
 #pragma once
 
 // Matchers for tests written with Catch2, version 2 or 3. Not part of autograd.hpp.
-#if __has_include(<catch2/matchers/catch_matchers.hpp>)
-#include <catch2/matchers/catch_matchers.hpp>
+#if __has_include(<catch2/matchers/catch_matchers_templated.hpp>)
+#include <catch2/matchers/catch_matchers_templated.hpp>
 #define XGRAD_CATCH2_BASE : public Catch::Matchers::MatcherGenericBase
 #else
 #include <catch2/catch.hpp>
