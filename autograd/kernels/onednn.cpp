@@ -1,14 +1,16 @@
 #include "autograd/kernels/onednn.hpp"
 
 #include <dlfcn.h>
+#include <fmt/format.h>
 #include <omp.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <new>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "autograd/core/cpu.hpp"
 #include "autograd/core/errors.hpp"
@@ -43,16 +45,18 @@ Library load() {
   std::string_view missing;
   if (simd_level() < SimdLevel::avx2)
     missing = "no AVX2";
-  else if (void* library = dlopen("libdnnl.so.2", RTLD_LAZY | RTLD_LOCAL); !library)
-    missing = "no libdnnl.so.2";
+  else if (void* library = open_onednn(); !library)
+    missing = "no libdnnl.so.3, .3.N or .2";
   else if (!find(library, "dnnl_sgemm", l.sgemm) ||
            !find(library, "omp_get_max_threads", l.max_threads) ||
            !find(library, "omp_set_num_threads", l.set_threads))
-    missing = "a libdnnl.so.2 without dnnl_sgemm or OpenMP";
+    missing = "a oneDNN without dnnl_sgemm or OpenMP";
   if (missing.empty()) return l;
   if (!wanted.empty())
     fail("XGRAD_GEMM",
-         "onednn needs AVX2 and oneDNN 2, got {}; install libdnnl2 or unset the variable", missing);
+         "onednn needs AVX2 and oneDNN 2 or 3, got {}; install it (Debian: libdnnl-dev) or unset "
+         "the variable",
+         missing);
   return {};
 }
 
@@ -121,13 +125,12 @@ class Calls {
       : library_(l),
         ours_(omp_get_max_threads, omp_set_num_threads),
         its_(l.max_threads, l.set_threads) {}
-  void sgemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
+  /// False, with nothing done, where it refuses: as a rule it has no memory for its work.
+  bool sgemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
              const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta,
              float* c, std::int64_t ldc) const {
-    const int status = library_.sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a, lda, b,
-                                      ldb, beta, c, ldc);
-    // What it complains of, with arguments such as these, is too little memory.
-    if (status != 0) fail("matmul", "oneDNN must have the memory for its work, got none");
+    return library_.sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, c,
+                          ldc) == 0;
   }
 
  private:
@@ -142,12 +145,21 @@ constexpr double kLeastPart = 1e5;
 
 }  // namespace
 
+void* open_onednn() {
+  // Upstream's name of version 3; Debian's, with a minor number that it seldom changes; version 2.
+  std::vector<std::string> names{"libdnnl.so.3"};
+  for (int minor = 31; minor >= 0; --minor) names.push_back(fmt::format("libdnnl.so.3.{}", minor));
+  names.emplace_back("libdnnl.so.2");
+  for (const std::string& name : names)
+    if (void* library = dlopen(name.c_str(), RTLD_LAZY | RTLD_LOCAL)) return library;
+  return nullptr;
+}
+
 bool onednn_gemm_part(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
                       const float* a, std::int64_t lda, const float* b, std::int64_t ldb,
                       float beta, float* c, std::int64_t ldc) {
   if ((ta && tb) || multiplications(m, n, k) <= kLeastPart || !library().sgemm) return false;
-  Calls(library()).sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-  return true;
+  return Calls(library()).sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
 // oneDNN chooses an algorithm, and with it the rounding, by the sizes of the call. So C is cut into
@@ -166,10 +178,15 @@ bool onednn_gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t 
                  for (; begin < end; ++begin) {
                    const std::int64_t i = begin / columns.count, j = begin % columns.count,
                                       row = rows.begin(i), column = columns.begin(j);
-                   onednn.sgemm(ta, tb, rows.begin(i + 1) - row, columns.begin(j + 1) - column, k,
-                                1, a + (ta ? row : row * k), ta ? m : k,
-                                b + (tb ? column * k : column), tb ? k : n, beta,
-                                c + row * n + column, n);
+                   const auto block = [&](auto multiply) {
+                     return multiply(ta, tb, rows.begin(i + 1) - row, columns.begin(j + 1) - column,
+                                     k, 1.0F, a + (ta ? row : row * k), ta ? m : k,
+                                     b + (tb ? column * k : column), tb ? k : n, beta,
+                                     c + row * n + column, n);
+                   };
+                   const auto by_onednn = [&](auto... x) { return onednn.sgemm(x...); };
+                   const auto by_blas = [](auto... x) { gemm_part(x...); };
+                   if (!block(by_onednn)) block(by_blas);
                  }
                });
   return true;

@@ -150,9 +150,8 @@ TEST_CASE("oneDNN, where it is there and allowed, computes products of medium si
           "[gemm]") {
   const char* wanted = std::getenv("XGRAD_GEMM");
   const bool allowed = !wanted || std::string_view(wanted) != "openblas",
-             there = ag::simd_level() >= ag::SimdLevel::avx2 &&
-                     dlopen("libdnnl.so.2", RTLD_LAZY | RTLD_LOCAL);
-  if (!there) WARN("No AVX2 or no libdnnl.so.2: the tests see OpenBLAS alone.");
+             there = ag::simd_level() >= ag::SimdLevel::avx2 && ag::kernels::open_onednn();
+  if (!there) WARN("No AVX2 or no oneDNN: the tests see OpenBLAS alone.");
   const auto computed = [](Sizes s) {
     Product p(false, false, s);
     return ag::kernels::onednn_gemm(false, false, s.m, s.n, s.k, p.a.data(), p.b.data(), 0,
