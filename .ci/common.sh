@@ -4,8 +4,9 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 jobs=$(nproc)
 
-needed=(g++ cmake make libxtensor-dev libxtensor-blas-dev libxsimd-dev libopenblas-dev libdnnl2 libfmt-dev
-  nlohmann-json3-dev zlib1g-dev libutf8proc-dev libpng-dev libjpeg62-turbo-dev
+# By names that Debian 12, 13 and sid, and Ubuntu, know alike: those of libraries carry version numbers.
+needed=(g++ cmake make libxtensor-dev libxtensor-blas-dev libxsimd-dev libopenblas-dev libdnnl-dev libfmt-dev
+  nlohmann-json3-dev zlib1g-dev libutf8proc-dev libpng-dev libjpeg-dev
   libcli11-dev catch2 dataset-fashion-mnist)
 word_lists=(wamerican wfrench witalian wngerman wspanish)  # for examples/languages
 wordnet=(wordnet-base)                                     # for examples/word2vec
