@@ -17,7 +17,6 @@ using messages::error_of;
 using messages::text_of;
 
 namespace {
-using autograd::quoted;
 
 std::string text_of(const std::string& where, const std::string& what) {
   try {
@@ -30,26 +29,26 @@ std::string text_of(const std::string& where, const std::string& what) {
 }  // namespace
 
 TEST_CASE("text from outside is quoted on one line") {
-  CHECK(quoted("fc1.weight") == "fc1.weight");
-  CHECK(quoted("größe → 层") == "größe → 层");
-  CHECK(quoted(std::string("a\nb\tc\r\x1b[1m\0z", 12)) == "a\\nb\\tc\\r\\x1b[1m\\x00z");
-  CHECK(quoted("\x7f \u0085 \u2028") == "\\x7f \\xc2\\x85 \\xe2\\x80\\xa8");
+  CHECK(autograd::quoted("fc1.weight") == "fc1.weight");
+  CHECK(autograd::quoted("größe → 层") == "größe → 层");
+  CHECK(autograd::quoted(std::string("a\nb\tc\r\x1b[1m\0z", 12)) == "a\\nb\\tc\\r\\x1b[1m\\x00z");
+  CHECK(autograd::quoted("\x7f \u0085 \u2028") == "\\x7f \\xc2\\x85 \\xe2\\x80\\xa8");
   // No UTF-8: a stray byte, a character cut short, a surrogate, more than Unicode has, an overlong
   // 0.
-  CHECK(quoted("\xff \xe5\xb1") == "\\xff \\xe5\\xb1");
-  CHECK(quoted("\xed\xa0\x80 \xf4\x90\x80\x80 \xc0\x80") ==
+  CHECK(autograd::quoted("\xff \xe5\xb1") == "\\xff \\xe5\\xb1");
+  CHECK(autograd::quoted("\xed\xa0\x80 \xf4\x90\x80\x80 \xc0\x80") ==
         "\\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80 \\xc0\\x80");
 }
 
 TEST_CASE("long text from outside is quoted by its beginning and end") {
   const std::string full(80, 'x');
-  CHECK(quoted(full) == full);
-  CHECK(quoted(full + "y") == std::string(53, 'x') + "…" + std::string(25, 'x') + "y");
-  CHECK(quoted(std::string(10'000'000, '\n') + "end", 16) == "\\n\\n\\n\\n\\n…\\nend");
+  CHECK(autograd::quoted(full) == full);
+  CHECK(autograd::quoted(full + "y") == std::string(53, 'x') + "…" + std::string(25, 'x') + "y");
+  CHECK(autograd::quoted(std::string(10'000'000, '\n') + "end", 16) == "\\n\\n\\n\\n\\n…\\nend");
   std::string wide;
   for (int i = 0; i < 1000; ++i) wide += "层";
-  CHECK(quoted(wide, 6) == "层层层层…层");
-  CHECK(quoted("abcd", 3) == "ab…");
+  CHECK(autograd::quoted(wide, 6) == "层层层层…层");
+  CHECK(autograd::quoted("abcd", 3) == "ab…");
 }
 
 TEST_CASE("an error is one line whatever is in it") {
