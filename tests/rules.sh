@@ -88,6 +88,15 @@ for file in examples/*.cpp; do
   (($(wc -l <"$file") <= 100)) || breach "$file: an example longer than 100 lines"
 done
 
+# Who follows the README leaves the directories of the presets alone, and no tests are no success.
+while read -r directory; do
+  ! grep -qE "\"name\": \"${directory#build/}\"" CMakePresets.json ||
+    breach "README.md: $directory is a preset's; install from another"
+done < <(sed -nE 's/.*cmake .*-B ([^ ]+).*/\1/p' README.md)
+for file in tests/run .ci/run; do
+  ! grep -E '^ *ctest ' "$file" | grep -v -e --no-tests=error || breach "$file: ctest without --no-tests=error"
+done
+
 # Every public header compiles by itself, without a warning.
 printf '%s\n' "${public[@]}" | xargs -P "$(nproc)" -I{} \
   "$1" -std=c++20 -Wall -Wextra -Werror -fsyntax-only -I. -include {} -x c++ /dev/null ||
