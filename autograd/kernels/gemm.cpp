@@ -22,9 +22,6 @@ void cblas_sgemv(int order, int transpose, int m, int n, float alpha, const floa
                  const float* x, int x_step, float beta, float* y, int y_step);
 void cblas_dgemv(int order, int transpose, int m, int n, double alpha, const double* a, int lda,
                  const double* x, int x_step, double beta, double* y, int y_step);
-// OpenBLAS only; null with another BLAS.
-[[gnu::weak]] void openblas_set_num_threads(int n);
-[[gnu::weak]] int openblas_get_parallel();
 }
 
 namespace autograd::kernels {
@@ -174,16 +171,7 @@ void part(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T al
                 static_cast<int>(ldb), a, static_cast<int>(lda), beta, c, static_cast<int>(ldc));
 }
 
-// Its own threads would compete with ours, and change the rounding.
-const bool follows_openmp = [] {
-  if (openblas_set_num_threads) openblas_set_num_threads(1);
-  constexpr int built_with_openmp = 2;
-  return openblas_get_parallel && openblas_get_parallel() == built_with_openmp;
-}();
-
 }  // namespace
-
-bool blas_follows_openmp() noexcept { return follows_openmp; }
 
 void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
           const float* b, float beta, float* c) {

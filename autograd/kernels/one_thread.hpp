@@ -22,16 +22,30 @@ class OneThread {
   int before_;
 };
 
+/// While at least one lives, on any thread, an OpenBLAS that has threads of its own uses one. Its
+/// number of them is one for the whole process; the last one alive gives it back.
+class BlasOnOneThread {
+ public:
+  BlasOnOneThread() noexcept;
+  BlasOnOneThread(const BlasOnOneThread&) = delete;
+  BlasOnOneThread& operator=(const BlasOnOneThread&) = delete;
+  ~BlasOnOneThread();
+};
+
 /// The BLAS is an OpenBLAS that takes all threads that OpenMP offers, whatever was set for it.
 bool blas_follows_openmp() noexcept;
 
-/// The BLAS or LAPACK function F, on one thread.
+/// The BLAS or LAPACK function F, on one thread: its own would compete with ours, and change the
+/// rounding.
 template <auto* F>
 struct SingleThreaded {
   template <class... A>
   void operator()(A... arguments) const {
-    if (!blas_follows_openmp()) return F(arguments...);
-    const OneThread one(omp_get_max_threads, omp_set_num_threads);
+    if (blas_follows_openmp()) {
+      const OneThread one(omp_get_max_threads, omp_set_num_threads);
+      return F(arguments...);
+    }
+    const BlasOnOneThread one;
     F(arguments...);
   }
 };
