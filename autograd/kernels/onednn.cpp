@@ -35,6 +35,19 @@ bool find(void* library, const char* name, F*& function) {
   return function != nullptr;
 }
 
+// With its own symbols before those of the program, which may bring another version of oneDNN, as
+// PyTorch's libraries do. Not where the program replaces operator new, as sanitizers do too: what
+// the C++ library has allocated by it, oneDNN would give back by another delete.
+void* load_by_itself(const std::string& name) {
+  int flags = RTLD_LAZY | RTLD_LOCAL;
+#ifdef RTLD_DEEPBIND
+  constexpr const char* operator_new = "_Znwm";
+  void* cxx = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
+  if (cxx && dlsym(RTLD_DEFAULT, operator_new) == dlsym(cxx, operator_new)) flags |= RTLD_DEEPBIND;
+#endif
+  return dlopen(name.c_str(), flags);
+}
+
 Library load() {
   const char* text = std::getenv("XGRAD_GEMM");
   const std::string_view wanted = text ? text : "";
@@ -151,7 +164,7 @@ void* open_onednn() {
   for (int minor = 31; minor >= 0; --minor) names.push_back(fmt::format("libdnnl.so.3.{}", minor));
   names.emplace_back("libdnnl.so.2");
   for (const std::string& name : names)
-    if (void* library = dlopen(name.c_str(), RTLD_LAZY | RTLD_LOCAL)) return library;
+    if (void* library = load_by_itself(name)) return library;
   return nullptr;
 }
 
