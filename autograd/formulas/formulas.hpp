@@ -2,7 +2,10 @@
 
 #include <string_view>
 
+#include "autograd/formulas/simd.hpp"
+#if !XGRAD_FAST_MATH
 #include "autograd/formulas/simd_math.hpp"
+#endif
 
 #pragma GCC visibility push(default)
 
@@ -46,6 +49,7 @@ V gelu_slope(const V& x) {
 #define XGRAD_FORMULA(op, kind, arity_, operands, parameters, value_, texts, ranges_, gradients) \
   struct op##_formula {                                                                          \
     static constexpr std::string_view name = #op;                                                \
+    static constexpr Row row = Row::op;                                                          \
     static constexpr std::string_view dtypes = #kind;                                            \
     static constexpr std::string_view value_text = #value_;                                      \
     static constexpr std::string_view operand_names = operands;                                  \
@@ -106,22 +110,43 @@ inline constexpr bool is_vec<Vec<T>> = true;
 template <class... A>
 using Common = decltype((std::declval<const A&>() + ...));
 
-// Operations as functions of registers, so that formulas may use one another.
-#define PRIMITIVE(op, kind, gx, low, high)
-#define UNARY(op, kind, value_, gx, low, high) \
-  template <class T>                           \
-  Vec<T> op(Vec<T> x) {                        \
-    return op##_formula::value(x);             \
+/// The value of a row on registers, and its gradient by input I from (g, operands…, y).
+template <class F, class V>
+V value_of(const std::type_identity_t<V>& x, const auto&... more) {
+  if constexpr (XGRAD_FAST_MATH && !std::is_same_v<V, Vec<std::int64_t>>)
+    return in_library(F::row, kValue, x, V(more)...);
+  else
+    return F::template value<V>(x, more...);
+}
+template <class F, int I, class V>
+V gradient_of(const V& g, const auto&... more) {
+  if constexpr (XGRAD_FAST_MATH)
+    return in_library(F::row, I, g, V(more)...);
+  else
+    return F::template gradient<I, V>(g, more...);
+}
+
+// Operations as functions of registers, so that formulas may use one another. A primitive is there
+// already, in simd_math.hpp, where it is not the library's.
+#if XGRAD_FAST_MATH
+#define PRIMITIVE(op, kind, gx, low, high) UNARY(op, kind, op(x), gx, low, high)
+#else
+#define PRIMITIVE(...)
+#endif
+#define UNARY(op, ...)                        \
+  template <class T>                          \
+  Vec<T> op(Vec<T> x) {                       \
+    return value_of<op##_formula, Vec<T>>(x); \
   }
 #define BINARY(op, ...)                                                   \
   template <class A, class B>                                             \
   requires is_vec<Common<A, B>> Common<A, B> op(const A& a, const B& b) { \
-    return op##_formula::template value<Common<A, B>>(a, b);              \
+    return value_of<op##_formula, Common<A, B>>(a, b);                    \
   }
 #define TERNARY(op, ...)                                                                    \
   template <class A, class B, class C>                                                      \
   requires is_vec<Common<A, B, C>> Common<A, B, C> op(const A& a, const B& b, const C& c) { \
-    return op##_formula::template value<Common<A, B, C>>(a, b, c);                          \
+    return value_of<op##_formula, Common<A, B, C>>(a, b, c);                                \
   }
 #define COMPARE(...)
 #include "autograd/formulas/elementwise.def"
@@ -191,29 +216,29 @@ struct Dual {
   template <Scalar S>
   friend Dual pow(Dual a, S b) {
     const V y = pow(a.v, V(b));
-    return {y, pow_formula::template gradient<0>(a.d, a.v, V(b), y)};
+    return {y, gradient_of<pow_formula, 0>(a.d, a.v, V(b), y)};
   }
 
 // The derivative of y along a direction is its gradient formula with the direction for the
 // cotangent.
 #define PRIMITIVE(op, kind, gx, low, high) UNARY(op, kind, op(x), gx, low, high)
-#define UNARY(op, kind, value_, gx, low, high)                   \
-  friend Dual op(Dual x) {                                       \
-    const V y = op##_formula::value(x.v);                        \
-    return {y, op##_formula::template gradient<0>(x.d, x.v, y)}; \
+#define UNARY(op, kind, value_, gx, low, high)             \
+  friend Dual op(Dual x) {                                 \
+    const V y = value_of<op##_formula, V>(x.v);            \
+    return {y, gradient_of<op##_formula, 0>(x.d, x.v, y)}; \
   }
-#define BINARY(op, ...)                                                   \
-  friend Dual op(Dual a, Dual b) {                                        \
-    const V y = op##_formula::value(a.v, b.v);                            \
-    return {y, op##_formula::template gradient<0>(a.d, a.v, b.v, y) +     \
-                   op##_formula::template gradient<1>(b.d, a.v, b.v, y)}; \
+#define BINARY(op, ...)                                             \
+  friend Dual op(Dual a, Dual b) {                                  \
+    const V y = value_of<op##_formula, V>(a.v, b.v);                \
+    return {y, gradient_of<op##_formula, 0>(a.d, a.v, b.v, y) +     \
+                   gradient_of<op##_formula, 1>(b.d, a.v, b.v, y)}; \
   }
-#define TERNARY(op, ...)                                                       \
-  friend Dual op(Dual a, Dual b, Dual c) {                                     \
-    const V y = op##_formula::value(a.v, b.v, c.v);                            \
-    return {y, op##_formula::template gradient<0>(a.d, a.v, b.v, c.v, y) +     \
-                   op##_formula::template gradient<1>(b.d, a.v, b.v, c.v, y) + \
-                   op##_formula::template gradient<2>(c.d, a.v, b.v, c.v, y)}; \
+#define TERNARY(op, ...)                                                 \
+  friend Dual op(Dual a, Dual b, Dual c) {                               \
+    const V y = value_of<op##_formula, V>(a.v, b.v, c.v);                \
+    return {y, gradient_of<op##_formula, 0>(a.d, a.v, b.v, c.v, y) +     \
+                   gradient_of<op##_formula, 1>(b.d, a.v, b.v, c.v, y) + \
+                   gradient_of<op##_formula, 2>(c.d, a.v, b.v, c.v, y)}; \
   }
 #define COMPARE(...)
 #include "autograd/formulas/elementwise.def"

@@ -16,14 +16,21 @@
 #pragma GCC diagnostic pop
 #endif
 
-// The widest instruction set this translation unit is compiled for names the namespace, so that
-// objects compiled for different ones can be linked together without sharing a symbol.
+#include "autograd/formulas/library.hpp"
+
+// The widest instruction set this translation unit is compiled for names the namespace, and so does
+// -ffast-math: objects compiled for different ones can be linked together without sharing a symbol.
 #if defined(__AVX512BW__) && defined(__AVX512DQ__)
-#define XGRAD_SIMD_NAMESPACE avx512
+#define XGRAD_SIMD_ISA(suffix) avx512##suffix
 #elif defined(__AVX2__) && defined(__FMA__)
-#define XGRAD_SIMD_NAMESPACE avx2
+#define XGRAD_SIMD_ISA(suffix) avx2##suffix
 #else
-#define XGRAD_SIMD_NAMESPACE baseline
+#define XGRAD_SIMD_ISA(suffix) baseline##suffix
+#endif
+#if XGRAD_FAST_MATH
+#define XGRAD_SIMD_NAMESPACE XGRAD_SIMD_ISA(_fast_math)
+#else
+#define XGRAD_SIMD_NAMESPACE XGRAD_SIMD_ISA()
 #endif
 
 #pragma GCC visibility push(default)
@@ -62,7 +69,12 @@ struct Vec {
   friend Vec operator+(Vec x, Vec y) { return x.b + y.b; }
   friend Vec operator-(Vec x, Vec y) { return x.b - y.b; }
   friend Vec operator*(Vec x, Vec y) { return x.b * y.b; }
+#if XGRAD_FAST_MATH
+  // It may become a product with an approximate reciprocal: NaN for 1 / inf.
+  friend Vec operator/(Vec x, Vec y) { return in_library(Row::div, kValue, x, y); }
+#else
   friend Vec operator/(Vec x, Vec y) { return x.b / y.b; }
+#endif
   friend Vec operator-(Vec x) { return -x.b; }
   friend Vec operator+(Vec x) { return x; }
   Vec& operator+=(Vec o) { return *this = *this + o; }
@@ -78,6 +90,7 @@ struct Vec {
   friend Mask operator>=(Vec x, Vec y) { return {x.b >= y.b}; }
 
   friend Vec where(Mask m, Vec x, Vec y) { return xsimd::select(m.m, x.b, y.b); }
+#if !XGRAD_FAST_MATH
   // xsimd's max and min drop NaNs; these keep them.
   friend Vec maximum(Vec x, Vec y) { return where(x > y || x != x, x, y); }
   friend Vec minimum(Vec x, Vec y) { return where(x < y || x != x, x, y); }
@@ -95,9 +108,26 @@ struct Vec {
 #endif
       return xsimd::fma(x.b, y.b, z.b);
   }
+#endif
 
   Batch b;
 };
+
+/// A row of elementwise.def on registers, in the library's code; see library.hpp.
+template <class T, class... V>
+Vec<T> in_library(Row row, int input, Vec<T> x, V... more) {
+  T lanes[1 + sizeof...(V)][Vec<T>::size];
+  const void* operands[1 + sizeof...(V)];
+  int k = 0;
+  const auto put = [&](Vec<T> v) {
+    v.store(lanes[k]);
+    operands[k] = lanes[k];
+    ++k;
+  };
+  put(x), (put(more), ...);
+  run_row(row, input, sizeof(T) == 8, operands, lanes[0], Vec<T>::size);
+  return Vec<T>::load(lanes[0]);
+}
 
 /// Integers go one by one; the compiler vectorises what it can.
 template <>

@@ -6,6 +6,10 @@
 #include "autograd/formulas/simd.hpp"
 #include "autograd/formulas/special.hpp"
 
+#if XGRAD_FAST_MATH
+#error "autograd/formulas/simd_math.hpp is wrong with -ffast-math and its parts: leave them out"
+#endif
+
 #pragma GCC visibility push(default)
 
 /// The functions of registers: xsimd's where they are right, with what they miss put right, and

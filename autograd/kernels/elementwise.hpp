@@ -1,6 +1,7 @@
 #pragma once
 
 #include "autograd/core/kernel.hpp"
+#include "autograd/formulas/library.hpp"
 
 /// The kernels of elementwise.def. Their callers cut the work: they know how operands are
 /// broadcast.
@@ -10,15 +11,7 @@ using ElementwiseRun = void (*)(const void* f, const void* const* in, const std:
                                 void* out, std::int64_t n);
 
 /// Position of each elementwise operation in the table.
-enum class ElementwiseId {
-#define PRIMITIVE(name, ...) name,
-#define UNARY(name, ...) name,
-#define BINARY(name, ...) name,
-#define TERNARY(name, ...) name,
-#define COMPARE(name, ...) name,
-#include "autograd/formulas/elementwise.def"
-  count
-};
+using ElementwiseId = simd::Row;
 
 struct ElementwiseKernels {
   ElementwiseRun value[3] = {};        // float32, float64, int64
