@@ -43,16 +43,20 @@ SizeClass classify_large(std::size_t bytes) {
 #endif
 constexpr bool kPooled = XGRAD_POOLED;
 
+// Of a closed pool. Nothing is taken from lists that are empty, and nothing is put there.
+constexpr Pool::Block* kEmpty[Pool::kClasses] = {};
+constexpr std::int64_t kClosed = std::numeric_limits<std::int64_t>::max();
+
 }  // namespace
 
-// Without pooling it is closed from the start.
-constinit thread_local Pool pool{
-    .small_in_use = 0,
-    .hand_over_at = kPooled ? -Pool::kKeepForeign : std::numeric_limits<std::int64_t>::max(),
-    .free = {},
-    .kept = 0,
-    .peak = 0,
-    .below_peak = 0};
+// Closed until the thread has a use for it: without pooling it stays so.
+constinit thread_local Pool pool{.small_in_use = 0,
+                                 .hand_over_at = kClosed,
+                                 .free = const_cast<Pool::Block**>(kEmpty),
+                                 .kept = 0,
+                                 .peak = 0,
+                                 .below_peak = 0,
+                                 .ended = false};
 
 namespace {
 
@@ -69,15 +73,41 @@ Orphans& orphans() {
   return *instance;
 }
 
+// Makes a list of blocks of one class orphans, and says how many bytes they are.
+std::int64_t abandon(Block* first, std::size_t small_class) {
+  if (!first) return 0;
+  std::size_t count = 1;
+  Block* last = first;
+  for (; last->next; last = last->next) ++count;
+  Orphans& o = orphans();
+  const std::lock_guard lock(o.mutex);
+  last->next = std::exchange(o.free[small_class], first);
+  return static_cast<std::int64_t>(count * small_class * Pool::kGrain);
+}
+
 struct PoolCloser {
   bool armed = false;
   ~PoolCloser() {
     release_kept_memory();
-    pool.close();
-    for (std::size_t i = 0; i <= Pool::kSmall; ++i) pool_hand_over(i);
+    for (std::size_t i = 0; i <= Pool::kSmall; ++i) pool.small_in_use += abandon(pool.free[i], i);
+    std::free(std::exchange(pool.free, const_cast<Block**>(kEmpty)));
+    pool.hand_over_at = kClosed;
+    pool.ended = true;
   }
 };
 thread_local PoolCloser closer;
+
+// Whether this thread may keep blocks; the first time it gets the lists for them.
+bool open() {
+  if (!pool.closed()) return true;
+  if (!kPooled || pool.ended) return false;
+  auto* lists = static_cast<Block**>(std::calloc(Pool::kClasses, sizeof(Block*)));
+  if (!lists) return false;
+  closer.armed = true;  // registers the clean-up at the end of the thread
+  pool.free = lists;
+  pool.hand_over_at = -Pool::kKeepForeign;
+  return true;
+}
 
 void* from_system(std::size_t bytes) {
   bytes = (bytes + 63) / 64 * 64;
@@ -92,18 +122,18 @@ void* from_system(std::size_t bytes) {
 
 }  // namespace
 
-// Makes this thread's free small blocks of one class orphans.
-void pool_hand_over(std::size_t small_class) noexcept {
-  Block* first = std::exchange(pool.free[small_class], nullptr);
-  if (!first) return;
-  if (!kPooled) return std::free(first);
-  std::size_t count = 1;
-  Block* last = first;
-  for (; last->next; last = last->next) ++count;
-  pool.small_in_use += static_cast<std::int64_t>(count * small_class * Pool::kGrain);
-  Orphans& o = orphans();
-  const std::lock_guard lock(o.mutex);
-  last->next = std::exchange(o.free[small_class], first);
+// For a block that does not simply join the others of its class: the first one that this thread
+// gives back, or one too many. Those become orphans.
+void pool_hand_over(void* block, std::size_t small_class) noexcept {
+  if (!kPooled) return std::free(block);
+  auto* b = ::new (block) Block{};
+  if (!pool.closed()) {
+    b->next = std::exchange(pool.free[small_class], nullptr);
+  } else if (open()) {
+    pool.free[small_class] = b;
+    return;
+  }
+  pool.small_in_use += abandon(b, small_class);
 }
 
 // Small blocks are cut from slabs, which stay with the program: malloc would spend more on each
@@ -114,7 +144,6 @@ void* pool_refill(std::size_t small_class) {
   if (!kPooled) {
     first = ::new (from_system(bytes)) Block{};
   } else {
-    closer.armed = true;  // the first use on a thread registers the clean-up at its end
     Orphans& o = orphans();
     const std::lock_guard lock(o.mutex);
     first = std::exchange(o.free[small_class], nullptr);
@@ -127,7 +156,10 @@ void* pool_refill(std::size_t small_class) {
       first = ::new (p + at) Block{first};
     }
   }
-  pool.free[small_class] = first->next;
+  if (open())
+    pool.free[small_class] = first->next;
+  else
+    abandon(first->next, small_class);
   pool.count_small_allocation(bytes);
   return first;
 }
@@ -149,9 +181,8 @@ void* pool_allocate_large(std::size_t bytes) {
 void pool_deallocate_large(void* block, std::size_t bytes) noexcept {
   const SizeClass c = classify_large(bytes);
   pool.count_deallocation(c.bytes);
-  if (pool.closed() || c.index >= Pool::kClasses || pool.kept + c.bytes > kKeepBytes)
+  if (c.index >= Pool::kClasses || pool.kept + c.bytes > kKeepBytes || !open())
     return std::free(block);
-  closer.armed = true;
   auto* b = static_cast<Block*>(block);
   b->next = std::exchange(pool.free[c.index], b);
   pool.kept += c.bytes;

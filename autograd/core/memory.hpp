@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "autograd/core/version.hpp"
+
 #pragma GCC visibility push(default)
 
 namespace autograd {
@@ -49,9 +51,10 @@ struct Pool {
   // The two counters are apart: side by side, compilers make vectors of them, which takes longer.
   std::int64_t small_in_use;  // of small blocks; below 0 if it gives back those of others
   std::int64_t hand_over_at;  // for a smaller small_in_use; if closed, for any
-  Block* free[kClasses];
+  Block** free;               // by class; while closed, lists that stay empty
   std::size_t kept;
   std::int64_t peak, below_peak;  // below_peak: of what is in use; one counter is one instruction
+  bool ended;                     // so that it stays closed
 
   static bool is_small(std::size_t bytes) { return bytes <= kGrain * kSmall; }
   static std::size_t small_class(std::size_t bytes) {
@@ -67,14 +70,14 @@ struct Pool {
     count_allocation(bytes);
   }
   void count_deallocation(std::size_t bytes) { below_peak += static_cast<std::int64_t>(bytes); }
-  void close() { hand_over_at = std::numeric_limits<std::int64_t>::max(); }
   bool closed() const { return hand_over_at > 0; }
 };
 // Trivially destructible, so that tensors that outlive it in static storage find it in a valid
-// state.
+// state. Small, as is all that the libraries have for each thread: a program that loads them while
+// it runs has room for few such variables, and not for these libraries alone.
 extern constinit thread_local Pool pool;
 void* pool_refill(std::size_t small_class);
-void pool_hand_over(std::size_t small_class) noexcept;
+void pool_hand_over(void* block, std::size_t small_class) noexcept;
 void* pool_allocate_large(std::size_t bytes);
 void pool_deallocate_large(void* block, std::size_t bytes) noexcept;
 
@@ -97,10 +100,10 @@ inline void pool_deallocate(void* block, std::size_t bytes) noexcept {
   const std::size_t c = Pool::small_class(bytes);
   pool.count_deallocation(c * Pool::kGrain);
   pool.small_in_use -= static_cast<std::int64_t>(c * Pool::kGrain);
+  if (pool.small_in_use < pool.hand_over_at) [[unlikely]]
+    return pool_hand_over(block, c);
   auto* b = static_cast<Pool::Block*>(block);
   b->next = std::exchange(pool.free[c], b);
-  if (pool.small_in_use < pool.hand_over_at) [[unlikely]]
-    pool_hand_over(c);
 }
 
 /// Lets a standard container take its memory from the pool.

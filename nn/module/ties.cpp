@@ -1,6 +1,7 @@
 #include "nn/module/ties.hpp"
 
 #include <map>
+#include <memory>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -49,37 +50,38 @@ struct Places final : Visitor {
   std::string prefix_;
 };
 
-// The copy that this thread is making. Each of its modules and tied members is met once.
+// The copy that a thread is making. Each of its modules and tied members is met once.
 struct Copy {
   const Module* target = nullptr;
   std::unordered_set<const Module*> modules;                    // still to come
   std::unordered_map<const OwnedTensor*, const void*> members;  // the same, with their tensor
   std::unordered_map<const void*, ag::Tensor> made;             // by the tensor copied
 };
-thread_local Copy copy;
+thread_local std::unique_ptr<Copy> copy;  // what a thread has of its own is to be small
 
 }  // namespace
 
 void begin_copy(const Module& source, const Module& target) {
-  if (copy.target && copy.modules.erase(&source)) return;
+  if (copy && copy->modules.erase(&source)) return;
   Places places(source);
-  copy = {&target, std::move(places.modules), {}, {}};
+  copy.reset(new Copy{&target, std::move(places.modules), {}, {}});
   for (const auto& group : places.tied())
-    for (const auto& place : group) copy.members.emplace(place.member, place.member->impl());
+    for (const auto& place : group) copy->members.emplace(place.member, place.member->impl());
 }
 
 void end_copy(const Module& target) noexcept {
-  if (copy.target == &target) copy = {};
+  if (copy && copy->target == &target) copy.reset();
 }
 
 ag::Tensor copy_tied(const OwnedTensor& source) {
-  const auto found = copy.members.find(&source);
-  if (found == copy.members.end()) return {};
-  ag::Tensor& made = copy.made[found->second];
+  if (!copy) return {};
+  const auto found = copy->members.find(&source);
+  if (found == copy->members.end()) return {};
+  ag::Tensor& made = copy->made[found->second];
   if (!made.defined()) made = source.detach().clone().requires_grad_(source.requires_grad());
   const ag::Tensor result = made;
-  copy.members.erase(found);
-  if (copy.members.empty()) copy.made.clear();
+  copy->members.erase(found);
+  if (copy->members.empty()) copy->made.clear();
   return result;
 }
 
