@@ -4,6 +4,8 @@
 #include <memory>
 #include <type_traits>
 
+#include "autograd/core/version.hpp"
+
 #pragma GCC visibility push(default)
 
 namespace autograd {

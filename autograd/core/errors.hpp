@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include "autograd/core/version.hpp"
+
 #include <cmath>
 #include <concepts>
 #include <cstddef>

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "autograd/core/version.hpp"
+
 #pragma GCC visibility push(default)
 
 /// How kernels are declared: raw buffers in, raw buffers out; no tensors, no tape, everything was

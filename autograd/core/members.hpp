@@ -5,6 +5,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "autograd/core/version.hpp"
+
 #pragma GCC visibility push(default)
 
 /// How the members of structs are looked into and listed. Internal.

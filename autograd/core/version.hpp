@@ -1,5 +1,12 @@
 #pragma once
 
+// In every chain of includes: a compiler in an older mode says what is wrong, and this alone, since
+// a header that is not there ends its work.
+#if __cplusplus < 202002L
+#error "xgrad needs C++20: compile with -std=c++20 or later"
+#include "xgrad needs C++20"
+#endif
+
 #include <string_view>
 
 /// The version of these headers: MAJOR.MINOR.PATCH, and as one number to compare, as in

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "autograd/core/version.hpp"
+
 #pragma GCC visibility push(default)
 
 namespace autograd {
