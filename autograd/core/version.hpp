@@ -7,6 +7,12 @@
 #include "xgrad needs C++20"
 #endif
 
+// It changes std::vector, which the libraries take and return. For libraries that are built with it.
+#if defined(_GLIBCXX_DEBUG) && !defined(XGRAD_GLIBCXX_DEBUG)
+#error "xgrad's libraries are built without _GLIBCXX_DEBUG: compile without it, or all with XGRAD_GLIBCXX_DEBUG as well"
+#include "no _GLIBCXX_DEBUG"
+#endif
+
 #include <string_view>
 
 /// The version of these headers: MAJOR.MINOR.PATCH, and as one number to compare, as in
