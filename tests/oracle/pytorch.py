@@ -4,11 +4,11 @@ To make tests/oracle/pytorch.safetensors again (PyTorch 2.15.0 on a CPU, numpy):
 
     python3 tests/oracle/pytorch.py
 
-To add a case: a line here in the file of its kind, and a line with the same name in a table of
-tests/nn/oracle/*.cpp.
+To add a case: a line in a file here, which is found by itself, and a line with the same name in a
+table beside the operation's row, in tests/autograd/op_table/, or in tests/nn/oracle/.
 
-A case is written when a line of tests/nn/oracle/*.cpp calls it; the others are listed (with --all
-they are computed too, and nothing is written). Each case is one list of float64 numbers: for each
+A case is written when such a line calls it; the others are listed (with --all they are computed
+too, and nothing is written). Each case is one list of float64 numbers: for each
 of its samples
     the tolerance in float64 and in float32, relative to the largest number of a tensor, or to 1;
     the inputs; the outputs;
@@ -18,6 +18,7 @@ a list of tensors as its length and its tensors, a tensor as its kind (see cases
 elements. The c are the numbers of the entry "cotangents": for tensor i of a list those from 16 i on.
 """
 
+import importlib
 import json
 import pathlib
 import re
@@ -31,23 +32,7 @@ import torch
 sys.dont_write_bytecode = True
 here = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(here))
-import attention  # noqa: E402,F401
 import cases  # noqa: E402
-import elementwise  # noqa: E402,F401
-import embedding  # noqa: E402,F401
-import linalg  # noqa: E402,F401
-import losses  # noqa: E402,F401
-import modules  # noqa: E402,F401
-import more_losses  # noqa: E402,F401
-import more_modules  # noqa: E402,F401
-import movement  # noqa: E402,F401
-import norms  # noqa: E402,F401
-import optimizers  # noqa: E402,F401
-import recurrent  # noqa: E402,F401
-import reductions  # noqa: E402,F401
-import resampling  # noqa: E402,F401
-import spatial  # noqa: E402,F401
-import training  # noqa: E402,F401
 
 COMMAND = "python3 tests/oracle/pytorch.py"
 DOUBLE, FLOAT = 1e-10, 1e-5
@@ -158,17 +143,25 @@ def save(path, entries, metadata):
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
+def texts(sources):
+    """What begins a row of a table in C++."""
+    return {t for s in sources for t in re.findall(r'\{"([^"]+)",', s.read_text())}
+
+
 def main():
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
-    called = set()
-    for source in (here.parent / "nn" / "oracle").glob("*.cpp"):
-        if source.name != "oracle_test.cpp":
-            called |= set(re.findall(r'\{"([^"]+)",', source.read_text()))
+    for source in sorted(here.glob("*.py")):
+        if source.stem != "pytorch":
+            importlib.import_module(source.stem)
+    tests = here.parent
+    called = texts(set(tests.glob("nn/oracle/*.cpp")) - {tests / "nn/oracle/oracle_test.cpp"})
+    unknown = called - set(cases.cases)
+    # The files of the rows say other texts too.
+    called |= texts(tests.glob("autograd/op_table/**/*.cpp"))
     if "--all" in sys.argv:
         called = set(cases.cases)
-    unknown = called - set(cases.cases)
-    if unknown:
+    elif unknown:
         sys.exit("called in C++, but not a case here: " + ", ".join(sorted(unknown)))
     entries = {"cotangents": cotangents.astype(np.float32)}
     metadata = {"torch": torch.__version__.split("+")[0], "made by": COMMAND}

@@ -115,31 +115,11 @@ void add_reasons(std::vector<Row>& rows) {
 const std::vector<Row>& rows() {
   static const std::vector<Row> all = [] {
     std::vector<Row> r;
-    add_elementwise(r);
-    add_reductions(r);
-    add_scans(r);
-    add_sorting(r);
-    add_movement(r);
-    add_rearrange(r);
-    add_indexing(r);
-    add_picks(r);
-    add_subscripts(r);
-    add_linalg(r);
-    add_fused(r);
-    add_normalisation(r);
-    add_embedding(r);
-    add_convolution(r);
-    add_pooling(r);
-    add_interpolation(r);
-    add_unpooling(r);
-    add_numeric(r);
-    add_attention(r);
-    add_products(r);
-    add_systems(r);
-    add_decompositions(r);
-    add_distances(r);
-    add_ctc(r);
-    add_recurrent(r);
+    for (const auto& [file, families] : Family::all()) {
+      std::seed_seq seed(file.begin(), file.end());
+      engine().seed(seed);
+      for (const auto add : families) add(r);
+    }
     add_reasons(r);
     add_points(r);
     return r;

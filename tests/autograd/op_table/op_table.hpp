@@ -6,6 +6,7 @@
 
 #include "autograd/ops/ops.hpp"
 #include "tests/points.hpp"
+#include "tests/registered.hpp"
 
 /// One record per public operation; every check of op_table_test.cpp runs over all of them.
 namespace table {
@@ -43,32 +44,10 @@ struct Row {
 
 const std::vector<Row>& rows();
 
-// Each family adds its rows; they stand in op_table/.
-void add_elementwise(std::vector<Row>& rows);
-void add_reductions(std::vector<Row>& rows);
-void add_scans(std::vector<Row>& rows);
-void add_sorting(std::vector<Row>& rows);
-void add_movement(std::vector<Row>& rows);
-void add_rearrange(std::vector<Row>& rows);
-void add_indexing(std::vector<Row>& rows);
-void add_picks(std::vector<Row>& rows);
-void add_subscripts(std::vector<Row>& rows);
-void add_linalg(std::vector<Row>& rows);
-void add_fused(std::vector<Row>& rows);
-void add_normalisation(std::vector<Row>& rows);
-void add_embedding(std::vector<Row>& rows);
-void add_convolution(std::vector<Row>& rows);
-void add_pooling(std::vector<Row>& rows);
-void add_interpolation(std::vector<Row>& rows);
-void add_unpooling(std::vector<Row>& rows);
-void add_numeric(std::vector<Row>& rows);
-void add_recurrent(std::vector<Row>& rows);
-void add_attention(std::vector<Row>& rows);
-void add_products(std::vector<Row>& rows);
-void add_systems(std::vector<Row>& rows);
-void add_decompositions(std::vector<Row>& rows);
-void add_distances(std::vector<Row>& rows);
-void add_ctc(std::vector<Row>& rows);
+/// The rows of a file of op_table/: `const Family ctc_rows(add_ctc);`. Each draws its samples from a
+/// seed of its own.
+using Family = Registered<void (*)(std::vector<Row>&)>;
+
 /// Gives the rows their points.
 void add_points(std::vector<Row>& rows);
 

@@ -113,4 +113,6 @@ std::vector<Op> elementwise() {
   };
 }
 
+const Family elementwise_lines(elementwise);
+
 }  // namespace programs

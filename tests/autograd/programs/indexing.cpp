@@ -42,4 +42,11 @@ std::vector<Op> indexing() {
   };
 }
 
+const Family indexing_lines(indexing);
+
+const std::string shape = "the shape of the result depends on elements, which is not replayed";
+const LeftOut masked_select({"masked_select", shape});
+const LeftOut nonzero({"nonzero", shape});
+const LeftOut unique({"unique", shape});
+
 }  // namespace programs

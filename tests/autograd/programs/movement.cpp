@@ -47,4 +47,6 @@ std::vector<Op> movement() {
   };
 }
 
+const Family movement_lines(movement);
+
 }  // namespace programs

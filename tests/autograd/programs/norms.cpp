@@ -23,4 +23,6 @@ std::vector<Op> norms() {
   };
 }
 
+const Family norms_lines(norms);
+
 }  // namespace programs

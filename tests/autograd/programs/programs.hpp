@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "autograd/autograd.hpp"
+#include "tests/registered.hpp"
 
 /// Random programs: drawn over a registry of operations, checked against differences, shrunk to the
 /// smallest that fails, and printed as C++.
@@ -54,21 +55,18 @@ struct Op {
   [[maybe_unused]] const ::autograd::Tensor &a = in[0], &b = in[in.size() > 1 ? 1 : 0],           \
                                             &c = in[in.size() > 2 ? 2 : 0];
 
+/// The lines of a file, which may be that of the operation's row: `const Family ctc_lines(ctc);`.
+using Family = Registered<std::vector<Op> (*)()>;
+/// An operation that is in no line, and why: `const LeftOut unique({"unique", "…"});`.
+struct Reason {
+  std::string operation, why;
+};
+using LeftOut = Registered<Reason>;
+
 /// The operations of the library. A public one is called by some line of it, or `left_out` says why
 /// not.
 const std::vector<Op>& registry();
 const std::map<std::string, std::string>& left_out();
-
-// Its families.
-std::vector<Op> elementwise();
-std::vector<Op> reductions();
-std::vector<Op> movement();
-std::vector<Op> indexing();
-std::vector<Op> linalg();
-std::vector<Op> spatial();
-std::vector<Op> norms();
-std::vector<Op> recurrent();
-std::vector<Op> resampling();
 
 // Conditions.
 bool above(const Tensor& x, double low);           // every element

@@ -35,4 +35,6 @@ std::vector<Op> recurrent() {
   };
 }
 
+const Family recurrent_lines(recurrent);
+
 }  // namespace programs

@@ -61,4 +61,6 @@ std::vector<Op> reductions() {
   };
 }
 
+const Family reductions_lines(reductions);
+
 }  // namespace programs

@@ -91,9 +91,9 @@ bool uncorrelated(const Tensor& x, const Tensor& y) {
 const std::vector<Op>& registry() {
   static const std::vector<Op> ops = [] {
     std::vector<Op> all;
-    for (auto* family : {elementwise, reductions, movement, indexing, linalg, spatial, norms,
-                         recurrent, resampling})
-      for (Op& op : family()) all.push_back(std::move(op));
+    for (const auto& [file, families] : Family::all())
+      for (const auto family : families)
+        for (Op& op : family()) all.push_back(std::move(op));
     all.push_back(PROGRAM_OP(1, true, a.detach()));
     all.back().constant = true;
     return all;
@@ -102,13 +102,12 @@ const std::vector<Op>& registry() {
 }
 
 const std::map<std::string, std::string>& left_out() {
-  static const std::string shape =
-      "the shape of the result depends on elements, which is not replayed";
-  static const std::map<std::string, std::string> reasons{
-      {"masked_select", shape},
-      {"nonzero", shape},
-      {"unique", shape},
-      {"matrix_rank", "counts by a threshold that is rounding, so that nearby programs differ"}};
+  static const std::map<std::string, std::string> reasons = [] {
+    std::map<std::string, std::string> all;
+    for (const auto& [file, entries] : LeftOut::all())
+      for (const auto& [operation, why] : entries) all[operation] = why;
+    return all;
+  }();
   return reasons;
 }
 

@@ -53,4 +53,6 @@ std::vector<Op> resampling() {
   };
 }
 
+const Family resampling_lines(resampling);
+
 }  // namespace programs

@@ -59,4 +59,6 @@ std::vector<Op> spatial() {
   };
 }
 
+const Family spatial_lines(spatial);
+
 }  // namespace programs

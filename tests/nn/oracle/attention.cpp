@@ -47,7 +47,9 @@ nn::TransformerLayerOptions options(const nn::AnyModule& activation, bool first 
 
 }  // namespace
 
-void oracle::add_attention(std::vector<Row>& rows) {
+namespace oracle {
+
+void add_attention(std::vector<Row>& rows) {
   using Mha = nn::MultiheadAttention;
   const auto self = [](const Mha& m, const TensorList& x) { return both(m(x[0], x[0], x[0])); };
   const auto plain = [](const Mha& m, const TensorList& x) {
@@ -140,3 +142,7 @@ void oracle::add_attention(std::vector<Row>& rows) {
   };
   rows.insert(rows.end(), table.begin(), table.end());
 }
+
+const Cases attention_cases(add_attention);
+
+}  // namespace oracle

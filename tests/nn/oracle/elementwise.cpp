@@ -1,7 +1,9 @@
 #include "tests/nn/oracle/oracle.hpp"
 
+namespace oracle {
+
 // The operations on each element by itself.
-void oracle::add_elementwise(std::vector<Row>& rows) {
+void add_elementwise(std::vector<Row>& rows) {
   const std::vector<Row> table{
       {"neg", ag::neg},
       {"abs", ag::abs},
@@ -140,3 +142,7 @@ void oracle::add_elementwise(std::vector<Row>& rows) {
   };
   rows.insert(rows.end(), table.begin(), table.end());
 }
+
+const Cases elementwise_cases(add_elementwise);
+
+}  // namespace oracle

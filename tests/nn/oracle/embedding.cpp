@@ -78,7 +78,9 @@ Tensor weighted_tanh(T i, T w, T p) {
 
 }  // namespace
 
-void oracle::add_embedding(std::vector<Row>& rows) {
+namespace oracle {
+
+void add_embedding(std::vector<Row>& rows) {
   const double inf = std::numeric_limits<double>::infinity();
   const auto bag = [](nn::EmbeddingBagOptions options) {
     return looked_up(EmbeddingBag(5, 3, options));
@@ -134,3 +136,7 @@ void oracle::add_embedding(std::vector<Row>& rows) {
   };
   rows.insert(rows.end(), table.begin(), table.end());
 }
+
+const Cases embedding_cases(add_embedding);
+
+}  // namespace oracle

@@ -24,8 +24,10 @@ TensorList eigh(T a) {
 
 }  // namespace
 
+namespace oracle {
+
 // Products and linear algebra.
-void oracle::add_linalg(std::vector<Row>& rows) {
+void add_linalg(std::vector<Row>& rows) {
   const std::vector<Row> table{
       {"matmul", ag::matmul},
       {"linear", [](T x, T w, T b) { return ag::linear(x, w, b); }},
@@ -95,3 +97,7 @@ void oracle::add_linalg(std::vector<Row>& rows) {
   };
   rows.insert(rows.end(), table.begin(), table.end());
 }
+
+const Cases linalg_cases(add_linalg);
+
+}  // namespace oracle

@@ -4,8 +4,10 @@
 
 using nn::Reduction;
 
+namespace oracle {
+
 // Fused operations and losses.
-void oracle::add_losses(std::vector<Row>& rows) {
+void add_losses(std::vector<Row>& rows) {
   const std::vector<Row> table{
       {"softmax", [](T x) { return ag::softmax(x); }},
       {"softmax axis=0", [](T x) { return ag::softmax(x, 0); }},
@@ -190,3 +192,7 @@ void oracle::add_losses(std::vector<Row>& rows) {
   };
   rows.insert(rows.end(), table.begin(), table.end());
 }
+
+const Cases losses_cases(add_losses);
+
+}  // namespace oracle

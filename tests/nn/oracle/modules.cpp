@@ -34,7 +34,9 @@ Call oracle::layer(const nn::AnyModule& model, bool train) {
   };
 }
 
-void oracle::add_modules(std::vector<Row>& rows) {
+namespace oracle {
+
+void add_modules(std::vector<Row>& rows) {
   using Approximate = nn::GELU::Approximate;
   const nn::LayerNormOptions weight_only{.eps = 0.1, .bias = false};
   const std::vector<Row> table{
@@ -131,3 +133,7 @@ void oracle::add_modules(std::vector<Row>& rows) {
   };
   rows.insert(rows.end(), table.begin(), table.end());
 }
+
+const Cases modules_cases(add_modules);
+
+}  // namespace oracle

@@ -1,6 +1,5 @@
 #include <cmath>
 
-#include "autograd/ops/linalg/distance.hpp"
 #include "autograd/ops/neural/ctc_loss.hpp"
 #include "nn/losses/likelihood_losses.hpp"
 #include "nn/losses/margin_losses.hpp"
@@ -77,7 +76,7 @@ std::vector<Row> likelihoods() {
   };
 }
 
-std::vector<Row> alignments_and_distances() {
+std::vector<Row> alignments() {
   const ag::CTCLossOptions last{.blank = 3, .zero_infinity = true};
   const auto ctc = [](T x, T t, T i, T n, ag::CTCLossOptions options) {
     return thrice([&](auto how) {
@@ -85,26 +84,11 @@ std::vector<Row> alignments_and_distances() {
       return ag::ctc_loss(ag::log_softmax(x), t, i, n, options);
     });
   };
-  const auto cdist = [](double p) { return [p](T a, T b) { return ag::cdist(a, b, p); }; };
   return {
       {"ctc_loss", [=](T x, T t, T i, T n) { return ctc(x, t, i, n, {}); }},
       {"ctc_loss blank=3 zero_infinity", [=](T x, T t, T i, T n) { return ctc(x, t, i, n, last); }},
       {"ctc_loss one sample",
        [](T x, T t, T i, T n) { return ag::ctc_loss(ag::log_softmax(x), t, i, n); }},
-      {"pairwise_distance", [](T a, T b) { return ag::pairwise_distance(a, b); }},
-      {"pairwise_distance p=3 eps=0.1 keepdim",
-       [](T a, T b) {
-         return ag::pairwise_distance(a, b, {3, 0.1, true});
-       }},
-      {"pairwise_distance eps=0 equal",
-       [](T a, T b) { return ag::pairwise_distance(a, b, {.eps = 0}); }},
-      {"cdist", cdist(2)},
-      {"cdist p=0", cdist(0)},
-      {"cdist p=1", cdist(1)},
-      {"cdist p=1.5", cdist(1.5)},
-      {"cdist p=3", cdist(3)},
-      {"cdist p=inf", cdist(INFINITY)},
-      {"cdist equal", cdist(2)},
   };
 }
 
@@ -135,7 +119,13 @@ std::vector<Row> single() {
 
 }  // namespace
 
-void oracle::add_more_losses(std::vector<Row>& rows) {
-  for (const auto& table : {margins(), likelihoods(), alignments_and_distances(), single()})
+namespace oracle {
+
+void add_more_losses(std::vector<Row>& rows) {
+  for (const auto& table : {margins(), likelihoods(), alignments(), single()})
     rows.insert(rows.end(), table.begin(), table.end());
 }
+
+const Cases more_losses_cases(add_more_losses);
+
+}  // namespace oracle

@@ -89,6 +89,12 @@ std::vector<Row> others() {
 
 }  // namespace
 
-void oracle::add_more_modules(std::vector<Row>& rows) {
+namespace oracle {
+
+void add_more_modules(std::vector<Row>& rows) {
   for (const auto& table : {pads(), others()}) rows.insert(rows.end(), table.begin(), table.end());
 }
+
+const Cases more_modules_cases(add_more_modules);
+
+}  // namespace oracle

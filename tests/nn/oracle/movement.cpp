@@ -1,7 +1,9 @@
 #include "tests/nn/oracle/oracle.hpp"
 
+namespace oracle {
+
 // Operations that move or pick elements.
-void oracle::add_movement(std::vector<Row>& rows) {
+void add_movement(std::vector<Row>& rows) {
   const std::vector<Row> table{
       {"reshape",
        [](T x) {
@@ -166,3 +168,7 @@ void oracle::add_movement(std::vector<Row>& rows) {
   };
   rows.insert(rows.end(), table.begin(), table.end());
 }
+
+const Cases movement_cases(add_movement);
+
+}  // namespace oracle

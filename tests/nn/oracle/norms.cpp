@@ -92,7 +92,13 @@ std::vector<Row> layers() {
 
 }  // namespace
 
-void oracle::add_norms(std::vector<Row>& rows) {
+namespace oracle {
+
+void add_norms(std::vector<Row>& rows) {
   for (const auto& table : {operations(), layers()})
     rows.insert(rows.end(), table.begin(), table.end());
 }
+
+const Cases norms_cases(add_norms);
+
+}  // namespace oracle

@@ -280,8 +280,14 @@ std::vector<Row> clips_and_initial_values() {
 
 }  // namespace
 
-void oracle::add_optimizers(std::vector<Row>& rows) {
+namespace oracle {
+
+void add_optimizers(std::vector<Row>& rows) {
   for (const auto& table :
        {optimizers(), optimizers_of_rows(), schedules(), clips_and_initial_values()})
     rows.insert(rows.end(), table.begin(), table.end());
 }
+
+const Cases optimizers_cases(add_optimizers);
+
+}  // namespace oracle

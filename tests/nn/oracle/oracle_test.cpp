@@ -147,11 +147,8 @@ void check_sample(const Row& row, Numbers& numbers, DType dtype) {
 const std::vector<Row>& rows() {
   static const std::vector<Row> all = [] {
     std::vector<Row> list;
-    for (const auto add :
-         {add_elementwise, add_reductions, add_movement, add_linalg, add_spatial, add_losses,
-          add_modules, add_norms, add_optimizers, add_training, add_more_losses, add_more_modules,
-          add_recurrent, add_attention, add_embedding, add_resampling})
-      add(list);
+    for (const auto& [file, families] : Cases::all())
+      for (const auto add : families) add(list);
     return list;
   }();
   return all;

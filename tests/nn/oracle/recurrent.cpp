@@ -59,7 +59,9 @@ Call lstm(bool reverse) {
 
 }  // namespace
 
-void oracle::add_recurrent(std::vector<Row>& rows) {
+namespace oracle {
+
+void add_recurrent(std::vector<Row>& rows) {
   const auto lengths = [](std::int64_t a, std::int64_t b, std::int64_t c) {
     return ag::tensor({a, b, c});
   };
@@ -107,3 +109,7 @@ void oracle::add_recurrent(std::vector<Row>& rows) {
   };
   rows.insert(rows.end(), table.begin(), table.end());
 }
+
+const Cases recurrent_cases(add_recurrent);
+
+}  // namespace oracle

@@ -12,8 +12,10 @@ TensorList outputs(const ag::VarianceAndMean& r) { return {r.var, r.mean}; }
 
 }  // namespace
 
+namespace oracle {
+
 // Reductions, scans, orders.
-void oracle::add_reductions(std::vector<Row>& rows) {
+void add_reductions(std::vector<Row>& rows) {
   const std::vector<Row> table{
       {"sum", [](T x) { return ag::sum(x); }},
       {"sum axes=0", [](T x) { return ag::sum(x, {0}); }},
@@ -346,3 +348,7 @@ void oracle::add_reductions(std::vector<Row>& rows) {
   };
   rows.insert(rows.end(), table.begin(), table.end());
 }
+
+const Cases reductions_cases(add_reductions);
+
+}  // namespace oracle

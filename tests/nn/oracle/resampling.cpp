@@ -219,4 +219,6 @@ void add_resampling(std::vector<Row>& rows) {
   add_numbers(rows);
 }
 
+const Cases resampling_cases(add_resampling);
+
 }  // namespace oracle

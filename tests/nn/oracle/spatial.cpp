@@ -40,8 +40,10 @@ ag::Tensor rows_of_four(T x) { return ag::reshape(x, {1, 2, 4}); }
 
 }  // namespace
 
+namespace oracle {
+
 // Convolution and pooling.
-void oracle::add_spatial(std::vector<Row>& rows) {
+void add_spatial(std::vector<Row>& rows) {
   const ConvOptions same{.padding = "same"};
   const ag::MaxPoolOptions max_plain, max_ceil{.stride = {2, 1}, .padding = 1, .ceil_mode = true},
       max_dilated{.stride = 1, .padding = 1, .dilation = {2, 1}};
@@ -116,3 +118,7 @@ void oracle::add_spatial(std::vector<Row>& rows) {
       {"adaptive_max_pool3d_with_indices", with(ag::adaptive_max_pool3d_with_indices, 2)}};
   rows.insert(rows.end(), table.begin(), table.end());
 }
+
+const Cases spatial_cases(add_spatial);
+
+}  // namespace oracle

@@ -212,7 +212,13 @@ std::vector<Row> optimizers() {
 
 }  // namespace
 
-void oracle::add_training(std::vector<Row>& rows) {
+namespace oracle {
+
+void add_training(std::vector<Row>& rows) {
   for (const auto& table : {schedules(), optimizers()})
     rows.insert(rows.end(), table.begin(), table.end());
 }
+
+const Cases training_cases(add_training);
+
+}  // namespace oracle

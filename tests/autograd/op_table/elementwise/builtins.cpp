@@ -217,4 +217,6 @@ void add_elementwise(std::vector<Row>& rows) {
                     "the condition must be bool, got float32"}}});
 }
 
+const Family elementwise_rows(add_elementwise);
+
 }  // namespace table

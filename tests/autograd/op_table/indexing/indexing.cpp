@@ -99,4 +99,6 @@ void add_indexing(std::vector<Row>& rows) {
                     "values must have shape (3, 2), got (3,)"}}});
 }
 
+const Family indexing_rows(add_indexing);
+
 }  // namespace table

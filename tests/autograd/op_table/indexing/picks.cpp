@@ -250,4 +250,6 @@ void add_picks(std::vector<Row>& rows) {
   add_masks(rows);
 }
 
+const Family picks_rows(add_picks);
+
 }  // namespace table

@@ -320,4 +320,6 @@ void add_decompositions(std::vector<Row>& rows) {
   add_norms(rows);
 }
 
+const Family decompositions_rows(add_decompositions);
+
 }  // namespace table

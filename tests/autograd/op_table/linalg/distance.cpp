@@ -5,6 +5,8 @@
 #include <cmath>
 
 #include "tests/autograd/op_table/op_table.hpp"
+#include "tests/autograd/programs/programs.hpp"
+#include "tests/oracle/cases.hpp"
 
 namespace ag = autograd;
 
@@ -85,4 +87,54 @@ void add_distances(std::vector<Row>& rows) {
   add_pairwise(rows);
 }
 
+const Family distances_rows(add_distances);
+
 }  // namespace table
+
+namespace programs {
+namespace {
+
+std::vector<Op> distances() {
+  return {
+      PROGRAM_OP(1, a.ndim() > 1 && above(ag::cdist(a.detach(), ag::sin(a.detach()) + 3), 0.3),
+                 ag::cdist(a, ag::sin(a) + 3)),
+      PROGRAM_OP(2,
+                 has_axes(a) && same_shape(a, b) &&
+                     above(ag::pairwise_distance(a.detach(), b.detach()), 0.3),
+                 ag::pairwise_distance(a, b)),
+  };
+}
+
+const Family distances_lines(distances);
+
+}  // namespace
+}  // namespace programs
+
+namespace oracle {
+namespace {
+
+void add_distances(std::vector<Row>& rows) {
+  const auto cdist = [](double p) { return [p](T a, T b) { return ag::cdist(a, b, p); }; };
+  const std::vector<Row> table{
+      {"pairwise_distance", [](T a, T b) { return ag::pairwise_distance(a, b); }},
+      {"pairwise_distance p=3 eps=0.1 keepdim",
+       [](T a, T b) {
+         return ag::pairwise_distance(a, b, {3, 0.1, true});
+       }},
+      {"pairwise_distance eps=0 equal",
+       [](T a, T b) { return ag::pairwise_distance(a, b, {.eps = 0}); }},
+      {"cdist", cdist(2)},
+      {"cdist p=0", cdist(0)},
+      {"cdist p=1", cdist(1)},
+      {"cdist p=1.5", cdist(1.5)},
+      {"cdist p=3", cdist(3)},
+      {"cdist p=inf", cdist(INFINITY)},
+      {"cdist equal", cdist(2)},
+  };
+  rows.insert(rows.end(), table.begin(), table.end());
+}
+
+const Cases distances_cases(add_distances);
+
+}  // namespace
+}  // namespace oracle

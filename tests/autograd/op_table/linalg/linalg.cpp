@@ -70,4 +70,6 @@ void add_linalg(std::vector<Row>& rows) {
          "bias must be (out), got (3,)"}}});
 }
 
+const Family linalg_rows(add_linalg);
+
 }  // namespace table

@@ -328,4 +328,6 @@ void add_products(std::vector<Row>& rows) {
   add_tensordot(rows);
 }
 
+const Family products_rows(add_products);
+
 }  // namespace table

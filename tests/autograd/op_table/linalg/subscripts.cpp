@@ -284,4 +284,6 @@ void add_subscripts(std::vector<Row>& rows) {
                    {[=] { return x[Tensor()]; }, "the tensor must be defined"}}});
 }
 
+const Family subscripts_rows(add_subscripts);
+
 }  // namespace table

@@ -348,4 +348,6 @@ void add_systems(std::vector<Row>& rows) {
   add_functions(rows);
 }
 
+const Family systems_rows(add_systems);
+
 }  // namespace table

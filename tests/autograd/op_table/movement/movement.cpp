@@ -221,4 +221,6 @@ void add_movement(std::vector<Row>& rows) {
                   {{[] { return ag::hstack({}); }, "needs at least one tensor"}}});
 }
 
+const Family movement_rows(add_movement);
+
 }  // namespace table

@@ -443,4 +443,6 @@ void add_rearrange(std::vector<Row>& rows) {
   add_cuts(rows);
 }
 
+const Family rearrange_rows(add_rearrange);
+
 }  // namespace table

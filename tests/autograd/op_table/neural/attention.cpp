@@ -215,4 +215,6 @@ void add_attention(std::vector<Row>& rows) {
        "the arguments are numbers"});
 }
 
+const Family attention_rows(add_attention);
+
 }  // namespace table

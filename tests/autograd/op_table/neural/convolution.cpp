@@ -276,4 +276,6 @@ void add_convolution(std::vector<Row>& rows) {
   add_other_axes(rows);
 }
 
+const Family convolution_rows(add_convolution);
+
 }  // namespace table

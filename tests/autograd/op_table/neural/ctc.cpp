@@ -102,4 +102,6 @@ void add_ctc(std::vector<Row>& rows) {
   rows.push_back(row);
 }
 
+const Family ctc_rows(add_ctc);
+
 }  // namespace table

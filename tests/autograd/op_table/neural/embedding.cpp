@@ -146,4 +146,6 @@ void add_embedding(std::vector<Row>& rows) {
   add_bags(rows);
 }
 
+const Family embedding_rows(add_embedding);
+
 }  // namespace table

@@ -78,4 +78,6 @@ void add_fused(std::vector<Row>& rows) {
          "the last axes must be (4,), got shape (2, 3)"}}});
 }
 
+const Family fused_rows(add_fused);
+
 }  // namespace table

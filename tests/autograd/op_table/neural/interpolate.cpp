@@ -230,4 +230,6 @@ void add_interpolation(std::vector<Row>& rows) {
   add_folds(rows);
 }
 
+const Family interpolation_rows(add_interpolation);
+
 }  // namespace table

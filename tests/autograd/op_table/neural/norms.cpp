@@ -230,4 +230,6 @@ void add_normalisation(std::vector<Row>& rows) {
   rows.push_back(local_response_norm_row());
 }
 
+const Family normalisation_rows(add_normalisation);
+
 }  // namespace table

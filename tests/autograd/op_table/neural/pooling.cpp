@@ -326,4 +326,6 @@ void add_pooling(std::vector<Row>& rows) {
   add_adaptive(rows);
 }
 
+const Family pooling_rows(add_pooling);
+
 }  // namespace table

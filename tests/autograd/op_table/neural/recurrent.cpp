@@ -263,4 +263,6 @@ void add_recurrent(std::vector<Row>& rows) {
   }
 }
 
+const Family recurrent_rows(add_recurrent);
+
 }  // namespace table

@@ -171,4 +171,6 @@ void add_unpooling(std::vector<Row>& rows) {
   add_lp_pool(rows);
 }
 
+const Family unpooling_rows(add_unpooling);
+
 }  // namespace table

@@ -202,4 +202,6 @@ void add_numeric(std::vector<Row>& rows) {
   add_histograms(rows);
 }
 
+const Family numeric_rows(add_numeric);
+
 }  // namespace table

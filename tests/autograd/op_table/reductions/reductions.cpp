@@ -323,4 +323,6 @@ void add_reductions(std::vector<Row>& rows) {
   }
 }
 
+const Family reductions_rows(add_reductions);
+
 }  // namespace table

@@ -171,4 +171,6 @@ void add_scans(std::vector<Row>& rows) {
   add_covariances(rows);
 }
 
+const Family scans_rows(add_scans);
+
 }  // namespace table

@@ -148,4 +148,6 @@ void add_sorting(std::vector<Row>& rows) {
   rows.push_back(count);
 }
 
+const Family sorting_rows(add_sorting);
+
 }  // namespace table
