@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/registered.hpp"
+
 /// Damaged files for every reader: valid ones, mutated. A reader must take each or throw an
 /// `autograd::Error`; a refused one leaves what it would have changed as it was.
 namespace fuzz {
@@ -20,10 +22,8 @@ struct Target {
 /// Every reader of files. Those that take a directory or two files get the mutated one as one of
 /// them, beside valid others.
 std::vector<Target> targets();
-/// Those of them that read text: files of lines, vocabularies, tokenizers.
-std::vector<Target> text_targets();
-/// Those that read pictures.
-std::vector<Target> picture_targets();
+/// The targets of a file, which may be the reader's test: `const Family idx_targets(idx);`.
+using Family = Registered<std::vector<Target> (*)()>;
 
 std::string gzipped(const std::string& bytes);
 

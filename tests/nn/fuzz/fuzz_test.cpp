@@ -66,7 +66,8 @@ TEST_CASE("every reader has a fuzz target and a test") {
   for (const char* known : {"read_csv", "read_idx", "load", "Checkpoint::load", "InputFile"})
     CHECK(found.contains(known));
   for (const auto& [reader, header] : found) {
-    INFO(reader << " of " << header << ": add it to tests/nn/fuzz/targets.cpp, and a test");
+    INFO(reader << " of " << header
+                << ": add a test, and in it a target, as tests/nn/fuzz/fuzz.hpp says");
     CHECK(targets.contains(reader));
     const std::string name = reader.substr(reader.rfind(':') + 1);
     CHECK(std::regex_search(tests, std::regex("\\b" + name + "\\(")));

@@ -87,4 +87,6 @@ std::vector<Target> picture_targets() {
   };
 }
 
+const Family picture_readers(picture_targets);
+
 }  // namespace fuzz

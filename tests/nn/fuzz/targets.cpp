@@ -264,8 +264,9 @@ std::vector<Target> targets() {
          must(file.read_all().size() <= (std::size_t{1} << 20), "no more than was packed");
        }},
   };
-  for (auto* more : {text_targets, picture_targets})
-    for (Target& target : more()) all.push_back(std::move(target));
+  for (const auto& [file, families] : Family::all())
+    for (const auto family : families)
+      for (Target& target : family()) all.push_back(std::move(target));
   return all;
 }
 

@@ -72,4 +72,6 @@ Target tokenizer() {
 
 std::vector<Target> text_targets() { return {text(), lines(), vocabulary(), tokenizer()}; }
 
+const Family text_readers(text_targets);
+
 }  // namespace fuzz
