@@ -172,6 +172,7 @@ std::vector<std::string_view> RuleOptimizer<Options>::number_names() {
 template <class Options>
 void RuleOptimizer<Options>::visit_options(Options& o, OptionVisitor& visitor) const {
   Of<Options>::template Rule<float>::options(o, visitor);
+  visitor("maximize", o.maximize);
 }
 
 template <class Options>

@@ -13,7 +13,6 @@ struct AdadeltaRule : Rule<T> {
     show("rho", o.rho, fraction);
     show("eps", o.eps, not_negative);
     show("weight_decay", o.weight_decay, not_negative);
-    show("maximize", o.maximize);
   }
 
   T lr, rho, rest, eps;  // rest: 1 - rho

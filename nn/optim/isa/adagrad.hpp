@@ -17,7 +17,6 @@ struct AdagradRule : Rule<T> {
     show("weight_decay", o.weight_decay, not_negative);
     show("initial_accumulator_value", o.initial_accumulator_value, not_negative);
     show("eps", o.eps, not_negative);
-    show("maximize", o.maximize);
   }
 
   T lr, eps;

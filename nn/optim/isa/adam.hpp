@@ -21,7 +21,6 @@ struct AdamLike : Rule<T> {
     show("eps", o.eps, not_negative);
     show("weight_decay", o.weight_decay, not_negative);
     show("amsgrad", o.amsgrad);
-    show("maximize", o.maximize);
   }
 
   Moments<T> moments;

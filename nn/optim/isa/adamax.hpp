@@ -15,7 +15,6 @@ struct AdamaxRule : Rule<T> {
     show("betas", o.betas, decay);
     show("eps", o.eps, not_negative);
     show("weight_decay", o.weight_decay, not_negative);
-    show("maximize", o.maximize);
   }
 
   T step_size, beta1, rest1, beta2, eps;

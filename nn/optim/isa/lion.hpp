@@ -12,7 +12,6 @@ struct LionRule : Rule<T> {
     show("lr", o.lr, not_negative);
     show("betas", o.betas, decay);
     show("weight_decay", o.weight_decay, not_negative);
-    show("maximize", o.maximize);
   }
 
   T lr, beta1, rest1, beta2, rest2, shrink;  // rest: 1 - beta

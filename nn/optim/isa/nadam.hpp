@@ -19,7 +19,6 @@ struct NAdamRule : Rule<T> {
     show("weight_decay", o.weight_decay, not_negative);
     show("momentum_decay", o.momentum_decay, not_negative);
     show("decoupled_weight_decay", o.decoupled_weight_decay);
-    show("maximize", o.maximize);
   }
 
   Moments<T> moments;

@@ -17,7 +17,6 @@ struct RAdamRule : Rule<T> {
     show("eps", o.eps, not_negative);
     show("weight_decay", o.weight_decay, not_negative);
     show("decoupled_weight_decay", o.decoupled_weight_decay);
-    show("maximize", o.maximize);
   }
 
   Moments<T> moments;

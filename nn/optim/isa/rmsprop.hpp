@@ -20,7 +20,6 @@ struct RMSpropRule : Rule<T> {
     show("weight_decay", o.weight_decay, not_negative);
     show("momentum", o.momentum, not_negative);
     show("centered", o.centered);
-    show("maximize", o.maximize);
   }
 
   T lr, alpha, rest, eps, momentum;  // rest: 1 - alpha

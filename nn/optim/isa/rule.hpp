@@ -32,7 +32,8 @@ struct Moment {
 
 /// The base of rules: T is float or double, V a register of them. A rule adds
 ///   static constexpr std::array<std::string_view, N> buffers   PyTorch's names for the state
-///   static void options(auto& o, auto& show)                   name and range of each option
+///   static void options(auto& o, auto& show)                   name and range of each option but
+///                                                              `maximize`, which every rule has
 ///   Rule(const auto& o, auto& moment)                          the numbers of a step
 ///   void operator()(V& p, V g, V& buffer…) const               the step of some elements
 /// and, where it says something else than here, the functions below. It may have

@@ -19,7 +19,6 @@ struct SGDRule : Rule<T> {
     show("dampening", o.dampening);
     show("weight_decay", o.weight_decay, not_negative);
     show("nesterov", o.nesterov);
-    show("maximize", o.maximize);
   }
   static void check(std::string_view name, const auto& o) {
     if (o.nesterov && (!(o.momentum > 0) || o.dampening != 0))

@@ -17,7 +17,6 @@ struct SparseAdamRule : Rule<T> {
     show("lr", o.lr, not_negative);
     show("betas", o.betas, decay);
     show("eps", o.eps, not_negative);
-    show("maximize", o.maximize);
   }
 
   Moments<T> moments;
