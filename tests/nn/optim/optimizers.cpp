@@ -10,19 +10,6 @@ namespace {
 
 namespace optim = nn::optim;
 
-template <class O, class Options>
-Row row(const std::string& name, std::vector<std::string> state, Rule (*rule)(const Options&),
-        const std::vector<Options>& options,
-        const std::vector<std::pair<Options, std::string>>& refused) {
-  const auto with = [](const Options& o) -> Make {
-    return [o](const autograd::TensorList& p) { return std::make_unique<O>(p, o); };
-  };
-  Row r{name, with({}), std::move(state), {}, {}};
-  for (const Options& o : options) r.cases.push_back({with(o), [=] { return rule(o); }});
-  for (const auto& [o, error] : refused) r.refused.emplace_back(with(o), name + ": " + error);
-  return r;
-}
-
 // The rules are written from PyTorch's documentation, line by line; Lion's from the paper.
 
 Rule adadelta(const optim::AdadeltaOptions& o) {
@@ -170,10 +157,8 @@ Rule sparse_adam(const optim::SparseAdamOptions& o) {
   };
 }
 
-}  // namespace
-
-const std::vector<Row>& rows() {
-  static const std::vector<Row> all{
+std::vector<Row> library() {
+  return {
       row<optim::Adadelta>(
           "Adadelta", {"square_avg", "acc_delta"}, adadelta,
           {{}, {.lr = 0.5, .rho = 0.7, .eps = 1e-2}, {.weight_decay = 0.2, .maximize = true}},
@@ -264,6 +249,20 @@ const std::vector<Row>& rows() {
           {{}, {.lr = 0.1, .betas = {0.5, 0.6}, .eps = 0.1}, {.lr = 0.1, .maximize = true}},
           {{{.betas = {0.9, 1}}, "betas must be at least 0 and below 1, got (0.9, 1)"}}),
   };
+}
+
+const Family library_rows(library);
+
+}  // namespace
+
+const std::vector<Row>& rows() {
+  static const std::vector<Row> all = [] {
+    std::vector<Row> list;
+    for (const auto& [file, families] : Family::all())
+      for (const auto family : families)
+        for (Row& row : family()) list.push_back(std::move(row));
+    return list;
+  }();
   return all;
 }
 
