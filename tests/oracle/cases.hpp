@@ -10,8 +10,8 @@
 #include "tests/registered.hpp"
 
 /// How a test says by which call we compute a case of PyTorch's; the cases are those of
-/// tests/oracle/*.py, by name. The calls stand in the file of the operation's row in
-/// tests/autograd/op_table/, or in tests/nn/oracle/.
+/// tests/oracle/*.py, by name. The calls stand in the file of the operation's or optimizer's row, in
+/// the test of the layer, or in tests/nn/oracle/.
 namespace oracle {
 
 namespace ag = autograd;
@@ -72,5 +72,11 @@ struct Row {
 
 /// The calls of a file: `const Cases ctc_cases(add_ctc);`.
 using Cases = Registered<void (*)(std::vector<Row>&)>;
+
+/// What is compared with nothing, and why: `const NotCompared lion({"Lion", "PyTorch has none"});`.
+struct Reason {
+  std::string name, why;
+};
+using NotCompared = Registered<Reason>;
 
 }  // namespace oracle

@@ -5,7 +5,8 @@ To make tests/oracle/pytorch.safetensors again (PyTorch 2.15.0 on a CPU, numpy):
     python3 tests/oracle/pytorch.py
 
 To add a case: a line in a file here, which is found by itself, and a line with the same name in a
-table beside the operation's row, in tests/autograd/op_table/, or in tests/nn/oracle/.
+table of C++ (tests/oracle/cases.hpp), beside the row of the operation or optimizer, in the test of
+the layer, or in tests/nn/oracle/.
 
 A case is written when such a line calls it; the others are listed (with --all they are computed
 too, and nothing is written). Each case is one list of float64 numbers: for each
@@ -157,8 +158,8 @@ def main():
     tests = here.parent
     called = texts(set(tests.glob("nn/oracle/*.cpp")) - {tests / "nn/oracle/oracle_test.cpp"})
     unknown = called - set(cases.cases)
-    # The files of the rows say other texts too.
-    called |= texts(tests.glob("autograd/op_table/**/*.cpp"))
+    # Other tests, which may have such tables too, say other texts as well.
+    called |= texts(tests.glob("**/*.cpp"))
     if "--all" in sys.argv:
         called = set(cases.cases)
     elif unknown:
