@@ -120,6 +120,31 @@ struct SumRows {
   }
 };
 
+// Rows in the other floating dtype.
+struct CastRows {
+  static constexpr bool kTotal = true;
+  std::string_view name() const { return "to"; }
+  void forward(const Inputs& in, Tensor& out) const {
+    Rows* const from = living(in[0]);
+    if (!from) return convert(in[0].dtype(), in[0].raw(), out.raw_mutable(), out.numel());
+    const auto old = from->block();
+    Rows& rows = *out.impl()->storage->rows();
+    const detail::RowFormat& format = rows.format();
+    auto block = detail::Ref<detail::RowBlock>::adopt(new detail::RowBlock(old->count, format));
+    std::memcpy(block->places->data(), old->places->data(), old->places->bytes());
+    convert(in[0].dtype(), old->values->data(), block->values->data(), old->count * format.width);
+    rows.set({std::move(block)});
+  }
+
+ private:
+  static void convert(DType dtype, const void* from, void* to, std::int64_t n) {
+    const auto copy = [&]<class From, class To>(From, To) {
+      std::copy_n(static_cast<const From*>(from), n, static_cast<To*>(to));
+    };
+    dtype == float32 ? copy(float{}, double{}) : copy(double{}, float{});
+  }
+};
+
 template <class Op>
 Tensor computed_rows(const Op& op, const Shape& shape, std::int64_t numel,
                      const detail::RowFormat& format, const Inputs& in) {
@@ -214,6 +239,13 @@ Tensor internal::copy_of_rows(const Tensor& t) {
   const std::array<const Tensor*, 1> in{&t};
   return computed_rows(SumRows{}, t.impl()->shape, t.impl()->numel, living(t)->format(),
                        Inputs(in));
+}
+
+Tensor internal::rows_as(const Tensor& t, DType dtype) {
+  const std::array<const Tensor*, 1> in{&t};
+  detail::RowFormat format = living(t)->format();
+  format.dtype = dtype;
+  return computed_rows(CastRows{}, t.impl()->shape, t.impl()->numel, format, Inputs(in));
 }
 
 void internal::accumulate_rows(Tensor& total, Tensor g) {

@@ -4,6 +4,7 @@
 #include "autograd/elementwise/internal/broadcast.hpp"
 #include "autograd/ops/internal/strided.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/gathered_rows.hpp"
 #include "autograd/tape/internal/tape.hpp"
 #include "autograd/tape/rows.hpp"
 
@@ -409,8 +410,7 @@ Tensor Tensor::clone() const {
 Tensor Tensor::to(DType dtype) const {
   (void)checked("to");
   if (dtype == this->dtype()) return *this;
-  if (is_floating(dtype) && stay_rows(*this) && !detail::tracing)
-    return from_rows(shape(), row_indices(*this), row_values(*this).to(dtype));
+  if (is_floating(dtype) && stay_rows(*this)) return internal::rows_as(*this, dtype);
   if (is_floating(dtype) && is_floating(this->dtype()))
     return apply(Cast{this->dtype(), dtype}, *this);
   const NoGrad off;  // no gradient passes through integers

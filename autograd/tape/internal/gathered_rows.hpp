@@ -13,5 +13,7 @@ Tensor gathered_rows(const Tensor& values, const Tensor& places, const Tensor& s
 /// Zeros of `shape` plus values[i][j] at [places[i][j]][j], in row-major order. Of the table those
 /// rows are kept that get something.
 Tensor scattered_rows(const Tensor& values, const Tensor& places, const Shape& shape);
+/// The rows of `t`, which is rows, in the other floating dtype.
+Tensor rows_as(const Tensor& t, DType dtype);
 
 }  // namespace autograd::internal
