@@ -21,7 +21,8 @@
 /// translates operations sees them through this and needs no list of operations.
 namespace autograd {
 
-/// What an attribute may be; nothing where an optional one is empty. Enumerations are words.
+/// What an attribute may be; nothing where an optional one is empty. Enumerations are words, and so
+/// are the digits of a number beyond int64.
 using Attribute = std::variant<std::monostate, bool, std::int64_t, double, std::string_view, DType,
                                std::span<const std::int64_t>, std::span<const bool>>;
 
@@ -74,7 +75,7 @@ class MemberLister {
     if constexpr (std::same_as<T, DType> || std::same_as<T, bool>)
       emit(member, value);
     else if constexpr (std::integral<T>)
-      emit(member, static_cast<std::int64_t>(value));
+      show_integer(member, value);
     else if constexpr (std::floating_point<T>)
       emit(member, static_cast<double>(value));
     else if constexpr (std::is_enum_v<T>)
@@ -94,6 +95,12 @@ class MemberLister {
           std::is_empty_v<T> || std::is_pointer_v<T> || requires { value.use_count(); },
           "XGRAD_ATTRIBUTES: members must be numbers, bools, texts, dtypes, enumerations "
           "with a name(), lists of them, structs that list theirs, or pointers");
+  }
+  template <class T>
+  void show_integer(std::string_view member, T value) {
+    const auto number = static_cast<std::int64_t>(value);
+    const bool beyond = std::unsigned_integral<T> && number < 0;
+    beyond ? emit(member, std::string_view(std::to_string(value))) : emit(member, number);
   }
   template <class T>
   void show_list(std::string_view member, std::span<const T> list) {

@@ -107,6 +107,12 @@ Scale scale() {
   return {1e300, -1, Side::right, {}, {2, 3}, ag::float64, "a b", {0.5, true}, {{2, false}}};
 }
 
+struct Seeded {
+  std::uint64_t seed;
+  XGRAD_ATTRIBUTES(seed)
+  std::string_view name() const { return "seeded"; }
+};
+
 // One that lists nothing.
 struct Silent {
   double factor;
@@ -151,6 +157,18 @@ TEST_CASE("a member that an operation does not list is counted") {
   const Tensor x = ag::ones({2}).requires_grad_();
   look_at_graph(listed, ag::apply(Silent{2}, ag::apply(scale(), x)));
   CHECK(listed.forgotten == std::map<std::string, std::string>{{"silent", "lists 0 of 1 members"}});
+}
+
+TEST_CASE("an attribute beyond int64 keeps its digits") {
+  const auto text = [](std::uint64_t seed) {
+    const Seeded op{seed};
+    return ag::attributes_text([&](ag::AttributeVisitor& visitor) {
+      ag::detail::visit_attributes_of(op, op.name(), visitor);
+    });
+  };
+  CHECK(text(INT64_MAX) == "seed=9223372036854775807");
+  CHECK(text(std::uint64_t{1} << 63) == "seed=9223372036854775808");
+  CHECK(text(UINT64_MAX) == "seed=18446744073709551615");
 }
 
 TEST_CASE("drawings and errors of anomaly mode show attributes") {
