@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
+#include "autograd/core/recording.hpp"
 #include "autograd/core/tensor.hpp"
-#include "autograd/core/trace.hpp"
 
 #pragma GCC visibility push(default)
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <concepts>
 #include <cstdint>
 #include <memory>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "autograd/core/attributes.hpp"
+#include "autograd/core/recording.hpp"
 #include "autograd/core/tensor.hpp"
 
 #pragma GCC visibility push(default)
@@ -18,7 +18,7 @@
 /// Computations on elements, below the tape: what `compile()` records and runs again.
 namespace autograd {
 
-/// The inputs of one call, by reference.
+/// The inputs of one call, by reference: valid during the call.
 class Inputs {
  public:
   Inputs(std::span<const Tensor* const> tensors) : tensors_(tensors) {}  // NOLINT
@@ -72,13 +72,7 @@ void trace(std::unique_ptr<Instruction> instruction, const Inputs& in, std::span
 void trace_created(const Tensor& t);
 /// Another handle of the elements of a tensor.
 void trace_view(const Tensor& view);
-[[noreturn]] void refuse_traced(std::string_view what, std::string_view advice);
-/// Throws, while a recording is on, for what a replay would leave out.
-inline void refuse_in_trace(std::string_view what, std::string_view advice) {
-  if (tracing) [[unlikely]]
-    refuse_traced(what, advice);
-}
-/// The same for a change of a tensor (named `what`) that was there before the recording.
+/// `refuse_in_trace` for a change of a tensor (named `what`) that was there before the recording.
 void refuse_outside_in_trace(const TensorImpl& t, std::string_view what);
 /// Something other than the elements has changed of the tensor that owns `storage`: recordings that
 /// use it are not valid any more.
@@ -92,52 +86,6 @@ void trace_leaf(const TensorImpl& t);
 // The gradient that a node keeps is looked at, or only added to; has been replaced.
 void trace_gradient_read(Node& node, bool adds);
 void trace_gradient_changed(Node& node);
-
-/// A member of an object other than a tensor that recorded functions may ask or use, and that may
-/// change or end between their calls: a generator, an optimizer. A copy is another object.
-class Watched {
- public:
-  static constexpr std::uint64_t kEnded = ~std::uint64_t{0};
-  struct State {
-    std::atomic<std::uint64_t> change{0};  // when the last one was, in changes of the process
-  };
-
-  Watched() = default;
-  Watched(const Watched&) noexcept {}
-  Watched& operator=(const Watched&) noexcept { return *this; }
-  ~Watched() {
-    if (state_) state_->change.store(kEnded);
-  }
-  /// Replays use the object: the recording under way holds as long as it lives.
-  void used(std::string_view what) const {
-    if (tracing) [[unlikely]]
-      note(what, false);
-  }
-  /// The program reads what may change: the recording holds until it does, and throws if it did so
-  /// while it was made.
-  void asked(std::string_view what) const {
-    if (tracing) [[unlikely]]
-      note(what, true);
-  }
-  /// What `asked()` reads changes. The program may not do it in a recorded function.
-  void change(std::string_view what, std::string_view advice);
-
- private:
-  void note(std::string_view what, bool asked) const;
-  mutable std::shared_ptr<State> state_;  // once a recording has met it
-};
-
-/// No recording in a scope.
-class TraceOff {
- public:
-  TraceOff() noexcept : previous_(tracing) { tracing = false; }
-  ~TraceOff() { tracing = previous_; }
-  TraceOff(const TraceOff&) = delete;
-  TraceOff& operator=(const TraceOff&) = delete;
-
- private:
-  bool previous_;
-};
 
 template <class Op>
 class OperationInstruction final : public Instruction {
@@ -218,13 +166,6 @@ class ActionInstruction final : public Instruction {
   F action_;
 };
 }  // namespace detail
-
-/// True while `compile()` records on this thread.
-inline bool compiling() noexcept { return detail::tracing; }
-
-/// Makes compiled functions record anew: for when something has changed by which a function chooses
-/// its operations. Editing a module, its hooks, or switching it between train and eval does it.
-void invalidate_recordings() noexcept;
 
 /// Changes tensors in place by `action(reads, writes)`, which gets the elements to read and to
 /// write; and does so again whenever a function that `compile()` made runs again. What the action

@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "autograd/core/recording.hpp"
 #include "autograd/core/structure.hpp"
 #include "autograd/core/tensor.hpp"
-#include "autograd/core/trace.hpp"
 
 #pragma GCC visibility push(default)
 

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "autograd/core/recording.hpp"
 #include "autograd/core/tensor.hpp"
-#include "autograd/core/trace.hpp"
 #include "nn/module/state_reader.hpp"
 #include "nn/optim/option.hpp"
 
@@ -22,7 +22,8 @@ namespace nn::optim {
 namespace ag = autograd;
 
 /// Base of all optimizers. Names, defaults and update rules are PyTorch's. Schedulers refer to
-/// their optimizer, so it is neither copied nor moved.
+/// their optimizer, so it is neither copied nor moved. It keeps handles of the parameters; one thread
+/// at a time, apart from the walks that fill their gradients.
 class Optimizer {
  public:
   virtual ~Optimizer() = default;

@@ -2,15 +2,15 @@
 
 #include <fmt/format.h>
 
+#include "autograd/core/recording.hpp"
 #include "autograd/core/tensor.hpp"
-#include "autograd/core/trace.hpp"
 
 #pragma GCC visibility push(default)
 
 namespace nn {
 
 /// The norm of gradients, a number. In a function that `compile()` records it is none yet: to use
-/// it there throws.
+/// it there throws. A value.
 class GradientNorm {
  public:
   GradientNorm(double value) : value_(value) {}  // NOLINT: conversion is the point
