@@ -18,7 +18,7 @@
 
 namespace autograd {
 
-/// A matcher of functions; see `PassesGradCheck`.
+/// A matcher of functions; see `PassesGradCheck`. It keeps handles of the inputs.
 class GradCheckMatcher XGRAD_CATCH2_BASE {
  public:
   GradCheckMatcher(TensorList inputs, const GradcheckOptions& options, int order)

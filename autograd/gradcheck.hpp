@@ -19,7 +19,7 @@ struct GradcheckOptions {
   double rtol = 1e-3;
 };
 
-/// What a check found.
+/// What a check found: a value that refers to nothing.
 class GradcheckResult {
  public:
   struct Mismatch {

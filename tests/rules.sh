@@ -80,6 +80,22 @@ for header in "${public[@]}"; do
   [[ -n ${reached[$header]:-} ]] || breach "$header: no umbrella header includes it"
 done
 
+# A public class says what it may be asked by threads, how long it and what it refers to must live, or that it is a value;
+# those with a base say what they add to it.
+unsaid() {
+  awk '/^namespace (.*::)?detail \{/ { inside = 1 } /^}  \/\/ namespace .*detail/ { inside = 0 }
+    /^\/\/\// { text = text " " tolower($0); next }
+    /^(template|requires)/ { next }
+    /^class [^:;]*\{$/ && !inside && text !~ /thread|live|valid |copies|copied|handle|refer|keeps|holds|share| value[.,: ]/ {
+      print $2 }
+    { text = "" }' "$1"
+}
+for file in "${public[@]}"; do
+  for class in $(unsaid "$file"); do
+    breach "$file: $class says nothing of threads and lifetime (or that it is a value)"
+  done
+done
+
 # Files that fit in a head.
 for file in {autograd,nn,tests}/**/*.{hpp,cpp}; do
   (($(wc -l <"$file") <= 500)) || breach "$file: longer than 500 lines"

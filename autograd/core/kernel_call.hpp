@@ -81,7 +81,8 @@ Plain<A> piece(Plain<A> x, [[maybe_unused]] std::int64_t begin, [[maybe_unused]]
     return x;
 }
 
-/// Where blocks of rows add to, before that is added to the totals of the caller.
+/// Where blocks of rows add to, before that is added to the totals of the caller, which must outlive
+/// it. Each block is written by one thread.
 template <class... A>
 class Totals {
  public:

@@ -121,7 +121,8 @@ struct UserFormula {
 
 }  // namespace detail
 
-/// An elementwise operation of the user's: see `elementwise`.
+/// An elementwise operation of the user's: see `elementwise`. Copies share the formula; threads may
+/// call it at once.
 template <class F>
 class ElementwiseFunction {
  public:

@@ -29,7 +29,7 @@ constexpr unsigned save_output(unsigned i) {
 }
 inline constexpr unsigned kSaveOutput = save_output(0);
 
-/// What an operation's gradient sees of its recorded call.
+/// What an operation's gradient sees of its recorded call; valid during the call of `backward`.
 class Call {
  public:
   /// `outputs`: the saved ones, in their places.

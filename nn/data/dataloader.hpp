@@ -37,7 +37,7 @@ struct DataLoaderOptions {
   std::function<B(B, ag::Generator&)> transform{};
 };
 
-/// What all loaders are, whatever their data set: sizes and the position.
+/// What all loaders are, whatever their data set: sizes and the position. One thread at a time.
 class DataLoaderBase {
  public:
   /// Batches per epoch.

@@ -23,7 +23,7 @@ NamedTensor named_scalar(std::string name, bool value);
 void sign_state(StateDict& state, std::string_view owner);
 
 /// Reads the entries of a state dict by name, for `load_state_dict` of anything that is no module.
-/// Its errors begin with `owner`.
+/// Its errors begin with `owner`. It refers to the state dict, which must outlive it.
 class StateReader {
  public:
   StateReader(std::string owner, const StateDict& state);

@@ -16,7 +16,7 @@ namespace nn {
 class Module;
 
 /// Sees the members of one module (`Module::visit_members`); those of its children are theirs to
-/// show.
+/// show. What it is shown is valid during the call.
 class Visitor {
  public:
   virtual ~Visitor() = default;

@@ -8,7 +8,7 @@
 
 namespace nn::optim {
 
-/// One number for all groups of an optimizer, or one for each: `0.1` or `{0.1, 0.01}`.
+/// One number for all groups of an optimizer, or one for each: `0.1` or `{0.1, 0.01}`. A value.
 class PerGroup {
  public:
   PerGroup(double value) : values_{value} {}                            // NOLINT: as a number

@@ -37,7 +37,7 @@ using OptionValue = std::variant<double*, bool*, std::int64_t*, std::pair<double
                                  std::optional<double>*, Choice>;
 
 /// Is shown the options of one group by name, with their ranges: to save, load, check and print
-/// them.
+/// them. What it is shown is valid during the call.
 class OptionVisitor {
  public:
   virtual ~OptionVisitor() = default;

@@ -11,7 +11,7 @@ namespace nn {
 
 /// Shows how a loop of known length goes: steps, mean loss, samples per second, time left. On a
 /// terminal one line with a bar is redrawn ten times a second; elsewhere a plain line is printed
-/// every five seconds and at the end.
+/// every five seconds and at the end. For the thread of the loop, as long as that runs.
 class Progress {
  public:
   /// `title` begins each line. `done` of the `steps` were made earlier, as in a resumed run.

@@ -50,7 +50,7 @@ inline constexpr Range all{};          ///< the whole axis, `:`
 inline constexpr NewAxis newaxis{};    ///< a new axis of size 1, `None`
 inline constexpr Ellipsis ellipsis{};  ///< all axes that the other items leave, `...`
 
-/// One item: an integer, a slice, `newaxis`, `ellipsis`, or a tensor.
+/// One item: an integer, a slice, `newaxis`, `ellipsis`, or a tensor, of which it keeps a handle.
 class Item {
  public:
   template <Index I>

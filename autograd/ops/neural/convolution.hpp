@@ -14,7 +14,7 @@ namespace autograd {
 
 /// The zeros around the spatial axes: one number, or one for each axis, or two for each axis
 /// (before and after it), or "same" (as many results as elements, with the odd one at the end; for
-/// stride 1) or "valid" (none).
+/// stride 1) or "valid" (none). A value.
 class Padding {
  public:
   template <Index... I>

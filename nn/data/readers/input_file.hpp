@@ -11,7 +11,8 @@
 namespace nn::data {
 
 /// A file read from start to end. One that begins with gzip's magic bytes (RFC 1952) is unpacked on
-/// the way, whatever its name. Errors begin with the path.
+/// the way, whatever its name. Errors begin with the path. Open until it is destroyed; one thread at
+/// a time.
 class InputFile {
  public:
   /// Throws if the file is missing, is a directory, a pipe without a writer, or may not be read.
