@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstddef>
+#include <memory>
 #include <numeric>
 #include <utility>
 
@@ -183,8 +184,9 @@ std::uint64_t Generator::below(std::uint64_t n) {
 }
 
 Generator& default_generator() {
-  thread_local Generator generator;
-  return generator;
+  thread_local std::unique_ptr<Generator> generator;  // what a thread has of its own is to be small
+  if (!generator) generator = std::make_unique<Generator>();
+  return *generator;
 }
 
 void manual_seed(std::uint64_t seed) {
