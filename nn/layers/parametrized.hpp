@@ -8,6 +8,7 @@
 
 #include "nn/layers/convolution.hpp"
 #include "nn/module/module.hpp"
+#include "nn/module/printed_as.hpp"
 
 #pragma GCC visibility push(default)
 
@@ -16,15 +17,28 @@ namespace nn {
 
 namespace detail {
 
+/// What PyTorch lists as the rule of a weight. No tensors.
+struct WeightNormRule : Module, PrintedAs {
+  NN_MODULE()
+  std::string printed_name() const override { return "_WeightNorm"; }
+};
+
 /// Makes a weight by its direction and its length, PyTorch's weight_norm.
-struct NormedWeight : Module {
+struct NormedWeight : Module, PrintedAs {
   /// `dim`: the axis of which each entry has a length of its own; none: all have one.
   NormedWeight(const ag::Tensor& weight, std::optional<std::int64_t> dim);
-  NN_MODULE(original0, original1)
+  void visit_members(Visitor& visitor) override {
+    visitor.each("original0, original1, 0", original0, original1, rule);
+  }
+  std::unique_ptr<Module> clone_module() const override { return copy_module(*this); }
+  const std::type_info& named_type() const override { return typeid(NormedWeight); }
+  Extent named_extent() const override { return {this, sizeof(*this)}; }
+  std::string printed_name() const override { return "ParametrizationList"; }
   ag::Tensor value() const;
 
   Parameter original0;  ///< the lengths, with axes of size 1 but for `dim`
   Parameter original1;  ///< the directions, in the shape of the weight
+  WeightNormRule rule;  ///< named "0", as in PyTorch
 
  private:
   ag::Tensor lengths() const;
@@ -32,14 +46,15 @@ struct NormedWeight : Module {
 };
 
 /// The singular vectors of a weight as far as power iterations have found them.
-struct SingularVectors : Module {
+struct SingularVectors : Module, PrintedAs {
   NN_MODULE(_u, _v)
+  std::string printed_name() const override { return "_SpectralNorm"; }
   Buffer _u;  ///< of the rows
   Buffer _v;  ///< of the columns
 };
 
 /// Makes a weight whose largest singular value is about 1, PyTorch's spectral_norm.
-struct SpectralWeight : Module {
+struct SpectralWeight : Module, PrintedAs {
   SpectralWeight(const ag::Tensor& weight, std::int64_t n_power_iterations, double eps,
                  std::int64_t dim);
   /// Improves the vectors first, in training.
@@ -48,6 +63,7 @@ struct SpectralWeight : Module {
   std::unique_ptr<Module> clone_module() const override { return copy_module(*this); }
   const std::type_info& named_type() const override { return typeid(SpectralWeight); }
   Extent named_extent() const override { return {this, sizeof(*this)}; }
+  std::string printed_name() const override { return "ParametrizationList"; }
 
   Parameter original;       ///< in the shape of the weight
   SingularVectors vectors;  ///< named "0", as in PyTorch
@@ -61,20 +77,22 @@ struct SpectralWeight : Module {
 
 /// The name under which PyTorch keeps what makes a weight.
 template <class Maker>
-struct Parametrizations : Module {
+struct Parametrizations : Module, PrintedAs {
   template <class... A>
   explicit Parametrizations(const A&... arguments) : weight(arguments...) {}
   NN_MODULE(weight)
+  std::string printed_name() const override { return "ModuleDict"; }
   Maker weight;
 };
 
 /// A layer L, of which `Maker` makes the weight.
 template <class L, class Maker>
-struct Parametrized : Module {
+struct Parametrized : Module, PrintedAs {
   ag::Tensor forward(const ag::Tensor& x) const { return layer_.forward_with(x, weight(), bias); }
   /// The weight that the next call uses, with its place on the tape.
   ag::Tensor weight() const { return parametrizations.weight.value(); }
   std::string extra_repr() const override { return text_; }
+  std::string printed_name() const override { return "Parametrized" + layer_.type_name(); }
 
   Parameter bias;  ///< the layer's
   Parametrizations<Maker> parametrizations;

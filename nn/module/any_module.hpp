@@ -11,6 +11,7 @@
 
 #include "nn/module/handed.hpp"
 #include "nn/module/module.hpp"
+#include "nn/module/printed_as.hpp"
 
 #pragma GCC visibility push(default)
 
@@ -46,7 +47,7 @@ class Lambda : public Module {
 namespace detail {
 /// A function of something else than a tensor as a layer.
 template <class F>
-class FunctionLayer : public Module {
+class FunctionLayer : public Module, public PrintedAs {
  public:
   using Argument = typename CallOf<F>::type;
   explicit FunctionLayer(F function) : function_(std::move(function)) {
@@ -59,6 +60,7 @@ class FunctionLayer : public Module {
     else
       return std::apply(function_, x);
   }
+  std::string printed_name() const override { return "Lambda"; }
 
  private:
   F function_;

@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "autograd/tape/function.hpp"
+#include "nn/module/printed_as.hpp"
 
 namespace nn {
 namespace {
@@ -375,7 +376,11 @@ void Module::locate(const Module& module, ag::Error& error) {
   error.set_layer({"", module.type_name(), &module});
 }
 
-std::string Module::type_name() const { return ag::detail::type_name(typeid(*this).name()); }
+std::string Module::type_name() const {
+  if (const auto* other = dynamic_cast<const detail::PrintedAs*>(this))
+    return other->printed_name();
+  return ag::detail::type_name(typeid(*this).name());
+}
 
 std::string Module::str() const {
   if (moved_) return type_name() + "(moved from)";

@@ -128,3 +128,24 @@ TEST_CASE("parametrised layers refuse in one line, and print their layer") {
   INFO(text);
   CHECK(text.find("in_features=3, out_features=2, bias=True") != text.npos);
 }
+
+TEST_CASE("parametrised layers print as PyTorch prints them") {
+  CHECK(nn::WeightNorm<nn::Linear>(nn::Linear(3, 4)).str() ==
+        "ParametrizedLinear(\n"
+        "  in_features=3, out_features=4, bias=True\n"
+        "  (parametrizations): ModuleDict(\n"
+        "    (weight): ParametrizationList(\n"
+        "      (0): _WeightNorm()\n"
+        "    )\n"
+        "  )\n"
+        ")");
+  CHECK(nn::SpectralNorm<nn::Conv2d>(nn::Conv2d(3, 4, 2)).str() ==
+        "ParametrizedConv2d(\n"
+        "  3, 4, kernel_size=(2, 2), stride=(1, 1)\n"
+        "  (parametrizations): ModuleDict(\n"
+        "    (weight): ParametrizationList(\n"
+        "      (0): _SpectralNorm()\n"
+        "    )\n"
+        "  )\n"
+        ")");
+}

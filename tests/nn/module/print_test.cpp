@@ -102,3 +102,9 @@ TEST_CASE("The name of a type leaves its namespaces out") {
   CHECK(Wrapper<int>().type_name() == "Wrapper<int>");
   CHECK(Wrapper<nn::Linear>().type_name() == "Wrapper<nn::Linear>");
 }
+
+TEST_CASE("Functions print alike, whatever they take") {
+  const nn::Sequential model([](const ag::Tensor& x) { return std::pair(x, x); },
+                             [](const std::pair<ag::Tensor, ag::Tensor>& p) { return p.first; });
+  CHECK(model.str() == "Sequential(\n  (0): Lambda()\n  (1): Lambda()\n)");
+}
