@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "autograd/core/trace.hpp"
+#include "nn/layers/attention.hpp"
 #include "nn/training/internal/evaluating.hpp"
 
 namespace nn {
@@ -48,14 +49,29 @@ std::vector<NamedTensor> own_parameters(Module& module) {
   return own;
 }
 
-// A vector is multiplied with each element of the result; a matrix or kernel is used as a whole at
-// each place of the result.
+std::int64_t rows_of(const ag::Tensor& x) { return x.numel() == 0 ? 0 : x.numel() / x.size(-1); }
+
+// The projections of what goes in, and the two products of each query with each key. The last
+// projection is a layer of its own.
+std::int64_t multiplications(const MultiheadAttention& layer, const ag::TensorList& in) {
+  const ag::Tensor &query = in[0], &key = in[1], &value = in[2];
+  const std::int64_t batch = query.ndim() < 3 ? 1 : query.size(layer.batch_first() ? 0 : 1);
+  if (query.numel() == 0 || key.numel() == 0) return 0;
+  const std::int64_t bias = layer.in_proj_bias.defined() ? 1 : 0, width = layer.embed_dim();
+  std::int64_t total = 2 * rows_of(query) * (rows_of(key) / batch) * width;
+  for (const ag::Tensor& x : {query, key, value}) total += rows_of(x) * width * (x.size(-1) + bias);
+  return total;
+}
+
+// A vector is multiplied with each element of the result, but for the gates' of recurrent layers;
+// those, and a matrix or kernel, are used as a whole at each place of the result.
 std::int64_t multiplications(const std::string& type, const std::vector<NamedTensor>& own,
                              const ag::Tensor& out) {
   if (out.numel() == 0 || type.starts_with("Embedding")) return 0;
   std::int64_t total = 0;
   for (const auto& [name, p] : own) {
-    if (p.ndim() < 2 || out.ndim() == 0) {
+    const bool whole = p.ndim() >= 2 || name.starts_with("bias_");
+    if (!whole || out.ndim() == 0) {
       total += out.numel();
       continue;
     }
@@ -106,7 +122,7 @@ struct detail::SummaryWatch::Log {
                               .leaf = module.children().empty(),
                               .again = !seen.insert(&module).second});
   }
-  void leave(Module& module, const ag::TensorList& outputs) {
+  void leave(Module& module, const ag::TensorList& inputs, const ag::TensorList& outputs) {
     LayerSummary& layer = summary.layers[open.back()];
     open.pop_back();
     const std::vector<NamedTensor> own = own_parameters(module);
@@ -114,7 +130,11 @@ struct detail::SummaryWatch::Log {
     std::int64_t bytes = 0;
     for (const ag::Tensor& out : outputs) {
       if (!out.defined()) continue;
-      if (layer.outputs.empty()) layer.multiplications = multiplications(layer.type, own, out);
+      if (layer.outputs.empty()) {
+        const auto* attention = dynamic_cast<const MultiheadAttention*>(&module);
+        layer.multiplications =
+            attention ? multiplications(*attention, inputs) : multiplications(layer.type, own, out);
+      }
       layer.outputs.push_back(out.shape());
       bytes += bytes_of(out);
     }
@@ -132,9 +152,9 @@ detail::SummaryWatch::SummaryWatch(Module& model) : log_(std::make_shared<Log>(m
           log->enter(name, *watched);
         }));
     log_->hooks.push_back(module.register_forward_hook(
-        [log = log_.get(), watched](const Module&, const ag::TensorList&,
+        [log = log_.get(), watched](const Module&, const ag::TensorList& inputs,
                                     const ag::TensorList& outputs) {
-          log->leave(*watched, outputs);
+          log->leave(*watched, inputs, outputs);
         }));
   }
   log_->evaluating.emplace(model);

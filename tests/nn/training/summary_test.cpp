@@ -3,9 +3,13 @@
 #include <sstream>
 
 #include "autograd/ops/ops.hpp"
+#include "nn/layers/container.hpp"
 #include "nn/layers/convolution.hpp"
 #include "nn/layers/dropout.hpp"
 #include "nn/layers/linear.hpp"
+#include "nn/layers/recurrent.hpp"
+#include "nn/layers/recurrent_cell.hpp"
+#include "nn/layers/transformer.hpp"
 #include "tests/catch.hpp"
 
 namespace ag = autograd;
@@ -86,4 +90,36 @@ TEST_CASE("a summary takes several inputs, by shapes or as tensors") {
   net.to(ag::float64);
   const ag::Tensor x = ag::ones({4, 2}, ag::float64);
   CHECK(nn::summary(net, x, x).param_bytes == 72);
+}
+
+TEST_CASE("a summary counts the products of recurrent layers as torchinfo does") {
+  const auto count = [](auto layer, const ag::Shape& in) {
+    return nn::summary(layer, in).total_mult_adds;
+  };
+  CHECK(count(nn::LSTM(6, 8), {5, 3, 6}) == 7680);
+  CHECK(count(nn::LSTM(6, 8, {.num_layers = 2, .batch_first = true, .bidirectional = true}),
+              {3, 5, 6}) == 40320);
+  CHECK(count(nn::LSTM(6, 8, {.proj_size = 3}), {5, 3, 6}) == 5640);
+  CHECK(count(nn::GRU(6, 8), {5, 3, 6}) == 5760);
+  // Where torchinfo takes the features for an axis of the batch.
+  CHECK(count(nn::LSTM(6, 8), {5, 6}) == 5 * 512);
+  CHECK(count(nn::LSTMCell(6, 8), {3, 6}) == 3 * 512);
+  CHECK(count(nn::GRUCell(6, 8), {3, 6}) == 3 * 384);
+}
+
+TEST_CASE("a summary counts the projections of attention, and queries with keys") {
+  nn::TransformerEncoderLayer layer(8, 2, {.dim_feedforward = 16});
+  const nn::Summary s = nn::summary(layer, {5, 3, 8});
+  CHECK(s.layers[1].type == "MultiheadAttention");
+  // 15 rows, each with itself as query, key and value.
+  CHECK(s.layers[1].multiplications == 15 * (3 * 8 * 9) + 2 * 3 * 5 * 5 * 8);
+  nn::MultiheadAttention apart(8, 2, {.bias = false, .kdim = 3, .vdim = 4, .batch_first = true});
+  CHECK(nn::summary(apart, ag::Shape{3, 5, 8}, ag::Shape{3, 7, 3}, ag::Shape{3, 7, 4})
+            .layers[0]
+            .multiplications == 15 * 64 + 21 * 8 * (3 + 4) + 2 * 3 * 5 * 7 * 8);
+}
+
+TEST_CASE("a summary names functions in one word") {
+  nn::Sequential model(nn::LSTM(2, 3), [](const nn::LSTMOutput& o) { return o.output; });
+  CHECK(nn::summary(model, {4, 2}).layers[2].type == "Lambda");
 }
