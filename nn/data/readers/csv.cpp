@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "nn/data/readers/input_file.hpp"
+#include "nn/data/readers/internal/date.hpp"
 #include "nn/data/readers/number_format.hpp"
 #include "nn/data/readers/quoted.hpp"
 #include "nn/data/readers/records.hpp"
@@ -117,6 +118,7 @@ class CsvReader {
  private:
   struct Column {
     std::size_t place = 0;  // in the file
+    bool date = false;
     Missing missing = Missing::error;
     const std::vector<std::string>* missing_values = nullptr;  // its own
     std::unordered_map<std::string, double> places{};          // of a text in those of `data`
@@ -143,6 +145,7 @@ class CsvReader {
   // The names of columns that the options give.
   std::vector<std::string> wanted() const {
     std::vector<std::string> names = options_.text;
+    names.insert(names.end(), options_.dates.begin(), options_.dates.end());
     for (const auto& column : options_.columns)
       if (const auto* name = std::get_if<std::string>(&column)) names.push_back(*name);
     for (const auto& [name, missing] : options_.missing_in) names.push_back(name);
@@ -288,6 +291,12 @@ class CsvReader {
       return columns_[place.column];
     };
     for (const auto& name : options_.text) column(name, "text").data.text = true;
+    for (const auto& name : options_.dates) {
+      Column& dates = column(name, "dates");
+      if (dates.data.text)
+        fail(path_, "a column is in .text or in .dates, got {} in both", quoted(name));
+      dates.date = true;
+    }
     for (const auto& [name, missing] : options_.missing_in)
       column(name, "missing_in").missing = missing;
     for (const auto& [name, values] : options_.missing_values_in)
@@ -301,7 +310,10 @@ class CsvReader {
       const std::string_view cell = cells[column.place];
       const bool gone =
           is_missing(cell) || (column.missing_values && contains(*column.missing_values, cell));
-      column.last = gone ? kNaN : column.data.text ? 0 : read_number(column, cell, rows);
+      column.last = gone               ? kNaN
+                    : column.data.text ? 0
+                    : column.date      ? read_date(column, cell, rows)
+                                       : read_number(column, cell, rows);
       if (!std::isnan(column.last)) continue;
       if (column.missing == Missing::error)
         fail(rows.place(), "column {} must have a value, got {}; choose another .missing",
@@ -357,6 +369,12 @@ class CsvReader {
          quoted(cell), remedy(cell, rows));
   }
 
+  double read_date(const Column& column, std::string_view cell, const Rows& rows) const {
+    if (const auto days = detail::days_of_date(cell)) return static_cast<double>(*days);
+    fail(rows.place(), "column {} must be a date such as 2024-02-29, got {}",
+         quoted(column.data.name), quoted(cell));
+  }
+
   // What would make a number of the cell.
   std::string remedy(std::string_view cell, const Rows& rows) const {
     NumberFormat other = format_;
@@ -367,6 +385,7 @@ class CsvReader {
     other = {'.', ',', false};
     if (cell.find(',') != cell.npos && other.parse(cell)) return "set .thousands = ','";
     if (rows.line() == first_line_) return "is this line a header?";
+    if (detail::days_of_date(cell)) return "name a column of dates in .dates";
     return "name a column of text in .text";
   }
 

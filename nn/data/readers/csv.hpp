@@ -34,6 +34,9 @@ struct CsvOptions {
   std::vector<std::string> missing_values{"",    "NA",   "N/A",  "n/a",  "#N/A", "NaN",
                                           "nan", "-nan", "NULL", "null", "<NA>", "?"};
   std::vector<std::string> text{};  ///< columns of text; all others must hold numbers
+  /// Columns of dates, 2024-02-29 (ISO 8601), read as days since 1970-01-01, which is 0
+  /// (parse_dates).
+  std::vector<std::string> dates{};
   /// The columns to read, in this order, by name or by place counted from 0 (usecols); all if
   /// empty. Cells of others may hold anything.
   std::vector<std::variant<std::string, std::int64_t>> columns{};

@@ -170,3 +170,21 @@ TEST_CASE_METHOD(CsvFile, "the time to read a table grows with its size") {
   for (std::size_t i = 1; i < kColumns; ++i) same += ",a";
   CHECK(read(same + '\n' + numbers + '\n', {.duplicates = Duplicates::number}).has("a.399999"));
 }
+
+TEST_CASE_METHOD(CsvFile, "columns of dates are days since 1970") {
+  const auto t =
+      read("day,x\n1970-01-01,1\n1969-12-31,2\n2024-02-29,3\n0001-01-01,4\n", {.dates = {"day"}});
+  CHECK(t["day"].to_vector<double>() == Values{0, -1, 19782, -719162});
+  CHECK(read("2000-01-01,5\n,6\n", {.missing = Missing::drop, .dates = {"column1"}}).rows() == 1);
+  CHECK_FALSE(t.is_text("day"));
+  for (const std::string wrong : {"2023-02-29", "2024-13-01", "2024-1-01", "24-01-01", "2024/01/01",
+                                  "2024-01-01T00:00", "+024-01-01", "2024-00-10", "20240101"})
+    refuses("day\n" + wrong + "\n",
+            ":2: column \"day\" must be a date such as 2024-02-29, got \"" + wrong + "\"",
+            {.dates = {"day"}});
+  refuses("day,x\n2000-01-01,1\n",
+          ":2: column \"day\" must be a number, got \"2000-01-01\"; name a column of dates in "
+          ".dates");
+  refuses("day\n2000-01-01\n", ": a column is in .text or in .dates, got \"day\" in both",
+          {.text = {"day"}, .dates = {"day"}});
+}
