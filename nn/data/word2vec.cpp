@@ -415,7 +415,15 @@ WordVectors train_word2vec(const std::vector<std::vector<std::string>>& sentence
   if (corpus.words.size() < 2)
     ag::fail(kOp, "at least 2 words must occur {} times, got {}", options.min_count,
              corpus.words.size());
-  Trainer trainer(corpus, options);
+  const auto made = [&] {
+    try {
+      return std::make_unique<Trainer>(corpus, options);
+    } catch (const std::bad_alloc&) {
+      ag::fail(kOp, "the vectors must fit in memory, got {} words of {} numbers; lower dim",
+               corpus.words.size(), options.dim);
+    }
+  }();
+  Trainer& trainer = *made;
   trainer.run();
   for (const float v : trainer.vectors())
     if (!std::isfinite(v))

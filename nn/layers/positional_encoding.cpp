@@ -21,7 +21,7 @@ ag::Tensor PositionalEncoding::forward(const ag::Tensor& x,
     ag::fail("positional_encoding", "x must be (length, n, {0}) or (length, {0}), got shape {1}",
              pe.size(1), x.shape());
   const std::int64_t length = x.size(rows ? 0 : -2);
-  if (options.offset < 0 || options.offset + length > pe.size(0))
+  if (options.offset < 0 || options.offset > pe.size(0) - length)
     ag::fail("positional_encoding", "positions must be in [0, {}], got {} from {} on",
              pe.size(0) - 1, length, options.offset);
   const ag::Tensor here = ag::narrow(pe, 0, options.offset, length);

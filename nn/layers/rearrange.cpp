@@ -6,7 +6,9 @@ namespace nn {
 namespace {
 
 void check_factor(const char* layer, const char* option, std::int64_t value) {
-  if (value < 1) ag::fail(layer, "{} must be at least 1, got {}", option, value);
+  constexpr std::int64_t kLargest = 65536;  // its square times a size fits in 63 bits
+  if (value < 1 || value > kLargest)
+    ag::fail(layer, "{} must be in [1, {}], got {}", option, kLargest, value);
 }
 
 void check_image(const char* layer, const ag::Tensor& x) {
@@ -74,7 +76,7 @@ std::string PixelUnshuffle::extra_repr() const {
 }
 
 ChannelShuffle::ChannelShuffle(std::int64_t groups) : groups_(groups) {
-  check_factor("ChannelShuffle", "groups", groups);
+  if (groups < 1) ag::fail("ChannelShuffle", "groups must be at least 1, got {}", groups);
 }
 ag::Tensor ChannelShuffle::forward(const ag::Tensor& x) const {
   if (x.ndim() < 3)

@@ -14,6 +14,9 @@ namespace {
 
 constexpr std::string_view kNames[] = {"rnn", "rnn", "lstm", "gru"};
 
+// More cannot be meant, and gates times sizes fit in 63 bits.
+constexpr std::int64_t kLargestSize = std::int64_t{1} << 48, kMostLayers = 65536;
+
 std::string_view name(RecurrentKind kind) { return kNames[static_cast<int>(kind)]; }
 
 Parameter made_if(bool wanted, const ag::Shape& shape) {
@@ -49,8 +52,10 @@ RecurrentBase::RecurrentBase(RecurrentKind kind, std::int64_t input_size, std::i
   if (input_size < 1 || hidden_size < 1)
     ag::fail(op, "input_size and hidden_size must be at least 1, got {} and {}", input_size,
              hidden_size);
-  if (options.num_layers < 1)
-    ag::fail(op, "num_layers must be at least 1, got {}", options.num_layers);
+  if (options.num_layers < 1 || options.num_layers > kMostLayers)
+    ag::fail(op, "num_layers must be in [1, {}], got {}", kMostLayers, options.num_layers);
+  if (hidden_size > kLargestSize)
+    ag::fail(op, "hidden_size must be at most {}, got {}", kLargestSize, hidden_size);
   if (options.proj_size < 0 || options.proj_size >= hidden_size)
     ag::fail(op, "proj_size must be 0 or less than hidden_size, got {} for {}", options.proj_size,
              hidden_size);

@@ -11,6 +11,7 @@ namespace nn {
 namespace detail {
 namespace {
 
+constexpr std::int64_t kLargestSize = std::int64_t{1} << 48;  // gates times it fit in 63 bits
 constexpr std::string_view kNames[] = {"rnn_cell", "rnn_cell", "lstm_cell", "gru_cell"};
 
 }  // namespace
@@ -21,6 +22,9 @@ RecurrentCellBase::RecurrentCellBase(RecurrentKind kind, std::int64_t input_size
   if (input_size < 1 || hidden_size < 1)
     ag::fail(kNames[static_cast<int>(kind)],
              "input_size and hidden_size must be at least 1, got {} and {}", input_size,
+             hidden_size);
+  if (hidden_size > kLargestSize)
+    ag::fail(kNames[static_cast<int>(kind)], "hidden_size must be at most {}, got {}", kLargestSize,
              hidden_size);
   const std::int64_t gates = gates_of(kind) * hidden_size;
   weight_ih = Parameter(ag::empty({gates, input_size}));

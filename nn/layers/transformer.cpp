@@ -39,7 +39,9 @@ void check_caches(std::string_view name, std::vector<KeyValueCache>* caches, std
 template <class Layer>
 void copy_layer(std::string_view name, const Layer& layer, std::int64_t count,
                 std::vector<Layer>& to) {
-  if (count < 0) ag::fail(name, "num_layers must be at least 0, got {}", count);
+  constexpr std::int64_t kMost = 65536;
+  if (count < 0 || count > kMost)
+    ag::fail(name, "num_layers must be in [0, {}], got {}", kMost, count);
   to.reserve(static_cast<std::size_t>(count));
   for (std::int64_t i = 0; i < count; ++i) to.push_back(layer);
 }

@@ -223,7 +223,7 @@ TEST_CASE("transformers refuse what they cannot take by names and shapes") {
       ContainsSubstring("transformer_encoder_layer: dim_feedforward must be at least 1, got 0"));
   CHECK_THROWS_WITH(
       nn::TransformerEncoder(Layer(8, 2, small()), -1),
-      ContainsSubstring("transformer_encoder: num_layers must be at least 0, got -1"));
+      ContainsSubstring("transformer_encoder: num_layers must be in [0, 65536], got -1"));
   const nn::TransformerEncoder encoder(Layer(8, 2, small()), 2);
   CHECK_THROWS_WITH(encoder(ag::ones({2, 3, 7})), ContainsSubstring("(2, 3, 7)"));
   std::vector<nn::KeyValueCache> cache(3);
