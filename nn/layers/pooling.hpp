@@ -14,8 +14,11 @@ struct MaxUnpoolLayerOptions {
 };
 
 namespace detail {
+// What makes forward() give the places too.
+struct WithIndices {};
+
 /// The largest of each window, by one of `ag::max_pool1d` and its kin.
-template <auto pool>
+template <auto pool, auto pool_with_indices>
 struct MaxPool : Module {
   explicit MaxPool(const ag::Integers& kernel_size, const ag::MaxPoolOptions& options = {})
       : kernel_size_(kernel_size),
@@ -24,11 +27,19 @@ struct MaxPool : Module {
         dilation_(options.dilation),
         ceil_mode_(options.ceil_mode) {}
   NN_OPTIONS(kernel_size_, stride_, padding_, dilation_, ceil_mode_)
-  ag::Tensor forward(const ag::Tensor& x) const {
-    return pool(x, kernel_size_, {stride_, padding_, dilation_, ceil_mode_});
+  ag::Tensor forward(const ag::Tensor& x) const { return pool(x, kernel_size_, options()); }
+  ag::MaxPooled forward(const ag::Tensor& x, WithIndices) const {
+    return pool_with_indices(x, kernel_size_, options());
+  }
+  /// The call of PyTorch's `return_indices`: `const auto [y, places] = pool.with_indices(x);`, for
+  /// `unpool(y, places)`. Hooks see both.
+  ag::MaxPooled with_indices(const ag::Tensor& x) const {
+    return run_forward(*this, x, WithIndices{});
   }
 
  private:
+  ag::MaxPoolOptions options() const { return {stride_, padding_, dilation_, ceil_mode_}; }
+
   ag::Integers kernel_size_, stride_, padding_, dilation_;
   bool ceil_mode_;
 };
@@ -56,8 +67,22 @@ struct AdaptivePool : Module {
   NN_OPTIONS(output_size_)
   ag::Tensor forward(const ag::Tensor& x) const { return pool(x, output_size_); }
 
- private:
+ protected:
   ag::Integers output_size_;
+};
+
+/// The same for the largest, with the places on request.
+template <auto pool, auto pool_with_indices>
+struct AdaptiveMaxPool : AdaptivePool<pool> {
+  using AdaptivePool<pool>::AdaptivePool;
+  using AdaptivePool<pool>::forward;
+  ag::MaxPooled forward(const ag::Tensor& x, WithIndices) const {
+    return pool_with_indices(x, this->output_size_);
+  }
+  /// See `MaxPool2d::with_indices`.
+  ag::MaxPooled with_indices(const ag::Tensor& x) const {
+    return Module::run_forward(*this, x, WithIndices{});
+  }
 };
 
 /// Back from max pooling along `axes` axes, by one of `ag::max_unpool1d` and its kin.
@@ -114,19 +139,19 @@ struct LPPool : Module {
 }  // namespace detail
 
 /// The largest element of each window; see `ag::max_pool1d`.
-class MaxPool1d : public detail::MaxPool<ag::max_pool1d> {
+class MaxPool1d : public detail::MaxPool<ag::max_pool1d, ag::max_pool1d_with_indices> {
  public:
   using MaxPool::MaxPool;
   NN_MODULE()
 };
 /// The largest element of each window; see `ag::max_pool2d`.
-class MaxPool2d : public detail::MaxPool<ag::max_pool2d> {
+class MaxPool2d : public detail::MaxPool<ag::max_pool2d, ag::max_pool2d_with_indices> {
  public:
   using MaxPool::MaxPool;
   NN_MODULE()
 };
 /// The largest element of each window; see `ag::max_pool3d`.
-class MaxPool3d : public detail::MaxPool<ag::max_pool3d> {
+class MaxPool3d : public detail::MaxPool<ag::max_pool3d, ag::max_pool3d_with_indices> {
  public:
   using MaxPool::MaxPool;
   NN_MODULE()
@@ -171,21 +196,24 @@ class AdaptiveAvgPool3d : public detail::AdaptivePool<ag::adaptive_avg_pool3d> {
 };
 
 /// The largest of windows that cover x; see `ag::adaptive_max_pool1d`.
-class AdaptiveMaxPool1d : public detail::AdaptivePool<ag::adaptive_max_pool1d> {
+class AdaptiveMaxPool1d : public detail::AdaptiveMaxPool<ag::adaptive_max_pool1d,
+                                                         ag::adaptive_max_pool1d_with_indices> {
  public:
-  using AdaptivePool::AdaptivePool;
+  using AdaptiveMaxPool::AdaptiveMaxPool;
   NN_MODULE()
 };
 /// The largest of windows that cover x; see `ag::adaptive_max_pool2d`.
-class AdaptiveMaxPool2d : public detail::AdaptivePool<ag::adaptive_max_pool2d> {
+class AdaptiveMaxPool2d : public detail::AdaptiveMaxPool<ag::adaptive_max_pool2d,
+                                                         ag::adaptive_max_pool2d_with_indices> {
  public:
-  using AdaptivePool::AdaptivePool;
+  using AdaptiveMaxPool::AdaptiveMaxPool;
   NN_MODULE()
 };
 /// The largest of windows that cover x; see `ag::adaptive_max_pool3d`.
-class AdaptiveMaxPool3d : public detail::AdaptivePool<ag::adaptive_max_pool3d> {
+class AdaptiveMaxPool3d : public detail::AdaptiveMaxPool<ag::adaptive_max_pool3d,
+                                                         ag::adaptive_max_pool3d_with_indices> {
  public:
-  using AdaptivePool::AdaptivePool;
+  using AdaptiveMaxPool::AdaptiveMaxPool;
   NN_MODULE()
 };
 

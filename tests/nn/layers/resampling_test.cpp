@@ -3,10 +3,12 @@
 #include "autograd/core/random.hpp"
 #include "autograd/ops/neural/interpolate.hpp"
 #include "autograd/ops/ops.hpp"
+#include "nn/layers/container.hpp"
 #include "nn/layers/fold.hpp"
 #include "nn/layers/pooling.hpp"
 #include "nn/layers/upsample.hpp"
 #include "tests/catch.hpp"
+#include "tests/same_bits.hpp"
 
 namespace ag = autograd;
 using Catch::Matchers::Equals;
@@ -68,4 +70,44 @@ TEST_CASE("Fold adds what Unfold took, as often as windows hold it") {
   CHECK(often.to_vector<float>() ==
         std::vector<float>{1, 2, 2, 1, 2, 4, 4, 2, 2, 4, 4, 2, 1, 2, 2, 1});
   CHECK(ag::max(ag::abs(fold(unfold(x)) - often * x)).item() < 1e-6);
+}
+
+TEST_CASE("max pooling layers give the places too, for MaxUnpool to undo them") {
+  const ag::Tensor x = ag::randn({2, 3, 6, 4});
+  const nn::MaxPool2d pool(2, {.stride = 2});
+  const auto [values, places] = pool.with_indices(x);
+  CHECK(same_bits(values, pool(x)));
+  CHECK(places.dtype() == ag::int64);
+  CHECK(same_bits(pool(nn::MaxUnpool2d(2)(values, places)), ag::relu(values)));
+  const auto adaptive = nn::AdaptiveMaxPool2d({3, 2}).with_indices(x);
+  CHECK(same_bits(adaptive.values, values));
+  CHECK(same_bits(adaptive.indices, places));
+  CHECK(nn::MaxPool1d(3).with_indices(ag::ones({2, 6})).indices.to_vector<std::int64_t>() ==
+        std::vector<std::int64_t>{0, 3, 0, 3});
+  CHECK(nn::MaxPool3d(2).with_indices(ag::ones({1, 2, 2, 2})).values.numel() == 1);
+  CHECK(nn::AdaptiveMaxPool1d(2).with_indices(ag::ones({1, 4})).values.shape() == ag::Shape(1, 2));
+  CHECK(nn::AdaptiveMaxPool3d(1).with_indices(ag::ones({1, 2, 2, 2})).indices.numel() == 1);
+}
+
+TEST_CASE("hooks see values and places of a pooling") {
+  nn::MaxPool2d pool(2);
+  std::size_t seen = 0;
+  const auto hook =
+      pool.register_forward_hook([&](const nn::Module&, const ag::TensorList&,
+                                     const ag::TensorList& outputs) { seen += outputs.size(); });
+  (void)pool.with_indices(ag::ones({1, 2, 2}));
+  (void)pool(ag::ones({1, 2, 2}));
+  CHECK(seen == 3);
+  CHECK_THROWS_WITH(pool.with_indices(ag::ones({2})),
+                    Catch::Matchers::StartsWith("max_pool2d_with_indices: x must have 4 axes"));
+}
+
+TEST_CASE("within a Sequential pooling with places is a function, and MaxUnpool alone is refused") {
+  const nn::MaxPool2d pool(2);
+  const nn::MaxUnpool2d unpool(2);
+  const nn::Sequential both([=](const ag::Tensor& x) { return pool.with_indices(x); },
+                            [=](const ag::MaxPooled& p) { return unpool(p.values, p.indices); });
+  CHECK(both(ag::ones({1, 4, 4})).shape() == ag::Shape(1, 4, 4));
+  CHECK_THROWS_WITH(nn::Sequential(pool, unpool)(ag::ones({1, 4, 4})),
+                    Catch::Matchers::ContainsSubstring("MaxUnpool2d"));
 }
