@@ -50,6 +50,12 @@ struct EmbeddingBagOptions {
   std::optional<std::int64_t> padding_idx{};  ///< a row that counts for nothing
 };
 
+/// What besides the indices goes into a call of `EmbeddingBag`: `bag(i, {.per_sample_weights = w})`.
+struct EmbeddingBagInput {
+  ag::Tensor offsets{};             ///< int64 (bags): where each begins; undefined: rows are bags
+  ag::Tensor per_sample_weights{};  ///< in the shape of the indices, for mode sum; undefined: 1
+};
+
 /// Sums, means or maxima of bags of rows of `weight`, which are never laid out: indices (bags,
 /// length), or (n) with offsets (bags) → (bags, embedding_dim); see `ag::embedding_bag`. With
 /// `max_norm` a call changes the weight, so no two threads may call it then.
@@ -64,6 +70,17 @@ class EmbeddingBag : public Module {
   NN_MODULE(weight)
   ag::Tensor forward(const ag::Tensor& indices, const ag::Tensor& offsets = {},
                      const ag::Tensor& per_sample_weights = {}) const;
+  ag::Tensor forward(const ag::Tensor& indices, const EmbeddingBagInput& input) const {
+    return forward(indices, input.offsets, input.per_sample_weights);
+  }
+  ag::Tensor operator()(const ag::Tensor& indices, const EmbeddingBagInput& input) const {
+    return call_forward(*this, indices, input);
+  }
+  /// `bag(indices, {}, weights)`.
+  ag::Tensor operator()(const ag::Tensor& indices, const ag::Tensor& offsets,
+                        const ag::Tensor& per_sample_weights) const {
+    return call_forward(*this, indices, EmbeddingBagInput{offsets, per_sample_weights});
+  }
   /// Draws new initial values.
   void reset_parameters();
   std::int64_t num_embeddings() const { return weight.size(0); }

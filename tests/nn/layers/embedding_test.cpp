@@ -289,3 +289,21 @@ TEST_CASE("a row that max_norm has brought to the norm is not written again") {
     CHECK(ag::max(ag::norm(words.weight.detach().to(ag::float64), 2, {1})).item() <= max_norm);
   }
 }
+
+TEST_CASE("bags of a fixed length are weighted without offsets") {
+  nn::EmbeddingBag bag(5, 3, {.mode = nn::BagMode::sum});
+  const Tensor places = ag::tensor({{0, 3}, {4, 1}}),
+               weights = ag::tensor({{1.0f, 2.0f}, {0.5f, 0.0f}});
+  const Tensor y = bag(places, {}, weights);
+  const Tensor rows = ag::embedding(places, bag.weight) * ag::unsqueeze(weights, -1);
+  CHECK(ag::allclose(y, ag::sum(rows, 1)));
+  std::size_t inputs = 0;
+  const auto hook = bag.register_forward_pre_hook(
+      [&](const nn::Module&, ag::TensorList& in) { inputs = in.size(); });
+  CHECK(same_bits(bag(places, {}, weights), y));
+  CHECK(inputs == 2);
+  CHECK(same_bits(bag(places, {.per_sample_weights = weights}), y));
+  const Tensor flat = ag::flatten(places), starts = ag::tensor({0, 2});
+  CHECK(same_bits(bag(flat, starts, ag::flatten(weights)), y));
+  CHECK(inputs == 3);
+}
