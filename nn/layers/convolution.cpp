@@ -122,15 +122,47 @@ ConvTranspose::ConvTranspose(int axes, std::int64_t in_channels, std::int64_t ou
                options.bias, true),
       options_(options) {}
 
+ag::Tensor ConvTranspose::forward(const ag::Tensor& x, const ag::Integers& output_size) const {
+  const std::string_view op = kTranspose[axes_ - 1];
+  const ag::Integers sizes = for_axes(output_size, axes_),
+                     stride = for_axes(options_.stride, axes_),
+                     dilation = for_axes(options_.dilation, axes_);
+  ag::Integers padding = for_axes(options_.padding.widths(), axes_), more;
+  const auto axes = static_cast<std::size_t>(axes_);
+  if (sizes.size() != axes || x.ndim() < axes_ + 1)
+    ag::fail(op, "output_size must be one number for each of {} spatial axes, got {} for shape {}",
+             axes, tuple(sizes), x.shape());
+  const std::size_t sides = padding.size() == 2 * axes ? 2 : 1;
+  for (std::size_t d = 0; d < axes; ++d) {
+    // In float64, which no sum of options leaves.
+    const auto axis = static_cast<std::int64_t>(d) - axes_;
+    const auto number = [](std::int64_t n) { return static_cast<double>(n); };
+    const double cut = number(padding[d * sides]) + number(padding[d * sides + sides - 1]);
+    const double least = (number(x.size(axis)) - 1) * number(stride[d]) - cut +
+                         number(dilation[d]) * (number(weight.size(axis)) - 1) + 1;
+    const double rest = number(sizes[d]) - least;
+    if (!(rest >= 0 && rest < number(stride[d])))
+      ag::fail(op, "output_size must be in [{:.0f}, {:.0f}] along axis {}, got {}", least,
+               least + number(stride[d]) - 1, axis, sizes[d]);
+    more.push_back(static_cast<std::int64_t>(rest));
+  }
+  return run(x, weight, bias, more);
+}
+
 ag::Tensor ConvTranspose::forward_with(const ag::Tensor& x, const ag::Tensor& w,
                                        const ag::Tensor& b) const {
+  return run(x, w, b, options_.output_padding);
+}
+
+ag::Tensor ConvTranspose::run(const ag::Tensor& x, const ag::Tensor& w, const ag::Tensor& b,
+                              const ag::Integers& output_padding) const {
   const auto conv = axes_ == 1   ? ag::conv_transpose1d
                     : axes_ == 2 ? ag::conv_transpose2d
                                  : ag::conv_transpose3d;
   return conv(x, w, b,
               {.stride = options_.stride,
                .padding = options_.padding,
-               .output_padding = options_.output_padding,
+               .output_padding = output_padding,
                .groups = options_.groups,
                .dilation = options_.dilation});
 }

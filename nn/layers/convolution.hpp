@@ -78,6 +78,9 @@ struct Conv : ConvBase {
 
 struct ConvTranspose : ConvBase {
   ag::Tensor forward(const ag::Tensor& x) const { return forward_with(x, weight, bias); }
+  /// With a result of these spatial sizes in place of `output_padding`: less than a stride above the
+  /// least ones.
+  ag::Tensor forward(const ag::Tensor& x, const ag::Integers& output_size) const;
   /// The same with these in place of weight and bias; no hooks run.
   ag::Tensor forward_with(const ag::Tensor& x, const ag::Tensor& w, const ag::Tensor& b) const;
   std::string extra_repr() const override;
@@ -87,6 +90,8 @@ struct ConvTranspose : ConvBase {
                 const ag::Integers& kernel_size, const ConvTransposeOptions& options);
 
  private:
+  ag::Tensor run(const ag::Tensor& x, const ag::Tensor& w, const ag::Tensor& b,
+                 const ag::Integers& output_padding) const;
   ConvTransposeOptions options_;
 };
 }  // namespace detail
@@ -127,6 +132,9 @@ class ConvTranspose1d : public detail::ConvTranspose {
                   const ag::Integers& kernel_size, const ConvTransposeOptions& options = {})
       : ConvTranspose(1, in_channels, out_channels, kernel_size, options) {}
   NN_MODULE(weight, bias)
+  ag::Tensor operator()(const ag::Tensor& x, const ag::Integers& output_size) const {
+    return call_forward(*this, x, output_size);
+  }
 };
 /// (batch, in, height, width) → (batch, out, height', width'), or without a batch; see
 /// `ag::conv_transpose2d`.
@@ -136,6 +144,9 @@ class ConvTranspose2d : public detail::ConvTranspose {
                   const ag::Integers& kernel_size, const ConvTransposeOptions& options = {})
       : ConvTranspose(2, in_channels, out_channels, kernel_size, options) {}
   NN_MODULE(weight, bias)
+  ag::Tensor operator()(const ag::Tensor& x, const ag::Integers& output_size) const {
+    return call_forward(*this, x, output_size);
+  }
 };
 /// (batch, in, depth, height, width) → (batch, out, depth', height', width'), or without a batch;
 /// see `ag::conv_transpose3d`.
@@ -145,6 +156,9 @@ class ConvTranspose3d : public detail::ConvTranspose {
                   const ag::Integers& kernel_size, const ConvTransposeOptions& options = {})
       : ConvTranspose(3, in_channels, out_channels, kernel_size, options) {}
   NN_MODULE(weight, bias)
+  ag::Tensor operator()(const ag::Tensor& x, const ag::Integers& output_size) const {
+    return call_forward(*this, x, output_size);
+  }
 };
 
 }  // namespace nn

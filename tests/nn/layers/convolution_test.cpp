@@ -125,3 +125,21 @@ TEST_CASE(
     CHECK(same_bits(eager[i], threads[i]));
   }
 }
+
+TEST_CASE("a transposed convolution gives the size that is asked for") {
+  const nn::ConvTranspose2d layer(2, 3, 3, {.stride = 2, .padding = 1});
+  const Tensor x = ag::ones({1, 2, 4, 5});
+  CHECK(layer(x).shape() == ag::Shape(1, 3, 7, 9));
+  CHECK(layer(x, {8, 9}).shape() == ag::Shape(1, 3, 8, 9));
+  nn::ConvTranspose2d same(2, 3, 3, {.stride = 2, .padding = 1, .output_padding = {1, 0}});
+  same.load_state_dict(layer.state_dict());
+  CHECK(same_bits(layer(x, {8, 9}), same(x)));
+  CHECK(nn::ConvTranspose1d(2, 1, 2, {.stride = 3})(ag::ones({2, 2}), 7).shape() ==
+        ag::Shape(1, 7));
+  CHECK_THROWS_WITH(layer(x, {9, 9}), Catch::Matchers::ContainsSubstring(
+                                          "output_size must be in [7, 8] along axis -2, got 9"));
+  CHECK_THROWS_WITH(layer(x, {7, 8}),
+                    Catch::Matchers::ContainsSubstring("in [9, 10] along axis -1, got 8"));
+  CHECK_THROWS_WITH(layer(x, {7, 9, 9}),
+                    Catch::Matchers::ContainsSubstring("one number for each of 2 spatial axes"));
+}
