@@ -8,6 +8,7 @@
 #include <cstring>
 #include <new>
 
+#include "autograd/ops/movement/movement.hpp"
 #include "nn/data/readers/internal/codecs.hpp"
 #include "nn/io/internal/replacement.hpp"
 
@@ -106,6 +107,17 @@ ag::Tensor to_tensor(const Pixels& pixels, const ImageOptions& options) {
   return out;
 }
 
+// As EXIF's orientation says: of 5 to 8 rows are columns, and then sides change.
+ag::Tensor turned(const ag::Tensor& x, int orientation) {
+  const ag::Tensor y = orientation >= 5 ? ag::transpose(x) : x;
+  ag::Axes axes;
+  if (orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8)
+    axes.push_back(1);
+  if (orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7)
+    axes.push_back(2);
+  return axes.empty() ? y : ag::flip(y, axes);
+}
+
 // Throws unless it is (channels, height, width) or (height, width), then with one channel.
 ImageInfo check_image(const std::string& path, const ag::Tensor& x, int depth) {
   if (depth != 8 && depth != 16) fail(path, "the depth of PNG must be 8 or 16, got {}", depth);
@@ -147,8 +159,9 @@ ag::Tensor read_image(const std::string& path, const ImageOptions& options) {
     fail("read_image", "scale must be finite, got {}", *options.scale);
   try {
     const Pixels pixels = read(path, options.max_pixels);
-    return pixels.info.depth == 16 ? to_tensor<std::uint16_t>(pixels, options)
-                                   : to_tensor<std::uint8_t>(pixels, options);
+    const ag::Tensor image = pixels.info.depth == 16 ? to_tensor<std::uint16_t>(pixels, options)
+                                                     : to_tensor<std::uint8_t>(pixels, options);
+    return options.exif_transpose ? turned(image, pixels.info.orientation) : image;
   } catch (const std::bad_alloc&) {
     fail(path, "the picture must fit in memory, got none");
   }

@@ -23,6 +23,8 @@ struct ImageOptions {
   /// What a stored number is multiplied by. Without it the largest number of the file's depth
   /// becomes 1. For pictures whose numbers are a measure, such as 16 bits of millimetres: 0.001.
   std::optional<double> scale{};
+  /// Turn a JPEG as its EXIF data say that it was held, as PIL's ImageOps.exif_transpose.
+  bool exif_transpose = false;
   /// A picture with more is refused before it takes memory.
   std::int64_t max_pixels = std::int64_t{1} << 27;
 };
@@ -32,12 +34,13 @@ struct ImageInfo {
   std::int64_t height, width;
   std::int64_t channels;  ///< 1: grey, 2: with alpha, 3: RGB, 4: with alpha; palettes are RGB
   int depth;              ///< bits of a channel: 8 or 16; 1, 2 and 4 bits of grey count as 8
+  int orientation = 1;    ///< of a JPEG by EXIF, 1 to 8; height and width are those before it
 };
 
 /// Reads a PNG or JPEG file, told apart by how it begins, whatever its name: float32 (channels,
 /// height, width), in [0, 1] unless options say otherwise. Numbers of 16 bits are read as such.
-/// PNG of every kind; JPEG that is grey or in colour, not CMYK. Colour profiles, gamma and EXIF's
-/// orientation are not applied, as in PIL and torchvision. Throws, before memory is taken, on too
+/// PNG of every kind; JPEG that is grey or in colour, not CMYK. Colour profiles and gamma are not
+/// applied, EXIF's orientation only on request, as in PIL and torchvision. Throws, before memory is taken, on too
 /// many pixels, and on files that are truncated or damaged; and in a build without libpng or
 /// libjpeg on files of that kind.
 ag::Tensor read_image(const std::string& path, const ImageOptions& options = {});

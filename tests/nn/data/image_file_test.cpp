@@ -107,6 +107,35 @@ TEST_CASE_METHOD(Fixture, "JPEG is read as PIL reads it") {
   CHECK(data::read_image_info(path).depth == 8);
 }
 
+TEST_CASE_METHOD(Fixture, "a JPEG is turned as EXIF says, on request, as by PIL") {
+  const Tensor stored = read(pictures::turned);
+  CHECK(stored.shape() == ag::Shape(1, 3, 5));
+  CHECK(data::read_image_info(path).orientation == 6);
+  const Tensor turned = read(pictures::turned, {.exif_transpose = true});
+  CHECK(turned.shape() == ag::Shape(1, 5, 3));
+  CHECK(turned[0][4].to_vector<float>() == Floats{0, 0, 200 / 255.0f});
+  // By PIL's table: where the first pixel, and the last of the first row, come to stand.
+  const std::int64_t first[][2] = {{0, 0}, {0, 4}, {2, 4}, {2, 0}, {0, 0}, {0, 2}, {4, 2}, {4, 0}},
+                     last[][2] = {{0, 4}, {0, 0}, {2, 0}, {2, 4}, {4, 0}, {4, 2}, {0, 2}, {0, 0}};
+  std::string bytes = pictures::turned;
+  const std::size_t at = bytes.find(std::string("\x01\x12\0\x03", 4)) + 9;
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    INFO(orientation);
+    bytes[at] = static_cast<char>(orientation);
+    const Tensor x = read(bytes, {.exif_transpose = true});
+    const auto* f = first[orientation - 1];
+    const auto* l = last[orientation - 1];
+    CHECK(x[0][f[0]][f[1]].item<float>() == 200 / 255.0f);
+    CHECK(x[0][l[0]][l[1]].item<float>() == 200 / 255.0f);
+    CHECK(ag::sum(x).item() == Approx(1000 / 255.0));
+  }
+  for (const int wrong : {0, 9}) {
+    bytes[at] = static_cast<char>(wrong);
+    CHECK(read(bytes, {.exif_transpose = true}).shape() == ag::Shape(1, 3, 5));
+  }
+  CHECK(read(pictures::palette, {.exif_transpose = true}).shape() == ag::Shape(3, 3, 4));
+}
+
 TEST_CASE_METHOD(Fixture, "pictures are read in the channels that are asked for") {
   const Tensor rgba = ag::reshape(ag::tensor({0.2, 0.4, 0.6, 0.8}), {4, 1, 1});
   const float grey = static_cast<float>(0.299 * 0.2f + 0.587 * 0.4f + 0.114 * 0.6f);

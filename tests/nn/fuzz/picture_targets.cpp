@@ -24,10 +24,9 @@ void check_range(const ag::Tensor& x) {
 std::vector<std::string> picture_files() {
   const Scratch scratch;
   data::write_png(scratch / "f", ag::full({4, 3, 2}, 0.5, ag::float32), {.depth = 16});
-  return {read_bytes(scratch / "f"), pictures::palette,
-          pictures::transparent,     pictures::bits,
-          pictures::interlaced,      pictures::jpeg,
-          pictures::grey_jpeg,       gzipped(pictures::palette)};
+  return {read_bytes(scratch / "f"), pictures::palette, pictures::transparent, pictures::bits,
+          pictures::interlaced,      pictures::jpeg,    pictures::turned,      pictures::grey_jpeg,
+          gzipped(pictures::palette)};
 }
 
 std::string record(const std::string& labels) { return labels + std::string(3072, '\x7f'); }

@@ -13,6 +13,7 @@
 #include <exception>
 
 #include "autograd/core/errors.hpp"
+#include "nn/data/readers/internal/exif.hpp"
 
 namespace nn::data::detail {
 namespace {
@@ -21,6 +22,8 @@ namespace ag = autograd;
 
 // A picture takes one scan for each of some bits of each colour; more are made to keep us busy.
 constexpr int kMostScans = 500;
+// Bytes of EXIF data to look at: the orientation stands near their beginning.
+constexpr unsigned kMostExif = 4096;
 
 // What a call into libjpeg works on. An exception of ours waits in `error` for the jump.
 struct Jpeg {
@@ -103,12 +106,16 @@ void begin_reading(Jpeg& j) {
   jpeg_create_decompress(&j.jpeg);
   j.jpeg.src = &j.source;
   j.jpeg.progress = &j.progress;
+  jpeg_save_markers(&j.jpeg, JPEG_APP0 + 1, kMostExif);
   jpeg_read_header(&j.jpeg, TRUE);
   const bool grey = j.jpeg.jpeg_color_space == JCS_GRAYSCALE;
   if (!grey && j.jpeg.jpeg_color_space != JCS_YCbCr && j.jpeg.jpeg_color_space != JCS_RGB)
     ERREXIT(&j.jpeg, JERR_CONVERSION_NOTIMPL);
   j.jpeg.out_color_space = grey ? JCS_GRAYSCALE : JCS_RGB;
   j.pixels->info = {j.jpeg.image_height, j.jpeg.image_width, grey ? 1 : 3, 8};
+  // The first that says something: a marker of that kind may hold other data.
+  for (auto* m = j.jpeg.marker_list; m && j.pixels->info.orientation == 1; m = m->next)
+    j.pixels->info.orientation = exif_orientation(m->data, m->data_length);
 }
 
 void read_rows(Jpeg& j) {
