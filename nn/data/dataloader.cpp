@@ -24,6 +24,14 @@ DataLoaderBase::DataLoaderBase(const Settings& settings) : settings_(settings) {
     ag::fail("DataLoader", "prefetch must be at least 0, got {}", settings_.prefetch);
   if (settings_.workers < 0 || settings_.workers > kMostWorkers)
     ag::fail("DataLoader", "workers must be in [0, {}], got {}", kMostWorkers, settings_.workers);
+  if (!settings_.sampler) return;
+  ag::check_callable("DataLoader", settings_.sampler->draw);
+  if (settings_.shuffle)
+    ag::fail("DataLoader", "either shuffle or a sampler sets the order, got both");
+  if (settings_.sampler->size < 1)
+    ag::fail("DataLoader", "the sampler must draw at least one sample, got {}",
+             settings_.sampler->size);
+  settings_.samples = settings_.sampler->size;
 }
 
 std::int64_t DataLoaderBase::size() const {
@@ -65,6 +73,12 @@ void DataLoaderBase::load_state_dict(const StateDict& state) {
   set_epoch(epoch, first);
 }
 
+detail::EpochPlan DataLoaderBase::plan() const {
+  const Settings& s = settings_;
+  if (s.sampler) return {s.seed, epoch_, s.from, s.batch_size, *s.sampler};
+  return {s.seed, epoch_, s.samples, s.batch_size, s.shuffle};
+}
+
 std::unique_ptr<detail::EpochRun> DataLoaderBase::begin_epoch(Make make) {
   if (const auto running = running_.lock(); running && *running == this)
     ag::fail("DataLoader",
@@ -77,9 +91,9 @@ std::unique_ptr<detail::EpochRun> DataLoaderBase::begin_epoch(Make make) {
   const std::int64_t threads = s.workers > 0 ? s.workers : s.prefetch > 0;
   return std::make_unique<detail::EpochRun>(
       batch_, size(), threads, s.prefetch > 0 ? s.prefetch : 2 * threads,
-      [make = std::move(make), running,
-       plan = detail::EpochPlan(s.seed, epoch_, s.samples, s.batch_size, s.shuffle)](
-          std::int64_t batch) { return make(plan, batch); });
+      [make = std::move(make), running, plan = plan()](std::int64_t batch) {
+        return make(plan, batch);
+      });
 }
 
 void DataLoaderBase::refuse_step() {

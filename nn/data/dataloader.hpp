@@ -15,6 +15,7 @@
 #include "nn/data/collate.hpp"
 #include "nn/data/dataset.hpp"
 #include "nn/data/epoch.hpp"
+#include "nn/data/sampler.hpp"
 #include "nn/module/state_dict.hpp"
 
 #pragma GCC visibility push(default)
@@ -35,6 +36,9 @@ struct DataLoaderOptions {
   /// function of seed, epoch and batch; it keeps the number of samples. It runs where the batch is
   /// made: with workers on several threads at once. Nothing in it is recorded.
   std::function<B(B, ag::Generator&)> transform{};
+  /// Chooses the samples of each epoch in place of `shuffle`; their order does not depend on threads
+  /// either. `size()` counts its samples.
+  std::optional<Sampler> sampler{};
 };
 
 /// What all loaders are, whatever their data set: sizes and the position. One thread at a time.
@@ -60,11 +64,13 @@ class DataLoaderBase {
 
  protected:
   struct Settings {
-    std::int64_t samples, batch_size;
+    std::int64_t samples, batch_size;  // of an epoch
     bool shuffle;
     std::uint64_t seed;
     bool drop_last;
     std::int64_t prefetch, workers;
+    std::optional<Sampler> sampler;
+    std::int64_t from;  // samples of the data set
   };
   explicit DataLoaderBase(const Settings& settings);
   using Make = std::function<std::unique_ptr<detail::MadeBatch>(const detail::EpochPlan& plan,
@@ -76,6 +82,7 @@ class DataLoaderBase {
   [[noreturn]] static void refuse_step();
 
  private:
+  detail::EpochPlan plan() const;
   Settings settings_;
   std::int64_t epoch_ = 0, batch_ = 0;
   bool begun_ = false;  // a loop over this epoch has begun
@@ -103,10 +110,12 @@ class DataLoader : public DataLoaderBase {
   class Iterator;
   using Batch = BatchOf<D>;
 
-  /// Throws on an empty data set, a batch size below 1, a negative prefetch or too many workers.
+  /// Throws on an empty data set, a batch size below 1, a negative prefetch or too many workers, and
+  /// on a sampler beside `shuffle`.
   explicit DataLoader(D data, DataLoaderOptions<BatchOf<D>> options = {})
       : DataLoaderBase({detail::samples_to_load(data), options.batch_size, options.shuffle,
-                        options.seed, options.drop_last, options.prefetch, options.workers}),
+                        options.seed, options.drop_last, options.prefetch, options.workers,
+                        options.sampler, detail::samples_to_load(data)}),
         data_(std::move(data)),
         options_(std::move(options)) {}
 
@@ -126,8 +135,9 @@ class DataLoader : public DataLoaderBase {
   std::unique_ptr<detail::MadeBatch> make(const detail::EpochPlan& plan, std::int64_t i) const {
     const ag::NoGrad no_grad;
     const auto samples = plan.samples(i);
+    std::int64_t place = i * options_.batch_size;
     auto made = std::make_unique<Made>(detail::batch_of(data_, samples, [&](std::int64_t sample) {
-      return sample < 0 ? plan.for_batch(i) : plan.for_sample(sample);
+      return sample < 0 ? plan.for_batch(i) : plan.for_sample(sample, place++);
     }));
     const auto n = static_cast<std::int64_t>(samples.size());
     check("get", made->batch, n);

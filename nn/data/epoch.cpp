@@ -22,15 +22,34 @@ ag::Generator stream(std::uint64_t seed, std::int64_t index) {
 
 }  // namespace
 
-EpochPlan::EpochPlan(std::uint64_t seed, std::int64_t epoch, std::int64_t samples,
-                     std::int64_t batch_size, bool shuffle)
-    : batch_size_(batch_size) {
+ag::Generator EpochPlan::begin(std::uint64_t seed, std::int64_t epoch) {
   ag::Generator generator = stream(seed, epoch);
   transform_seed_ = generator.next_u64();
-  order_ = shuffle ? ag::randperm(samples, generator) : ag::arange(samples);
   ag::Generator others(~transform_seed_);
   batch_seed_ = others.next_u64();
   sample_seed_ = others.next_u64();
+  return generator;
+}
+
+EpochPlan::EpochPlan(std::uint64_t seed, std::int64_t epoch, std::int64_t samples,
+                     std::int64_t batch_size, bool shuffle)
+    : batch_size_(batch_size) {
+  ag::Generator generator = begin(seed, epoch);
+  order_ = shuffle ? ag::randperm(samples, generator) : ag::arange(samples);
+}
+
+EpochPlan::EpochPlan(std::uint64_t seed, std::int64_t epoch, std::int64_t from,
+                     std::int64_t batch_size, const Sampler& sampler)
+    : batch_size_(batch_size), sampled_(true) {
+  ag::Generator generator = begin(seed, epoch);
+  order_ = sampler.draw(generator);
+  if (!order_.defined() || order_.dtype() != ag::int64 || order_.shape() != ag::Shape{sampler.size})
+    ag::fail("DataLoader", "the sampler must draw int64 {}, got {}", ag::Shape{sampler.size},
+             order_.defined() ? fmt::format("{} {}", name(order_.dtype()), order_.shape())
+                              : "an undefined tensor");
+  for (const std::int64_t place : order_.to_vector<std::int64_t>())
+    if (place < 0 || place >= from)
+      ag::fail("DataLoader", "the sampler must draw places in [0, {}), got {}", from, place);
 }
 
 std::span<const std::int64_t> EpochPlan::samples(std::int64_t batch) const {
@@ -43,8 +62,8 @@ ag::Generator EpochPlan::for_transform(std::int64_t batch) const {
   return stream(transform_seed_, batch);
 }
 ag::Generator EpochPlan::for_batch(std::int64_t batch) const { return stream(batch_seed_, batch); }
-ag::Generator EpochPlan::for_sample(std::int64_t sample) const {
-  return stream(sample_seed_, sample);
+ag::Generator EpochPlan::for_sample(std::int64_t sample, std::int64_t place) const {
+  return stream(sample_seed_, sampled_ ? place : sample);
 }
 
 // Batches are ordered ahead and taken by whichever thread is free; they are handed out in the order

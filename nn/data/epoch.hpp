@@ -9,6 +9,7 @@
 #include "autograd/core/memory.hpp"
 #include "autograd/core/random.hpp"
 #include "autograd/core/tensor.hpp"
+#include "nn/data/sampler.hpp"
 
 #pragma GCC visibility push(default)
 
@@ -22,15 +23,22 @@ class EpochPlan {
  public:
   EpochPlan(std::uint64_t seed, std::int64_t epoch, std::int64_t samples, std::int64_t batch_size,
             bool shuffle);
+  /// The same with samples in [0, from) that a sampler draws. Throws if it draws anything else.
+  EpochPlan(std::uint64_t seed, std::int64_t epoch, std::int64_t from, std::int64_t batch_size,
+            const Sampler& sampler);
   /// The samples of a batch.
   std::span<const std::int64_t> samples(std::int64_t batch) const;
   /// Random numbers for what becomes of a batch, for the making of one, and for that of a sample.
   ag::Generator for_transform(std::int64_t batch) const;
   ag::Generator for_batch(std::int64_t batch) const;
-  ag::Generator for_sample(std::int64_t sample) const;
+  /// `place`: of the sample in the epoch, which tells apart those that a sampler repeats.
+  ag::Generator for_sample(std::int64_t sample, std::int64_t place) const;
 
  private:
+  // What shuffles; then those of batches and samples are set.
+  ag::Generator begin(std::uint64_t seed, std::int64_t epoch);
   std::int64_t batch_size_;
+  bool sampled_ = false;
   std::uint64_t transform_seed_, batch_seed_, sample_seed_;
   ag::Tensor order_;
 };
