@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cases import at, case, const, distinct, index, r
+from cases import at, case, const, distinct, index, ints, r
 from modules import module
 
 LINES = {"nearest": (3, 4, 5), "nearest-exact": (3, 4, 5), "area": (3, 4, 5), "linear": (3,),
@@ -84,6 +84,10 @@ case("bucketize right", lambda x, b: torch.bucketize(x, b, right=True),
      [const(at(-2, -1, 0, 1, 3)), const(at(-1, 0, 0, 2))])
 case("unique", lambda x: torch.unique(x, return_inverse=True, return_counts=True),
      [const(at(3, 1, 3, 2, 1, 3))], [const(at(nan, 1, nan, 1))], [const(r(0))])
+for axis in (0, 1):
+    case(f"unique axis={axis}",
+         lambda x, axis=axis: torch.unique(x, dim=axis, return_inverse=True, return_counts=True),
+         [ints(5, 3, hi=2)], [ints(2, 7, 2, hi=2)])
 case("histogram", lambda x, w: tuple(torch.histogram(x, 4, weight=w)), [const(r(9)), const(r(9))],
      [const(at(1, 1, 1)), const(r(3))])
 case("histogram range density",

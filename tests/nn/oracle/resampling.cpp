@@ -6,6 +6,7 @@
 #include "autograd/ops/neural/pooling.hpp"
 #include "autograd/ops/reductions/counts.hpp"
 #include "autograd/ops/reductions/numeric.hpp"
+#include "autograd/ops/reductions/unique.hpp"
 #include "nn/layers/fold.hpp"
 #include "nn/layers/pooling.hpp"
 #include "nn/layers/upsample.hpp"
@@ -182,17 +183,17 @@ void add_pools(std::vector<Row>& rows) {
 
 TensorList both(const ag::Histogram& h) { return {h.counts, h.edges}; }
 
+TensorList all_of(const ag::UniqueElements& u) { return {u.values, u.inverse, u.counts}; }
+
 void add_numbers(std::vector<Row>& rows) {
   const Row more[] = {
       {"isclose", [](T a, T b) { return ag::isclose(a, b); }},
       {"isclose equal_nan", [](T a, T b) { return ag::isclose(a, b, 0.1, 0.5, true); }},
       {"bucketize", [](T x, T b) { return ag::bucketize(x, b); }},
       {"bucketize right", [](T x, T b) { return ag::bucketize(x, b, true); }},
-      {"unique",
-       [](T x) {
-         const auto u = ag::unique(x);
-         return TensorList{u.values, u.inverse, u.counts};
-       }},
+      {"unique", [](T x) { return all_of(ag::unique(x)); }},
+      {"unique axis=0", [](T x) { return all_of(ag::unique(x, 0)); }},
+      {"unique axis=1", [](T x) { return all_of(ag::unique(x, 1)); }},
       {"histogram", [](T x, T w) { return both(ag::histogram(x, 4, {.weight = w})); }},
       {"histogram range density",
        [](T x) {
