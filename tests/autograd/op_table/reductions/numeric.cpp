@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "autograd/ops/reductions/counts.hpp"
+#include "autograd/ops/reductions/unique.hpp"
 #include "tests/autograd/op_table/op_table.hpp"
 
 namespace ag = autograd;
@@ -110,6 +111,12 @@ void add_unique(std::vector<Row>& rows) {
                   [](const TensorList& t) { return ag::unique(t[0]).counts.to(ag::float64); },
                   [](const TensorList&) {
                     return std::vector<double>{2, 1, 3};
+                  }},
+                 {"slices along an axis",
+                  {ag::tensor({{3.0, 1.0, 3.0}, {0.0, 5.0, 0.0}})},
+                  [](const TensorList& t) { return ag::unique(t[0], 1).values; },
+                  [](const TensorList&) {
+                    return std::vector<double>{1, 3, 5, 0};
                   }}};
   rows.push_back(row);
 
