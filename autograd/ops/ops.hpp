@@ -23,3 +23,4 @@
 #include "autograd/ops/reductions/counts.hpp"
 #include "autograd/ops/reductions/numeric.hpp"
 #include "autograd/ops/reductions/reductions.hpp"
+#include "autograd/ops/reductions/unique.hpp"

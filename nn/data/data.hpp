@@ -21,6 +21,8 @@
 #include "nn/data/readers/records.hpp"
 #include "nn/data/readers/text.hpp"
 #include "nn/data/readers/word_vectors.hpp"
+#include "nn/data/rolling.hpp"
+#include "nn/data/sampler.hpp"
 #include "nn/data/series.hpp"
 #include "nn/data/standardizer.hpp"
 #include "nn/data/subset.hpp"
