@@ -43,7 +43,8 @@ TEST_CASE("what layers of padding and rearranging cannot do is refused") {
   CHECK_THROWS_WITH(
       nn::ReflectionPad1d(1)(x),
       Catch::Matchers::ContainsSubstring("needs inputs of 2 or 3 axes, got shape (2, 6, 3, 3)"));
-  CHECK_THROWS_WITH(nn::PixelShuffle(0), "PixelShuffle: upscale_factor must be in [1, 65536], got 0");
+  CHECK_THROWS_WITH(nn::PixelShuffle(0),
+                    "PixelShuffle: upscale_factor must be in [1, 65536], got 0");
   CHECK_THROWS_WITH(
       nn::PixelShuffle(2)(x),
       Catch::Matchers::ContainsSubstring("channels must be a multiple of the square of 2, got 6"));

@@ -365,7 +365,8 @@ TEST_CASE("a recurrent layer stands in a chain before what takes its results") {
 TEST_CASE("recurrent layers refuse what does not fit, in one line") {
   CHECK_THROWS_WITH(nn::LSTM(0, 4),
                     "lstm: input_size and hidden_size must be at least 1, got 0 and 4");
-  CHECK_THROWS_WITH(nn::GRU(3, 4, {.num_layers = 0}), "gru: num_layers must be in [1, 65536], got 0");
+  CHECK_THROWS_WITH(nn::GRU(3, 4, {.num_layers = 0}),
+                    "gru: num_layers must be in [1, 65536], got 0");
   CHECK_THROWS_WITH(nn::LSTM(3, 4, {.proj_size = 4}),
                     "lstm: proj_size must be 0 or less than hidden_size, got 4 for 4");
   CHECK_THROWS_WITH(nn::RNN(3, 4, {.dropout = 1.5}), "rnn: dropout must be in [0, 1], got 1.5");
