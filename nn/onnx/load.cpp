@@ -1,0 +1,3 @@
+#include "nn/onnx/load.hpp"
+
+#include <onnx/onnx_pb.h>

@@ -1,0 +1,3 @@
+#include "nn/onnx/save.hpp"
+
+#include <onnx/onnx_pb.h>
