@@ -10,7 +10,7 @@ namespace ag = autograd;
 
 struct Settings {
   std::string data = "/usr/share/datasets/fashion-mnist", save = "fashion_mnist.safetensors";
-  std::string model = "cnn", resume;
+  std::string model = "cnn", resume, report;
   std::int64_t epochs = 10, batch = 64, patience = 0, threads = std::thread::hardware_concurrency();
   std::uint64_t seed = 1;
   double lr = 2e-3;
@@ -52,29 +52,38 @@ int train(const Settings& s) {
   run.options.insert({{"--model", s.model}, {"--epochs", text(s.epochs)}});
   run.numbers = {{"best", INFINITY}, {"waited", 0}};
   if (!s.resume.empty()) run.load(s.resume);
+  nn::TrainingReport page("Images in " + s.data);
+  page.add_options(run.options);
+  if (!s.report.empty()) page.live(s.report);
   double &best = run.numbers["best"], &waited = run.numbers["waited"];
+  std::int64_t step = loader.epoch() * loader.size() + loader.batch();
   while (loader.epoch() < s.epochs && (s.patience == 0 || waited < double(s.patience))) {
     const std::int64_t epoch = loader.epoch() + 1;
     nn::Progress bar(fmt::format("epoch {}/{}", epoch, s.epochs), loader.size(), loader.batch());
     bar.expect((s.epochs - epoch) * loader.size());
     for (const auto& [x, y] : loader) {
-      bar.step(y.numel(), update(x, y).item());
+      const double loss = update(x, y).item();
+      bar.step(y.numel(), loss), page.add_scalar("loss/training", loss, step++);
       if (interrupt)
         return run.save(file), fmt::print("\ngo on by --resume {}\n", file), interrupt.exit_code();
     }
     const ag::Tensor logits = nn::predict(model, validation.x);
     const double loss = nn::cross_entropy(logits, validation.y).item();
     fmt::print("  validated: {:.4f}, accuracy {:.4f}\n", loss, nn::accuracy(logits, validation.y));
+    page.add_scalar("loss/validation", loss, step), page.add_gradients(model, step);
     waited = loss < best ? 0 : waited + 1, best = std::min(best, loss), run.save(file);
   }
   if (std::isinf(best)) throw ag::Error("nothing was learnt, nothing is saved; lower --lr");
-  const ag::Tensor confusion = nn::confusion_matrix(nn::predict(model, test.images), test.labels);
-  const auto report = nn::classification_report(confusion);
+  const ag::Tensor logits = nn::predict(model, test.images);
+  const ag::Tensor confusion = nn::confusion_matrix(logits, test.labels);
   std::vector<std::string> names;
   if (s.data.find("fashion") != s.data.npos)
     names = {"top", "trouser", "jumper", "dress", "coat", "sandal", "shirt", "shoe", "bag", "boot"};
+  page.add_confusion("Test images", confusion, names);
+  page.add_mistakes("Most wrong", test.images, logits, test.labels, names);
+  const auto result = nn::classification_report(confusion);
   fmt::print("\n{}\nconfusion (row: label, column: prediction)\n{}\ntest accuracy {:.4f}\n",
-             report.str(names), confusion, report.accuracy);
+             result.str(names), confusion, result.accuracy);
   return nn::save(model, s.save), fmt::print("saved {}\n", s.save), 0;
 }
 
@@ -92,6 +101,7 @@ int main(int argc, char** argv) try {
   app.add_option("--seed", s.seed, "of weights and order")->check(CLI::NonNegativeNumber);
   app.add_option("--threads", s.threads, "to share the work")->check(positive);
   app.add_option("--save", s.save, "file for the model; a checkpoint is kept beside it");
+  app.add_option("--report", s.report, "file for a page on the run, live in a browser");
   app.add_option("--resume", s.resume, "checkpoint of an interrupted run with the same options");
   CLI11_PARSE(app, argc, argv);
   return train(s);

@@ -75,8 +75,10 @@ for room in autograd nn; do
   reached[$room/$room.hpp]=1
   [[ ! -f $room/$room.hpp ]] || reach "$room/$room.hpp"
 done
-reached[nn/onnx.hpp]=1  # that of a component
-reach nn/onnx.hpp
+for component in onnx distributed; do
+  reached[nn/$component.hpp]=1
+  [[ ! -f nn/$component.hpp ]] || reach nn/$component.hpp
+done
 for header in "${public[@]}"; do
   [[ ! $header =~ ^autograd/(catch2|xtensor|core/kernel(_call)?).hpp$ ]] || continue  # asked for by name: tests, xtensor, kernels
   [[ -n ${reached[$header]:-} ]] || breach "$header: no umbrella header includes it"
@@ -103,7 +105,7 @@ for file in {autograd,nn,tests}/**/*.{hpp,cpp}; do
   (($(wc -l <"$file") <= 500)) || breach "$file: longer than 500 lines"
 done
 for file in examples/*.cpp; do
-  (($(wc -l <"$file") <= 100)) || breach "$file: an example longer than 100 lines"
+  (($(wc -l <"$file") <= 110)) || breach "$file: an example longer than 110 lines"
 done
 
 # Who follows the README leaves the directories of the presets alone, and no tests are no success.

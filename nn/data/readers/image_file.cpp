@@ -169,19 +169,28 @@ ag::Tensor read_image(const std::string& path, const ImageOptions& options) {
 
 ImageInfo read_image_info(const std::string& path) { return read(path, {}).info; }
 
-void write_png(const std::string& path, const ag::Tensor& image, const PngOptions& options) {
-  Pixels pixels{check_image(path, image, options.depth), {}};
+static std::string encode(const std::string& where, const ag::Tensor& image,
+                          const PngOptions& options) {
+  Pixels pixels{check_image(where, image, options.depth), {}};
   const ag::Tensor x = image.detach();
-  ag::dispatch_floating("write_png", x.dtype(), [&](auto zero) {
+  ag::dispatch_floating(where, x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if (options.depth == 16)
-      quantize<T, std::uint16_t>(path, x.data<T>(), pixels);
+      quantize<T, std::uint16_t>(where, x.data<T>(), pixels);
     else
-      quantize<T, std::uint8_t>(path, x.data<T>(), pixels);
+      quantize<T, std::uint8_t>(where, x.data<T>(), pixels);
   });
-  const std::string bytes = detail::png_bytes(path, pixels);
+  return detail::png_bytes(where, pixels);
+}
+
+std::string encode_png(const ag::Tensor& image, const PngOptions& options) {
+  return encode("encode_png", image, options);
+}
+
+void write_png(const std::string& path, const ag::Tensor& image, const PngOptions& options) {
+  const std::string bytes = encode(path, image, options);
   nn::detail::Replacement file(path);
-  file.write(bytes.data(), bytes.size());
+  file.write(bytes);
   file.commit();
 }
 

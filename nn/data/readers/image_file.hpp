@@ -47,14 +47,16 @@ ag::Tensor read_image(const std::string& path, const ImageOptions& options = {})
 /// What `read_image` will find, from the beginning of the file alone.
 ImageInfo read_image_info(const std::string& path);
 
-/// Options of `write_png`.
+/// Options of `encode_png` and `write_png`.
 struct PngOptions {
   int depth = 8;  ///< bits of a channel, 8 or 16
 };
 
-/// Writes float32 or float64 (channels, height, width), of 1 to 4 channels, or (height, width), as
-/// a PNG file, which takes the place of an older one in one stroke. 1 becomes the largest number of
-/// the depth; between, the nearest one. Throws if a value is not in [0, 1].
+/// The bytes of a PNG file of float32 or float64 (channels, height, width), of 1 to 4 channels, or
+/// (height, width). 1 becomes the largest number of the depth; between, the nearest one. Throws if a
+/// value is not in [0, 1], and in a build without libpng.
+std::string encode_png(const ag::Tensor& image, const PngOptions& options = {});
+/// Writes what `encode_png` gives to a file, which takes the place of an older one in one stroke.
 void write_png(const std::string& path, const ag::Tensor& image, const PngOptions& options = {});
 
 }  // namespace nn::data
