@@ -33,6 +33,7 @@
 #include "nn/losses/losses.hpp"
 #include "nn/losses/margin_losses.hpp"
 #include "nn/module/any_module.hpp"
+#include "nn/module/fingerprint.hpp"
 #include "nn/module/hooks.hpp"
 #include "nn/module/init.hpp"
 #include "nn/module/init_patterns.hpp"

@@ -1,0 +1,221 @@
+#include "nn/distributed/data_parallel.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <exception>
+#include <utility>
+
+#include "autograd/core/random.hpp"
+#include "autograd/core/version.hpp"
+#include "autograd/ops/ops.hpp"
+#include "autograd/tape/grad_mode.hpp"
+#include "nn/distributed/internal/reduce.hpp"
+#include "nn/module/fingerprint.hpp"
+
+namespace nn::distributed {
+
+namespace {
+
+using detail::Node;
+using detail::Sums;
+
+std::uint64_t mixed(std::uint64_t a, std::uint64_t b) {
+  return fingerprint(ag::tensor({static_cast<std::int64_t>(a), static_cast<std::int64_t>(b)}));
+}
+
+// Names, shapes and dtypes, and who computes with them.
+std::uint64_t kind_of(const Module& model, std::int64_t shards) {
+  StateDict kinds;
+  for (const auto& [name, tensor] : model.state_dict()) {
+    ag::Tensor sizes = ag::zeros({tensor.ndim() + 1}, ag::int64);
+    auto* p = sizes.mutable_data<std::int64_t>();
+    for (int i = 0; i < tensor.ndim(); ++i) p[i] = tensor.size(i);
+    p[tensor.ndim()] = static_cast<std::int64_t>(tensor.dtype());
+    kinds.push_back({name, sizes});
+  }
+  kinds.push_back({std::string(ag::version()), ag::tensor({shards})});
+  return fingerprint(kinds);
+}
+
+// The elements of tensors now, to put them back.
+class Kept {
+ public:
+  explicit Kept(const ag::TensorList& tensors) : tensors_(tensors) {
+    for (const ag::Tensor& t : tensors)
+      copies_.push_back(t.clone()), versions_.push_back(t.version());
+  }
+  bool changed(std::size_t i) const { return tensors_[i].version() != versions_[i]; }
+  void put_back() {
+    for (std::size_t i = 0; i < tensors_.size(); ++i)
+      if (changed(i)) write(i, copies_[i]);
+  }
+  void write(std::size_t i, const ag::Tensor& from) {
+    ag::Tensor& to = tensors_[i];
+    ag::dispatch(to.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      std::copy_n(from.data<T>(), to.numel(), to.mutable_data<T>());
+    });
+    versions_[i] = to.version();
+  }
+  ag::TensorList& tensors() { return tensors_; }
+
+ private:
+  ag::TensorList tensors_, copies_;
+  std::vector<std::uint32_t> versions_;
+};
+
+std::int64_t rows_of(const ag::TensorList& batch, std::int64_t shards) {
+  if (batch.empty()) ag::fail("DataParallel::backward", "a batch must have a tensor, got none");
+  for (const ag::Tensor& t : batch)
+    if (!t.defined() || t.ndim() == 0 || t.size(0) != batch[0].size(0))
+      ag::fail("DataParallel::backward",
+               "the tensors of a batch must have one number of rows, got {}{}",
+               t.defined() ? "shape " : "an undefined one",
+               t.defined() ? fmt::format("{} beside {}", t.shape(), batch[0].shape()) : "");
+  const std::int64_t rows = batch[0].size(0);
+  if (rows < shards)
+    ag::fail(
+        "DataParallel::backward",
+        "a batch must have a row for each shard, got {} rows for {} shards; make batches larger, "
+        "or shards fewer",
+        rows, shards);
+  return rows;
+}
+
+}  // namespace
+
+DataParallel::DataParallel(Module& model, const World& world, const DataParallelOptions& options)
+    : model_(model), world_(world), shards_(options.shards) {
+  if (shards_ < 1 || !std::has_single_bit(static_cast<std::uint64_t>(shards_)))
+    ag::fail("DataParallel", "shards must be a power of two, got {}", shards_);
+  if (shards_ < world.size())
+    ag::fail("DataParallel",
+             "there must be a shard for each rank, got {} for {} ranks; set shards to "
+             "a larger power of two",
+             shards_, world.size());
+  world.check_same("model, shards and version of xgrad", kind_of(model, shards_));
+  world.broadcast(model);
+  const ag::Generator::State state = ag::default_generator().state();
+  ag::Tensor same = ag::tensor(
+      {static_cast<std::int64_t>(state.seed), static_cast<std::int64_t>(state.position)});
+  world.broadcast(same);
+  const auto* p = same.data<std::int64_t>();
+  ag::default_generator().set_state(
+      {static_cast<std::uint64_t>(p[0]), static_cast<std::uint64_t>(p[1])});
+}
+
+namespace {
+
+// What a step changes while it goes over its shards, put back at its end: all of it if it fails.
+struct Step {
+  ag::TensorList parameters, before;  // with the gradients that were there
+  ag::TensorList floating, counted;   // buffers
+  Kept statistics, counts;
+  ag::Generator::State random = ag::default_generator().state();
+
+  Step(const Module& model, ag::TensorList f, ag::TensorList c)
+      : floating(std::move(f)), counted(std::move(c)), statistics(floating), counts(counted) {
+    for (ag::Tensor& p : model.parameters()) {
+      if (!p.requires_grad()) continue;
+      parameters.push_back(p);
+      before.push_back(p.grad());
+      p.zero_grad();
+    }
+  }
+  void undo() {
+    for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i].set_grad(before[i]);
+    statistics.put_back(), counts.put_back();
+    ag::default_generator().set_state(random);
+  }
+  // The gradients of a shard, its floating buffers where it changed them, and which those are.
+  Sums take() {
+    Sums sums;
+    for (ag::Tensor& p : parameters) sums.push_back(p.grad()), p.zero_grad();
+    ag::Tensor changed = ag::zeros({static_cast<std::int64_t>(floating.size())}, ag::float64);
+    for (std::size_t i = 0; i < floating.size(); ++i) {
+      const bool is = statistics.changed(i);
+      changed.mutable_data<double>()[i] = is;
+      sums.push_back(is ? floating[i].clone() : ag::Tensor());
+    }
+    sums.push_back(changed);
+    statistics.put_back();
+    return sums;
+  }
+  // Shapes and dtypes of what take() gives.
+  Sums like() const {
+    Sums all = parameters;
+    for (const ag::Tensor& b : floating) all.push_back(b);
+    all.push_back(ag::zeros({static_cast<std::int64_t>(floating.size())}, ag::float64));
+    return all;
+  }
+  void finish(const Sums& total) {
+    const ag::NoGrad no_grad;
+    const std::size_t n = parameters.size();
+    for (std::size_t i = 0; i < n; ++i) {
+      Sums sum{before[i].defined() ? before[i].clone() : ag::Tensor()};
+      detail::add_sums(sum, {total[i]});
+      parameters[i].set_grad(sum[0]);
+    }
+    for (std::size_t i = 0; i < floating.size(); ++i)
+      if (total[n + i].defined())
+        statistics.write(i, total[n + i] / total.back().data<double>()[i]);
+  }
+};
+
+}  // namespace
+
+double DataParallel::backward(const ag::TensorList& batch,
+                              const std::function<ag::Tensor(const ag::TensorList&)>& loss) {
+  const std::int64_t rows = rows_of(batch, shards_);
+  if (!std::exchange(compared_, true)) {
+    std::uint64_t all = 0;
+    for (const ag::Tensor& t : batch) all = mixed(all, fingerprint(t));
+    world_.check_same("the first batch", all);
+  }
+  ag::TensorList floating, counted;
+  for (const ag::Tensor& b : model_.buffers())
+    (ag::is_floating(b.dtype()) ? floating : counted).push_back(b);
+  Step step(model_, std::move(floating), std::move(counted));
+  const std::int64_t begin = first_shard(world_.rank()), end = last_shard(world_.rank());
+  detail::Tree<Sums, void (*)(Sums&, Sums &&)> tree(detail::add_sums);
+  ag::Tensor losses = ag::zeros({end - begin}, ag::float64);
+  ag::Generator::State after;
+  try {
+    const std::uint64_t seed = ag::default_generator().next_u64();
+    after = ag::default_generator().state();
+    for (std::int64_t s = begin; s < end; ++s) {
+      const std::int64_t first = s * rows / shards_, last = (s + 1) * rows / shards_;
+      ag::TensorList part;
+      for (const ag::Tensor& t : batch) part.push_back(ag::narrow(t, 0, first, last - first));
+      ag::default_generator().set_state({mixed(seed, static_cast<std::uint64_t>(s)), 0});
+      const ag::Tensor value = loss(part);
+      value.backward();
+      losses.mutable_data<double>()[s - begin] = value.detach().to(ag::float64).item();
+      tree.push({s, 1, step.take()});
+      // The counts of the first shard stay.
+      if (s == begin) step.counts = Kept(step.counted);
+      step.counts.put_back();
+    }
+  } catch (const ag::Error& e) {
+    step.undo();
+    if (world_.size() == 1) throw;
+    ag::fail(world_.str(), "{}", e.what());
+  } catch (...) {
+    step.undo();
+    throw;
+  }
+  ag::default_generator().set_state(after);
+
+  step.finish(
+      detail::reduce(world_, std::move(tree.nodes()), step.like(), shards_,
+                     [this](int rank) { return std::pair(first_shard(rank), last_shard(rank)); }));
+  for (ag::Tensor& t : step.counted) world_.broadcast(t);
+  detail::Tree<double, void (*)(double&, double&&)> sum([](double& a, double&& b) { a += b; });
+  std::int64_t s = 0;
+  for (const ag::Tensor& part : world_.gather(losses))
+    for (const double x : part.to_vector<double>()) sum.push({s++, 1, x});
+  return sum.nodes().front().sum;
+}
+
+}  // namespace nn::distributed

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <functional>
+
+#include "nn/distributed/world.hpp"
+
+#pragma GCC visibility push(default)
+
+namespace nn::distributed {
+
+/// Options of `DataParallel`.
+struct DataParallelOptions {
+  /// Into how many parts a batch is cut: a power of two, at least as many as ranks. Another number
+  /// gives other bits.
+  std::int64_t shards = 16;
+};
+
+/// Trains one model on the processes of a world: each computes gradients for its share of every
+/// batch, and all end with the same sum, in the same bits, for any number of ranks and threads.
+///
+/// A batch is cut along its first axis into `shards` parts, shared out over the ranks in order; shard
+/// s is the rows [s B / shards, (s + 1) B / shards). The gradients of the shards are added in one
+/// binary tree over all shards, within a rank first. What a rank computes alone is the same for any
+/// number of ranks:
+///
+/// - random numbers (dropout) belong to the shard: its generator begins anew in each, from a number
+///   that the default generator gives for the step;
+/// - floating buffers (running statistics of batch norm) begin each shard as they were before the
+///   step, and become the mean over the shards; other buffers become those of the first shard. So
+///   statistics are those of a shard of B / shards samples.
+///
+/// The ranks must run the same program on the same data; the first batch is compared.
+class DataParallel {
+ public:
+  /// Gives all ranks the parameters, buffers and default generator of rank 0. Throws unless model
+  /// and options are alike on all ranks. Model and world must outlive this object.
+  DataParallel(Module& model, const World& world, const DataParallelOptions& options = {});
+
+  /// Computes the gradients of the model's parameters, adding to those that are there, and returns
+  /// the sum of the losses. `loss(x, y)` is called for each shard of this rank with its rows of the
+  /// batch; it returns one element, the shard's part of the loss: a sum over its samples divided by
+  /// the size of the batch, for the mean over the batch. Throws if the batch has fewer rows than
+  /// there are shards.
+  template <std::invocable<const ag::Tensor&, const ag::Tensor&> F>
+  double backward(const ag::Tensor& x, const ag::Tensor& y, F&& loss) {
+    return backward({x, y}, [&](const ag::TensorList& rows) { return loss(rows[0], rows[1]); });
+  }
+  /// The same for batches of any number of tensors.
+  double backward(const ag::TensorList& batch,
+                  const std::function<ag::Tensor(const ag::TensorList&)>& loss);
+
+  std::int64_t shards() const noexcept { return shards_; }
+  /// The shards [first, last) of a rank.
+  std::int64_t first_shard(int rank) const { return shards_ * rank / world_.size(); }
+  std::int64_t last_shard(int rank) const { return first_shard(rank + 1); }
+
+ private:
+  Module& model_;
+  const World& world_;
+  std::int64_t shards_;
+  bool compared_ = false;
+};
+
+}  // namespace nn::distributed
+
+#pragma GCC visibility pop

@@ -1,0 +1,154 @@
+#include "nn/distributed/world.hpp"
+
+#include <fmt/format.h>
+#include <mpi.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+
+namespace nn::distributed {
+
+namespace {
+
+constexpr int kTag = 7;
+constexpr std::size_t kMost = std::size_t{1} << 30;  // bytes of a message: MPI counts in int
+
+void check(int code, const char* what) {
+  if (code == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING];
+  int size = 0;
+  MPI_Error_string(code, text, &size);
+  ag::fail("World", "MPI must be able to {}, got \"{}\"", what,
+           ag::quoted({text, static_cast<std::size_t>(size)}));
+}
+
+std::size_t bytes_of(const ag::Tensor& t) {
+  return static_cast<std::size_t>(t.numel()) * ag::size_of(t.dtype());
+}
+
+void* elements(ag::Tensor& t) {
+  return ag::dispatch(
+      t.dtype(), [&](auto zero) { return static_cast<void*>(t.mutable_data<decltype(zero)>()); });
+}
+
+}  // namespace
+
+World::World(int, char**) : exceptions_(std::uncaught_exceptions()) {
+  int begun = 0, level = 0;
+  MPI_Initialized(&begun);
+  if (begun)
+    MPI_Query_thread(&level);
+  else
+    check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &level), "begin");
+  began_ = !begun;
+  if (level < MPI_THREAD_FUNNELED)
+    ag::fail("World",
+             "MPI must work in a program with threads (MPI_THREAD_FUNNELED), got level {}; "
+             "use a build of MPI with threads",
+             level);
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
+  MPI_Comm_size(MPI_COMM_WORLD, &size_);
+}
+
+World::~World() {
+  if (!began_) return;
+  if (std::uncaught_exceptions() > exceptions_ && size_ > 1) {
+    // MPI_Finalize would wait for ranks that wait for this one. At the exit, because main() may yet
+    // say what happened.
+    std::atexit([] { MPI_Abort(MPI_COMM_WORLD, 1); });
+    return;
+  }
+  MPI_Finalize();
+}
+
+std::string World::str() const { return fmt::format("rank {} of {}", rank_, size_); }
+
+void World::barrier() const { check(MPI_Barrier(MPI_COMM_WORLD), "wait"); }
+
+void World::exchange(const void* send, std::size_t send_bytes, int to, void* receive,
+                     std::size_t receive_bytes, int from) const {
+  auto* out = static_cast<const char*>(send);
+  auto* in = static_cast<char*>(receive);
+  bytes_sent_ += static_cast<std::int64_t>(send_bytes);
+  do {
+    const std::size_t n = std::min(send_bytes, kMost), m = std::min(receive_bytes, kMost);
+    check(MPI_Sendrecv(out, static_cast<int>(n), MPI_BYTE, to, kTag, in, static_cast<int>(m),
+                       MPI_BYTE, from, kTag, MPI_COMM_WORLD, MPI_STATUS_IGNORE),
+          "exchange messages");
+    out += n, send_bytes -= n;
+    in += m, receive_bytes -= m;
+  } while (send_bytes > 0 || receive_bytes > 0);
+}
+
+void World::broadcast(ag::Tensor& tensor, int root) const {
+  if (root < 0 || root >= size_)
+    ag::fail("broadcast", "root must be in [0, {}), got {}", size_, root);
+  if (size_ == 1) return;
+  std::size_t bytes = bytes_of(tensor);
+  auto* p = static_cast<char*>(elements(tensor));
+  if (rank_ == root) bytes_sent_ += static_cast<std::int64_t>(bytes);
+  for (; bytes > 0;) {
+    const std::size_t n = std::min(bytes, kMost);
+    check(MPI_Bcast(p, static_cast<int>(n), MPI_BYTE, root, MPI_COMM_WORLD), "broadcast");
+    p += n, bytes -= n;
+  }
+}
+
+void World::broadcast(Module& model, int root) const {
+  for (auto& [name, tensor] : model.state_dict()) {
+    ag::Tensor t = tensor;
+    broadcast(t, root);
+  }
+}
+
+std::vector<std::int64_t> World::gather(std::int64_t number) const {
+  std::vector<std::int64_t> all(static_cast<std::size_t>(size_));
+  check(MPI_Allgather(&number, 1, MPI_INT64_T, all.data(), 1, MPI_INT64_T, MPI_COMM_WORLD),
+        "gather");
+  bytes_sent_ += size_ > 1 ? 8 : 0;
+  return all;
+}
+
+std::vector<double> World::gather(double number) const {
+  std::vector<double> all(static_cast<std::size_t>(size_));
+  check(MPI_Allgather(&number, 1, MPI_DOUBLE, all.data(), 1, MPI_DOUBLE, MPI_COMM_WORLD), "gather");
+  bytes_sent_ += size_ > 1 ? 8 : 0;
+  return all;
+}
+
+std::vector<ag::Tensor> World::gather(const ag::Tensor& tensor) const {
+  std::vector<ag::Tensor> all(static_cast<std::size_t>(size_));
+  const auto ndims = gather(std::int64_t{tensor.ndim()});
+  const auto dtypes = gather(static_cast<std::int64_t>(tensor.dtype()));
+  const std::int64_t most = *std::max_element(ndims.begin(), ndims.end());
+  std::vector<ag::Shape> shapes(all.size());
+  for (int axis = 0; axis < most; ++axis) {
+    const auto sizes = gather(axis < tensor.ndim() ? tensor.size(axis) : std::int64_t{0});
+    for (std::size_t r = 0; r < all.size(); ++r)
+      if (axis < ndims[r]) shapes[r].push_back(sizes[r]);
+  }
+  const auto me = static_cast<std::size_t>(rank_);
+  for (std::size_t r = 0; r < all.size(); ++r)
+    all[r] = r == me ? tensor.clone() : ag::empty(shapes[r], static_cast<ag::DType>(dtypes[r]));
+  ag::Tensor mine = all[me];
+  const auto n = size_;
+  for (int d = 1; d < n; ++d) {  // a ring of distances: every rank sends and receives at once
+    const int to = (rank_ + d) % n, from = (rank_ - d + n) % n;
+    ag::Tensor& other = all[static_cast<std::size_t>(from)];
+    exchange(elements(mine), bytes_of(mine), to, elements(other), bytes_of(other), from);
+  }
+  return all;
+}
+
+void World::check_same(std::string_view what, std::uint64_t number) const {
+  const auto all = gather(static_cast<std::int64_t>(number));
+  for (int r = 1; r < size_; ++r)
+    if (all[static_cast<std::size_t>(r)] != all[0])
+      ag::fail("World",
+               "{} must be the same on all ranks, got others on ranks 0 and {}; start all "
+               "ranks with the same program, options and data",
+               what, r);
+}
+
+}  // namespace nn::distributed

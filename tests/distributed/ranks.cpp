@@ -1,0 +1,99 @@
+// usage: ranks MODEL STEPS   trains on made-up data and prints a fingerprint of all that came of it,
+// which must not depend on the number of ranks; or says what a wrong call is told.
+#include <fmt/core.h>
+
+#include <string_view>
+
+#include "autograd/autograd.hpp"
+#include "nn/distributed.hpp"
+#include "nn/nn.hpp"
+
+namespace ag = autograd;
+using nn::distributed::DataParallel;
+using nn::distributed::World;
+
+namespace {
+
+constexpr std::int64_t kBatch = 37, kClasses = 5;
+
+// Random numbers, running statistics, and gradients that only some shards have.
+struct Images : nn::Module {
+  nn::Conv2d conv{1, 4, 3};
+  nn::BatchNorm2d norm{4};
+  nn::Dropout dropout{0.3};
+  nn::Linear output{4 * 6 * 6, kClasses};
+  ag::Tensor unused = nn::Parameter(ag::ones({3}));
+  NN_MODULE(conv, norm, dropout, output)
+  ag::Tensor forward(const ag::Tensor& x) const {
+    return output(dropout(ag::flatten(ag::relu(norm(conv(x))), 1)));
+  }
+};
+
+struct Words : nn::Module {
+  nn::Embedding table{50, 6, {.sparse = true}};
+  nn::Linear output{6, kClasses};
+  NN_MODULE(table, output)
+  ag::Tensor forward(const ag::Tensor& x) const { return output(ag::mean(table(x), 1)); }
+};
+
+template <class M, class Batch>
+void train(const World& world, M model, ag::DType dtype, int steps, Batch&& batch) {
+  model.to(dtype);
+  DataParallel parallel(model, world);
+  nn::optim::SGD optimizer(model.parameters(), {.lr = 0.1});
+  ag::Generator data(3);
+  double loss = 0;
+  for (int i = 0; i < steps; ++i) {
+    optimizer.zero_grad();
+    const ag::Tensor x = batch(data), y = ag::randint(0, kClasses, {kBatch}, data);
+    for (int twice = 0; twice < 2; ++twice)  // gradients add up
+      loss = parallel.backward(x, y, [&](const ag::Tensor& in, const ag::Tensor& target) {
+        return nn::cross_entropy(model(in), target, {.reduction = nn::Reduction::sum}) /
+               double(kBatch);
+      });
+    optimizer.step();
+  }
+  const auto all = world.gather(static_cast<std::int64_t>(nn::fingerprint(model)));
+  for (const auto f : all)
+    if (f != all[0]) throw ag::Error("ranks ended with different weights");
+  if (world.rank() == 0)
+    fmt::print("loss {:a} weights {:016x} random {:a}\n", loss, nn::fingerprint(model),
+               ag::rand({}, ag::float64).item());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  if (argc != 3) return 2;
+  World world(argc, argv);
+  const std::string_view model = argv[1];
+  const int steps = std::stoi(argv[2]);
+  ag::manual_seed(model == "seeds" ? world.rank() : 1);  // the weights of rank 0 go to all
+  ag::set_num_threads(world.rank() % 2 + 1);
+  const auto images = [](ag::Generator& g) { return ag::randn({kBatch, 1, 8, 8}, ag::float32, g); };
+  if (model == "images" || model == "seeds") train(world, Images(), ag::float32, steps, images);
+  if (model == "double")
+    train(world, Images(), ag::float64, steps, [](ag::Generator& g) {
+      return ag::randn({kBatch, 1, 8, 8}, ag::float64, g);
+    });
+  if (model == "words")
+    train(world, Words(), ag::float32, steps, [](ag::Generator& g) {
+      return ag::randint(0, 50, {kBatch, 7}, g);
+    });
+  if (model == "data") {  // ranks with data of their own
+    ag::Generator own(static_cast<std::uint64_t>(world.rank()));
+    train(world, Words(), ag::float32, 1, [&](ag::Generator&) {
+      return ag::randint(0, 50, {kBatch, 7}, own);
+    });
+  }
+  if (model == "shards") {
+    nn::Linear linear(2, 2);
+    DataParallel(linear, world, {.shards = 16 << (world.rank() % 2)});
+  }
+  if (model == "fails" && world.rank() == world.size() - 1)
+    throw ag::Error("this rank has had enough");
+  if (model == "fails") world.barrier();
+} catch (const ag::Error& e) {
+  fmt::print(stderr, "{}\n", e.what());
+  return 1;
+}

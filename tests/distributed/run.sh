@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# usage: run.sh RANKS-PROGRAM   the same bits for any number of ranks, and what wrong calls are told
+set -euo pipefail
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_WAIT_POLICY=passive
+mpi() { # RANKS ARGUMENT…
+  local ranks=$1
+  shift
+  timeout 120 mpirun --oversubscribe -n "$ranks" "$program" "$@"
+}
+program=$1
+failed=0
+for model in images double words; do
+  alone=$("$program" "$model" 3)
+  [[ $alone == loss* ]] || { echo "$model: no result alone"; exit 1; }
+  for ranks in 1 2 3 4 5 8; do
+    got=$(mpi "$ranks" "$model" 3)
+    [[ $got == "$alone" ]] || { echo "$model on $ranks ranks: $got; alone: $alone"; failed=1; }
+  done
+done
+[[ $(mpi 3 seeds 2) == "$("$program" seeds 2)" ]] || { echo "the weights of rank 0 must go to all"; failed=1; }
+
+# refused RANKS MODEL TEXT
+refused() {
+  local out
+  if out=$(mpi "$1" "$2" 1 2>&1); then echo "$2: must fail"; failed=1; fi
+  grep -qF -- "$3" <<<"$out" || { echo "$2: no '$3' in: $out"; failed=1; }
+}
+refused 2 data "World: the first batch must be the same on all ranks, got others on ranks 0 and 1"
+refused 2 shards "World: model, shards and version of xgrad must be the same on all ranks"
+refused 17 images "DataParallel: there must be a shard for each rank, got 16 for 17 ranks"
+refused 3 fails "this rank has had enough"
+exit $failed
