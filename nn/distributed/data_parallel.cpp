@@ -180,6 +180,7 @@ double DataParallel::backward(const ag::TensorList& batch,
   const std::int64_t begin = first_shard(world_.rank()), end = last_shard(world_.rank());
   detail::Tree<Sums, void (*)(Sums&, Sums &&)> tree(detail::add_sums);
   ag::Tensor losses = ag::zeros({end - begin}, ag::float64);
+  ag::TensorList counted_once;  // integer buffers after the first shard
   ag::Generator::State after;
   try {
     const std::uint64_t seed = ag::default_generator().next_u64();
@@ -193,8 +194,8 @@ double DataParallel::backward(const ag::TensorList& batch,
       value.backward();
       losses.mutable_data<double>()[s - begin] = value.detach().to(ag::float64).item();
       tree.push({s, 1, step.take()});
-      // The counts of the first shard stay.
-      if (s == begin) step.counts = Kept(step.counted);
+      if (s == begin)
+        for (const ag::Tensor& t : step.counted) counted_once.push_back(t.clone());
       step.counts.put_back();
     }
   } catch (const ag::Error& e) {
@@ -210,7 +211,10 @@ double DataParallel::backward(const ag::TensorList& batch,
   step.finish(
       detail::reduce(world_, std::move(tree.nodes()), step.like(), shards_,
                      [this](int rank) { return std::pair(first_shard(rank), last_shard(rank)); }));
-  for (ag::Tensor& t : step.counted) world_.broadcast(t);
+  for (std::size_t i = 0; i < step.counted.size(); ++i) {
+    step.counts.write(i, counted_once[i]);
+    world_.broadcast(step.counted[i]);
+  }
   detail::Tree<double, void (*)(double&, double&&)> sum([](double& a, double&& b) { a += b; });
   std::int64_t s = 0;
   for (const ag::Tensor& part : world_.gather(losses))

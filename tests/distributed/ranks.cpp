@@ -19,7 +19,7 @@ constexpr std::int64_t kBatch = 37, kClasses = 5;
 // Random numbers, running statistics, and gradients that only some shards have.
 struct Images : nn::Module {
   nn::Conv2d conv{1, 4, 3};
-  nn::BatchNorm2d norm{4};
+  nn::BatchNorm2d norm{4, {.momentum = std::nullopt}};  // by the count of batches
   nn::Dropout dropout{0.3};
   nn::Linear output{4 * 6 * 6, kClasses};
   ag::Tensor unused = nn::Parameter(ag::ones({3}));
