@@ -53,11 +53,14 @@ struct PackMatrix : Kernel<PackMatrix<T>, Whole,
 /// Where a recurrence reads and writes. Rows of sequences follow one another within each step.
 template <class T>
 struct RecurrenceValue {
-  const T* weight;       // packed (state, gates); null: the products are there already
+  const T* x;            // (steps, batch, inputs), or null: the gates have its part already
+  const T* input;        // packed (inputs, gates), for x
+  std::int64_t inputs;   // 0 without x
+  const T* weight;       // packed (state, gates)
   const T* projection;   // packed (hidden, state); or null
   const T* bias;         // (gates), to add to them, or null
   const T* hidden_bias;  // (hidden), of the hidden part of a gru's new gate, or null
-  T* gates;              // in: the part of x; out: the gates
+  T* gates;              // in: the part of x, if there is no x; out: the gates
   T* kept;
   T *h, *c;  // (batch, state), (batch, hidden): first, then last state; c of an lstm only
   T* output;
@@ -73,7 +76,7 @@ struct Recur : Kernel<Recur<T>, Whole,
 /// Where the gradient of a recurrence reads and writes.
 template <class T>
 struct RecurrenceGradient {
-  const T* weight;                 // packed (gates, state); null: dh lacks the last step's product
+  const T* weight;                 // packed (gates, state)
   const T* projection;             // packed (state, hidden); or null
   const T *gates, *kept, *output;  // of the recurrence
   const T *h, *c;                  // first state

@@ -54,40 +54,57 @@ struct Rows {
   std::int64_t step;
 };
 
-// `columns` of M rows of c = a · panel, added to what is there if `add`.
+// Rows, and the packed matrix of as many rows as these have elements that they are multiplied with.
+template <class T>
+struct Factors {
+  Rows<const T> a;
+  const T* packed;
+  std::int64_t depth;  // 0: adds nothing
+};
+
+// sum += M rows · their panel.
 template <class T, int M>
-[[gnu::always_inline]] inline void block(Rows<const T> a, const T* panel, std::int64_t depth,
-                                         Rows<T> c, std::int64_t columns, bool add) {
-  using V = Vec<T>;
-  V sum[M][kWidth];
-  for (int r = 0; r < M; ++r)
-    for (int w = 0; w < kWidth; ++w) sum[r][w] = V(0);
-  for (std::int64_t l = 0; l < depth; ++l, panel += kColumns<T>) {
-    const V b0 = V::load(panel), b1 = V::load(panel + V::size);
+[[gnu::always_inline]] inline void add_panel(Vec<T> (&sum)[M][kWidth], const Factors<T>& f,
+                                             std::int64_t row, std::int64_t column) {
+  const T *a = f.a.at + row * f.a.step, *panel = f.packed + column * f.depth;
+  for (std::int64_t l = 0; l < f.depth; ++l, panel += kColumns<T>) {
+    const Vec<T> b0 = Vec<T>::load(panel), b1 = Vec<T>::load(panel + Vec<T>::size);
 #pragma GCC unroll 8
     for (int r = 0; r < M; ++r) {
-      const V x(a.at[r * a.step + l]);
+      const Vec<T> x(a[r * f.a.step + l]);
       sum[r][0] = fma(x, b0, sum[r][0]);
       sum[r][1] = fma(x, b1, sum[r][1]);
     }
   }
+}
+
+// M rows of a panel of c = both products, added to what is there if `add`.
+template <class T, int M>
+[[gnu::always_inline]] inline void block(const Factors<T>& first, const Factors<T>& second,
+                                         Rows<T> c, std::int64_t row, std::int64_t column,
+                                         std::int64_t columns, bool add) {
+  using V = Vec<T>;
+  V sum[M][kWidth];
   for (int r = 0; r < M; ++r)
-    for (int w = 0; w < kWidth && w * V::size < columns; ++w) {
-      T* to = c.at + r * c.step + w * V::size;
-      const std::int64_t count = columns - w * V::size;
+    for (int w = 0; w < kWidth; ++w) sum[r][w] = V(0);
+  add_panel<T, M>(sum, first, row, column);
+  add_panel<T, M>(sum, second, row, column);
+  for (int r = 0; r < M; ++r)
+    for (int w = 0; w < kWidth && column + w * V::size < columns; ++w) {
+      T* to = c.at + (row + r) * c.step + column + w * V::size;
+      const std::int64_t count = columns - column - w * V::size;
       put(add ? get(to, count) + sum[r][w] : sum[r][w], to, count);
     }
 }
 
-// c (rows, columns) = a (rows, depth) · packed, or added to it.
+// c (rows, columns) = the sum of both products, or added to it.
 template <class T>
-void product(Rows<const T> a, std::int64_t rows, std::int64_t depth, const T* packed, Rows<T> c,
+void product(const Factors<T>& first, const Factors<T>& second, std::int64_t rows, Rows<T> c,
              std::int64_t columns, bool add) {
-  for (std::int64_t j = 0; j < columns; j += kColumns<T>, packed += depth * kColumns<T>) {
+  for (std::int64_t j = 0; j < columns; j += kColumns<T>) {
     std::int64_t r = 0;
     const auto run = [&]<int M>() {
-      block<T, M>({a.at + r * a.step, a.step}, packed, depth, {c.at + r * c.step + j, c.step},
-                  columns - j, add);
+      block<T, M>(first, second, c, r, j, columns, add);
       r += M;
     };
     while (r + kRows <= rows) run.template operator()<kRows>();
@@ -95,6 +112,11 @@ void product(Rows<const T> a, std::int64_t rows, std::int64_t depth, const T* pa
     if ((rows - r) & 2) run.template operator()<2>();
     if ((rows - r) & 1) run.template operator()<1>();
   }
+}
+template <class T>
+void product(const Factors<T>& factors, std::int64_t rows, Rows<T> c, std::int64_t columns,
+             bool add) {
+  product<T>(factors, {{}, nullptr, 0}, rows, c, columns, add);
 }
 
 // ---------------------------------------------------------------- steps
@@ -190,18 +212,22 @@ void cell_row(const Recurrence& s, const RecurrenceValue<T>& v, std::int64_t row
   }
 }
 
-// Adds the products with the state to the gates.
+// The gates before their functions, but for the biases: the products with x, where they are not
+// there already, and with the state.
 template <class T>
-void add_state(const Recurrence& s, const RecurrenceValue<T>& v, const Step<T>& step,
-               std::int64_t rows) {
-  const Rows<const T> h{v.h + step.begin * s.state, s.state};
+void add_products(const Recurrence& s, const RecurrenceValue<T>& v, const Step<T>& step,
+                  std::int64_t rows) {
   const std::int64_t row = step.row(step.begin);
   const Rows<T> gates{v.gates + row * s.gates(), s.gates()};
-  if (s.cell != Cell::gru) return product(h, rows, s.state, v.weight, gates, s.gates(), true);
+  Factors<T> x{{v.x ? v.x + row * v.inputs : nullptr, v.inputs}, v.input, v.inputs},
+      h{{v.h + step.begin * s.state, s.state}, v.weight, s.state};
+  if (s.cell != Cell::gru) return product(x, h, rows, gates, s.gates(), !v.x);
   // The hidden part of the new gate stays apart.
-  product(h, rows, s.state, v.weight, gates, 2 * s.hidden, true);
-  product(h, rows, s.state, v.weight + packed_size<T>(s.state, 2 * s.hidden),
-          {v.kept + row * s.hidden, s.hidden}, s.hidden, false);
+  const std::int64_t split = 2 * s.hidden;
+  product(x, h, rows, gates, split, !v.x);
+  x.packed += packed_size<T>(x.depth, split), h.packed += packed_size<T>(h.depth, split);
+  if (v.x) product(x, rows, {gates.at + split, gates.step}, s.hidden, false);
+  product(h, rows, {v.kept + row * s.hidden, s.hidden}, s.hidden, false);
 }
 
 template <class T>
@@ -211,17 +237,18 @@ void recur(const Recurrence& s, const RecurrenceValue<T>& v, std::int64_t begin,
   for (std::int64_t k = 0; k < s.steps; ++k) {
     const Step<T> step{s, s.reverse ? s.steps - 1 - k : k, begin, end};
     const std::int64_t last = step.active_end();
-    if (v.weight) add_state(s, v, step, last - begin);
+    add_products(s, v, step, last - begin);
     for (std::int64_t i = begin; i < last; ++i)
       if (step.active(i))
         cell_row(s, v, step.row(i), i, s.projected ? inner + i * s.hidden : v.h + i * s.state);
     if (s.projected)
-      product<T>({inner + begin * s.hidden, s.hidden}, last - begin, s.hidden, v.projection,
+      product<T>({{inner + begin * s.hidden, s.hidden}, v.projection, s.hidden}, last - begin,
                  {projected + begin * s.state, s.state}, s.state, false);
     for (std::int64_t i = begin; i < end; ++i) {
       T *h = v.h + i * s.state, *out = v.output + step.row(i) * s.state;
       if (!step.active(i)) {
         clear(out, s.state);
+        clear(v.gates + step.row(i) * s.gates(), s.gates());
         clear(v.kept + step.row(i) * s.kept(), s.kept());
         continue;
       }
@@ -341,8 +368,8 @@ void back_projection(const Recurrence& s, const RecurrenceGradient<T>& g, const 
       put(Vec<T>(0), dh + j, count);
     });
   }
-  product<T>({g.dstate + step.row(step.begin) * s.state, s.state}, last - step.begin, s.state,
-             g.projection, {g.work + step.begin * s.hidden, s.hidden}, s.hidden, false);
+  product<T>({{g.dstate + step.row(step.begin) * s.state, s.state}, g.projection, s.state},
+             last - step.begin, {g.work + step.begin * s.hidden, s.hidden}, s.hidden, false);
 }
 
 template <class T>
@@ -367,9 +394,8 @@ void recur_back(const Recurrence& s, const RecurrenceGradient<T>& g, std::int64_
     for (std::int64_t i = begin; i < last; ++i)
       if (step.active(i)) back_row(s, g, step, i);
     // Those that do not take part have gates of 0, and keep what they have.
-    if (g.weight)
-      product<T>({g.dhidden + row * s.gates(), s.gates()}, last - begin, s.gates(), g.weight,
-                 {g.dh + begin * s.state, s.state}, s.state, true);
+    product<T>({{g.dhidden + row * s.gates(), s.gates()}, g.weight, s.gates()}, last - begin,
+               {g.dh + begin * s.state, s.state}, s.state, true);
   }
 }
 

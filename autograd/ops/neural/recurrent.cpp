@@ -5,6 +5,7 @@
 #include "autograd/core/kernel_call.hpp"
 #include "autograd/core/memory.hpp"
 #include "autograd/kernels/gemm.hpp"
+#include "autograd/kernels/outer_sum.hpp"
 #include "autograd/kernels/recurrent.hpp"
 #include "autograd/ops/internal/matrices.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
@@ -50,18 +51,21 @@ Numbers<T> packed(const T* from, std::int64_t row_step, std::int64_t column_step
   return to;
 }
 
-// The transpose of the hidden weights (gates, state), of a gru's new gate by itself.
+// The transpose of weights (gates, depth), of a gru's new gate by itself.
 template <class T>
-Numbers<T> packed_transpose(const kernels::Recurrence& s, const T* w) {
-  if (s.cell != Cell::gru) return packed(w, 1, s.state, s.state, s.gates());
+Numbers<T> packed_transpose(const kernels::Recurrence& s, const T* w, std::int64_t depth) {
+  if (s.cell != Cell::gru) return packed(w, 1, depth, depth, s.gates());
   const std::int64_t split = 2 * s.hidden;
-  const std::int64_t first = kernels::packed_size<T>(s.state, split);
-  Numbers<T> to(static_cast<std::size_t>(first + kernels::packed_size<T>(s.state, s.hidden)));
-  kernels::PackMatrix<T>::run(w, 1, s.state, s.state, split, to.data());
-  kernels::PackMatrix<T>::run(w + split * s.state, 1, s.state, s.state, s.hidden,
-                              to.data() + first);
+  const std::int64_t first = kernels::packed_size<T>(depth, split);
+  Numbers<T> to(static_cast<std::size_t>(first + kernels::packed_size<T>(depth, s.hidden)));
+  kernels::PackMatrix<T>::run(w, 1, depth, depth, split, to.data());
+  kernels::PackMatrix<T>::run(w + split * depth, 1, depth, depth, s.hidden, to.data() + first);
   return to;
 }
+
+// Whether each step multiplies its x by itself, added to the product with the state in registers:
+// where the sequences are rows enough, and the steps pay for packing the weights.
+bool by_steps(const kernels::Recurrence& s) { return s.batch >= 8 && s.steps >= 8; }
 
 // What is added to all gates before they are gates: both biases, but of a gru's new gate only that
 // of x.
@@ -135,6 +139,26 @@ struct RecurrentGradient {
   }
 };
 
+struct OuterSum {
+  static constexpr bool kTotal = true;
+  std::string_view name() const { return "outer_sum"; }
+  void forward(const Inputs& in, Tensor& out) const {
+    dispatch_floating(name(), out.dtype(), [&]<class T>(T) {
+      kernels::outer_sum<T>(in_ptr<T>(in[0]), in_ptr<T>(in[1]), in[0].shape()[0], out.shape()[0],
+                            out.shape()[1], out_ptr<T>(out));
+    });
+  }
+};
+
+// aᵀ b, the gradient of a weight from cotangents a and what it multiplied, row by row.
+Tensor weight_gradient(const Tensor& a, const Tensor& b) {
+  const std::int64_t m = a.size(1), n = b.size(1);
+  if (!kernels::suits_outer_sum(m, n)) return internal::product(a, true, b, false);
+  Tensor out = empty({m, n}, a.dtype());
+  compute_into(out, OuterSum{}, a, b);
+  return out;
+}
+
 // Output, h and c, and what is kept for the gradient: all gates, then all of `Recurrence::kept`.
 struct RecurrentLayer {
   static constexpr std::size_t kOutputs = 4;
@@ -159,10 +183,15 @@ struct RecurrentLayer {
         layer.masked ? checked_lengths(name(), in[layer.lengths()], x[0]) : nullptr;
     const auto s = layer.recurrence(x, in[Layer::kHidden].shape(), lengths);
     T* gates = out_ptr<T>(out[3]);
-    kernels::gemm(false, true, s.steps * s.batch, s.gates(), x[2], in_ptr<T>(in[Layer::kX]),
-                  in_ptr<T>(in[Layer::kInput]), T(0), gates);
-    const Numbers<T> weight = packed_transpose(s, in_ptr<T>(in[Layer::kHidden]));
-    Numbers<T> bias, projection, work;
+    const auto *from = in_ptr<T>(in[Layer::kX]), *input_weight = in_ptr<T>(in[Layer::kInput]);
+    const Numbers<T> weight = packed_transpose(s, in_ptr<T>(in[Layer::kHidden]), s.state);
+    Numbers<T> input, bias, projection, work;
+    const bool fused = by_steps(s);
+    if (fused)
+      input = packed_transpose(s, input_weight, x[2]);
+    else
+      kernels::gemm(false, true, s.steps * s.batch, s.gates(), x[2], from, input_weight, T(0),
+                    gates);
     const T* hidden_bias = nullptr;
     if (layer.biased) {
       hidden_bias = in_ptr<T>(in[Layer::kBias + 1]);
@@ -176,7 +205,10 @@ struct RecurrentLayer {
     std::copy_n(in_ptr<T>(in[Layer::kH]), s.batch * s.state, out_ptr<T>(out[1]));
     if (layer.has_cell())
       std::copy_n(in_ptr<T>(in[layer.c()]), s.batch * s.hidden, out_ptr<T>(out[2]));
-    kernels::recur<T>(s, {.weight = weight.data(),
+    kernels::recur<T>(s, {.x = fused ? from : nullptr,
+                          .input = input.data(),
+                          .inputs = fused ? x[2] : 0,
+                          .weight = weight.data(),
                           .projection = projection.data(),
                           .bias = layer.biased ? bias.data() : nullptr,
                           .hidden_bias = hidden_bias,
@@ -201,19 +233,19 @@ struct RecurrentLayer {
                  hidden =
                      layer.cell == Cell::gru ? flat(found[RecurrentGradient::kHiddenGates]) : gates;
     TensorList result(layer.inputs(), Tensor());
-    using internal::product;
     if (call.needs(Layer::kX)) result[Layer::kX] = reshape(matmul(gates, input), x.shape());
-    if (call.needs(Layer::kInput)) result[Layer::kInput] = product(gates, true, flat(x), false);
+    if (call.needs(Layer::kInput)) result[Layer::kInput] = weight_gradient(gates, flat(x));
     if (call.needs(Layer::kHidden))
-      result[Layer::kHidden] =
-          product(hidden, true, flat(found[RecurrentGradient::kPrevious]), false);
+      result[Layer::kHidden] = weight_gradient(hidden, flat(found[RecurrentGradient::kPrevious]));
     if (layer.biased) {
+      const bool both = layer.cell != Cell::gru && call.needs(Layer::kBias);
       if (call.needs(Layer::kBias)) result[Layer::kBias] = sum(gates, 0);
-      if (call.needs(Layer::kBias + 1)) result[Layer::kBias + 1] = sum(hidden, 0);
+      if (call.needs(Layer::kBias + 1))
+        result[Layer::kBias + 1] = both ? result[Layer::kBias] : sum(hidden, 0);
     }
     if (layer.projected && call.needs(layer.projection()))
-      result[layer.projection()] = product(flat(found[RecurrentGradient::kState]), true,
-                                           flat(found[RecurrentGradient::kInner]), false);
+      result[layer.projection()] = weight_gradient(flat(found[RecurrentGradient::kState]),
+                                                   flat(found[RecurrentGradient::kInner]));
     if (call.needs(Layer::kH)) result[Layer::kH] = found[RecurrentGradient::kDh];
     if (layer.has_cell() && call.needs(layer.c()))
       result[layer.c()] = found[RecurrentGradient::kDc];

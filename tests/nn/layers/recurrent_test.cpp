@@ -260,6 +260,45 @@ TEST_CASE("compiled recurrent layers check lengths whenever they run") {
                     ContainsSubstring("lengths must be in [1, 3], the steps of x, got 4 at 1"));
 }
 
+// A batch multiplies step by step what one sequence multiplies at once, and adds up the gradients of
+// weights in blocks of rows.
+TEST_CASE("a batch has the results and gradients of its sequences alone, padded or not") {
+  constexpr std::int64_t steps = 33, batch = 11;
+  const Tensor lengths = steps - ag::arange(batch) * std::int64_t{3};
+  for (const bool padded : {false, true})
+    for_each_layer([&](auto& layer) {
+      const Tensor x = ag::randn({steps, batch, 3}, ag::float64);
+      const auto gradients = [&](const auto& run) {
+        layer.zero_grad();
+        run();
+        TensorList g;
+        for (const auto& [name, parameter] : layer.named_parameters())
+          g.push_back(parameter.grad());
+        return g;
+      };
+      const auto together = [&] {
+        const auto r = padded ? layer(x, {.lengths = lengths}) : layer(x);
+        ag::sum(ag::square(r.output)).backward();
+        return r.output;
+      };
+      const auto alone = [&] {
+        TensorList outputs;
+        for (std::int64_t i = 0; i < batch; ++i) {
+          const std::int64_t n = padded ? steps - 3 * i : steps;
+          const Tensor y = layer(ag::narrow(ag::narrow(x, 1, i, 1), 0, 0, n)).output;
+          ag::sum(ag::square(y)).backward();
+          outputs.push_back(ag::pad(y, {0, 0, 0, 0, 0, steps - n}));
+        }
+        return ag::concat(outputs, 1);
+      };
+      Tensor a, b;
+      const TensorList whole = gradients([&] { a = together(); }),
+                       pieces = gradients([&] { b = alone(); });
+      check_near(a, b);
+      for (std::size_t i = 0; i < whole.size(); ++i) check_near(whole[i], pieces[i], 1e-10);
+    });
+}
+
 TEST_CASE("recurrent layers take one sequence without a batch axis, and batches first") {
   for_each_layer([](auto& layer) {
     ag::Generator g(2);

@@ -1,0 +1,84 @@
+#include "autograd/kernels/outer_sum.hpp"
+#include "autograd/formulas/formulas.hpp"
+
+// Sums of outer products. Nothing is copied: a block of rows of both factors stays in cache while
+// it is added to all of c.
+namespace autograd::kernels::XGRAD_ISA {
+namespace {
+
+using simd::Vec;
+
+// Rows of the factors in a block, and what of c is computed in registers: rows, and registers of
+// columns.
+constexpr std::int64_t kBlock = 128;
+constexpr int kWidth = 2;
+#if defined(__AVX512F__)
+constexpr int kRows = 8;
+#else
+constexpr int kRows = 4;
+#endif
+
+// Rows of both factors, and where the columns begin of which the product is added to c.
+template <class T>
+struct Part {
+  const T *a, *b;
+  std::int64_t rows, m, n;
+  T* c;
+  bool first;  // c has nothing yet
+};
+
+// M rows of W registers of c, by functions for a register.
+template <int M, int W, class T, class Load, class Store>
+void tile(const Part<T> part, std::int64_t row, Load load, Store store) {
+  using V = Vec<T>;
+  const auto at = [&](int r, int w) { return part.c + (row + r) * part.n + w * V::size; };
+  V sum[M][W];
+  for (int r = 0; r < M; ++r)
+    for (int w = 0; w < W; ++w) sum[r][w] = part.first ? V(0) : load(at(r, w));
+  const T *a = part.a + row, *b = part.b;
+  for (std::int64_t l = 0; l < part.rows; ++l, a += part.m, b += part.n) {
+    V y[W];
+    for (int w = 0; w < W; ++w) y[w] = load(b + w * V::size);
+#pragma GCC unroll 8
+    for (int r = 0; r < M; ++r) {
+      const V x(a[r]);
+      for (int w = 0; w < W; ++w) sum[r][w] = fma(x, y[w], sum[r][w]);
+    }
+  }
+  for (int r = 0; r < M; ++r)
+    for (int w = 0; w < W; ++w) store(sum[r][w], at(r, w));
+}
+template <int W, class T, class Load, class Store>
+void tiles(const Part<T>& part, std::int64_t begin, std::int64_t end, Load load, Store store) {
+  for (; begin + kRows <= end; begin += kRows) tile<kRows, W>(part, begin, load, store);
+  for (; begin < end; ++begin) tile<1, W>(part, begin, load, store);
+}
+
+template <class T>
+void outer_sum(const T* a, const T* b, std::int64_t rows, std::int64_t m, std::int64_t n, T* c,
+               std::int64_t begin, std::int64_t end) {
+  using V = Vec<T>;
+  const auto load = [](const T* p) { return V::load(p); };
+  const auto store = [](V x, T* p) { x.store(p); };
+  // Also for no rows: c is written.
+  for (std::int64_t k = 0; k == 0 || k < rows; k += kBlock) {
+    const std::int64_t count = rows - k < kBlock ? rows - k : kBlock;
+    const auto part = [&](std::int64_t j) {
+      return Part<T>{a + k * m, b + k * n + j, count, m, n, c + j, k == 0};
+    };
+    std::int64_t j = 0;
+    for (; j + kWidth * V::size <= n; j += kWidth * V::size)
+      tiles<kWidth>(part(j), begin, end, load, store);
+    for (; j + V::size <= n; j += V::size) tiles<1>(part(j), begin, end, load, store);
+    const std::int64_t rest = n - j;
+    if (rest > 0)
+      tiles<1>(
+          part(j), begin, end, [=](const T* p) { return simd::load_first(p, rest); },
+          [=](V x, T* p) { simd::store_first(x, p, rest); });
+  }
+}
+
+}  // namespace
+}  // namespace autograd::kernels::XGRAD_ISA
+
+XGRAD_FLOATING_KERNEL(OuterSum, outer_sum)
