@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "autograd/core/cpu.hpp"
+#include "autograd/core/internal/prefetch.hpp"
 
 namespace autograd::detail {
 namespace {
@@ -89,7 +90,9 @@ Ref<RowBlock> sum_rows(std::span<const RowView> parts, const RowFormat& format) 
     parallel_for(count, 1, cost(format), [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t g = first; g < last; ++g) {
         auto i = begins[static_cast<std::size_t>(g)];
-        const auto end = begins[static_cast<std::size_t>(g) + 1];
+        const auto end = begins[static_cast<std::size_t>(g) + 1],
+                   ahead = i + static_cast<std::size_t>(kRowsAhead);
+        if (ahead < entries.size()) prefetch(entries[ahead].row, format.row_bytes());
         places[g] = entries[i].place;
         T* const sum = values + g * format.width;
         add_row<true>(sum, entries[i], format.width);
@@ -105,6 +108,9 @@ void add_rows(void* table, const RowView& rows, const RowFormat& format) {
     parallel_for(rows.count, 1, cost(format), [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t i = first; i < last; ++i) {
         T* const to = static_cast<T*>(table) + rows.places[i] * format.width;
+        const std::int64_t ahead = i + kRowsAhead;
+        if (ahead < last)
+          prefetch(static_cast<T*>(table) + rows.places[ahead] * format.width, format.row_bytes());
         const T* const row = static_cast<const T*>(rows.values) + i * format.width;
         for (std::int64_t k = 0; k < format.width; ++k) to[k] += row[k];
       }

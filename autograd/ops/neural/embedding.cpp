@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "autograd/core/cpu.hpp"
+#include "autograd/core/internal/prefetch.hpp"
 #include "autograd/ops/neural/internal/lookup.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/internal/tape.hpp"
@@ -29,11 +30,16 @@ struct Embedding {
     if (bytes == 0) return;
     const auto* table = static_cast<const char*>(in[0].raw());
     auto* to = static_cast<char*>(out.raw_mutable());
+    const auto row = [&](std::int64_t i) {
+      return table + static_cast<std::size_t>(index[i]) * bytes;
+    };
     parallel_for(in[1].numel(), 1, 10 + 0.05 * static_cast<double>(bytes),
                  [&](std::int64_t first, std::int64_t last) {
-                   for (std::int64_t i = first; i < last; ++i)
-                     std::memcpy(to + static_cast<std::size_t>(i) * bytes,
-                                 table + static_cast<std::size_t>(index[i]) * bytes, bytes);
+                   for (std::int64_t i = first; i < last; ++i) {
+                     const std::int64_t ahead = i + detail::kRowsAhead;
+                     if (ahead < last) detail::prefetch(row(ahead), bytes);
+                     std::memcpy(to + static_cast<std::size_t>(i) * bytes, row(i), bytes);
+                   }
                  });
   }
   unsigned saves() const { return save_input(1); }

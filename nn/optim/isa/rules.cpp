@@ -41,10 +41,25 @@ void apply(const R rule, const Chunk<R> c) {
         [=](V v, T* p) { autograd::simd::store_first(v, p, rest); });
 }
 
+// Asks for the first lines of a chunk: where chunks are rows of a table, the processor cannot guess
+// which comes next.
+template <class R>
+void prefetch(const Chunk<R>& c) {
+  using T = typename R::Element;
+  constexpr std::int64_t line = 64 / sizeof(T), most = 8 * line;
+  for (std::int64_t i = 0; i < c.n && i < most; i += line) {
+    __builtin_prefetch(c.p + i, 1);
+    for (T* buffer : c.buffers)
+      if (buffer) __builtin_prefetch(buffer + i, 1);
+  }
+}
+
 template <class R>
 void step(const Chunk<R>* chunks, std::int64_t count, const R* rules) {
   constexpr std::size_t always = Chunk<R>::kAlways, optional = Chunk<R>::kBuffers - always;
-  for (const Chunk<R>* c = chunks; c != chunks + count; ++c) {
+  constexpr std::ptrdiff_t ahead = 6;
+  for (const Chunk<R>*c = chunks, *end = chunks + count; c != end; ++c) {
+    if (end - c > ahead) prefetch(c[ahead]);
     unsigned used = 0;
     for (std::size_t i = 0; i < optional; ++i)
       if (c->buffers[always + i]) used |= 1u << i;
