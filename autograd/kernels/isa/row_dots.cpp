@@ -1,0 +1,48 @@
+#include "autograd/kernels/row_dots.hpp"
+
+#include "autograd/formulas/formulas.hpp"
+
+// A matrix is read once, so that memory is the limit: four rows at a time keep enough of it under
+// way.
+namespace autograd::kernels::XGRAD_ISA {
+namespace {
+
+using simd::Vec;
+
+template <int R, class T>
+void dots(const T* a, const T* x, std::int64_t n, T beta, T* y) {
+  using V = Vec<T>;
+  constexpr std::int64_t W = V::size;
+  V even[R], odd[R];
+  for (int r = 0; r < R; ++r) even[r] = odd[r] = V(0);
+  std::int64_t k = 0;
+  for (; k + 2 * W <= n; k += 2 * W) {
+    const V x0 = V::load(x + k), x1 = V::load(x + k + W);
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      even[r] = fma(x0, V::load(a + r * n + k), even[r]);
+      odd[r] = fma(x1, V::load(a + r * n + k + W), odd[r]);
+    }
+  }
+  for (; k < n; k += W) {
+    const std::int64_t left = n - k < W ? n - k : W;
+    const V x0 = simd::load_first(x + k, left);
+    for (int r = 0; r < R; ++r) even[r] = fma(x0, simd::load_first(a + r * n + k, left), even[r]);
+  }
+  for (int r = 0; r < R; ++r) {
+    const T sum = simd::sum_lanes(even[r] + odd[r]);
+    y[r] = beta == T(0) ? sum : beta * y[r] + sum;
+  }
+}
+
+template <class T>
+void row_dots(const T* a, const T* x, std::int64_t rows, std::int64_t n, T beta, T* y) {
+  std::int64_t i = 0;
+  for (; i + 4 <= rows; i += 4) dots<4>(a + i * n, x, n, beta, y + i);
+  for (; i < rows; ++i) dots<1>(a + i * n, x, n, beta, y + i);
+}
+
+}  // namespace
+}  // namespace autograd::kernels::XGRAD_ISA
+
+XGRAD_FLOATING_KERNEL(RowDots, row_dots)
