@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "autograd/core/cpu.hpp"
+#include "autograd/core/kernel_call.hpp"
+#include "autograd/kernels/ctc.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/ops.hpp"
 
@@ -25,42 +27,57 @@ double log_add(double a, double b) {
   return std::max(a, b) + std::log1p(std::exp(-std::abs(a - b)));  // NaN for a NaN
 }
 
-// One sample: its log-probabilities, by step and class, and its target with blanks between.
+using Numbers = detail::PooledVector<double>;
+
+// One sample: its log-probabilities, by step and class, and its target with blanks between. Sums
+// stand at its places, with two more beside them that are -∞.
 template <class T>
 struct Alignments {
+  static constexpr std::int64_t kBeside = 2;
   const T* log_probs;
   std::int64_t step, steps;  // from one step to the next; how many
-  const std::int64_t* target;
-  std::int64_t length, blank;
+  std::int64_t length, places;
+  detail::PooledVector<std::int64_t> labels;
+  Numbers skips;  // 0 where the blank before a place may be left out, else -∞; then two more of -∞
 
-  std::int64_t places() const { return 2 * length + 1; }
-  std::int64_t label(std::int64_t s) const { return s % 2 ? target[s / 2] : blank; }
-  // Whether the blank before s may be left out.
-  bool skips(std::int64_t s) const { return s % 2 && s > 1 && label(s) != label(s - 2); }
-  double at(std::int64_t t, std::int64_t s) const {
-    return static_cast<double>(log_probs[t * step + label(s)]);
-  }
-
-  // From the sums up to step t - 1 those up to t, in place.
-  void forward(std::int64_t t, double* a) const {
-    for (std::int64_t s = places() - 1; s >= 0; --s) {
-      double sum = t == 0 ? (s < 2 ? 0 : kNone) : a[s];
-      if (t > 0 && s > 0) sum = log_add(sum, a[s - 1]);
-      if (t > 0 && skips(s)) sum = log_add(sum, a[s - 2]);
-      a[s] = sum + at(t, s);
+  Alignments(const T* probs, std::int64_t step_size, std::int64_t n, const std::int64_t* target,
+             std::int64_t target_length, std::int64_t blank)
+      : log_probs(probs),
+        step(step_size),
+        steps(n),
+        length(target_length),
+        places(2 * target_length + 1),
+        labels(static_cast<std::size_t>(places), blank),
+        skips(row(), kNone) {
+    for (std::int64_t k = 0; k < length; ++k) {
+      labels[static_cast<std::size_t>(2 * k + 1)] = target[k];
+      if (k > 0 && target[k] != target[k - 1]) skips[static_cast<std::size_t>(2 * k + 1)] = 0;
     }
   }
-  // From the sums over the steps after t those over the steps from t on, and the step to s.
-  void backward(std::int64_t t, double* b) const {
-    for (std::int64_t s = 0; s < places(); ++s) b[s] += at(t, s);
-    for (std::int64_t s = 0; s < places(); ++s) {
-      if (s + 1 < places()) b[s] = log_add(b[s], b[s + 1]);
-      if (s + 2 < places() && skips(s + 2)) b[s] = log_add(b[s], b[s + 2]);
-    }
+  std::size_t row() const { return static_cast<std::size_t>(places + kBeside); }
+  std::int64_t label(std::int64_t s) const { return labels[static_cast<std::size_t>(s)]; }
+
+  void emit(std::int64_t t, double* sums) const {
+    const T* from = log_probs + t * step;
+    for (std::int64_t s = 0; s < places; ++s) sums[s] += static_cast<double>(from[label(s)]);
+  }
+  // The sums up to step t, from those up to t - 1, which have -∞ in front.
+  void forward(std::int64_t t, const double* before, double* a) const {
+    if (t == 0)
+      for (std::int64_t s = 0; s < places; ++s) a[s] = s < 2 ? 0 : kNone;
+    else
+      kernels::LogSums::run(before, before - 1, before - 2, skips.data(), a, places);
+    emit(t, a);
+  }
+  // The sums over the steps after t - 1, from those over the steps after t, which get step t and
+  // have -∞ behind.
+  void backward(std::int64_t t, double* after, double* b) const {
+    emit(t, after);
+    kernels::LogSums::run(after, after + 1, after + 2, skips.data() + 2, b, places);
   }
   double end(const double* a) const {
     if (steps == 0) return length == 0 ? 0 : kNone;
-    return length == 0 ? a[0] : log_add(a[places() - 1], a[places() - 2]);
+    return length == 0 ? a[0] : log_add(a[places - 1], a[places - 2]);
   }
 };
 
@@ -105,7 +122,7 @@ struct CtcTerms {
   // On all threads: f(T, sample) for each.
   template <class F>
   void each(const Inputs& in, F f) const {
-    const double cost = 40 * static_cast<double>(in[0].size(0) * (2 * in[1].size(-1) + 1));
+    const double cost = 8 * static_cast<double>(in[0].size(0) * (2 * in[1].size(-1) + 1));
     dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
       parallel_for(in[2].numel(), 1, cost, [&](std::int64_t from, std::int64_t to) {
         for (std::int64_t i = from; i < to; ++i) f(zero, i);
@@ -142,28 +159,26 @@ struct CtcGradient : CtcTerms {
  private:
   template <class T>
   void add(const Alignments<T>& s, double scale, std::int64_t classes, T* to) const {
-    const std::int64_t places = s.places();
-    std::vector<double> all(static_cast<std::size_t>(s.steps * places));
-    std::vector<double> b(static_cast<std::size_t>(places), kNone);
-    for (std::int64_t t = 0; t < s.steps; ++t) {
-      double* now = all.data() + t * places;
-      if (t > 0) std::copy_n(now - places, places, now);
-      s.forward(t, now);
-    }
-    const double total = s.end(all.data() + (s.steps > 0 ? (s.steps - 1) * places : 0));
+    const std::int64_t places = s.places, row = places + s.kBeside;
+    Numbers sums(static_cast<std::size_t>((s.steps + 1) * row), kNone);
+    double* const all = sums.data() + s.kBeside;
+    for (std::int64_t t = 0; t < s.steps; ++t)
+      s.forward(t, all + std::max<std::int64_t>(t - 1, 0) * row, all + t * row);
+    const double total = s.end(all + std::max<std::int64_t>(s.steps - 1, 0) * row);
     if (total == kNone) {
       const T spoilt = zero_infinity ? T(0) : std::numeric_limits<T>::quiet_NaN();
       for (std::int64_t t = 0; t < s.steps; ++t) std::fill_n(to + t * s.step, classes, spoilt);
       return;
     }
+    Numbers b(s.row(), kNone), next(s.row(), kNone), share(static_cast<std::size_t>(places));
     for (std::int64_t p = std::max<std::int64_t>(0, places - 2); p < places; ++p)
       b[static_cast<std::size_t>(p)] = 0;
     for (std::int64_t t = s.steps - 1; t >= 0; --t) {
-      const double* a = all.data() + t * places;
+      kernels::Shares::run(all + t * row, b.data(), total, scale, share.data(), places);
       for (std::int64_t p = 0; p < places; ++p)
-        to[t * s.step + s.label(p)] -=
-            static_cast<T>(scale * std::exp(a[p] + b[static_cast<std::size_t>(p)] - total));
-      s.backward(t, b.data());
+        to[t * s.step + s.label(p)] -= static_cast<T>(share[static_cast<std::size_t>(p)]);
+      s.backward(t, b.data(), next.data());
+      b.swap(next);
     }
   }
 };
@@ -176,9 +191,12 @@ struct Ctc : CtcTerms {
     const std::vector<std::int64_t> begin = begins(in);
     each(in, [&]<class T>(T, std::int64_t i) {
       const auto s = sample<T>(in, i, begin[static_cast<std::size_t>(i)]);
-      std::vector<double> a(static_cast<std::size_t>(s.places()), kNone);
-      for (std::int64_t t = 0; t < s.steps; ++t) s.forward(t, a.data());
-      const double total = s.end(a.data());
+      Numbers a(s.row(), kNone), next(s.row(), kNone);
+      for (std::int64_t t = 0; t < s.steps; ++t) {
+        s.forward(t, a.data() + s.kBeside, next.data() + s.kBeside);
+        a.swap(next);
+      }
+      const double total = s.end(a.data() + s.kBeside);
       out_ptr<T>(out)[i] = static_cast<T>(total == kNone && zero_infinity ? 0 : -total);
     });
   }
