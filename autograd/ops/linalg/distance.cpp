@@ -6,6 +6,8 @@
 #include <numeric>
 
 #include "autograd/core/cpu.hpp"
+#include "autograd/core/kernel_call.hpp"
+#include "autograd/kernels/distance.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/ops.hpp"
 
@@ -51,16 +53,11 @@ struct Distance {
     return std::accumulate(sums, sums + kSums, Sum(0));
   }
 
-  // to += scale · the gradient for a of the distance.
+  // to += scale · the gradient for a of the distance; not for p = 2.
   template <class T>
   void add(const T* a, const T* b, std::int64_t n, double distance, double scale,
            double* to) const {
     if (distance == 0 || p == 0) return;
-    if (p == 2) {
-      const double factor = scale / distance;
-      for (std::int64_t k = 0; k < n; ++k) to[k] += factor * (double(a[k]) - double(b[k]));
-      return;
-    }
     const auto each = [&](auto f) {
       for (std::int64_t k = 0; k < n; ++k)
         if (const double d = double(a[k]) - double(b[k]); d != 0) to[k] += scale * f(d);
@@ -94,13 +91,23 @@ struct CdistGradient {
                  *g = in_ptr<T>(in[3]);
       T* const to = out_ptr<T>(out);
       parallel_for(own.size(0) * n, 1, 2 * double(m * d), [&](std::int64_t from, std::int64_t end) {
-        detail::PooledVector<double> sum(static_cast<std::size_t>(d));
+        detail::PooledVector<double> sum(static_cast<std::size_t>(d)),
+            factors(static_cast<std::size_t>(m));
         for (std::int64_t i = from; i < end; ++i) {
           std::fill(sum.begin(), sum.end(), 0);
           const std::int64_t batch = i / n, pair = batch * n * m + i % n * across;
-          for (std::int64_t j = 0; j < m; ++j)
-            distance.add(x + i * d, y + (batch * m + j) * d, d, double(length[pair + j * along]),
-                         double(g[pair + j * along]), sum.data());
+          const T* others = y + batch * m * d;
+          if (p == 2) {
+            for (std::int64_t j = 0; j < m; ++j) {
+              const auto far = double(length[pair + j * along]);
+              factors[std::size_t(j)] = far == 0 ? 0 : double(g[pair + j * along]) / far;
+            }
+            kernels::AddDifferences<T>::run(x + i * d, others, factors.data(), m, d, sum.data());
+          } else {
+            for (std::int64_t j = 0; j < m; ++j)
+              distance.add(x + i * d, others + j * d, d, double(length[pair + j * along]),
+                           double(g[pair + j * along]), sum.data());
+          }
           std::copy(sum.begin(), sum.end(), to + i * d);
         }
       });
