@@ -38,8 +38,20 @@ void resample_row(const T* x, const std::int64_t* places, const T* weights, std:
 }
 
 template <class T>
+void copy(const T* __restrict x, const std::int64_t* places, std::int64_t first, std::int64_t last,
+          std::int64_t width, T* __restrict y) {
+  if (width == 1) {
+    for (std::int64_t i = first; i < last; ++i) y[i] = x[places[i]];
+    return;
+  }
+  for (std::int64_t i = first; i < last; ++i)
+    for (std::int64_t j = 0; j < width; ++j) y[i * width + j] = x[places[i] * width + j];
+}
+
+template <class T>
 void resample(const T* x, const std::int64_t* begins, const std::int64_t* places, const T* weights,
               std::int64_t first, std::int64_t last, std::int64_t width, T* y) {
+  if (!weights) return copy(x, places, first, last, width, y);
   if (width == 1) return resample_numbers(x, begins, places, weights, first, last, y);
   for (std::int64_t i = first; i < last; ++i)
     resample_row(x, places + begins[i], weights + begins[i], begins[i + 1] - begins[i], width,

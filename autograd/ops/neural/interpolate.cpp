@@ -27,10 +27,11 @@ namespace {
 using internal::Between, internal::Resampling, internal::Taps;
 using Mode = InterpolateMode;
 
-// y from x along an axis of `width` numbers for each element; the lines are independent.
+// y from x along an axis of `width` numbers for each element; the lines are independent. `copies`:
+// each element of y is one of x.
 template <class T>
-void resample(const Taps& taps, std::int64_t lines, std::int64_t in, std::int64_t width, const T* x,
-              T* y) {
+void resample(const Taps& taps, bool copies, std::int64_t lines, std::int64_t in,
+              std::int64_t width, const T* x, T* y) {
   const detail::PooledVector<T> weights(taps.weights.begin(), taps.weights.end());
   const auto out = static_cast<std::int64_t>(taps.begins.size()) - 1;
   const double cost = 0.2 * static_cast<double>(width + 4) *
@@ -38,7 +39,8 @@ void resample(const Taps& taps, std::int64_t lines, std::int64_t in, std::int64_
   parallel_for(lines * out, 1, cost, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t line = begin / out; line * out < end; ++line)
       kernels::Resample<T>::here(x + line * in * width, taps.begins.data(), taps.places.data(),
-                                 weights.data(), std::max(begin - line * out, std::int64_t{0}),
+                                 copies ? nullptr : weights.data(),
+                                 std::max(begin - line * out, std::int64_t{0}),
                                  std::min(end - line * out, out), width, y + line * out * width);
   });
 }
@@ -62,13 +64,14 @@ struct Interpolate {
     if (in[0].numel() == 0) return;
     const Taps there = internal::taps_of(line);
     const Taps& taps = transposed ? internal::transposed(there, line.in) : there;
+    const bool nearest = line.between == Between::nearest || line.between == Between::nearest_exact;
     const std::int64_t size = in[0].size(axis);
     std::int64_t width = 1;
     for (std::int64_t d = axis + 1; d < in[0].ndim(); ++d) width *= in[0].size(d);
     dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
       using T = decltype(zero);
-      resample(taps, in[0].numel() / (size * width), size, width, internal::in_ptr<T>(in[0]),
-               internal::out_ptr<T>(out));
+      resample(taps, nearest && !transposed, in[0].numel() / (size * width), size, width,
+               internal::in_ptr<T>(in[0]), internal::out_ptr<T>(out));
     });
   }
   TensorList backward(const Call& call) const {
