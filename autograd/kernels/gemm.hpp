@@ -9,9 +9,9 @@ namespace autograd::kernels {
 
 /// C (m, n) = beta C + op(A) op(B), row-major, with op(A) (m, k) and op(B) (k, n); op transposes
 /// where the flag says so. Sizes may be 0. Throws where a size exceeds BLAS's 31 bits. float32
-/// products of medium size are oneDNN's where it is installed (onednn.hpp), those of rows with a vector
-/// ours, all others the BLAS's.
-/// The libraries run on one thread; large products are cut for the threads of `parallel_for`.
+/// products of medium size are oneDNN's where it is installed (onednn.hpp), those of rows with a
+/// vector ours, all others the BLAS's. The libraries run on one thread; large products are cut for
+/// the threads of `parallel_for`.
 void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
           const float* a, const float* b, float beta, float* c);
 void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
