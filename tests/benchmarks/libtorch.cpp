@@ -175,8 +175,18 @@ void embedding(benchmark::State& state, bool sparse, double lr) {
         [&] { return F::cross_entropy(head->forward(table->forward(x).mean(1)), y); });
 }
 void embedding_sgd(benchmark::State& state) { embedding<torch::optim::SGD>(state, true, 1e-4); }
+void embedding_bag_sgd(benchmark::State& state) {
+  torch::nn::EmbeddingBag table(
+      torch::nn::EmbeddingBagOptions(50000, 128).mode(torch::kMean).sparse(true));
+  Linear head(128, 10);
+  const auto x = torch::randint(0, 50000, {64, 50}, torch::kLong);
+  const auto y = torch::randint(0, 10, {64}, torch::kLong);
+  train(state, torch::optim::SGD(joined(table->parameters(), head->parameters()), 1e-4),
+        [&] { return F::cross_entropy(head->forward(table->forward(x)), y); });
+}
 void embedding_adam(benchmark::State& state) { embedding<torch::optim::Adam>(state, false, 1e-5); }
 BENCHMARK(embedding_sgd);
+BENCHMARK(embedding_bag_sgd);
 BENCHMARK(embedding_adam);
 
 }  // namespace

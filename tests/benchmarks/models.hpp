@@ -86,6 +86,18 @@ struct Bag : nn::Module {
   NN_MODULE(embedding, head)
   ag::Tensor forward(const ag::Tensor& x) const { return head(ag::mean(embedding(x), 1)); }
 };
+/// The same by bags, whose rows are never laid out.
+struct Bags : nn::Module {
+  nn::EmbeddingBag embedding{50000, 128, {.sparse = true}};
+  nn::Linear head{128, 10};
+  NN_MODULE(embedding, head)
+  ag::Tensor forward(const ag::Tensor& x) const { return head(embedding(x)); }
+};
+template <class Run>
+void bags(const Run& run) {
+  train_model<nn::optim::SGD>(Bags(), nn::optim::SGDOptions{.lr = 1e-4}, classes,
+                              ag::randint(0, 50000, {64, 50}), ag::randint(0, 10, {64}), run);
+}
 template <class Optimizer, class Options, class Run>
 void embedding(bool sparse, const Options& options, const Run& run) {
   train_model<Optimizer>(Bag(sparse), options, classes, ag::randint(0, 50000, {64, 50}),

@@ -68,6 +68,8 @@ void embedding_sgd(State& state) {
   workloads::embedding<nn::optim::SGD>(true, nn::optim::SGDOptions{.lr = 1e-4}, eager(state));
 }
 BENCHMARK(embedding_sgd);
+void embedding_bag_sgd(State& state) { workloads::bags(eager(state)); }
+BENCHMARK(embedding_bag_sgd);
 void embedding_adam(State& state) {
   workloads::embedding<nn::optim::Adam>(false, nn::optim::AdamOptions{.lr = 1e-5}, eager(state));
 }
