@@ -46,6 +46,10 @@ void Replacement::write(const void* data, std::size_t bytes) {
   }
 }
 
+void Replacement::seek(std::uint64_t place) {
+  if (lseek(fd_, static_cast<off_t>(place), SEEK_SET) < 0) failed("seek");
+}
+
 void Replacement::commit() {
   if (fsync(fd_) != 0) failed("sync");
   // Open until it has its name: the lock goes with the descriptor.
