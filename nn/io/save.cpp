@@ -9,14 +9,6 @@
 namespace nn {
 namespace {
 
-// A model without any tensor is a mistake; a file of it would take the place of a good one.
-void check_not_empty(const std::string& path, const StateDict& tensors, std::string_view what) {
-  if (tensors.empty())
-    ag::fail(path,
-             "{} must have a parameter or buffer to save, got none; an older file is unchanged",
-             what);
-}
-
 // Python's `save_model` writes a tied tensor once, and the other names into the metadata, each with
 // the one that was kept.
 void add_twins(SafeTensors& file, const StateDict& own) {
@@ -29,18 +21,6 @@ void add_twins(SafeTensors& file, const StateDict& own) {
 }
 
 }  // namespace
-
-// The format that readers in Python expect for PyTorch's names and layouts.
-void save(const Module& model, const std::string& path) {
-  const StateDict state = model.state_dict();
-  check_not_empty(path, state, model.type_name());
-  write_safetensors(path, state, {{"format", "pt"}});
-}
-
-void save(const StateDict& tensors, const std::string& path) {
-  check_not_empty(path, tensors, "a state dict");
-  write_safetensors(path, tensors);
-}
 
 LoadResult load(Module& model, const StateDict& tensors, bool strict) {
   std::string wrong, name_of_dtype;
