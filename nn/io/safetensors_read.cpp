@@ -166,12 +166,13 @@ ag::Tensor SafeTensorsFile::read_rows(std::string_view name, std::int64_t begin,
 }
 
 ag::Tensor SafeTensorsFile::map(std::string_view name) const {
-  const auto& [file, range] = impl_->place(name);
+  const Impl::Place& place = impl_->place(name);
+  const TensorRange& range = place.range;
   const bool as_it_is = !range.format->convert && range.format->held && range.end > range.begin &&
                         range.begin % ag::size_of(range.format->dtype) == 0;
-  if (!as_it_is) return read_range(*file, range);
+  if (!as_it_is) return read_range(*place.file, range);
   return ag::dispatch(range.format->dtype,
-                      [&](auto zero) { return map_range<decltype(zero)>(*file, range); });
+                      [&](auto zero) { return map_range<decltype(zero)>(*place.file, range); });
 }
 
 SafeTensors detail::read_safetensors(const std::string& path,

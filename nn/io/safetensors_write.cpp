@@ -73,7 +73,8 @@ std::string header_text(const StateDict& tensors, const Metadata& metadata, File
 
 void write_elements(Replacement& file, const std::string& path, const NamedTensor& entry,
                     FileDType wanted) {
-  const auto& [name, tensor] = entry;
+  const std::string& name = entry.name;
+  const ag::Tensor& tensor = entry.tensor;
   if (wanted == FileDType::same || !ag::is_floating(tensor.dtype()))
     return file.write(tensor.raw(), byte_count(tensor, wanted));
   constexpr std::int64_t kPiece = 1 << 16;

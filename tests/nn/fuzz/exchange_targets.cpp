@@ -1,3 +1,7 @@
+#include <memory>
+#include <stdexcept>
+
+#include "autograd/ops/ops.hpp"
 #include "nn/io/npy.hpp"
 #include "nn/io/safetensors_file.hpp"
 #include "nn/io/torch.hpp"
@@ -51,6 +55,26 @@ Target pickles() {
           }};
 }
 
+// The mutated file alone, or as the index of two others.
+Target safetensors_parts() {
+  const auto scratch = std::make_shared<Scratch>();
+  nn::write_safetensors(*scratch / "1.safetensors", {{"a", ag::ones({2, 3})}});
+  nn::write_safetensors(*scratch / "2.safetensors", {{"b", ag::tensor({true, false})}});
+  const std::string index =
+      R"({"metadata":{"total_size":26},"weight_map":{"a":"1.safetensors","b":"2.safetensors"}})";
+  return {"SafeTensorsFile",
+          {read_bytes(*scratch / "1.safetensors"), read_bytes(*scratch / "2.safetensors"), index},
+          [scratch](const std::string& path, std::uint64_t choice) {
+            const std::string bytes = read_bytes(path), json = *scratch / "m.index.json";
+            if (bytes.starts_with('{')) write_bytes(json, bytes);
+            const nn::SafeTensorsFile file(bytes.starts_with('{') ? json : path);
+            for (const auto& [name, dtype, shape] : file.tensors()) {
+              touch(choice % 2 ? file.map(name) : file.read(name));
+              if (shape.ndim() > 0) touch(file.read_rows(name, 0, shape[0] / 2));
+            }
+          }};
+}
+
 }  // namespace
 
 std::vector<Target> exchange_targets() {
@@ -65,6 +89,7 @@ std::vector<Target> exchange_targets() {
          touch(nn::load_npz(path, options));
        }},
       pickles(),
+      safetensors_parts(),
       {"read_torch", fixtures({"model.pt", "list.pt", "views.pt", "xgrad.pt"}),
        [](const std::string& path, std::uint64_t) {
          const nn::TorchFile file = nn::read_torch(path, {.max_unpacked = kMost});
