@@ -20,7 +20,8 @@ inline std::string stored_zip(const std::vector<std::pair<std::string, std::stri
     const std::string common = number(20, 2) + number(0, 4) + number(0, 2) + number(0x21, 2) +
                                number(sum, 4) + number(bytes.size(), 4) + number(bytes.size(), 4) +
                                number(name.size(), 2) + number(0, 2);
-    directory += "PK\1\2" + number(20, 2) + common + number(0, 10) + number(files.size(), 4) + name;
+    directory += "PK\1\2" + number(20, 2) + common + number(0, 8) + number(0, 2) +
+                 number(files.size(), 4) + name;
     files += "PK\3\4" + common + name + bytes;
   }
   const std::string count = number(entries.size(), 2);
