@@ -15,9 +15,11 @@ int main(int argc, char** argv) {
     for (const auto& outcome : node_cases::run_all(argv[i])) {
       const bool passed = outcome.error.empty();
       wrong += outcome.wrong;
-      if (!passed) fmt::print("{}: {}{}\n", outcome.name, outcome.wrong ? "WRONG: " : "", outcome.error);
+      if (!passed)
+        fmt::print("{}: {}{}\n", outcome.name, outcome.wrong ? "WRONG: " : "", outcome.error);
       total.passed += passed, ++total.all;
-      for (const auto& op : outcome.operators) by_operator[op].passed += passed, ++by_operator[op].all;
+      for (const auto& op : outcome.operators)
+        by_operator[op].passed += passed, ++by_operator[op].all;
     }
   for (const auto& [op, count] : by_operator) fmt::print("{} {}/{}\n", op, count.passed, count.all);
   fmt::print("all {}/{}, {} wrong\n", total.passed, total.all, wrong);

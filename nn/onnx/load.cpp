@@ -41,7 +41,8 @@ std::string valid_name(const std::string& name, std::map<std::string, int>& take
 onnx::ModelProto parsed(const std::string& path) {
   const std::string bytes = data::InputFile(path).read_all();
   if (bytes.size() > INT_MAX)
-    ag::fail(path, "must be less than 2 GiB, with larger weights in files beside it, got {} bytes", bytes.size());
+    ag::fail(path, "must be less than 2 GiB, with larger weights in files beside it, got {} bytes",
+             bytes.size());
   onnx::ModelProto model;
   if (!model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) || !model.has_graph())
     ag::fail(path, "must be a model in ONNX's format, got {} bytes that are none", bytes.size());
@@ -59,8 +60,10 @@ void check(const Port& port, const ag::Tensor& x, bool shapes) {
     fits = (*port.sizes)[i] < 0 || (*port.sizes)[i] == x.shape()[i];
   if (fits) return;
   std::string wanted;
-  for (const std::int64_t n : *port.sizes) wanted += (wanted.empty() ? "" : ", ") + (n < 0 ? "any" : std::to_string(n));
-  ag::fail(where(), "must have shape ({}), got {}; {{.check_shapes = false}} runs it as it is", wanted, x.shape());
+  for (const std::int64_t n : *port.sizes)
+    wanted += (wanted.empty() ? "" : ", ") + (n < 0 ? "any" : std::to_string(n));
+  ag::fail(where(), "must have shape ({}), got {}; {{.check_shapes = false}} runs it as it is",
+           wanted, x.shape());
 }
 
 ag::Tensor tensor_of(const interpreter::Value& value, const std::string& name) {
@@ -88,16 +91,20 @@ std::vector<std::string> OnnxModel::value_names() const {
 }
 
 std::string OnnxModel::extra_repr() const {
-  const auto joined = [](const std::vector<std::string>& names) { return fmt::format("{}", fmt::join(names, ", ")); };
+  const auto joined = [](const std::vector<std::string>& names) {
+    return fmt::format("{}", fmt::join(names, ", "));
+  };
   return fmt::format("{} -> {}, nodes={}", joined(input_names()), joined(output_names()),
                      graph_->built.graph->steps.size());
 }
 
 // `inputs` are those of the graph; undefined ones are left to the file.
-ag::TensorList OnnxModel::run_graph(const ag::TensorList& inputs, const std::vector<int>& wanted) const {
+ag::TensorList OnnxModel::run_graph(const ag::TensorList& inputs,
+                                    const std::vector<int>& wanted) const {
   std::vector<ag::Tensor> held;
   for (const std::size_t i : graph_->place)
-    held.push_back(i < parameters_.size() ? ag::Tensor(parameters_[i]) : ag::Tensor(buffers_[i - parameters_.size()]));
+    held.push_back(i < parameters_.size() ? ag::Tensor(parameters_[i])
+                                          : ag::Tensor(buffers_[i - parameters_.size()]));
   interpreter::Values given;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].defined()) check(graph_->built.inputs[i], inputs[i], graph_->check_shapes);
@@ -130,12 +137,14 @@ ag::TensorList OnnxModel::forward(const ag::TensorList& inputs) const {
 
 ag::Tensor OnnxModel::forward(const ag::Tensor& x) const {
   if (output_names().size() != 1)
-    ag::fail("OnnxModel", "must have one output for this call, got {}; call it with a TensorList or run() it",
+    ag::fail("OnnxModel",
+             "must have one output for this call, got {}; call it with a TensorList or run() it",
              fmt::join(output_names(), ", "));
   return forward(ag::TensorList{x})[0];
 }
 
-NamedTensors OnnxModel::run(const NamedTensors& inputs, const std::vector<std::string>& names) const {
+NamedTensors OnnxModel::run(const NamedTensors& inputs,
+                            const std::vector<std::string>& names) const {
   check_not_moved("run");
   const auto& ports = graph_->built.inputs;
   ag::TensorList all;
@@ -144,13 +153,15 @@ NamedTensors OnnxModel::run(const NamedTensors& inputs, const std::vector<std::s
     const auto found = inputs.find(port.name);
     used += found != inputs.end();
     if (found == inputs.end() && port.required)
-      ag::fail("OnnxModel", "inputs must be {}, got none named {}", fmt::join(input_names(), ", "), ag::quoted(port.name));
+      ag::fail("OnnxModel", "inputs must be {}, got none named {}", fmt::join(input_names(), ", "),
+               ag::quoted(port.name));
     all.push_back(found == inputs.end() ? ag::Tensor() : found->second);
   }
   if (used != inputs.size())
     for (const auto& [name, tensor] : inputs)
       if (std::none_of(ports.begin(), ports.end(), [&](const Port& p) { return p.name == name; }))
-        ag::fail("OnnxModel", "inputs must be {}, got one named {}", fmt::join(input_names(), ", "), ag::quoted(name));
+        ag::fail("OnnxModel", "inputs must be {}, got one named {}", fmt::join(input_names(), ", "),
+                 ag::quoted(name));
   const auto& wanted = names.empty() ? output_names() : names;
   std::vector<int> slots;
   for (const std::string& name : wanted) {

@@ -40,13 +40,15 @@ std::string difference(const ag::Tensor& got, const ag::Tensor& wanted) {
     return fmt::format("shape {} instead of {}", got.shape(), wanted.shape());
   if (got.dtype() != wanted.dtype())
     return fmt::format("{} instead of {}", ag::name(got.dtype()), ag::name(wanted.dtype()));
-  const auto g = got.to(ag::float64).to_vector<double>(), w = wanted.to(ag::float64).to_vector<double>();
+  const auto g = got.to(ag::float64).to_vector<double>(),
+             w = wanted.to(ag::float64).to_vector<double>();
   for (std::size_t i = 0; i < g.size(); ++i)
     if (!is_close(g[i], w[i])) return fmt::format("element {} is {} instead of {}", i, g[i], w[i]);
   return {};
 }
 
-std::string difference(const nn::OnnxModel& model, const onnx::GraphProto& graph, const fs::path& set) {
+std::string difference(const nn::OnnxModel& model, const onnx::GraphProto& graph,
+                       const fs::path& set) {
   nn::NamedTensors inputs;
   for (int i = 0; i < graph.input_size(); ++i) {
     const fs::path path = set / fmt::format("input_{}.pb", i);

@@ -11,7 +11,7 @@ namespace node_cases {
 struct Outcome {
   std::string name;
   std::set<std::string> operators;
-  std::string error;  ///< why it was refused or what was wrong; empty: passed
+  std::string error;   ///< why it was refused or what was wrong; empty: passed
   bool wrong = false;  ///< another result than the one published
 };
 

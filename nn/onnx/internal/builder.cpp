@@ -13,7 +13,7 @@ namespace {
 
 using onnx::AttributeProto;
 constexpr std::int64_t kNewestOpset = 28, kNewestIr = 14;
-constexpr int kDeepest = 32;               // graphs and functions in each other
+constexpr int kDeepest = 32;                 // graphs and functions in each other
 constexpr std::size_t kMostSteps = 300'000;  // with the bodies of functions
 
 using Attributes = std::map<std::string, const AttributeProto*, std::less<>>;
@@ -56,7 +56,10 @@ class Builder {
  public:
   Builder(const onnx::ModelProto& model, const std::filesystem::path& directory,
           const Roles::Choice& choice)
-      : model_(model), directory_(directory), roles_(model.graph(), choice), opsets_(opsets_of(model.opset_import())) {
+      : model_(model),
+        directory_(directory),
+        roles_(model.graph(), choice),
+        opsets_(opsets_of(model.opset_import())) {
     for (const auto& f : model.functions()) add_function(f);
   }
 
@@ -103,32 +106,38 @@ class Builder {
       }
     functions_[key(proto.domain(), proto.name(), overload_of(unknown, 13))] = std::move(f);
   }
-  static std::string key(std::string_view domain, std::string_view name, std::string_view overload) {
+  static std::string key(std::string_view domain, std::string_view name,
+                         std::string_view overload) {
     return fmt::format("{}\n{}\n{}", is_standard(domain) ? "" : domain, name, overload);
   }
 
   void add_call(const onnx::NodeProto& proto, const Function& f, Frame& frame, Scope& scope) {
     const onnx::FunctionProto& body = *f.proto;
     if (proto.input_size() > body.input_size() || proto.output_size() > body.output_size())
-      ag::fail(place(proto, scope), "inputs and outputs must be those of its function, got {} and {}",
+      ag::fail(place(proto, scope),
+               "inputs and outputs must be those of its function, got {} and {}",
                proto.input_size(), proto.output_size());
-    Scope inner{.opsets = &f.opsets, .prefix = name_of(proto, scope) + '/', .depth = deeper(scope.depth)};
+    Scope inner{
+        .opsets = &f.opsets, .prefix = name_of(proto, scope) + '/', .depth = deeper(scope.depth)};
     Attributes attributes;
     for (const auto& a : f.defaults) attributes[a.name()] = &a;
     for (const auto& a : proto.attribute()) attributes[a.name()] = referred(a, scope);
     inner.attributes = &attributes;
     for (int i = 0; i < body.input_size(); ++i)
-      inner.names[body.input(i)] =
-          i < proto.input_size() && !proto.input(i).empty() ? resolve(scope, proto.input(i), frame) : -1;
+      inner.names[body.input(i)] = i < proto.input_size() && !proto.input(i).empty()
+                                       ? resolve(scope, proto.input(i), frame)
+                                       : -1;
     add_nodes(body.node(), frame, inner);
     for (int i = 0; i < proto.output_size(); ++i)
-      if (!proto.output(i).empty()) put(scope, proto.output(i), resolve(inner, body.output(i), frame));
+      if (!proto.output(i).empty())
+        put(scope, proto.output(i), resolve(inner, body.output(i), frame));
   }
 
   // ---------------------------------------------------------------- names
 
   static int deeper(int depth) {
-    if (depth >= kDeepest) ag::fail("graph", "graphs and functions must be at most {} deep in each other", kDeepest);
+    if (depth >= kDeepest)
+      ag::fail("graph", "graphs and functions must be at most {} deep in each other", kDeepest);
     return depth + 1;
   }
   static std::string name_of(const onnx::NodeProto& node, const Scope& scope) {
@@ -136,7 +145,8 @@ class Builder {
     return scope.prefix + (unnamed ? node.output(0) : node.name());
   }
   static std::string place(const onnx::NodeProto& node, const Scope& scope) {
-    return fmt::format("node \"{}\" ({})", ag::quoted(name_of(node, scope)), ag::quoted(node.op_type()));
+    return fmt::format("node \"{}\" ({})", ag::quoted(name_of(node, scope)),
+                       ag::quoted(node.op_type()));
   }
   static void put(Scope& scope, const std::string& name, int slot) {
     if (!scope.names.emplace(name, slot).second)
@@ -150,7 +160,8 @@ class Builder {
   // The slot of a name, which a graph inside another one takes from around itself.
   static int resolve(Scope& scope, const std::string& name, Frame& frame) {
     if (const auto found = scope.names.find(name); found != scope.names.end()) return found->second;
-    if (!frame.outer) ag::fail("graph", "each value must be made, got \"{}\", which is not", ag::quoted(name));
+    if (!frame.outer)
+      ag::fail("graph", "each value must be made, got \"{}\", which is not", ag::quoted(name));
     const int outside = resolve(*frame.outer_scope, name, *frame.outer);
     const int slot = frame.slot();
     frame.captured.push_back(outside);
@@ -170,7 +181,8 @@ class Builder {
   }
 
   void add_initializers(const onnx::GraphProto& g, Frame& frame, Scope& scope, bool outermost) {
-    if (g.sparse_initializer_size() > 0) ag::fail("graph", "tensors must be dense, got a sparse initializer");
+    if (g.sparse_initializer_size() > 0)
+      ag::fail("graph", "tensors must be dense, got a sparse initializer");
     for (const auto& proto : g.initializer()) {
       if (proto.name().empty()) ag::fail("graph", "initializers must have names, got one without");
       const Tensor values = decoded(proto);
@@ -207,25 +219,29 @@ class Builder {
     if (p.name.empty()) ag::fail("graph", "inputs and outputs must have names, got one without");
     if (!info.has_type() || info.type().value_case() == onnx::TypeProto::VALUE_NOT_SET) return p;
     if (!info.type().has_tensor_type())
-      ag::fail(fmt::format("value \"{}\"", ag::quoted(p.name)), "must be a tensor, got a sequence, an optional or a map");
+      ag::fail(fmt::format("value \"{}\"", ag::quoted(p.name)),
+               "must be a tensor, got a sequence, an optional or a map");
     const auto& type = info.type().tensor_type();
     if (type.elem_type() != 0)
       p.dtype = dtype_of_type(fmt::format("value \"{}\"", ag::quoted(p.name)), type.elem_type());
     if (!type.has_shape()) return p;
     p.sizes.emplace();
-    for (const auto& d : type.shape().dim()) p.sizes->push_back(d.has_dim_value() ? d.dim_value() : -1);
+    for (const auto& d : type.shape().dim())
+      p.sizes->push_back(d.has_dim_value() ? d.dim_value() : -1);
     return p;
   }
 
   // ---------------------------------------------------------------- nodes
 
-  void add_nodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto>& nodes, Frame& frame, Scope& scope) {
+  void add_nodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto>& nodes, Frame& frame,
+                 Scope& scope) {
     for (const onnx::NodeProto* node : in_order(nodes)) add_node(*node, frame, scope);
   }
 
   void add_node(const onnx::NodeProto& proto, Frame& frame, Scope& scope) {
     if (++steps_ > kMostSteps) ag::fail("graph", "there must be at most {} nodes", kMostSteps);
-    const auto function = functions_.find(key(proto.domain(), proto.op_type(), overload_of(proto.unknown_fields(), 8)));
+    const auto function = functions_.find(
+        key(proto.domain(), proto.op_type(), overload_of(proto.unknown_fields(), 8)));
     if (function != functions_.end()) return add_call(proto, function->second, frame, scope);
     const Operator* op = is_standard(proto.domain()) ? find_operator(proto.op_type()) : nullptr;
     if (!op) refuse(proto, scope);
@@ -243,7 +259,8 @@ class Builder {
     add_inputs(proto, frame, scope, step, node);
     for (const std::string& output : proto.output()) node.outputs.push_back(!output.empty());
     node.arity(op->least, op->most);
-    for (const auto& attribute : proto.attribute()) add_attribute(attribute, frame, scope, step, node);
+    for (const auto& attribute : proto.attribute())
+      add_attribute(attribute, frame, scope, step, node);
     step.run = op->bind(node);
     if (const std::string unknown = node.unknown(); !unknown.empty())
       node.refuse("attributes must be known ones, got {}", ag::quoted(unknown));
@@ -254,19 +271,22 @@ class Builder {
 
   [[noreturn]] static void refuse(const onnx::NodeProto& proto, const Scope& scope) {
     if (!is_standard(proto.domain()))
-      ag::fail(place(proto, scope), "operators must be of the domain ai.onnx or functions of the model, got domain {}",
+      ag::fail(place(proto, scope),
+               "operators must be of the domain ai.onnx or functions of the model, got domain {}",
                ag::quoted(proto.domain()));
     const std::string_view why = why_not(proto.op_type());
-    ag::fail(place(proto, scope), "this operator is not supported{}{}", why.empty() ? "" : "; ", why);
+    ag::fail(place(proto, scope), "this operator is not supported{}{}", why.empty() ? "" : "; ",
+             why);
   }
 
-  void add_inputs(const onnx::NodeProto& proto, Frame& frame, Scope& scope, Step& step, Node& node) {
+  void add_inputs(const onnx::NodeProto& proto, Frame& frame, Scope& scope, Step& step,
+                  Node& node) {
     int n = proto.input_size();
     while (n > 0 && proto.input(n - 1).empty()) --n;
     for (int i = 0; i < n; ++i) {
       const Use use{&proto, i};
       const auto own = instead_.find(use);
-      const int slot = proto.input(i).empty()   ? -1
+      const int slot = proto.input(i).empty()  ? -1
                        : own != instead_.end() ? captured_instead(own->second, frame)
                                                : resolve(scope, proto.input(i), frame);
       step.inputs.push_back(slot);
@@ -287,17 +307,21 @@ class Builder {
   // An attribute of a function's body may stand for one of the call.
   static const AttributeProto* referred(const AttributeProto& a, const Scope& scope) {
     if (a.ref_attr_name().empty()) return &a;
-    if (!scope.attributes) ag::fail("attribute", "references must be inside of functions, got {}", ag::quoted(a.name()));
+    if (!scope.attributes)
+      ag::fail("attribute", "references must be inside of functions, got {}", ag::quoted(a.name()));
     const auto found = scope.attributes->find(a.ref_attr_name());
     return found == scope.attributes->end() ? nullptr : found->second;
   }
 
-  void add_attribute(const AttributeProto& named, Frame& frame, Scope& scope, Step& step, Node& node) {
+  void add_attribute(const AttributeProto& named, Frame& frame, Scope& scope, Step& step,
+                     Node& node) {
     const AttributeProto* a = referred(named, scope);
     if (!a) return;  // the call leaves it out
-    if (node.attributes.contains(named.name())) node.refuse("attributes must be there once, got {} twice", ag::quoted(named.name()));
-    node.attributes.emplace(named.name(), a->has_g() ? Attribute(subgraph(a->g(), frame, scope, step))
-                                                     : value_of(*a, node));
+    if (node.attributes.contains(named.name()))
+      node.refuse("attributes must be there once, got {} twice", ag::quoted(named.name()));
+    node.attributes.emplace(named.name(), a->has_g()
+                                              ? Attribute(subgraph(a->g(), frame, scope, step))
+                                              : value_of(*a, node));
   }
 
   // Bodies of functions come again and again.
@@ -326,8 +350,10 @@ class Builder {
       case AttributeProto::TYPE_PROTO:
         return std::string();
       default:
-        node.refuse("attribute {} must be a number, a text, a tensor, a graph, or a list of numbers or texts",
-                    ag::quoted(a.name()));
+        node.refuse(
+            "attribute {} must be a number, a text, a tensor, a graph, or a list of numbers or "
+            "texts",
+            ag::quoted(a.name()));
     }
   }
 
@@ -338,9 +364,11 @@ class Builder {
                 .prefix = step.name + '/',
                 .depth = deeper(outer_scope.depth)};
     add_initializers(g, frame, scope, false);
-    for (const auto& input : g.input()) frame.graph.inputs.push_back(define(scope, input.name(), frame));
+    for (const auto& input : g.input())
+      frame.graph.inputs.push_back(define(scope, input.name(), frame));
     add_nodes(g.node(), frame, scope);
-    for (const auto& output : g.output()) frame.graph.outputs.push_back(resolve(scope, output.name(), frame));
+    for (const auto& output : g.output())
+      frame.graph.outputs.push_back(resolve(scope, output.name(), frame));
     const Subgraph result{nullptr, step.inputs.size()};
     step.inputs.insert(step.inputs.end(), frame.captured.begin(), frame.captured.end());
     return {finished(std::move(frame)), result.first_capture};
@@ -355,7 +383,8 @@ class Builder {
         for (const int slot : *slots)
           if (slot >= 0) last[static_cast<std::size_t>(slot)] = static_cast<int>(i);
     for (std::size_t slot = 0; slot < last.size(); ++slot)
-      if (last[slot] >= 0) g.steps[static_cast<std::size_t>(last[slot])].dies.push_back(static_cast<int>(slot));
+      if (last[slot] >= 0)
+        g.steps[static_cast<std::size_t>(last[slot])].dies.push_back(static_cast<int>(slot));
     return std::make_shared<const Graph>(std::move(g));
   }
 

@@ -9,8 +9,7 @@ namespace nn::interpreter {
 
 const Tensor& Call::operator[](std::size_t i) const {
   if (i >= inputs.size() || !inputs[i].tensor.defined())
-    ag::fail("input", "number {} must be a tensor, got {}", i,
-             has(i) ? "a sequence" : "nothing");
+    ag::fail("input", "number {} must be a tensor, got {}", i, has(i) ? "a sequence" : "nothing");
   return inputs[i].tensor;
 }
 const std::vector<Value>& Call::sequence(std::size_t i) const {
@@ -23,12 +22,14 @@ std::vector<double> Call::numbers(std::size_t i) const { return numbers_of((*thi
 
 std::int64_t Call::integer(std::size_t i) const {
   const Integers values = integers(i);
-  if (values.size() != 1) ag::fail("input", "number {} must be one number, got {}", i, values.size());
+  if (values.size() != 1)
+    ag::fail("input", "number {} must be one number, got {}", i, values.size());
   return values[0];
 }
 double Call::number(std::size_t i) const {
   const auto values = numbers(i);
-  if (values.size() != 1) ag::fail("input", "number {} must be one number, got {}", i, values.size());
+  if (values.size() != 1)
+    ag::fail("input", "number {} must be one number, got {}", i, values.size());
   return values[0];
 }
 
@@ -110,8 +111,8 @@ class Runner {
     Values inputs;
     inputs.reserve(step.inputs.size());
     for (const int slot : step.inputs) inputs.push_back(slot < 0 ? Value() : slots_[index(slot)]);
-    const bool fixed = step.kind == Step::Kind::shape ||
-                       (step.kind == Step::Kind::pure && all_fixed(inputs));
+    const bool fixed =
+        step.kind == Step::Kind::shape || (step.kind == Step::Kind::pure && all_fixed(inputs));
     Values outputs = fixed ? apart(step, inputs) : together(step, inputs);
     for (std::size_t i = 0; i < step.outputs.size(); ++i) {
       if (step.outputs[i] < 0) continue;

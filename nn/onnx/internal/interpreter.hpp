@@ -98,8 +98,8 @@ class Node {
  public:
   std::string op, name;
   std::int64_t opset = 0;
-  std::vector<bool> inputs;   ///< whether each is given
-  std::vector<bool> outputs;  ///< whether each is wanted
+  std::vector<bool> inputs;      ///< whether each is given
+  std::vector<bool> outputs;     ///< whether each is wanted
   std::vector<bool> statistics;  ///< whether each is a buffer of the model
   std::map<std::string, Attribute, std::less<>> attributes;
 

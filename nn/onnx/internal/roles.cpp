@@ -12,12 +12,28 @@ namespace {
 // Inputs that say how a node computes rather than with which weights.
 bool is_setting(const Use& use) {
   static const std::map<std::string, std::set<int>, std::less<>> settings{
-      {"Clip", {1, 2}},         {"Pad", {1, 2}},        {"Resize", {1, 2, 3}}, {"Upsample", {1}},
-      {"Dropout", {1, 2}},      {"OneHot", {1, 2}},     {"Range", {0, 1, 2}},  {"Pow", {1}},
-      {"Mod", {1}},             {"CastLike", {1}},      {"AffineGrid", {1}},   {"Shape", {0}},
-      {"ConstantOfShape", {0}}, {"Equal", {0, 1}},      {"Less", {0, 1}},      {"Greater", {0, 1}},
-      {"LessOrEqual", {0, 1}},  {"GreaterOrEqual", {0, 1}}, {"Reshape", {1}},  {"Expand", {1}},
-      {"RotaryEmbedding", {1, 2}}, {"Attention", {3}}};
+      {"Clip", {1, 2}},
+      {"Pad", {1, 2}},
+      {"Resize", {1, 2, 3}},
+      {"Upsample", {1}},
+      {"Dropout", {1, 2}},
+      {"OneHot", {1, 2}},
+      {"Range", {0, 1, 2}},
+      {"Pow", {1}},
+      {"Mod", {1}},
+      {"CastLike", {1}},
+      {"AffineGrid", {1}},
+      {"Shape", {0}},
+      {"ConstantOfShape", {0}},
+      {"Equal", {0, 1}},
+      {"Less", {0, 1}},
+      {"Greater", {0, 1}},
+      {"LessOrEqual", {0, 1}},
+      {"GreaterOrEqual", {0, 1}},
+      {"Reshape", {1}},
+      {"Expand", {1}},
+      {"RotaryEmbedding", {1, 2}},
+      {"Attention", {3}}};
   const auto found = settings.find(use.node->op_type());
   return found != settings.end() && found->second.contains(use.input);
 }
@@ -26,10 +42,20 @@ bool is_statistic(const Use& use) {
 }
 // Of these even one number is a weight.
 bool takes_weights(const Use& use) {
-  static const std::set<std::string, std::less<>> ops{
-      "Conv", "ConvTranspose", "Gemm",  "MatMul", "BatchNormalization",    "InstanceNormalization",
-      "LSTM", "GRU",           "RNN",   "PRelu",  "LayerNormalization",    "GroupNormalization",
-      "RMSNormalization", "CausalConvWithState"};
+  static const std::set<std::string, std::less<>> ops{"Conv",
+                                                      "ConvTranspose",
+                                                      "Gemm",
+                                                      "MatMul",
+                                                      "BatchNormalization",
+                                                      "InstanceNormalization",
+                                                      "LSTM",
+                                                      "GRU",
+                                                      "RNN",
+                                                      "PRelu",
+                                                      "LayerNormalization",
+                                                      "GroupNormalization",
+                                                      "RMSNormalization",
+                                                      "CausalConvWithState"};
   return ops.contains(use.node->op_type());
 }
 
@@ -89,13 +115,17 @@ std::vector<Roles::Part> Roles::parts(const std::string& name, const Tensor& val
   const Role other = is_weight(name, values) ? Role::parameter : Role::constant;
   for (const Use& use : found->second) {
     const Role role = is_statistic(use) ? Role::statistic : other;
-    const std::string key = role == Role::statistic ? fmt::format("{}:{}", reinterpret_cast<std::uintptr_t>(use.node), use.input)
-                            : merged && role == Role::parameter ? key_of(use, name)
-                                                                : std::string("all");
+    const std::string key =
+        role == Role::statistic
+            ? fmt::format("{}:{}", reinterpret_cast<std::uintptr_t>(use.node), use.input)
+        : merged && role == Role::parameter ? key_of(use, name)
+                                            : std::string("all");
     const auto [at, fresh] = part_of.emplace(key, parts.size());
     if (fresh) {
-      const std::string node = use.node->name().empty() ? std::to_string(parts.size()) : use.node->name();
-      parts.push_back({role, parts.empty() ? name : fmt::format("{}.{}.{}", name, node, use.input), {}});
+      const std::string node =
+          use.node->name().empty() ? std::to_string(parts.size()) : use.node->name();
+      parts.push_back(
+          {role, parts.empty() ? name : fmt::format("{}.{}.{}", name, node, use.input), {}});
     }
     parts[at->second].uses.push_back(use);
   }

@@ -36,8 +36,8 @@ std::size_t bytes_of(std::int64_t type) {
 }
 
 float from_half(std::uint16_t h) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(h & 0x8000u) << 16, exponent = h >> 10 & 31u,
-                      fraction = h & 0x3ffu;
+  const std::uint32_t sign = static_cast<std::uint32_t>(h & 0x8000u) << 16,
+                      exponent = h >> 10 & 31u, fraction = h & 0x3ffu;
   if (exponent == 0) {
     const float small = static_cast<float>(fraction) * 0x1p-24f;
     return sign ? -small : small;
@@ -104,7 +104,8 @@ void decode(std::int64_t type, const char* bytes, Tensor& t) {
 template <class To, class Field, class F>
 Tensor from_field(const Field& field, const ag::Shape& shape, F convert) {
   if (field.size() != shape.numel())
-    ag::fail(where(), "there must be {} elements for shape {}, got {}", shape.numel(), shape, field.size());
+    ag::fail(where(), "there must be {} elements for shape {}, got {}", shape.numel(), shape,
+             field.size());
   Tensor t = ag::empty(shape, ag::dtype_of<To>);
   std::transform(field.begin(), field.end(), t.mutable_data<To>(), convert);
   return t;
@@ -163,7 +164,8 @@ Place place_of(const TensorProto& p, const fs::path& directory) {
   bool leaves = location.empty() || location.find('\0') != location.npos || relative.is_absolute();
   for (const fs::path& step : relative) leaves = leaves || step == "..";
   if (leaves)
-    ag::fail(where(), "location of external data must be a file in the directory of the model, got \"{}\"",
+    ag::fail(where(),
+             "location of external data must be a file in the directory of the model, got \"{}\"",
              ag::quoted(location));
   place.path = directory / relative;
   return place;
@@ -172,9 +174,11 @@ Place place_of(const TensorProto& p, const fs::path& directory) {
 std::string external_bytes(const TensorProto& p, const fs::path& directory, std::uint64_t bytes) {
   const Place place = place_of(p, directory);
   std::error_code error;
-  const std::uint64_t size = fs::is_regular_file(place.path, error) ? fs::file_size(place.path, error) : 0;
+  const std::uint64_t size =
+      fs::is_regular_file(place.path, error) ? fs::file_size(place.path, error) : 0;
   if (error || !fs::is_regular_file(place.path, error))
-    ag::fail(where(), "external data must be in a file, got \"{}\"", ag::quoted(place.path.string()));
+    ag::fail(where(), "external data must be in a file, got \"{}\"",
+             ag::quoted(place.path.string()));
   if (place.length.value_or(bytes) != bytes || place.offset > size || size - place.offset < bytes)
     ag::fail(where(), "external data must have {} bytes, got {} at {} in the {} of \"{}\"", bytes,
              place.length.value_or(bytes), place.offset, size, ag::quoted(place.path.string()));
@@ -198,7 +202,8 @@ Tensor tensor_of(const TensorProto& p, const fs::path& directory) {
   const bool external = p.data_location() == TensorProto::EXTERNAL;
   if (!external && !p.has_raw_data()) return from_fields(p, shape);
   if (!external && p.raw_data().size() != bytes)
-    ag::fail(where(), "there must be {} bytes for shape {}, got {}", bytes, shape, p.raw_data().size());
+    ag::fail(where(), "there must be {} bytes for shape {}, got {}", bytes, shape,
+             p.raw_data().size());
   const std::string outside = external ? external_bytes(p, directory, bytes) : std::string();
   Tensor t = ag::empty(shape, dtype);
   decode(p.data_type(), external ? outside.data() : p.raw_data().data(), t);

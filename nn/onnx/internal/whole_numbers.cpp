@@ -20,7 +20,8 @@ Tensor whole_numbers(std::string_view op, const Tensor& a, const Tensor& b, OfWh
     ag::fail(op, "operands must be integers, got {} and {}", ag::name(a.dtype()),
              ag::name(b.dtype()));
   const ag::Shape shape = ag::shapes::broadcast(op, a.shape(), b.shape());
-  const auto x = integers_of(ag::broadcast_to(a, shape)), y = integers_of(ag::broadcast_to(b, shape));
+  const auto x = integers_of(ag::broadcast_to(a, shape)),
+             y = integers_of(ag::broadcast_to(b, shape));
   std::vector<std::int64_t> out(x.size());
   for (std::size_t i = 0; i < x.size(); ++i) out[i] = f(x[i], y[i]);
   return host(out, shape);

@@ -26,7 +26,8 @@ Windows::Windows(Node& node) {
                                {"VALID", valid}});
   for (const auto* sizes : {&kernel, &strides, &dilations})
     for (const std::int64_t n : *sizes)
-      if (n < 1 || n > (1 << 30)) node.refuse("kernels, strides and dilations must be in [1, 2^30], got {}", n);
+      if (n < 1 || n > (1 << 30))
+        node.refuse("kernels, strides and dilations must be in [1, 2^30], got {}", n);
   for (const std::int64_t n : pads)
     if (n < -(1 << 30) || n > (1 << 30)) node.refuse("pads must be in [-2^30, 2^30], got {}", n);
 }
@@ -36,7 +37,8 @@ Windows Windows::of(std::string_view op, const Integers& kernel_shape) const {
   const std::size_t n = kernel_shape.size();
   if (w.kernel.empty()) w.kernel = kernel_shape;
   if (w.kernel != kernel_shape)
-    ag::fail(op, "kernel_shape must be that of the weight, got {} axes or other sizes", w.kernel.size());
+    ag::fail(op, "kernel_shape must be that of the weight, got {} axes or other sizes",
+             w.kernel.size());
   if (w.strides.empty()) w.strides.assign(n, 1);
   if (w.dilations.empty()) w.dilations.assign(n, 1);
   if (w.pads.empty()) w.pads.assign(2 * n, 0);

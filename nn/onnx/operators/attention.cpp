@@ -61,9 +61,11 @@ Tensor mask_of(const AttentionNode& node, const Call& call, const Tensor& q, con
 }
 
 // The steps one by one, for what asks to see them or has a cap. Rows without a key give 0.
-Values by_steps(const AttentionNode& node, const Tensor& q, Tensor k, Tensor v, const Tensor& mask) {
+Values by_steps(const AttentionNode& node, const Tensor& q, Tensor k, Tensor v,
+                const Tensor& mask) {
   const std::int64_t repeats = q.size(1) / k.size(1);
-  if (repeats > 1) k = ag::repeat_interleave(k, repeats, 1), v = ag::repeat_interleave(v, repeats, 1);
+  if (repeats > 1)
+    k = ag::repeat_interleave(k, repeats, 1), v = ag::repeat_interleave(v, repeats, 1);
   const double scale = node.scale.value_or(1 / std::sqrt(static_cast<double>(q.size(3))));
   const Tensor raw = ag::matmul(q * std::sqrt(scale), ag::transpose(k * std::sqrt(scale)));
   const Tensor capped = node.softcap > 0 ? ag::tanh(raw / node.softcap) * node.softcap : raw;
@@ -90,9 +92,11 @@ Values attention_of(const AttentionNode& node, const Call& call) {
   if (node.wants_scores || node.softcap > 0)
     out = by_steps(node, q, k, v, mask);
   else
-    out = several(ag::scaled_dot_product_attention(
-                      q, k, v, {.attn_mask = mask, .scale = node.scale, .enable_gqa = q.size(1) != k.size(1)}),
-                  Tensor());
+    out =
+        several(ag::scaled_dot_product_attention(
+                    q, k, v,
+                    {.attn_mask = mask, .scale = node.scale, .enable_gqa = q.size(1) != k.size(1)}),
+                Tensor());
   Tensor y = out[0].tensor;
   if (flat) y = ag::flatten(ag::permute(y, {0, 2, 1, 3}), 2);
   return several(y, k, v, out[1].tensor);
@@ -105,7 +109,8 @@ Run attention(Node& node) {
   a.left = node.integer("left_window_size", -1);
   a.right = node.integer("right_window_size", -1);
   a.mode = node.integer("qk_matmul_output_mode", 0);
-  if (a.mode < 0 || a.mode > 3) node.refuse("qk_matmul_output_mode must be in [0, 3], got {}", a.mode);
+  if (a.mode < 0 || a.mode > 3)
+    node.refuse("qk_matmul_output_mode must be in [0, 3], got {}", a.mode);
   if (node.has("scale")) a.scale = node.number("scale");
   if (a.scale && !(*a.scale > 0)) node.refuse("scale must be above 0, got {}", *a.scale);
   a.softcap = node.number("softcap", 0);
@@ -126,8 +131,8 @@ struct Rotary {
 Tensor turned(const Rotary& r, const Tensor& x, const Tensor& cos, const Tensor& sin) {
   const std::int64_t all = x.size(3), n = r.features ? r.features : all, half = n / 2;
   if (n % 2 != 0 || n < 0 || n > all || cos.size(-1) != half)
-    ag::fail("RotaryEmbedding", "caches must be {} wide, half of what turns of {}, got {}", half, all,
-             cos.size(-1));
+    ag::fail("RotaryEmbedding", "caches must be {} wide, half of what turns of {}, got {}", half,
+             all, cos.size(-1));
   const Tensor part = ag::narrow(x, 3, 0, n);
   const Tensor a = r.interleaved ? ag::slice(part, 3, 0, n, 2) : ag::narrow(part, 3, 0, half);
   const Tensor b = r.interleaved ? ag::slice(part, 3, 1, n, 2) : ag::narrow(part, 3, half, half);
@@ -152,8 +157,8 @@ Run rotary_embedding(Node& node) {
       shape.push_back(cache.size(-1));
       return ag::unsqueeze(ag::reshape(ag::index_select(cache, 0, ag::ravel(call[3])), shape), 2);
     };
-    const Tensor in = apart ? ag::permute(x, {0, 2, 1, 3})
-                            : ag::reshape(x, {x.size(0), x.size(1), r.heads, -1});
+    const Tensor in =
+        apart ? ag::permute(x, {0, 2, 1, 3}) : ag::reshape(x, {x.size(0), x.size(1), r.heads, -1});
     const Tensor y = turned(r, in, cached(call[1]), cached(call[2]));
     return one(apart ? ag::permute(y, {0, 2, 1, 3}) : ag::reshape(y, x.shape()));
   };

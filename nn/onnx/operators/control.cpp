@@ -15,6 +15,14 @@ Run if_(Node& node) {
   };
 }
 
+// The condition of a loop; without one it goes on.
+bool is_true(const Value& condition) {
+  if (!condition.present()) return true;
+  const auto numbers = numbers_of(condition.tensor);
+  if (numbers.size() != 1) ag::fail("condition", "must be one truth value, got {}", numbers.size());
+  return numbers[0] != 0;
+}
+
 // What an iteration gives, one below the other.
 Value stacked(const std::vector<Tensor>& parts, std::int64_t axis = 0) {
   if (parts.empty()) return ag::zeros({0});
@@ -23,14 +31,15 @@ Value stacked(const std::vector<Tensor>& parts, std::int64_t axis = 0) {
 
 Run loop(Node& node) {
   const Subgraph body = node.graph("body");
-  return [body](const Call& call) {
-    const std::size_t carried = body.graph->inputs.size() - 2;
-    if (body.graph->inputs.size() < 2 || body.graph->outputs.size() < 1 + carried)
-      ag::fail("Loop", "its body must take and give what is carried");
-    const std::int64_t most = call.has(0) ? call.integer(0) : std::numeric_limits<std::int64_t>::max();
+  const std::size_t carried = node.inputs.size() - 2;
+  if (body.graph->inputs.size() != 2 + carried || body.graph->outputs.size() < 1 + carried)
+    node.refuse("its body must take and give what is carried, {} values", carried);
+  return [body, carried](const Call& call) {
+    const std::int64_t most =
+        call.has(0) ? call.integer(0) : std::numeric_limits<std::int64_t>::max();
     const std::size_t scanned = body.graph->outputs.size() - 1 - carried;
     Values state;
-    for (std::size_t i = 0; i < carried; ++i) state.push_back(call.inputs.at(2 + i));
+    for (std::size_t i = 0; i < carried; ++i) state.push_back(call.inputs[2 + i]);
     std::vector<std::vector<Tensor>> rows(scanned);
     bool go_on = !call.has(1) || call.number(1) != 0;
     for (std::int64_t i = 0; go_on && i < most; ++i) {
@@ -38,7 +47,7 @@ Run loop(Node& node) {
                 Value(host(std::vector<bool>{true}, ag::Shape()), true)};
       in.insert(in.end(), state.begin(), state.end());
       const Values out = body(call, in);
-      go_on = !out[0].present() || numbers_of(out[0].tensor).at(0) != 0;
+      go_on = is_true(out[0]);
       state.assign(out.begin() + 1, out.begin() + 1 + static_cast<std::ptrdiff_t>(carried));
       for (std::size_t k = 0; k < scanned; ++k) rows[k].push_back(out[1 + carried + k].tensor);
     }
@@ -94,9 +103,9 @@ Run scan_(Node& node) {
   if (scanned < 0 || scanned > static_cast<std::int64_t>(node.inputs.size()))
     node.refuse("num_scan_inputs must be in [0, {}], got {}", node.inputs.size(), scanned);
   const auto list = [&](std::string_view name) { return node.integers(name).value_or(Integers()); };
-  const ScanNode s{node.graph("body"),           static_cast<std::size_t>(scanned),
-                   list("scan_input_axes"),      list("scan_output_axes"),
-                   list("scan_input_directions"), list("scan_output_directions")};
+  const ScanNode s{
+      node.graph("body"),       static_cast<std::size_t>(scanned), list("scan_input_axes"),
+      list("scan_output_axes"), list("scan_input_directions"),     list("scan_output_directions")};
   return [s](const Call& call) { return scan(s, call); };
 }
 
@@ -112,7 +121,8 @@ std::ptrdiff_t place(const Call& call, std::size_t i, std::size_t size, bool end
   const auto n = static_cast<std::int64_t>(size);
   std::int64_t at = call.has(i) ? call.integer(i) : end ? n : n - 1;
   if (at < 0) at += n;
-  if (at < 0 || at > n - (end ? 0 : 1)) ag::fail("sequence", "there must be such a place among {}", n);
+  if (at < 0 || at > n - (end ? 0 : 1))
+    ag::fail("sequence", "there must be such a place among {}", n);
   return static_cast<std::ptrdiff_t>(at);
 }
 
@@ -126,7 +136,7 @@ Run sequence_construct(Node&) {
 Run sequence_insert(Node&) {
   return [](const Call& call) {
     std::vector<Value> entries = call.sequence(0);
-    entries.insert(entries.begin() + place(call, 2, entries.size(), true), call.inputs.at(1));
+    entries.insert(entries.begin() + place(call, 2, entries.size(), true), call.inputs[1]);
     return sequence_of(std::move(entries));
   };
 }
@@ -184,8 +194,12 @@ Run sequence_map(Node& node) {
     std::vector<std::vector<Value>> results(body.graph->outputs.size());
     for (std::size_t i = 0; i < n; ++i) {
       Values in;
-      for (std::size_t k = 0; k < given; ++k)
-        in.push_back(call.inputs[k].sequence ? call.sequence(k).at(i) : call.inputs[k]);
+      for (std::size_t k = 0; k < given; ++k) {
+        if (call.inputs[k].sequence && call.sequence(k).size() != n)
+          ag::fail("SequenceMap", "sequences must have one length, got {} and {}", n,
+                   call.sequence(k).size());
+        in.push_back(call.inputs[k].sequence ? call.sequence(k)[i] : call.inputs[k]);
+      }
       const Values out = body(call, in);
       for (std::size_t k = 0; k < out.size(); ++k) results[k].push_back(out[k]);
     }

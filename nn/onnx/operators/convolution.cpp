@@ -64,7 +64,8 @@ Cut cut_of(const Transposed& t, const Windows& w, const ag::Shape& x) {
   const bool same = w.automatic == AutoPad::same_upper || w.automatic == AutoPad::same_lower;
   if (t.shape.empty() && !same) return cut;
   for (std::size_t i = 0; i < n; ++i) {
-    const std::int64_t size = t.shape.empty() ? x[i] * w.strides[i] : t.shape[t.shape.size() - n + i];
+    const std::int64_t size =
+        t.shape.empty() ? x[i] * w.strides[i] : t.shape[t.shape.size() - n + i];
     const std::int64_t all = w.strides[i] * (x[i] - 1) + cut.more[i] + w.extent(i) - size;
     if (all < 0) cut.more[i] -= all;
     const std::int64_t cut_off = std::max<std::int64_t>(all, 0), less = cut_off / 2;
@@ -77,6 +78,10 @@ Cut cut_of(const Transposed& t, const Windows& w, const ag::Shape& x) {
 Run conv_transpose(Node& node) {
   const Transposed t{Windows(node), node.integers("output_padding").value_or(Integers()),
                      node.integers("output_shape").value_or(Integers()), node.integer("group", 1)};
+  for (const auto* sizes : {&t.more, &t.shape})
+    for (const std::int64_t n : *sizes)
+      if (n < 0 || n > std::int64_t{1} << 40)
+        node.refuse("output_padding and output_shape must be in [0, 2^40], got {}", n);
   return [t](const Call& call) {
     const Tensor& x = call[0];
     const ag::Shape size = spatial("ConvTranspose", x);
@@ -116,14 +121,16 @@ Run col2im(Node& node) {
 
 Run causal_conv(Node& node) {
   const std::string name = node.text("activation", "none");
-  const bool silu = choice<bool>(node, "activation", name,
-                                 {{"none", false}, {"silu", true}, {"swish", true}});
+  const bool silu =
+      choice<bool>(node, "activation", name, {{"none", false}, {"silu", true}, {"swish", true}});
   return [silu](const Call& call) {
     const Tensor &x = call[0], &weight = call[1];
     const std::int64_t before = weight.size(-1) - 1;
-    const Tensor state = call.has(3) ? call[3] : ag::zeros({x.size(0), x.size(1), before}, x.dtype());
+    const Tensor state =
+        call.has(3) ? call[3] : ag::zeros({x.size(0), x.size(1), before}, x.dtype());
     const Tensor all = ag::concat({state, x}, 2);
-    const Tensor y = ag::conv1d(all, weight, call.has(2) ? call[2] : Tensor(), {.groups = x.size(1)});
+    const Tensor y =
+        ag::conv1d(all, weight, call.has(2) ? call[2] : Tensor(), {.groups = x.size(1)});
     return several(silu ? ag::silu(y) : y, ag::narrow(all, 2, all.size(2) - before, before));
   };
 }

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
 
@@ -52,7 +54,11 @@ Run range(Node& node) {
     const ag::DType dtype = call[0].dtype();
     if (dtype == ag::int64) {
       const std::int64_t start = call.integer(0), limit = call.integer(1), step = call.integer(2);
-      if (step == 0) ag::fail("Range", "delta must not be 0, got 0");
+      constexpr std::int64_t kFar = std::int64_t{1} << 61;
+      if (step == 0 || std::min({start, limit, step}) < -kFar ||
+          std::max({start, limit, step}) > kFar)
+        ag::fail("Range", "numbers must be in [-2^61, 2^61], and delta not 0, got {}, {} and {}",
+                 start, limit, step);
       if (step > 0 ? start >= limit : start <= limit) return one(ag::arange(0));
       return one(ag::arange(start, limit, step));
     }
@@ -130,7 +136,8 @@ Run window(Node& node) {
   return [=, c = shape(node.op)](const Call& call) {
     const std::int64_t n = call.integer(0);
     if (n < 0 || n > (1 << 24)) ag::fail("window", "its size must be in [0, 2^24], got {}", n);
-    const double turn = 2 * std::numbers::pi / static_cast<double>(periodic ? n : std::max<std::int64_t>(n - 1, 1));
+    const double turn =
+        2 * std::numbers::pi / static_cast<double>(periodic ? n : std::max<std::int64_t>(n - 1, 1));
     std::vector<double> w;
     for (std::int64_t i = 0; i < n; ++i)
       w.push_back(c[0] - c[1] * std::cos(turn * static_cast<double>(i)) +

@@ -60,13 +60,13 @@ Tensor power(const Tensor& a, const Tensor& b) {
 }
 
 Run mod(Node& node) {
-  const bool as_c = node.flag("fmod");
-  return [as_c](const Call& call) {
+  const bool as_c = node.flag("fmod"), both = node.opset >= 28;
+  return [as_c, both](const Call& call) {
     const Tensor &a = call[0], &b = call[1];
     if (!ag::is_floating(a.dtype()))
       return one(whole_numbers("Mod", a, b, as_c ? remainder_of_c : remainder_of_python));
-    if (!as_c) ag::fail("Mod", "needs fmod=1 for {}", ag::name(a.dtype()));
-    return one(ag::fmod(a, b));
+    if (!as_c && !both) ag::fail("Mod", "needs fmod=1 for {} before opset 28", ag::name(a.dtype()));
+    return one(as_c ? ag::fmod(a, b) : ag::remainder(a, b));
   };
 }
 

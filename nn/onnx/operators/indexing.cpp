@@ -95,7 +95,8 @@ Combine combination(Node& node) {
 
 // Products and extremes: element after element of the same place, each pass one for each place, so
 // that gradients are those of `mul` and `maximum`.
-Tensor combined_one_by_one(const Tensor& x, const Tensor& index, const Tensor& source, Combine how) {
+Tensor combined_one_by_one(const Tensor& x, const Tensor& index, const Tensor& source,
+                           Combine how) {
   const Integers places = integers_of(wrapped(index, x.numel()));
   Tensor result = x;
   std::vector<bool> done(places.size());
@@ -214,7 +215,8 @@ Run one_hot(Node& node) {
     const Tensor labels = call[0].to(ag::int64), values = call[2];
     const Tensor hot = ag::unsqueeze(wrapped(labels, depth), -1) == ag::arange(depth);
     const std::int64_t at = axis_in("OneHot", axis, hot.ndim());
-    return one(ag::movedim(ag::where(hot, ag::select(values, 0, 1), ag::select(values, 0, 0)), -1, at));
+    return one(
+        ag::movedim(ag::where(hot, ag::select(values, 0, 1), ag::select(values, 0, 0)), -1, at));
   };
 }
 
@@ -252,7 +254,8 @@ Run unique(Node& node) {
     Integers first, counts, inverse(n);
     for (std::size_t g = 0; g < groups.size(); ++g) {
       first.push_back(groups[g][0]), counts.push_back(static_cast<std::int64_t>(groups[g].size()));
-      for (const auto i : groups[g]) inverse[static_cast<std::size_t>(i)] = static_cast<std::int64_t>(g);
+      for (const auto i : groups[g])
+        inverse[static_cast<std::size_t>(i)] = static_cast<std::int64_t>(g);
     }
     const Tensor y = ag::index_select(x, 0, host(first));
     return several(flat ? y : ag::movedim(y, 0, axis), host(first), host(inverse), host(counts));

@@ -27,7 +27,8 @@ Run where(Node&) {
 }
 
 Run is_inf(Node& node) {
-  const bool negative = node.flag("detect_negative", true), positive = node.flag("detect_positive", true);
+  const bool negative = node.flag("detect_negative", true),
+             positive = node.flag("detect_positive", true);
   return unary([=](const Tensor& x) {
     const Tensor inf = ag::isinf(x);
     if (negative && positive) return inf;
@@ -44,8 +45,9 @@ std::int64_t both(std::int64_t a, std::int64_t b) { return a & b; }
 std::int64_t either(std::int64_t a, std::int64_t b) { return a | b; }
 std::int64_t one_of_both(std::int64_t a, std::int64_t b) { return a ^ b; }
 
+// Also of signed integers: a shift by more than there are bits leaves the sign, as one below 0 does.
 std::int64_t shifted_right(std::int64_t a, std::int64_t b) {
-  return b < 0 || b > 63 ? 0 : static_cast<std::int64_t>(static_cast<std::uint64_t>(a) >> b);
+  return a >> (b < 0 || b > 63 ? 63 : b);
 }
 Run bit_shift(Node& node) {
   if (node.text("direction") != "RIGHT")

@@ -9,9 +9,9 @@ namespace {
 NLLLossOptions options_of(Node& node) {
   using enum ag::Reduction;
   NLLLossOptions options;
-  options.reduction =
-      choice<ag::Reduction>(node, "reduction", node.text("reduction", "mean"),
-                            {{"mean", ag::Reduction::mean}, {"sum", ag::Reduction::sum}, {"none", none}});
+  options.reduction = choice<ag::Reduction>(
+      node, "reduction", node.text("reduction", "mean"),
+      {{"mean", ag::Reduction::mean}, {"sum", ag::Reduction::sum}, {"none", none}});
   options.ignore_index = node.integer("ignore_index", options.ignore_index);
   return options;
 }

@@ -122,7 +122,8 @@ Run split(Node& node) {
     const Integers pieces =
         sizes(call).value_or(even_parts(call[0].size(axis), std::max<std::int64_t>(parts, 1)));
     Values values;
-    for (const Tensor& piece : ag::split(call[0], shape_of(pieces), axis)) values.emplace_back(piece);
+    for (const Tensor& piece : ag::split(call[0], shape_of(pieces), axis))
+      values.emplace_back(piece);
     return values;
   };
 }
@@ -140,6 +141,7 @@ Tensor sliced(const Tensor& x, std::int64_t axis, std::int64_t start, std::int64
   stop = std::clamp<std::int64_t>(stop, step < 0 ? -1 : 0, n);
   if (n == 0 || (step > 0 ? start >= stop : start <= stop)) return ag::narrow(x, axis, 0, 0);
   if (start == 0 && stop == n && step == 1) return x;
+  step = std::clamp(step, -n - 1, n + 1);  // beyond these it is all the same
   return ag::slice(x, axis, start, stop < 0 ? -n - 1 : stop, step);
 }
 
@@ -169,17 +171,28 @@ Run slice(Node& node) {
   };
 }
 
+// What sums of such numbers cannot overflow.
+std::int64_t checked_width(std::string_view op, std::int64_t width) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 40;
+  if (width < -kMost || width > kMost)
+    ag::fail(op, "widths must be in [-2^40, 2^40], got {}", width);
+  return width;
+}
+
 // `pads` are {begin…, end…} of `axes`.
-Tensor padded(const Tensor& x, const Integers& pads, Integers axes, ag::PadMode mode, double value) {
+Tensor padded(const Tensor& x, const Integers& pads, Integers axes, ag::PadMode mode,
+              double value) {
   if (axes.empty())
     for (std::int64_t i = 0; i < x.ndim(); ++i) axes.push_back(i);
   if (pads.size() != 2 * axes.size())
-    ag::fail("Pad", "there must be two widths for each axis, got {} for {}", pads.size(), axes.size());
+    ag::fail("Pad", "there must be two widths for each axis, got {} for {}", pads.size(),
+             axes.size());
   Integers widths(static_cast<std::size_t>(2 * x.ndim()));
   for (std::size_t i = 0; i < axes.size(); ++i) {
     const auto from_last = x.ndim() - 1 - axis_in("Pad", axes[i], x.ndim());
-    widths[static_cast<std::size_t>(2 * from_last)] = pads[i];
-    widths[static_cast<std::size_t>(2 * from_last + 1)] = pads[axes.size() + i];
+    widths[static_cast<std::size_t>(2 * from_last)] = checked_width("Pad", pads[i]);
+    widths[static_cast<std::size_t>(2 * from_last + 1)] =
+        checked_width("Pad", pads[axes.size() + i]);
   }
   if (std::all_of(widths.begin(), widths.end(), [](auto w) { return w == 0; })) return x;
   return ag::pad(x, axes_of(widths), mode, value);
@@ -192,8 +205,8 @@ Run pad(Node& node) {
       {{"constant", constant}, {"reflect", reflect}, {"edge", replicate}, {"wrap", circular}});
   if (node.opset >= 11)
     return [mode](const Call& call) {
-      return one(padded(call[0], call.integers(1), call.has(3) ? call.integers(3) : Integers(), mode,
-                        call.has(2) ? call.number(2) : 0));
+      return one(padded(call[0], call.integers(1), call.has(3) ? call.integers(3) : Integers(),
+                        mode, call.has(2) ? call.number(2) : 0));
     };
   const auto pads = node.integers(node.opset < 2 ? "paddings" : "pads");
   if (!pads) node.refuse("attribute pads must be there");
@@ -206,10 +219,13 @@ Run center_crop_pad(Node& node) {
   return [axes = node.integers("axes")](const Call& call) {
     Tensor x = call[0];
     const Integers sizes = call.integers(1);
+    if (axes && axes->size() != sizes.size())
+      ag::fail("CenterCropPad", "there must be a size for each of {} axes, got {}", axes->size(),
+               sizes.size());
     for (std::size_t i = 0; i < sizes.size(); ++i) {
-      const auto axis = axis_in("CenterCropPad", axes ? axes->at(i) : static_cast<std::int64_t>(i),
-                                x.ndim());
-      const std::int64_t more = sizes[i] - x.size(axis);
+      const auto axis =
+          axis_in("CenterCropPad", axes ? (*axes)[i] : static_cast<std::int64_t>(i), x.ndim());
+      const std::int64_t more = checked_width("CenterCropPad", sizes[i]) - x.size(axis);
       if (more < 0) x = ag::narrow(x, axis, -more / 2, sizes[i]);
       if (more > 0) x = padded(x, {more / 2, more - more / 2}, {axis}, ag::PadMode::constant, 0);
     }
@@ -221,9 +237,9 @@ Run center_crop_pad(Node& node) {
 
 Run depth_to_space(Node& node) {
   const std::int64_t b = node.integer("blocksize");
-  if (b < 1) node.refuse("blocksize must be at least 1, got {}", b);
-  const bool columns = choice<bool>(node, "mode", node.text("mode", "DCR"),
-                                    {{"DCR", false}, {"CRD", true}});
+  if (b < 1 || b > 1 << 15) node.refuse("blocksize must be in [1, 2^15], got {}", b);
+  const bool columns =
+      choice<bool>(node, "mode", node.text("mode", "DCR"), {{"DCR", false}, {"CRD", true}});
   return unary([=](const Tensor& x) {
     const std::int64_t n = x.size(0), c = x.size(1) / (b * b), h = x.size(2), w = x.size(3);
     const Tensor y = columns ? ag::permute(ag::reshape(x, {n, c, b, b, h, w}), {0, 1, 4, 2, 5, 3})
@@ -233,17 +249,22 @@ Run depth_to_space(Node& node) {
 }
 Run space_to_depth(Node& node) {
   const std::int64_t b = node.integer("blocksize");
-  if (b < 1) node.refuse("blocksize must be at least 1, got {}", b);
+  if (b < 1 || b > 1 << 15) node.refuse("blocksize must be in [1, 2^15], got {}", b);
+  const bool columns =
+      choice<bool>(node, "mode", node.text("mode", "DCR"), {{"DCR", false}, {"CRD", true}});
   return unary([=](const Tensor& x) {
     const std::int64_t n = x.size(0), c = x.size(1), h = x.size(2) / b, w = x.size(3) / b;
-    const Tensor y = ag::permute(ag::reshape(x, {n, c, h, b, w, b}), {0, 3, 5, 1, 2, 4});
+    const Tensor blocks = ag::reshape(x, {n, c, h, b, w, b});
+    const Tensor y =
+        columns ? ag::permute(blocks, {0, 1, 3, 5, 2, 4}) : ag::permute(blocks, {0, 3, 5, 1, 2, 4});
     return ag::reshape(y, {n, c * b * b, h, w});
   });
 }
 
 Run trilu(Node& node) {
   return [upper = node.flag("upper", true)](const Call& call) {
-    const std::int64_t k = call.has(1) ? call.integer(1) : 0;
+    constexpr std::int64_t kFar = std::int64_t{1} << 40;
+    const std::int64_t k = call.has(1) ? std::clamp(call.integer(1), -kFar, kFar) : 0;
     return one(upper ? ag::triu(call[0], k) : ag::tril(call[0], k));
   };
 }

@@ -27,8 +27,9 @@ ag::Axes but_channels(const Tensor& x) {
 Values by_batch(const Call& call, double eps, double momentum) {
   const Tensor& x = call[0];
   const auto [var, mean] = ag::var_mean(x, but_channels(x), false, 0);
-  const Tensor y = (x - by_channel(mean, x)) / ag::sqrt(by_channel(var, x) + eps) *
-                       by_channel(call[1], x) + by_channel(call[2], x);
+  const Tensor y =
+      (x - by_channel(mean, x)) / ag::sqrt(by_channel(var, x) + eps) * by_channel(call[1], x) +
+      by_channel(call[2], x);
   return several(y, call[3] * momentum + mean * (1 - momentum),
                  call[4] * momentum + var * (1 - momentum));
 }
@@ -43,10 +44,9 @@ Run batch_normalization(Node& node) {
   const bool own = node.statistics.size() > 4 && node.statistics[3] && node.statistics[4];
   return [=](const Call& call) {
     if (always) return by_batch(call, eps, momentum);
-    return one(ag::batch_norm(call[0], call[3], call[4], call[1], call[2],
-                              {.training = call.training && own,
-                               .momentum = 1 - momentum,
-                               .eps = eps}));
+    return one(
+        ag::batch_norm(call[0], call[3], call[4], call[1], call[2],
+                       {.training = call.training && own, .momentum = 1 - momentum, .eps = eps}));
   };
 }
 
@@ -127,7 +127,8 @@ Run mean_variance_normalization(Node& node) {
 
 // In training it drops, whatever the file says; in evaluation it does as the file says.
 Run dropout(Node& node) {
-  const std::optional<double> old = node.opset < 12 ? std::optional(node.number("ratio", 0.5)) : std::nullopt;
+  const std::optional<double> old =
+      node.opset < 12 ? std::optional(node.number("ratio", 0.5)) : std::nullopt;
   node.ignore("seed");
   node.ignore("is_test");
   node.ignore("consumed_inputs");

@@ -98,7 +98,8 @@ Values max_pooled(const Call& call, const Windows& w, bool wants_places, bool co
   ag::MaxPoolOptions options{.stride = numbers(w.strides), .dilation = numbers(w.dilations)};
   Integers begin(w.axes());
   if (is_plain(w, pads)) {
-    options.padding = numbers(Integers(pads.begin(), pads.begin() + static_cast<std::ptrdiff_t>(w.axes())));
+    options.padding =
+        numbers(Integers(pads.begin(), pads.begin() + static_cast<std::ptrdiff_t>(w.axes())));
     options.ceil_mode = w.ceil;
   } else {
     begin.assign(pads.begin(), pads.begin() + static_cast<std::ptrdiff_t>(w.axes()));
@@ -138,9 +139,9 @@ Run max_unpool(Node& node) {
     if (call.has(2)) shape = shape_of(call.integers(2));
     if (shape.size() != x.shape().size())
       ag::fail("MaxUnpool", "output_shape must have {} sizes, got {}", x.ndim(), shape.size());
-    Tensor y = ag::reshape(ag::scatter(ag::zeros({natural.numel()}, x.dtype()), 0, ag::ravel(call[1]),
-                                       ag::ravel(x)),
-                           natural);
+    Tensor y = ag::reshape(
+        ag::scatter(ag::zeros({natural.numel()}, x.dtype()), 0, ag::ravel(call[1]), ag::ravel(x)),
+        natural);
     ag::Integers widths;  // the places are those of the smaller result
     for (std::size_t i = shape.size(); i-- > 2;) {
       widths.push_back(0);
@@ -202,7 +203,8 @@ Run average_pool(Node& node) {
     const Tensor& x = call[0];
     const Integers pads = pads_of(w, "AveragePool", x);
     const ag::Shape size = checked("AveragePool", w, x, pads);
-    const bool gaps = std::any_of(w.dilations.begin(), w.dilations.end(), [](auto d) { return d != 1; });
+    const bool gaps =
+        std::any_of(w.dilations.begin(), w.dilations.end(), [](auto d) { return d != 1; });
     if (is_plain(w, pads) && !w.ceil && !gaps) {
       const auto f = by_axes(w.axes(), ag::avg_pool1d, ag::avg_pool2d, ag::avg_pool3d);
       const auto half = pads.begin() + static_cast<std::ptrdiff_t>(w.axes());
@@ -211,7 +213,8 @@ Run average_pool(Node& node) {
                     .padding = numbers(Integers(pads.begin(), half)),
                     .count_include_pad = with_pads}));
     }
-    return one(window_sums(x, w, widths_around(w, size, pads)) / counts(x, w, size, pads, with_pads));
+    return one(window_sums(x, w, widths_around(w, size, pads)) /
+               counts(x, w, size, pads, with_pads));
   };
 }
 
@@ -250,12 +253,9 @@ Run global_lp(Node& node) {
 }
 
 constexpr Operator kOperators[] = {
-    {"AveragePool", average_pool, 1, 1},
-    {"GlobalAveragePool", global_average, 1, 1},
-    {"GlobalLpPool", global_lp, 1, 1},
-    {"GlobalMaxPool", global_max, 1, 1},
-    {"LpPool", lp_pool, 1, 1},
-    {"MaxPool", max_pool, 1, 1},
+    {"AveragePool", average_pool, 1, 1}, {"GlobalAveragePool", global_average, 1, 1},
+    {"GlobalLpPool", global_lp, 1, 1},   {"GlobalMaxPool", global_max, 1, 1},
+    {"LpPool", lp_pool, 1, 1},           {"MaxPool", max_pool, 1, 1},
     {"MaxUnpool", max_unpool, 2, 3},
 };
 

@@ -15,7 +15,8 @@ Run gemm(Node& node) {
   return [=](const Call& call) {
     const Tensor a = ta ? ag::transpose(call[0]) : call[0];
     const bool bias = call.has(2);
-    if (alpha == 1 && beta == 1 && (!bias || call[2].shape() == ag::Shape(call[1].size(tb ? 0 : 1))))
+    if (alpha == 1 && beta == 1 &&
+        (!bias || call[2].shape() == ag::Shape(call[1].size(tb ? 0 : 1))))
       return one(ag::linear(a, tb ? call[1] : ag::transpose(call[1]), bias ? call[2] : Tensor()));
     Tensor y = ag::matmul(a, tb ? ag::transpose(call[1]) : call[1]);
     if (alpha != 1) y = y * alpha;

@@ -23,7 +23,8 @@ std::vector<std::int64_t> gate_order(RecurrentKind kind) {
 
 DirectionOutput by_kernel(const RecurrentNode& node, const DirectionInput& in) {
   const auto order = gate_order(node.kind);
-  ag::RecurrentWeights w{.input = reordered(in.weight, order), .hidden = reordered(in.recurrence, order)};
+  ag::RecurrentWeights w{.input = reordered(in.weight, order),
+                         .hidden = reordered(in.recurrence, order)};
   if (in.bias.defined()) {
     const std::int64_t n = in.bias.size(0) / 2;
     w.input_bias = reordered(narrow(in.bias, 0, 0, n), order);
@@ -34,7 +35,7 @@ DirectionOutput by_kernel(const RecurrentNode& node, const DirectionInput& in) {
     const auto y = ag::lstm(in.x, in.h, in.c, w, options);
     return {y.output, y.h, y.c};
   }
-  const auto f = node.kind == RecurrentKind::gru ? ag::gru
+  const auto f = node.kind == RecurrentKind::gru                     ? ag::gru
                  : node.activations_of(in.reverse)[0].name == "Relu" ? ag::rnn_relu
                                                                      : ag::rnn_tanh;
   const auto y = f(in.x, in.h, w, options);
@@ -53,12 +54,11 @@ Activation activation(Node& node, const std::string& name, std::vector<double>& 
     std::string_view name;
     std::optional<double> alpha, beta;
   };
-  static const Known known[] = {{"Relu", {}, {}},         {"Tanh", {}, {}},
-                                {"Sigmoid", {}, {}},      {"Softsign", {}, {}},
-                                {"Softplus", {}, {}},     {"LeakyRelu", 0.01, {}},
-                                {"ThresholdedRelu", 1, {}}, {"Elu", 1, {}},
-                                {"Affine", 1, 0},         {"ScaledTanh", 1, 1},
-                                {"HardSigmoid", 0.2, 0.5}};
+  static const Known known[] = {
+      {"Relu", {}, {}},           {"Tanh", {}, {}},         {"Sigmoid", {}, {}},
+      {"Softsign", {}, {}},       {"Softplus", {}, {}},     {"LeakyRelu", 0.01, {}},
+      {"ThresholdedRelu", 1, {}}, {"Elu", 1, {}},           {"Affine", 1, 0},
+      {"ScaledTanh", 1, 1},       {"HardSigmoid", 0.2, 0.5}};
   // Numbers are those of the activations that take some, in their order.
   const auto next = [](std::vector<double>& list, std::optional<double> fallback) {
     if (!fallback || list.empty()) return fallback.value_or(0);
@@ -86,14 +86,17 @@ RecurrentNode parse(Node& node, RecurrentKind kind) {
   std::vector<std::string> names = node.texts("activations");
   auto alphas = node.numbers("activation_alpha").value_or(std::vector<double>());
   auto betas = node.numbers("activation_beta").value_or(std::vector<double>());
-  const std::vector<std::string> usual = kind == RecurrentKind::rnn   ? std::vector<std::string>{"Tanh"}
-                                         : kind == RecurrentKind::gru ? std::vector<std::string>{"Sigmoid", "Tanh"}
-                                                                      : std::vector<std::string>{"Sigmoid", "Tanh", "Tanh"};
+  const std::vector<std::string> usual =
+      kind == RecurrentKind::rnn   ? std::vector<std::string>{"Tanh"}
+      : kind == RecurrentKind::gru ? std::vector<std::string>{"Sigmoid", "Tanh"}
+                                   : std::vector<std::string>{"Sigmoid", "Tanh", "Tanh"};
   const std::size_t count = usual.size() * static_cast<std::size_t>(r.directions);
   if (names.empty())
     for (std::size_t i = 0; i < count; ++i) names.push_back(usual[i % usual.size()]);
-  if (names.size() != count) node.refuse("there must be {} activations, got {}", count, names.size());
-  for (const std::string& name : names) r.activations.push_back(activation(node, name, alphas, betas));
+  if (names.size() != count)
+    node.refuse("there must be {} activations, got {}", count, names.size());
+  for (const std::string& name : names)
+    r.activations.push_back(activation(node, name, alphas, betas));
   return r;
 }
 
@@ -109,8 +112,10 @@ Values run(const RecurrentNode& node, const Call& call) {
   const Tensor x = node.batch_first ? ag::transpose(call[0], 0, 1) : call[0];
   if (call[1].ndim() != 3 || call[1].size(0) != node.directions || call[2].ndim() != 3 ||
       call[2].size(0) != node.directions || x.ndim() != 3)
-    ag::fail("recurrent", "x must have three axes and weights must be for {} directions, got shapes {}, {} and {}",
-             node.directions, x.shape(), call[1].shape(), call[2].shape());
+    ag::fail(
+        "recurrent",
+        "x must have three axes and weights must be for {} directions, got shapes {}, {} and {}",
+        node.directions, x.shape(), call[1].shape(), call[2].shape());
   ag::TensorList outputs, h, c;
   for (std::int64_t d = 0; d < node.directions; ++d) {
     const DirectionOutput y = run(node, {.x = x,

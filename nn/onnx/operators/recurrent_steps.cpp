@@ -11,9 +11,13 @@ struct States {
 class Cell {
  public:
   Cell(const RecurrentNode& node, const DirectionInput& in)
-      : node_(node), in_(in), act_(node.activations_of(in.reverse)), hidden_(in.recurrence.size(1)) {
+      : node_(node),
+        in_(in),
+        act_(node.activations_of(in.reverse)),
+        hidden_(in.recurrence.size(1)) {
     const std::int64_t n = in.recurrence.size(0);
-    if (in.bias.defined()) w_bias_ = ag::narrow(in.bias, 0, 0, n), r_bias_ = ag::narrow(in.bias, 0, n, n);
+    if (in.bias.defined())
+      w_bias_ = ag::narrow(in.bias, 0, 0, n), r_bias_ = ag::narrow(in.bias, 0, n, n);
   }
 
   /// What of all gates x alone decides, of all steps.
@@ -40,7 +44,7 @@ class Cell {
   }
 
   Tensor gru(const Tensor& from_x, const Tensor& h) const {
-    const Tensor &w = in_.recurrence;
+    const Tensor& w = in_.recurrence;
     const auto of_state = [&](const Tensor& state, std::int64_t i) {
       return ag::linear(state, rows(w, i), rows(r_bias_, i));
     };

@@ -19,7 +19,8 @@ Tensor product(const Tensor& x, const ag::Axes& axes, bool keep) { return ag::pr
 template <bool largest>
 Tensor extreme(const Tensor& x, const ag::Axes& axes, bool keep) {
   if (x.dtype() == ag::boolean) return largest ? ag::any(x, axes, keep) : ag::all(x, axes, keep);
-  const ag::Shape shape = ag::shapes::reduce(x.shape(), ag::shapes::axes("axes", axes, x.shape()), keep);
+  const ag::Shape shape =
+      ag::shapes::reduce(x.shape(), ag::shapes::axes("axes", axes, x.shape()), keep);
   if (x.numel() > 0 || shape.numel() == 0)
     return largest ? ag::amax(x, axes, keep) : ag::amin(x, axes, keep);
   if (x.dtype() == ag::int64)
@@ -27,7 +28,9 @@ Tensor extreme(const Tensor& x, const ag::Axes& axes, bool keep) {
   constexpr double kInf = std::numeric_limits<double>::infinity();
   return ag::full(shape, largest ? -kInf : kInf, x.dtype());
 }
-Tensor l1(const Tensor& x, const ag::Axes& axes, bool keep) { return ag::sum(ag::abs(x), axes, keep); }
+Tensor l1(const Tensor& x, const ag::Axes& axes, bool keep) {
+  return ag::sum(ag::abs(x), axes, keep);
+}
 Tensor l2(const Tensor& x, const ag::Axes& axes, bool keep) { return ag::norm(x, 2, axes, keep); }
 Tensor log_sum(const Tensor& x, const ag::Axes& axes, bool keep) {
   return ag::log(ag::sum(x, axes, keep));

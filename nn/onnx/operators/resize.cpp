@@ -38,7 +38,8 @@ struct Line {
 
 // Where element i of the result stands in x.
 double place_of(const ResizeNode& node, const Line& l, std::int64_t i) {
-  const auto x = static_cast<double>(i), in = static_cast<double>(l.in), out = static_cast<double>(l.out);
+  const auto x = static_cast<double>(i), in = static_cast<double>(l.in),
+             out = static_cast<double>(l.out);
   const double middle = (x + 0.5) / l.scale - 0.5;
   switch (node.places) {
     case Places::half_pixel:
@@ -92,9 +93,12 @@ std::vector<double> matrix_of(const ResizeNode& node, const Line& l) {
     const double x = place_of(node, l, i);
     double* row = m.data() + i * l.in;
     double total = 0;
-    for (auto j = static_cast<std::int64_t>(std::floor(x - reach)); static_cast<double>(j) <= x + reach; ++j) {
+    for (auto j = static_cast<std::int64_t>(std::floor(x - reach));
+         static_cast<double>(j) <= x + reach; ++j) {
       const bool inside = j >= 0 && j < l.in;
-      const double w = inside || !node.exclude_outside ? weight(node, (static_cast<double>(j) - x) * narrowing) : 0;
+      const double w = inside || !node.exclude_outside
+                           ? weight(node, (static_cast<double>(j) - x) * narrowing)
+                           : 0;
       row[std::clamp<std::int64_t>(j, 0, l.in - 1)] += w;
       total += w;
     }
@@ -108,7 +112,8 @@ Tensor resized(const ResizeNode& node, const Tensor& x, const Line& l) {
   if (node.method == Method::nearest) {
     Integers index;
     for (std::int64_t i = 0; i < l.out; ++i)
-      index.push_back(std::clamp<std::int64_t>(nearest_to(node, place_of(node, l, i)), 0, l.in - 1));
+      index.push_back(
+          std::clamp<std::int64_t>(nearest_to(node, place_of(node, l, i)), 0, l.in - 1));
     return ag::index_select(x, l.axis, host(index));
   }
   const Tensor m = host(matrix_of(node, l), {l.out, l.in}, x.dtype());
@@ -165,12 +170,15 @@ std::vector<Line> lines_of(const ResizeNode& node, const ag::Shape& shape, Wante
     Line l{.axis = axis, .in = shape[static_cast<std::size_t>(axis)], .out = 0, .scale = 1};
     const auto in = static_cast<double>(l.in);
     if (node.places == Places::tf_crop_and_resize) {
-      if (wanted.roi.size() != 2 * n) ag::fail("Resize", "roi must have {} numbers, got {}", 2 * n, wanted.roi.size());
+      if (wanted.roi.size() != 2 * n)
+        ag::fail("Resize", "roi must have {} numbers, got {}", 2 * n, wanted.roi.size());
       l.start = wanted.roi[i], l.end = wanted.roi[n + i];
     }
     l.scale = wanted.scales.empty() ? static_cast<double>(wanted.sizes[i]) / in : wanted.scales[i];
-    l.out = wanted.scales.empty() ? wanted.sizes[i]
-                                  : size_at(l.scale, node.places == Places::tf_crop_and_resize ? in * (l.end - l.start) : in);
+    l.out = wanted.scales.empty()
+                ? wanted.sizes[i]
+                : size_at(l.scale,
+                          node.places == Places::tf_crop_and_resize ? in * (l.end - l.start) : in);
     lines.push_back(l);
   }
   if (node.policy == Policy::stretch || wanted.sizes.empty()) return lines;
@@ -188,8 +196,9 @@ std::vector<Line> lines_of(const ResizeNode& node, const ag::Shape& shape, Wante
 
 Method method_of(Node& node) {
   using enum Method;
-  return choice<Method>(node, "mode", node.text("mode", "nearest"),
-                        {{"nearest", nearest}, {"linear", linear}, {"bilinear", linear}, {"cubic", cubic}});
+  return choice<Method>(
+      node, "mode", node.text("mode", "nearest"),
+      {{"nearest", nearest}, {"linear", linear}, {"bilinear", linear}, {"cubic", cubic}});
 }
 
 Places places_of(Node& node) {
@@ -210,18 +219,20 @@ ResizeNode parse(Node& node) {
   ResizeNode r{.method = method_of(node), .places = places_of(node)};
   if (node.opset >= 11) {
     using enum Nearest;
-    r.nearest = choice<Nearest>(node, "nearest_mode", node.text("nearest_mode", "round_prefer_floor"),
-                                {{"round_prefer_floor", round_prefer_floor},
-                                 {"round_prefer_ceil", round_prefer_ceil},
-                                 {"floor", floor},
-                                 {"ceil", ceil}});
+    r.nearest =
+        choice<Nearest>(node, "nearest_mode", node.text("nearest_mode", "round_prefer_floor"),
+                        {{"round_prefer_floor", round_prefer_floor},
+                         {"round_prefer_ceil", round_prefer_ceil},
+                         {"floor", floor},
+                         {"ceil", ceil}});
   }
   r.a = node.number("cubic_coeff_a", -0.75);
   r.outside = node.number("extrapolation_value", 0);
   r.antialias = node.flag("antialias");
   r.exclude_outside = node.flag("exclude_outside");
   r.axes = node.integers("axes").value_or(Integers());
-  r.policy = choice<Policy>(node, "keep_aspect_ratio_policy", node.text("keep_aspect_ratio_policy", "stretch"),
+  r.policy = choice<Policy>(node, "keep_aspect_ratio_policy",
+                            node.text("keep_aspect_ratio_policy", "stretch"),
                             {{"stretch", Policy::stretch},
                              {"not_larger", Policy::not_larger},
                              {"not_smaller", Policy::not_smaller}});
@@ -232,7 +243,8 @@ ResizeNode parse(Node& node) {
 bool given(const Call& call, std::size_t i) { return call.has(i) && call[i].numel() > 0; }
 
 Run resize(Node& node) {
-  return [r = parse(node), scales = node.opset < 11 ? std::size_t{1} : std::size_t{2}](const Call& call) {
+  return [r = parse(node),
+          scales = node.opset < 11 ? std::size_t{1} : std::size_t{2}](const Call& call) {
     Wanted wanted;
     if (given(call, scales)) wanted.scales = call.numbers(scales);
     if (scales == 2 && given(call, 1)) wanted.roi = call.numbers(1);

@@ -56,8 +56,7 @@ std::vector<Tap> taps_of(const Sampler& s, const Tensor& grid, std::int64_t size
     x = s.align_corners ? reflected(x, 0, n - 1) : ag::clamp(reflected(x, -0.5, n - 0.5), 0, n - 1);
   if (s.method == Method::nearest) return {tap_at(s, ag::round(x), {}, size)};
   const Tensor low = ag::floor(x), t = x - low.detach();
-  if (s.method == Method::linear)
-    return {tap_at(s, low, 1 - t, size), tap_at(s, low + 1, t, size)};
+  if (s.method == Method::linear) return {tap_at(s, low, 1 - t, size), tap_at(s, low + 1, t, size)};
   std::vector<Tap> taps;
   for (int k = 0; k < 4; ++k)
     taps.push_back(tap_at(s, low + static_cast<double>(k - 1), cubic_weight(t, k), size));
@@ -68,7 +67,8 @@ std::vector<Tap> taps_of(const Sampler& s, const Tensor& grid, std::int64_t size
 Tensor sampled(const Sampler& s, const Tensor& x, const Tensor& grid) {
   const std::int64_t axes = x.ndim() - 2, batch = x.size(0), channels = x.size(1);
   if (axes < 1 || grid.ndim() != x.ndim() || grid.size(-1) != axes || grid.size(0) != batch)
-    ag::fail("GridSample", "the grid must be (n, …, {}) for x of shape {}, got {}", axes, x.shape(), grid.shape());
+    ag::fail("GridSample", "the grid must be (n, …, {}) for x of shape {}, got {}", axes, x.shape(),
+             grid.shape());
   const Tensor points = ag::reshape(grid, {batch, -1, axes});
   std::vector<Tap> all{Tap{}};  // of all axes so far
   for (std::int64_t i = 0; i < axes; ++i) {
@@ -87,7 +87,8 @@ Tensor sampled(const Sampler& s, const Tensor& x, const Tensor& grid) {
   const Tensor flat = ag::reshape(x, {batch, channels, -1});
   Tensor y;
   for (const Tap& tap : all) {
-    const Tensor index = ag::expand(ag::unsqueeze(tap.index, 1), {batch, channels, tap.index.size(1)});
+    const Tensor index =
+        ag::expand(ag::unsqueeze(tap.index, 1), {batch, channels, tap.index.size(1)});
     Tensor part = ag::gather(flat, 2, index);
     if (tap.inside.defined()) part = ag::where(ag::unsqueeze(tap.inside, 1), part, 0);
     if (tap.weight.defined()) part = part * ag::unsqueeze(tap.weight, 1);
@@ -101,10 +102,15 @@ Tensor sampled(const Sampler& s, const Tensor& x, const Tensor& grid) {
 Run grid_sample(Node& node) {
   const Sampler s{
       choice<Method>(node, "mode", node.text("mode", node.opset < 20 ? "bilinear" : "linear"),
-                     {{"nearest", Method::nearest}, {"bilinear", Method::linear}, {"linear", Method::linear},
-                      {"bicubic", Method::cubic}, {"cubic", Method::cubic}}),
+                     {{"nearest", Method::nearest},
+                      {"bilinear", Method::linear},
+                      {"linear", Method::linear},
+                      {"bicubic", Method::cubic},
+                      {"cubic", Method::cubic}}),
       choice<Outside>(node, "padding_mode", node.text("padding_mode", "zeros"),
-                      {{"zeros", Outside::zeros}, {"border", Outside::border}, {"reflection", Outside::reflection}}),
+                      {{"zeros", Outside::zeros},
+                       {"border", Outside::border},
+                       {"reflection", Outside::reflection}}),
       node.flag("align_corners")};
   return [s](const Call& call) { return one(sampled(s, call[0], call[1].to(call[0].dtype()))); };
 }
@@ -121,10 +127,13 @@ Run affine_grid(Node& node) {
     const Tensor& theta = call[0];
     const Integers sizes = call.integers(1);
     const auto axes = static_cast<std::int64_t>(sizes.size()) - 2;
-    if (axes < 2 || axes > 3 || theta.ndim() != 3 || theta.size(1) != axes || theta.size(2) != axes + 1)
-      ag::fail("AffineGrid", "theta must be (n, {}, {}), got shape {}", axes, axes + 1, theta.shape());
+    if (axes < 2 || axes > 3 || theta.ndim() != 3 || theta.size(1) != axes ||
+        theta.size(2) != axes + 1)
+      ag::fail("AffineGrid", "theta must be (n, {}, {}), got shape {}", axes, axes + 1,
+               theta.shape());
     ag::TensorList lines;
-    for (std::size_t i = 2; i < sizes.size(); ++i) lines.push_back(places(sizes[i], align, theta.dtype()));
+    for (std::size_t i = 2; i < sizes.size(); ++i)
+      lines.push_back(places(sizes[i], align, theta.dtype()));
     ag::TensorList grids = ag::meshgrid(lines);
     std::reverse(grids.begin(), grids.end());
     grids.push_back(ag::ones_like(grids[0]));

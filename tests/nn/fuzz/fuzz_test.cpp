@@ -35,6 +35,7 @@ std::map<std::string, std::string> readers() {
       constructor(R"((\w+)\(std::string path\b)");
   for (const auto& entry : fs::recursive_directory_iterator(XGRAD_SOURCE_DIR "/nn")) {
     if (entry.path().extension() != ".hpp") continue;
+    if (entry.path().parent_path().filename() == "onnx") continue;  // a component with its own
     const std::string text = text_of(entry.path()), header = entry.path().filename();
     for (std::sregex_iterator m(text.begin(), text.end(), function), end; m != end; ++m) {
       if (!std::regex_search((*m)[3].str(), path)) continue;

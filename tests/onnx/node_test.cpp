@@ -1,0 +1,50 @@
+#include <fmt/core.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "tests/catch.hpp"
+#include "tests/onnx/node_cases.hpp"
+
+namespace {
+
+constexpr const char* kData = "/usr/share/libonnx-testdata/data/";
+
+// Which do not pass, and why; numbers that are random or those of another CPU are left out.
+std::string not_passed(const std::string& directory) {
+  std::string text;
+  for (const auto& outcome : node_cases::run_all(directory))
+    if (!outcome.error.empty())
+      text +=
+          fmt::format("{}: {}\n", outcome.name, outcome.wrong ? "another result" : outcome.error);
+  return text;
+}
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// The lines of `a` that are not in `b`.
+std::string missing(const std::string& a, const std::string& b) {
+  std::istringstream lines(a);
+  std::string line, result;
+  while (std::getline(lines, line))
+    if (('\n' + b).find('\n' + line + '\n') == std::string::npos) result += line + '\n';
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("onnx's published cases pass, or are refused as the list says") {
+  for (const std::string part : {"node", "simple", "pytorch-operator", "pytorch-converted"}) {
+    if (!std::filesystem::exists(kData + part)) continue;  // libonnx-testdata is not installed
+    const std::string got = not_passed(kData + part);
+    const std::string known = text_of(XGRAD_SOURCE_DIR "/tests/onnx/not_passed/" + part + ".txt");
+    INFO("new:\n" << missing(got, known) << "gone:\n" << missing(known, got));
+    CHECK(got == known);
+  }
+}
