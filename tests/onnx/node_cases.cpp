@@ -74,6 +74,7 @@ Outcome run(const std::string& directory) {
   for (const auto& node : proto.graph().node()) outcome.operators.insert(node.op_type());
   try {
     const ag::NoGrad no_grad;
+    ag::manual_seed(1);
     const nn::OnnxModel model = nn::load_onnx(path);
     for (const auto& entry : fs::directory_iterator(directory)) {
       if (!entry.is_directory()) continue;

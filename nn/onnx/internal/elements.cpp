@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "autograd/autograd.hpp"
+#include "nn/onnx/internal/recording.hpp"
 
 namespace nn::interpreter {
 namespace {
@@ -24,7 +25,7 @@ Tensor outside(const Make& make) {
     const ag::detail::TraceOff off;
     t = make();
   }
-  if (ag::detail::tracing) ag::detail::trace_created(t);
+  tell_recording(t);
   return t;
 }
 

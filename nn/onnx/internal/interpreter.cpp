@@ -4,6 +4,7 @@
 
 #include "autograd/autograd.hpp"
 #include "nn/onnx/internal/elements.hpp"
+#include "nn/onnx/internal/recording.hpp"
 
 namespace nn::interpreter {
 
@@ -45,11 +46,22 @@ void mark_fixed(Values& values) {
   for (Value& value : values) value.fixed = true;
 }
 
-// Computed while the recording was off, and now used by what it sees.
-void show(const Value& value) {
-  if (value.tensor.defined()) ag::detail::trace_created(value.tensor);
-  if (value.sequence)
-    for (const Value& entry : *value.sequence) show(entry);
+// What was computed while the recording was off, and is now used by what it sees: a copy, for the
+// elements may be those of a constant of the model.
+Value shown(Value value) {
+  if (value.tensor.defined()) {
+    {
+      const ag::detail::TraceOff off;
+      value.tensor = value.tensor.clone();
+    }
+    tell_recording(value.tensor);
+  }
+  if (value.sequence) {
+    Values entries;
+    for (const Value& entry : *value.sequence) entries.push_back(shown(entry));
+    value.sequence = std::make_shared<const Values>(std::move(entries));
+  }
+  return value;
 }
 
 bool all_fixed(const Values& inputs) {
@@ -99,8 +111,7 @@ class Runner {
 
   // What leaves is known to the recording.
   Value take(int slot) {
-    if (ag::detail::tracing && inside_[index(slot)]) show(slots_[index(slot)]);
-    inside_[index(slot)] = false;
+    show(slot);
     return slots_[index(slot)];
   }
 
@@ -131,13 +142,20 @@ class Runner {
   }
 
   Values together(const Step& step, Values& inputs) {
-    if (ag::detail::tracing)
-      for (const int slot : step.inputs)
-        if (slot >= 0 && inside_[index(slot)]) {
-          show(slots_[index(slot)]);
-          inside_[index(slot)] = false;
-        }
+    bool copied = false;
+    for (const int slot : step.inputs) copied |= slot >= 0 && show(slot);
+    if (copied)
+      for (std::size_t i = 0; i < inputs.size(); ++i)
+        if (step.inputs[i] >= 0) inputs[i] = slots_[index(step.inputs[i])];
     return step.run(Call{inputs, training_, weights_});
+  }
+
+  // Whether it was new to the recording.
+  bool show(int slot) {
+    if (!ag::detail::tracing || !inside_[index(slot)]) return false;
+    slots_[index(slot)] = shown(slots_[index(slot)]);
+    inside_[index(slot)] = false;
+    return true;
   }
 
   const Graph& graph_;

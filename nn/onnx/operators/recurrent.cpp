@@ -1,4 +1,4 @@
-#include "nn/onnx/operators/recurrent.hpp"
+#include "nn/onnx/internal/recurrent.hpp"
 
 #include "autograd/autograd.hpp"
 

@@ -1,5 +1,5 @@
 #include "autograd/autograd.hpp"
-#include "nn/onnx/operators/recurrent.hpp"
+#include "nn/onnx/internal/recurrent.hpp"
 
 namespace nn::interpreter {
 namespace {
