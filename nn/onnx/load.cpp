@@ -158,10 +158,11 @@ NamedTensors OnnxModel::run(const NamedTensors& inputs,
     all.push_back(found == inputs.end() ? ag::Tensor() : found->second);
   }
   if (used != inputs.size())
-    for (const auto& [name, tensor] : inputs)
-      if (std::none_of(ports.begin(), ports.end(), [&](const Port& p) { return p.name == name; }))
+    for (const auto& given : inputs)
+      if (std::none_of(ports.begin(), ports.end(),
+                       [&](const Port& p) { return p.name == given.first; }))
         ag::fail("OnnxModel", "inputs must be {}, got one named {}", fmt::join(input_names(), ", "),
-                 ag::quoted(name));
+                 ag::quoted(given.first));
   const auto& wanted = names.empty() ? output_names() : names;
   std::vector<int> slots;
   for (const std::string& name : wanted) {

@@ -7,6 +7,6 @@ TEST_CASE("damaged models are taken or refused, and nothing else") {
   const auto target = fuzz::targets().at(0);
   const auto count = fuzz::run(target, 1, 0, 2000, scratch / "f");
   INFO(count.taken << " taken, " << count.refused << " refused");
-  CHECK(count.taken > 100);
+  CHECK(count.taken > 20);
   CHECK(count.refused > 200);
 }
