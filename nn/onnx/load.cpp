@@ -10,7 +10,7 @@
 
 #include "autograd/autograd.hpp"
 #include "nn/data/readers/input_file.hpp"
-#include "nn/onnx/internal/builder.hpp"
+#include "nn/onnx/internal/load/builder.hpp"
 
 namespace nn {
 

@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "autograd/autograd.hpp"
-#include "nn/onnx/internal/tensor_proto.hpp"
+#include "nn/onnx/internal/load/tensor_proto.hpp"
 #include "nn/onnx/load.hpp"
 
 namespace fs = std::filesystem;
