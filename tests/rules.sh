@@ -11,11 +11,11 @@ includes() { sed -nE 's/^#include "(.+\.hpp)"/\1/p' "$1"; }
 
 # Folders are rooms. A file includes only what is of its own room or of one before it in these lists; what stands in no
 # room comes last. So no arrow leads up.
-rooms=(core formulas kernels tape elementwise ops ir '' module layers losses optim io data training onnx)
+rooms=(core formulas kernels tape elementwise ops ir '' module layers losses optim io data training onnx distributed)
 room_of() {  # FILE: its place in the list, -1 if it is not there
   local room=${1#*/} i
   [[ $room == */* ]] && room=${room%%/*} || room=''
-  [[ ! $1 =~ ^nn/(nn|onnx).hpp$ ]] || { echo "${#rooms[@]}"; return; }
+  [[ ! $1 =~ ^nn/(nn|onnx|distributed).hpp$ ]] || { echo "${#rooms[@]}"; return; }
   for i in "${!rooms[@]}"; do [[ ${rooms[i]} != "$room" ]] || { echo "$i"; return; }; done
   echo -1
 }
