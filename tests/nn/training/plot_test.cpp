@@ -1,12 +1,10 @@
 #include "nn/training/plot.hpp"
 
-#include <catch2/catch_test_macros.hpp>
-#include <catch2/matchers/catch_matchers.hpp>
-#include <catch2/matchers/catch_matchers_string.hpp>
 #include <cmath>
 #include <limits>
 
 #include "autograd/ops/ops.hpp"
+#include "tests/catch.hpp"
 
 namespace ag = autograd;
 using Catch::Matchers::ContainsSubstring;

@@ -1,13 +1,11 @@
 #include "nn/training/report.hpp"
 
-#include <catch2/catch_test_macros.hpp>
-#include <catch2/matchers/catch_matchers.hpp>
-#include <catch2/matchers/catch_matchers_string.hpp>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "autograd/autograd.hpp"
 #include "nn/layers/linear.hpp"
+#include "tests/catch.hpp"
 #include "tests/nn/scratch.hpp"
 
 namespace ag = autograd;

@@ -1,8 +1,5 @@
 #include "nn/training/tensorboard.hpp"
 
-#include <catch2/catch_test_macros.hpp>
-#include <catch2/matchers/catch_matchers.hpp>
-#include <catch2/matchers/catch_matchers_string.hpp>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -10,6 +7,7 @@
 #include <map>
 
 #include "autograd/ops/ops.hpp"
+#include "tests/catch.hpp"
 #include "tests/nn/scratch.hpp"
 
 namespace ag = autograd;
@@ -143,7 +141,7 @@ TEST_CASE("scalars and texts are in the events of a TensorBoard file") {
 TEST_CASE("the buckets of a TensorBoard histogram hold each finite element once") {
   const Scratch dir;
   nn::TensorBoardWriter board(dir.path());
-  const ag::Tensor x = ag::tensor({-2.0, 0.0, 0.0, 1e-13, 3.0, NAN, INFINITY, 1e300});
+  const ag::Tensor x = ag::tensor({-2.0, 0.0, 0.0, 1e-13, 3.0, double(NAN), double(INFINITY), 1e300});
   board.add_histogram("w", x, 5);
   board.flush();
   const Fields h = values(board.path())[0].second[5];
