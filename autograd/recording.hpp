@@ -20,7 +20,8 @@ namespace autograd {
 ///     for (const auto& step : recording.steps()) fmt::print("{}\n", step.operation->name());
 ///
 /// What an operation is called, what its attributes are and how it runs again, its
-/// `detail::Instruction` (autograd/core/trace.hpp) tells; there is no list of operations.
+/// `detail::Instruction` (autograd/core/trace.hpp) tells; there is no list of operations. A constant
+/// object may be read by several threads; it keeps the tensors that the function uses alive.
 class Recording {
  public:
   using Function = std::function<TensorList(const TensorList&)>;

@@ -18,12 +18,13 @@ namespace detail {
 
 double Axis::place(double x) const {
   const double at = log ? (x > 0 ? std::log10(x) : NAN) : x;
-  return std::isfinite(at) ? (at - from) / (to - from) : NAN;
+  return std::isfinite(at) ? (at / 2 - from / 2) / (to / 2 - from / 2) : NAN;
 }
 
 double Axis::number(double place) const {
-  const double at = from + place * (to - from);
-  return log ? std::pow(10, at) : at;
+  constexpr double kMost = std::numeric_limits<double>::max();
+  const double at = from * (1 - place) + to * place;
+  return std::clamp(log ? std::pow(10, at) : at, -kMost, kMost);
 }
 
 std::vector<double> Axis::ticks(int count) const {
@@ -31,18 +32,19 @@ std::vector<double> Axis::ticks(int count) const {
   if (log && to - from >= 1) {
     const double step = std::max(1.0, std::ceil((to - from) / count));
     for (double e = std::ceil(from - 1e-9); e <= to + 1e-9; e += step)
-      out.push_back(std::pow(10, e));
+      if (const double tick = std::pow(10, e); tick > 0 && std::isfinite(tick)) out.push_back(tick);
     return out;
   }
-  const double low = number(0), high = number(1), rough = (high - low) / count;
+  const double low = number(0), high = number(1), rough = high / count - low / count;
   const double power = std::pow(10, std::floor(std::log10(rough)));
+  if (!(power > 0) || !std::isfinite(1 / power)) return out;  // numbers too small for round ones
   double step = 10 * power;
   for (const double nice : {5.0, 2.0, 1.0})
     if (nice * power >= rough) step = nice * power;
-  const auto last =
-      static_cast<int>(std::floor((high - std::ceil(low / step) * step) / step + 1e-9));
+  const double first = std::ceil(low / step);
+  const auto last = static_cast<int>(std::floor(high / step - first + 1e-9));
   for (int i = 0; i <= last; ++i) {
-    const double tick = (std::ceil(low / step) + i) * step;
+    const double tick = (first + i) * step;
     out.push_back(std::abs(tick) < step * 1e-9 ? 0 : tick);
   }
   return out;
@@ -57,13 +59,12 @@ Axis axis_of(const std::vector<Curve>& curves, const std::vector<double> Curve::
       if (std::isfinite(at)) least = std::min(least, at), most = std::max(most, at);
     }
   if (least > most) return {0, 1, log};
-  // Halves, because the range of two large numbers may be no number.
+  // Halves, here and above, because the range of two large numbers may be no number.
   const double half = most / 2 - least / 2;
   if (half <= std::abs(most) * 1e-12) {
     const double room = most == 0 ? 1 : std::abs(most) * 0.1;
     return {least - room, most + room, log};
   }
-  if (!std::isfinite(2 * half)) return {least / 2, most / 2, log};
   return {least, most, log};
 }
 

@@ -35,7 +35,9 @@ std::map<std::string, std::string> readers() {
       constructor(R"((\w+)\(std::string path\b)");
   for (const auto& entry : fs::recursive_directory_iterator(XGRAD_SOURCE_DIR "/nn")) {
     if (entry.path().extension() != ".hpp") continue;
-    if (entry.path().parent_path().filename() == "onnx") continue;  // a component with its own
+    const std::string file = entry.path().string();
+    if (file.find("/internal/") != file.npos) continue;
+    if (file.find("/nn/onnx/") != file.npos) continue;  // a component with its own
     const std::string text = text_of(entry.path()), header = entry.path().filename();
     for (std::sregex_iterator m(text.begin(), text.end(), function), end; m != end; ++m) {
       if (!std::regex_search((*m)[3].str(), path)) continue;

@@ -50,9 +50,9 @@ TEST_CASE("plots of nothing, of one number and of the largest numbers are drawn"
 TEST_CASE("a plot for a terminal draws from the lower left to the upper right") {
   CHECK(nn::text_plot({{"", {0, 100}, {0, 1}}}, {.title = "rise", .width = 20, .height = 4}) ==
         "rise\n"
-        "         1 ⠀⠀⠀⠀⠀⠀⣀⠤⠊\n"
-        "           ⠀⠀⠀⣀⠤⠒⠉⠀⠀\n"
-        "         0 ⣀⠔⠊⠁⠀⠀⠀⠀⠀\n"
+        "         1 ⠀⠀⠀⠀⠀⠀⣀⠔⠊\n"
+        "           ⠀⠀⠀⡠⠔⠊⠀⠀⠀\n"
+        "         0 ⡠⠔⠉⠀⠀⠀⠀⠀⠀\n"
         "           0     100\n");
 }
 

@@ -141,7 +141,8 @@ TEST_CASE("scalars and texts are in the events of a TensorBoard file") {
 TEST_CASE("the buckets of a TensorBoard histogram hold each finite element once") {
   const Scratch dir;
   nn::TensorBoardWriter board(dir.path());
-  const ag::Tensor x = ag::tensor({-2.0, 0.0, 0.0, 1e-13, 3.0, double(NAN), double(INFINITY), 1e300});
+  const ag::Tensor x =
+      ag::tensor({-2.0, 0.0, 0.0, 1e-13, 3.0, double(NAN), double(INFINITY), 1e300});
   board.add_histogram("w", x, 5);
   board.flush();
   const Fields h = values(board.path())[0].second[5];
