@@ -144,8 +144,9 @@ RowBlocks Rows::blocks() {
 void Rows::add(Ref<RowBlock> block) {
   ready_.store(nullptr, std::memory_order_relaxed);
   dense_ = {};
-  count_ += block->count;
+  const std::int64_t more = block->count;
   blocks_.push_back(std::move(block));
+  count_ += more;
   // Each doubling gathers them: rows that come again and again take no more memory than a table.
   if (count_ >= 2 * blocks_[0]->count) gather();
 }

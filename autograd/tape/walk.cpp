@@ -122,13 +122,27 @@ class Walk {
     return found == shared_.end() ? Edge::kNoSlot : found->second;
   }
 
+  struct Frame {
+    Node* node;
+    std::size_t next;
+  };
+  // Nodes that are claimed and not finished; those that an error leaves here are given free.
+  struct Stack : detail::PooledVector<Frame> {
+    Stack() = default;
+    Stack(const Stack&) = delete;
+    Stack& operator=(const Stack&) = delete;
+    ~Stack() {
+      for (const Frame& frame : *this) frame.node->walk_.store(nullptr, std::memory_order_release);
+    }
+  };
+  template <class List>
+  static void make_room(List& list) {
+    if (list.size() == list.capacity()) list.reserve(2 * list.size() + 4);
+  }
+
   // Depth-first, with the stack on the heap; order_ ends with inputs first.
   void collect() {
-    struct Frame {
-      Node* node;
-      std::size_t next;
-    };
-    detail::PooledVector<Frame> stack;
+    Stack stack;
     // is_exclusive(): no other thread can come to the node.
     auto visit = [&](Node* n, auto&& is_exclusive) {
       if (n->sequence() < oldest_) return;
@@ -136,6 +150,8 @@ class Walk {
       if (other == this) return;
       const bool end = n->sequence() == oldest_;
       if (end && (!n->is_leaf() || other || !shared_.empty())) return share(n);
+      // Before it is claimed: a node is claimed as long as it stands in one of the lists.
+      end ? make_room(order_) : make_room(stack);
       if (!other && is_exclusive())
         n->walk_.store(this, std::memory_order_relaxed);
       else if (other || !n->walk_.compare_exchange_strong(other, this, std::memory_order_acq_rel))
@@ -146,19 +162,10 @@ class Walk {
       if (t.impl()->node) visit(t.impl()->node.get(), [] { return false; });
       while (!stack.empty()) {
         auto& [node, next] = stack.back();
-        if (next == 0 && node->released_) {
-          unwind(stack);
-          throw_released(*node);
-        }
+        if (next == 0 && node->released_) throw_released(*node);
         if (next < node->edges_.size()) {
           const Edge& e = node->edges_[next++];
-          if (!e.node()) continue;
-          try {
-            visit(e.node(), [&] { return e.is_only_way(); });
-          } catch (...) {
-            unwind(stack);
-            throw;
-          }
+          if (e.node()) visit(e.node(), [&] { return e.is_only_way(); });
         } else {
           finish(node);
           stack.pop_back();
@@ -189,11 +196,6 @@ class Walk {
     node->slot_ =
         leads_on || is_goal(*node) ? static_cast<std::uint32_t>(order_.size()) : Edge::kNoSlot;
     order_.push_back(node);
-  }
-
-  template <class Stack>
-  static void unwind(const Stack& stack) {
-    for (const auto& frame : stack) frame.node->walk_.store(nullptr, std::memory_order_release);
   }
 
   void add(const Node& node, std::uint32_t slot, std::uint32_t index, Tensor g) {
