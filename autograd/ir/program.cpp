@@ -43,9 +43,11 @@ std::uint64_t epoch() noexcept { return changes.load(std::memory_order_relaxed);
 void Holds::add(const Ref<Storage>& storage, std::uint32_t references) {
   Registry& r = registry();
   const std::lock_guard lock(r.mutex);
+  // In this order, so that there is nothing to take back where memory runs out.
+  holds_.push_back({storage.get(), references, nullptr});
   auto& total = r.references[storage.get()];
   total += references;
-  holds_.push_back({storage.get(), references, &total});
+  holds_.back().total = &total;
 }
 
 bool Holds::all_owned() const noexcept {
@@ -57,7 +59,7 @@ Holds::~Holds() {
   Registry& r = registry();
   const std::lock_guard lock(r.mutex);
   for (const Hold& h : holds_)
-    if ((*h.total -= h.references) == 0) r.references.erase(h.storage);
+    if (h.total && (*h.total -= h.references) == 0) r.references.erase(h.storage);
 }
 
 // ---------------------------------------------------------------- tensors of instructions
