@@ -1,5 +1,6 @@
 #include "nn/io/files.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -7,6 +8,8 @@
 
 #include <atomic>
 #include <cerrno>
+#include <memory>
+#include <string_view>
 
 #include "autograd/core/errors.hpp"
 #include "autograd/core/trace.hpp"
@@ -93,14 +96,16 @@ int create_beside(const fs::path& target, fs::path& temporary) {
   }
 }
 
+// Not by std::filesystem, whose iterator ends the process where memory runs out (libstdc++ 12).
 void remove_dead_writers(const std::string& path) noexcept try {
-  const fs::path target = target_of(path);
+  const fs::path target = target_of(path), directory = directory_of(target);
   const std::string prefix = prefix_of(target);
-  std::error_code error;
-  for (fs::directory_iterator entry(directory_of(target), error), end; !error && entry != end;
-       entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    if (name.starts_with(prefix) && name.ends_with(".tmp")) remove_if_dead(entry->path());
+  const auto close = [](DIR* d) { closedir(d); };
+  const std::unique_ptr<DIR, decltype(close)> entries(opendir(directory.c_str()), close);
+  if (!entries) return;
+  while (const dirent* entry = readdir(entries.get())) {
+    const std::string_view name = entry->d_name;
+    if (name.starts_with(prefix) && name.ends_with(".tmp")) remove_if_dead(directory / name);
   }
 } catch (...) {  // the file itself counts
 }

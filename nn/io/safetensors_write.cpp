@@ -51,6 +51,14 @@ void check(const std::string& path, const StateDict& tensors) {
   }
 }
 
+// By strings alone: to destroy an object of nlohmann's takes memory, and ends the process without.
+std::string object_text(const Metadata& metadata) {
+  std::vector<std::string> members;
+  for (const auto& [name, value] : metadata)
+    members.push_back(nlohmann::json(name).dump() + ':' + nlohmann::json(value).dump());
+  return fmt::format("{{{}}}", fmt::join(members, ","));
+}
+
 std::string header_text(const StateDict& tensors, const Metadata& metadata, FileDType wanted) {
   std::map<const NamedTensor*, std::size_t> begins;
   std::size_t offset = 0;
@@ -59,7 +67,7 @@ std::string header_text(const StateDict& tensors, const Metadata& metadata, File
     offset += byte_count(entry->tensor, wanted);
   }
   std::vector<std::string> items;
-  if (!metadata.empty()) items.push_back("\"__metadata__\":" + nlohmann::json(metadata).dump());
+  if (!metadata.empty()) items.push_back("\"__metadata__\":" + object_text(metadata));
   for (const auto& entry : tensors)
     items.push_back(fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})",
                                 nlohmann::json(entry.name).dump(),
