@@ -130,7 +130,7 @@ class EpochRun::Threads {
       used_[me].clear();
       if (stop_)
         for (Job& job : jobs_)
-          if (job.done && job.batch && job.batch->maker == me) used.push_back(std::move(job.batch));
+          if (job.done && job.batch && job.batch->maker == me) job.batch.reset();
       Job* const job = stop_ ? nullptr : &jobs_[begun_++];  // a deque leaves it in place
       lock.unlock();
       used.clear();
