@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <mutex>
 #include <new>
@@ -41,7 +42,15 @@ SizeClass classify_large(std::size_t bytes) {
 #ifndef XGRAD_POOLED
 #define XGRAD_POOLED 1  // 0 lets a sanitizer see each lifetime
 #endif
-constexpr bool kPooled = XGRAD_POOLED;
+
+// XGRAD_POOL=off: each block comes from malloc and goes back to it, for tools that follow them.
+bool pooled() noexcept {
+  static const bool on = [] {
+    const char* said = std::getenv("XGRAD_POOL");
+    return XGRAD_POOLED && !(said && std::strcmp(said, "off") == 0);
+  }();
+  return on;
+}
 
 // Of a closed pool. Nothing is taken from lists that are empty, and nothing is put there.
 constexpr Pool::Block* kEmpty[Pool::kClasses] = {};
@@ -100,7 +109,7 @@ thread_local PoolCloser closer;
 // Whether this thread may keep blocks; the first time it gets the lists for them.
 bool open() {
   if (!pool.closed()) return true;
-  if (!kPooled || pool.ended) return false;
+  if (pool.ended || !pooled()) return false;
   auto* lists = static_cast<Block**>(std::calloc(Pool::kClasses, sizeof(Block*)));
   if (!lists) return false;
   closer.armed = true;  // registers the clean-up at the end of the thread
@@ -125,7 +134,7 @@ void* from_system(std::size_t bytes) {
 // For a block that does not simply join the others of its class: the first one that this thread
 // gives back, or one too many. Those become orphans.
 void pool_hand_over(void* block, std::size_t small_class) noexcept {
-  if (!kPooled) return std::free(block);
+  if (!pooled()) return std::free(block);
   auto* b = ::new (block) Block{};
   if (!pool.closed()) {
     b->next = std::exchange(pool.free[small_class], nullptr);
@@ -141,7 +150,7 @@ void pool_hand_over(void* block, std::size_t small_class) noexcept {
 void* pool_refill(std::size_t small_class) {
   const std::size_t bytes = small_class * Pool::kGrain;
   Block* first = nullptr;
-  if (!kPooled) {
+  if (!pooled()) {
     first = ::new (from_system(bytes)) Block{};
   } else {
     Orphans& o = orphans();
