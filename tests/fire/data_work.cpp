@@ -32,51 +32,54 @@ Attempt epoch(std::int64_t prefetch, std::int64_t workers) {
     return all;
   }};
 }
-const Works plain({"an epoch", [] { return epoch(0, 0); }});
-const Works prefetched({"an epoch with prefetch", [] { return epoch(2, 0); }, true});
-const Works workers({"an epoch with workers", [] { return epoch(0, 3); }, true});
+const Work plain{"an epoch", [] { return epoch(0, 0); }};
+const Work prefetched{"an epoch with prefetch", [] { return epoch(2, 0); }, true};
+const Work workers{"an epoch with workers", [] { return epoch(0, 3); }, true};
 
 const std::vector<std::vector<std::string>> kSentences(3, {"the", "cat", "sat", "on", "the", "mat",
                                                            "with", "a", "cat"});
 
-const Works word2vec({"word2vec", [] {
-                        return Attempt{[] {
-                          return bytes_of(
-                              data::train_word2vec(
-                                  kSentences, {.dim = 4, .min_count = 1, .epochs = 2, .shards = 2})
-                                  .vectors());
-                        }};
-                      }});
+const Work word2vec{
+    "word2vec", [] {
+      return Attempt{[] {
+        return bytes_of(
+            data::train_word2vec(kSentences, {.dim = 4, .min_count = 1, .epochs = 2, .shards = 2})
+                .vectors());
+      }};
+    }};
 
 const std::vector<std::string> kLines{"the cat the mat", "the cats and the mats"};
-const Works bpe({"a tokenizer trained", [] {
-                   return Attempt{[] {
-                     const auto t = data::BpeTokenizer::train(
-                         kLines, {.vocab_size = 270, .special_tokens = {"<end>"}});
-                     const ag::Tensor ids = t.encode("the cat <end>");
-                     return bytes_of(ids);
-                   }};
-                 }});
+const Work bpe{"a tokenizer trained", [] {
+                 return Attempt{[] {
+                   const auto t = data::BpeTokenizer::train(
+                       kLines, {.vocab_size = 270, .special_tokens = {"<end>"}});
+                   const ag::Tensor ids = t.encode("the cat <end>");
+                   return bytes_of(ids);
+                 }};
+               }};
 // Its files are JSON by nlohmann's library, which ends the process where memory runs out: to destroy a
 // list or an object takes memory there.
-const Works csv({"a table read and encoded", [] {
-                   const auto scratch = std::make_shared<Scratch>();
-                   write_bytes(*scratch / "t.csv", "a,b,c\n1,x,2.5\n2,\"y, z\",3\n3,x,4\n");
-                   return Attempt{[scratch] {
-                     data::Table table = data::read_csv(*scratch / "t.csv", {.text = {"b"}});
-                     data::TableEncoder encoder;
-                     encoder.fit(table);
-                     return bytes_of(encoder.transform(table).values());
-                   }};
-                 }});
+const Work csv{"a table read and encoded", [] {
+                 const auto scratch = std::make_shared<Scratch>();
+                 write_bytes(*scratch / "t.csv", "a,b,c\n1,x,2.5\n2,\"y, z\",3\n3,x,4\n");
+                 return Attempt{[scratch] {
+                   data::Table table = data::read_csv(*scratch / "t.csv", {.text = {"b"}});
+                   data::TableEncoder encoder;
+                   encoder.fit(table);
+                   return bytes_of(encoder.transform(table).values());
+                 }};
+               }};
 
-const Works vocabulary({"a vocabulary", [] {
-                          const auto scratch = std::make_shared<Scratch>();
-                          return Attempt{[scratch] {
-                            data::Vocabulary({"<unk>", "a b", "c"}).save(*scratch / "v");
-                            return data::Vocabulary::load(*scratch / "v").words().back();
-                          }};
-                        }});
+const Work vocabulary{"a vocabulary", [] {
+                        const auto scratch = std::make_shared<Scratch>();
+                        return Attempt{[scratch] {
+                          data::Vocabulary({"<unk>", "a b", "c"}).save(*scratch / "v");
+                          return data::Vocabulary::load(*scratch / "v").words().back();
+                        }};
+                      }};
+
+std::vector<Work> works() { return {plain, prefetched, workers, word2vec, bpe, csv, vocabulary}; }
+const Works here(works);
 
 }  // namespace
 }  // namespace fire

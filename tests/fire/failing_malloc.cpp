@@ -4,6 +4,7 @@
 #include <execinfo.h>
 #include <link.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
@@ -64,8 +65,9 @@ Range thread_exit() {
       reinterpret_cast<std::uintptr_t>(dlsym(RTLD_DEFAULT, "__cxa_thread_atexit_impl"));
   return {begin, begin + 128};
 }
-Range of_libgomp, of_libomp, of_thread_exit, of_libzip;
-bool in_libzip = false;
+Range of_libgomp, of_libomp, of_thread_exit;
+Range leaky[3];
+bool in_leaky = false;
 
 bool fails(const void* caller) {
   if (first.load(std::memory_order_relaxed) == kNever || of_libgomp.holds(caller) ||
@@ -75,7 +77,9 @@ bool fails(const void* caller) {
   if (n < first || n > last) return false;
   if (!failed.exchange(true)) {
     place_size = backtrace(place, std::size(place));
-    in_libzip = of_libzip.holds(caller);
+    // This function, malloc and operator new come first, or less.
+    for (int i = 0; i < std::min(place_size, 5); ++i)
+      for (const Range& range : leaky) in_leaky |= range.holds(place[i]);
   }
   errno = ENOMEM;
   return true;
@@ -92,14 +96,16 @@ void fail_at(std::int64_t n, Fails how) {
   static const bool prepared = [] {
     void* here[4];
     backtrace(here, 4);  // loads what it needs
-    of_libgomp = code_of("libgomp"), of_libomp = code_of("libomp"), of_libzip = code_of("libzip");
+    of_libgomp = code_of("libgomp"), of_libomp = code_of("libomp");
     of_thread_exit = thread_exit();
+    leaky[0] = code_of("libzip"), leaky[1] = code_of("libprotobuf"),
+    leaky[2] = code_of("libonnx_proto");
     return true;
   }();
   static_cast<void>(prepared);
   count = 0;
   failed = false;
-  in_libzip = false;
+  in_leaky = false;
   last = how == Fails::from_then_on ? kNever - 1 : n + (how == Fails::twice);
   first = n;
 }
@@ -109,7 +115,7 @@ bool stop_failing() {
 }
 std::int64_t allocations() { return count; }
 std::int64_t live_blocks() { return live; }
-bool failed_in_libzip() { return in_libzip; }
+bool failed_in_leaky_library() { return in_leaky; }
 void print_place() { backtrace_symbols_fd(place, place_size, 2); }
 
 }  // namespace fire

@@ -18,8 +18,8 @@ bool stop_failing();
 std::int64_t allocations();
 /// Blocks that live.
 std::int64_t live_blocks();
-/// Whether it was one of libzip, which leaks where memory runs out.
-bool failed_in_libzip();
+/// Whether it was one of libzip or Protobuf, which leak where memory runs out.
+bool failed_in_leaky_library();
 /// Prints where the first allocation failed, from a handler of a signal as well.
 void print_place();
 

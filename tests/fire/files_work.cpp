@@ -65,68 +65,75 @@ struct Run {
   }
 };
 
-const Works checkpoint_saved({"a checkpoint saved", [] {
-                                ag::manual_seed(1);
-                                const auto run = std::make_shared<Run>();
-                                return saved([run](auto& path) { run->checkpoint.save(path); });
-                              }});
+const Work checkpoint_saved{"a checkpoint saved", [] {
+                              ag::manual_seed(1);
+                              const auto run = std::make_shared<Run>();
+                              return saved([run](auto& path) { run->checkpoint.save(path); });
+                            }};
 
-const Works checkpoint_loaded({"a checkpoint loaded", [] {
-                                 ag::manual_seed(1);
-                                 const auto run = std::make_shared<Run>();
-                                 return loaded(
-                                     [run](auto& path) {
-                                       run->checkpoint.save(path);
-                                       run->optimizer.step();
-                                     },
-                                     [run](auto& path) {
-                                       run->checkpoint.load(path);
-                                       return run->bytes();
-                                     });
-                               }});
+const Work checkpoint_loaded{"a checkpoint loaded", [] {
+                               ag::manual_seed(1);
+                               const auto run = std::make_shared<Run>();
+                               return loaded(
+                                   [run](auto& path) {
+                                     run->checkpoint.save(path);
+                                     run->optimizer.step();
+                                   },
+                                   [run](auto& path) {
+                                     run->checkpoint.load(path);
+                                     return run->bytes();
+                                   });
+                             }};
 
-const Works safetensors({"safetensors saved", [] {
-                           return saved([t = some_tensors()](auto& path) { nn::save(t, path); });
-                         }});
-const Works halves(
-    {"safetensors saved as float16", [] {
-       return saved([](auto& path) {
-         nn::save({{"x", ag::tensor({1.5f, 2.0f})}}, path, {.dtype = nn::FileDType::float16});
-       });
-     }});
-const Works safetensors_read({"safetensors loaded", [] {
-                                return loaded(
-                                    [](auto& path) { nn::save(some_tensors(), path); },
-                                    [](auto& path) { return bytes_of(nn::load_tensors(path)); });
-                              }});
-const Works npy({"npy saved", [] {
-                   return saved([](auto& path) { nn::save_npy(ag::tensor({1.0, 2.0}), path); });
-                 }});
-const Works npy_read({"npy loaded", [] {
-                        return loaded(
-                            [](auto& path) {
-                              nn::save_npy(ag::tensor({1.0, 2.0}), path);
-                            },
-                            [](auto& path) { return bytes_of(nn::load_npy(path)); });
-                      }});
-const Works npz({"npz saved", [] {
-                   return saved([](auto& path) {
-                     nn::save_npz(some_tensors(), path, {.compressed = true});
-                   });
-                 }});
-const Works npz_read({"npz loaded", [] {
-                        return loaded(
-                            [](auto& path) {
-                              nn::save_npz(some_tensors(), path, {.compressed = true});
-                            },
-                            [](auto& path) { return bytes_of(nn::load_npz(path)); });
-                      }});
-const Works torch({"PyTorch's file saved",
-                   [] { return saved([](auto& path) { nn::save_torch(some_tensors(), path); }); }});
-const Works torch_read({"PyTorch's file loaded", [] {
-                          return loaded([](auto& path) { nn::save_torch(some_tensors(), path); },
-                                        [](auto& path) { return bytes_of(nn::load_torch(path)); });
-                        }});
+const Work safetensors{"safetensors saved", [] {
+                         return saved([t = some_tensors()](auto& path) { nn::save(t, path); });
+                       }};
+const Work halves{
+    "safetensors saved as float16", [] {
+      return saved([](auto& path) {
+        nn::save({{"x", ag::tensor({1.5f, 2.0f})}}, path, {.dtype = nn::FileDType::float16});
+      });
+    }};
+const Work safetensors_read{"safetensors loaded", [] {
+                              return loaded(
+                                  [](auto& path) { nn::save(some_tensors(), path); },
+                                  [](auto& path) { return bytes_of(nn::load_tensors(path)); });
+                            }};
+const Work npy{"npy saved", [] {
+                 return saved([](auto& path) { nn::save_npy(ag::tensor({1.0, 2.0}), path); });
+               }};
+const Work npy_read{"npy loaded", [] {
+                      return loaded(
+                          [](auto& path) {
+                            nn::save_npy(ag::tensor({1.0, 2.0}), path);
+                          },
+                          [](auto& path) { return bytes_of(nn::load_npy(path)); });
+                    }};
+const Work npz{
+    "npz saved", [] {
+      return saved([](auto& path) { nn::save_npz(some_tensors(), path, {.compressed = true}); });
+    }};
+const Work npz_read{
+    "npz loaded", [] {
+      return loaded([](auto& path) { nn::save_npz(some_tensors(), path, {.compressed = true}); },
+                    [](auto& path) { return bytes_of(nn::load_npz(path)); });
+    }};
+const Work torch{"PyTorch's file saved",
+                 [] { return saved([](auto& path) { nn::save_torch(some_tensors(), path); }); }};
+const Work torch_read{"PyTorch's file loaded", [] {
+                        return loaded([](auto& path) { nn::save_torch(some_tensors(), path); },
+                                      [](auto& path) { return bytes_of(nn::load_torch(path)); });
+                      }};
+
+std::vector<Work> works() {
+  return {checkpoint_saved, checkpoint_loaded,
+          safetensors,      halves,
+          safetensors_read, npy,
+          npy_read,         npz,
+          npz_read,         torch,
+          torch_read};
+}
+const Works here(works);
 
 }  // namespace
 }  // namespace fire

@@ -54,94 +54,97 @@ std::string trained(Run& run, const Step& step, int steps) {
   return all + bytes_of(run.model.state_dict()) + bytes_of(run.optimizer.state_dict());
 }
 
-const Works eager({"two training steps", [] {
-                     const auto run = std::make_shared<Run>();
-                     return Attempt{[run] {
-                       return trained(
-                           *run, [&] { return run->step(); }, 2);
-                     }};
-                   }});
+const Work eager{"two training steps", [] {
+                   const auto run = std::make_shared<Run>();
+                   return Attempt{[run] {
+                     return trained(
+                         *run, [&] { return run->step(); }, 2);
+                   }};
+                 }};
 
-const Works from_nothing({"a model, made and trained", [] {
-                            return Attempt{[] {
-                              Run run;
-                              return trained(
-                                  run, [&] { return run.step(); }, 1);
-                            }};
-                          }});
-
-const Works compiled({"steps of a compiled function that is kept", [] {
-                        const auto run = std::make_shared<Run>();
-                        auto run_step = [run] { return run->step(); };
-                        const auto step =
-                            std::make_shared<ag::CompiledFunction<decltype(run_step)>>(
-                                ag::compile(run_step));
-                        return Attempt{[run, step] {
-                          return trained(
-                              *run, [&] { return (*step)(); }, 3);
+const Work from_nothing{"a model, made and trained", [] {
+                          return Attempt{[] {
+                            Run run;
+                            return trained(
+                                run, [&] { return run.step(); }, 1);
+                          }};
                         }};
-                      }});
 
-const Works recorded({"a compiled function, recorded anew", [] {
-                        const auto run = std::make_shared<Run>();
-                        return Attempt{[run] {
-                          auto step = ag::compile([&] { return run->step(); });
-                          return trained(
-                              *run, [&] { return step(); }, 3);
-                        }};
-                      }});
-
-const Works higher({"a gradient of a gradient", [] {
-                      ag::Generator generator = seeded();
-                      const Tensor x = ag::randn({3, 4}, ag::float64, generator);
-                      const Tensor w = ag::randn({4, 4}, ag::float64, generator);
-                      return Attempt{[=] {
-                        const Tensor a = x.detach().requires_grad_(),
-                                     b = w.detach().requires_grad_();
-                        const Tensor y = ag::sum(ag::softmax(ag::tanh(ag::matmul(a, b)), 1) * a);
-                        const Tensor g = ag::grad({y}, {a}, {.create_graph = true})[0];
-                        const Tensor h = ag::grad({ag::sum(g * g)}, {b}, {.create_graph = true})[0];
-                        ag::sum(h * h).backward();
-                        return bytes_of(a.grad()) + bytes_of(b.grad());
+const Work compiled{"steps of a compiled function that is kept", [] {
+                      const auto run = std::make_shared<Run>();
+                      auto run_step = [run] { return run->step(); };
+                      const auto step = std::make_shared<ag::CompiledFunction<decltype(run_step)>>(
+                          ag::compile(run_step));
+                      return Attempt{[run, step] {
+                        return trained(
+                            *run, [&] { return (*step)(); }, 3);
                       }};
-                    }});
-
-const Works parallel({"regions of several threads", [] {
-                        ag::set_num_threads(3);
-                        ag::Generator generator = seeded();
-                        const Tensor x = ag::randn({300, 300}, ag::float32, generator);
-                        return Attempt{[=] {
-                          const Tensor a = x.detach().requires_grad_();
-                          ag::sum(ag::exp(ag::matmul(a, a) * 0.01) * ag::cumsum(a, 1)).backward();
-                          return bytes_of(a.grad());
-                        }};
-                      }});
-
-const Works rows({"rows of a table", [] {
-                    ag::manual_seed(1);
-                    const auto table = std::make_shared<nn::Embedding>(
-                        50, 6, nn::EmbeddingOptions{.sparse = true});
-                    return Attempt{[table] {
-                      table->weight.zero_grad();
-                      for (const auto& at : {ag::tensor({1, 4, 4, 7}), ag::tensor({7, 30})})
-                        ag::sum(ag::square((*table)(at))).backward();
-                      return bytes_of(table->weight.grad());
                     }};
-                  }});
 
-const Works recurrent({"a recurrent layer and attention", [] {
-                         ag::manual_seed(1);
-                         const auto lstm = std::make_shared<nn::LSTM>(4, 4);
-                         const auto attention = std::make_shared<nn::MultiheadAttention>(4, 2);
-                         ag::Generator generator = seeded();
-                         const Tensor x = ag::randn({5, 2, 4}, ag::float32, generator);
-                         return Attempt{[=] {
-                           const Tensor a = x.detach().requires_grad_();
-                           const auto h = (*lstm)(a).output;
-                           ag::sum(ag::square((*attention)(h, h, h).output)).backward();
-                           return bytes_of(a.grad());
-                         }};
-                       }});
+const Work recorded{"a compiled function, recorded anew", [] {
+                      const auto run = std::make_shared<Run>();
+                      return Attempt{[run] {
+                        auto step = ag::compile([&] { return run->step(); });
+                        return trained(
+                            *run, [&] { return step(); }, 3);
+                      }};
+                    }};
+
+const Work higher{"a gradient of a gradient", [] {
+                    ag::Generator generator = seeded();
+                    const Tensor x = ag::randn({3, 4}, ag::float64, generator);
+                    const Tensor w = ag::randn({4, 4}, ag::float64, generator);
+                    return Attempt{[=] {
+                      const Tensor a = x.detach().requires_grad_(), b = w.detach().requires_grad_();
+                      const Tensor y = ag::sum(ag::softmax(ag::tanh(ag::matmul(a, b)), 1) * a);
+                      const Tensor g = ag::grad({y}, {a}, {.create_graph = true})[0];
+                      const Tensor h = ag::grad({ag::sum(g * g)}, {b}, {.create_graph = true})[0];
+                      ag::sum(h * h).backward();
+                      return bytes_of(a.grad()) + bytes_of(b.grad());
+                    }};
+                  }};
+
+const Work parallel{"regions of several threads", [] {
+                      ag::set_num_threads(3);
+                      ag::Generator generator = seeded();
+                      const Tensor x = ag::randn({300, 300}, ag::float32, generator);
+                      return Attempt{[=] {
+                        const Tensor a = x.detach().requires_grad_();
+                        ag::sum(ag::exp(ag::matmul(a, a) * 0.01) * ag::cumsum(a, 1)).backward();
+                        return bytes_of(a.grad());
+                      }};
+                    }};
+
+const Work rows{"rows of a table", [] {
+                  ag::manual_seed(1);
+                  const auto table =
+                      std::make_shared<nn::Embedding>(50, 6, nn::EmbeddingOptions{.sparse = true});
+                  return Attempt{[table] {
+                    table->weight.zero_grad();
+                    for (const auto& at : {ag::tensor({1, 4, 4, 7}), ag::tensor({7, 30})})
+                      ag::sum(ag::square((*table)(at))).backward();
+                    return bytes_of(table->weight.grad());
+                  }};
+                }};
+
+const Work recurrent{"a recurrent layer and attention", [] {
+                       ag::manual_seed(1);
+                       const auto lstm = std::make_shared<nn::LSTM>(4, 4);
+                       const auto attention = std::make_shared<nn::MultiheadAttention>(4, 2);
+                       ag::Generator generator = seeded();
+                       const Tensor x = ag::randn({5, 2, 4}, ag::float32, generator);
+                       return Attempt{[=] {
+                         const Tensor a = x.detach().requires_grad_();
+                         const auto h = (*lstm)(a).output;
+                         ag::sum(ag::square((*attention)(h, h, h).output)).backward();
+                         return bytes_of(a.grad());
+                       }};
+                     }};
+
+std::vector<Work> works() {
+  return {eager, from_nothing, compiled, recorded, higher, parallel, rows, recurrent};
+}
+const Works here(works);
 
 }  // namespace
 }  // namespace fire

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "tests/registered.hpp"
 
@@ -19,6 +20,7 @@ struct Work {
   std::function<Attempt()> begin;  ///< everything it needs lives in the attempt
   bool threads = false;            ///< tensors made on one thread end on another
 };
-using Works = Registered<Work>;
+/// Those of a file: `const Works here(training);`.
+using Works = Registered<std::vector<Work> (*)()>;
 
 }  // namespace fire
