@@ -19,7 +19,8 @@ namespace detail {
 struct LoadedGraph {
   interpreter::Built built;
   std::vector<std::string> parameter_names, buffer_names, input_names, output_names;
-  std::vector<std::size_t> place;  // of each held tensor among parameters, then buffers
+  std::vector<std::size_t> place;   // of each held tensor among parameters, then buffers
+  std::optional<ag::DType> floats;  // of all weights in the file
   bool check_shapes;
 };
 }  // namespace detail
@@ -49,11 +50,22 @@ onnx::ModelProto parsed(const std::string& path) {
   return model;
 }
 
+// The one dtype that the floats among them have, if they have one.
+std::optional<ag::DType> common_floats(const std::vector<ag::Tensor>& tensors) {
+  std::optional<ag::DType> common;
+  for (const ag::Tensor& t : tensors) {
+    if (!ag::is_floating(t.dtype())) continue;
+    if (common.value_or(t.dtype()) != t.dtype()) return std::nullopt;
+    common = t.dtype();
+  }
+  return common;
+}
+
 // Sizes are those of the file where it fixes them.
-void check(const Port& port, const ag::Tensor& x, bool shapes) {
+void check(const Port& port, const ag::Tensor& x, bool shapes, const interpreter::Mode& mode) {
   const auto where = [&] { return fmt::format("input \"{}\"", ag::quoted(port.name)); };
-  if (port.dtype && x.dtype() != *port.dtype)
-    ag::fail(where(), "must be {}, got {}", ag::name(*port.dtype), ag::name(x.dtype()));
+  if (port.dtype && x.dtype() != mode.dtype(*port.dtype))
+    ag::fail(where(), "must be {}, got {}", ag::name(mode.dtype(*port.dtype)), ag::name(x.dtype()));
   if (!port.sizes || !shapes) return;
   bool fits = port.sizes->size() == x.shape().size();
   for (std::size_t i = 0; fits && i < x.shape().size(); ++i)
@@ -75,18 +87,23 @@ ag::Tensor tensor_of(const interpreter::Value& value, const std::string& name) {
 
 }  // namespace
 
-void OnnxModel::visit_members(Visitor& visitor) {
-  for (std::size_t i = 0; i < parameters_.size(); ++i)
-    visitor(graph_->parameter_names[i], parameters_[i]);
-  for (std::size_t i = 0; i < buffers_.size(); ++i) visitor(graph_->buffer_names[i], buffers_[i]);
+const detail::LoadedGraph& OnnxModel::graph() const {
+  check_not_moved("OnnxModel");
+  return *graph_;
 }
 
-const std::vector<std::string>& OnnxModel::input_names() const { return graph_->input_names; }
-const std::vector<std::string>& OnnxModel::output_names() const { return graph_->output_names; }
+void OnnxModel::visit_members(Visitor& visitor) {
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    visitor(graph().parameter_names[i], parameters_[i]);
+  for (std::size_t i = 0; i < buffers_.size(); ++i) visitor(graph().buffer_names[i], buffers_[i]);
+}
+
+const std::vector<std::string>& OnnxModel::input_names() const { return graph().input_names; }
+const std::vector<std::string>& OnnxModel::output_names() const { return graph().output_names; }
 
 std::vector<std::string> OnnxModel::value_names() const {
   std::vector<std::string> names;
-  for (const auto& [name, slot] : graph_->built.graph->names) names.push_back(name);
+  for (const auto& [name, slot] : graph().built.graph->names) names.push_back(name);
   return names;
 }
 
@@ -95,24 +112,27 @@ std::string OnnxModel::extra_repr() const {
     return fmt::format("{}", fmt::join(names, ", "));
   };
   return fmt::format("{} -> {}, nodes={}", joined(input_names()), joined(output_names()),
-                     graph_->built.graph->steps.size());
+                     graph().built.graph->steps.size());
 }
 
 // `inputs` are those of the graph; undefined ones are left to the file.
 ag::TensorList OnnxModel::run_graph(const ag::TensorList& inputs,
                                     const std::vector<int>& wanted) const {
   std::vector<ag::Tensor> held;
-  for (const std::size_t i : graph_->place)
+  for (const std::size_t i : graph().place)
     held.push_back(i < parameters_.size() ? ag::Tensor(parameters_[i])
                                           : ag::Tensor(buffers_[i - parameters_.size()]));
+  interpreter::Mode mode{.training = is_training()};
+  if (const auto now = common_floats(held); now && graph().floats)
+    mode.file_floats = *graph().floats, mode.floats = *now;
   interpreter::Values given;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i].defined()) check(graph_->built.inputs[i], inputs[i], graph_->check_shapes);
+    if (inputs[i].defined()) check(graph().built.inputs[i], inputs[i], graph().check_shapes, mode);
     given.emplace_back(inputs[i]);
   }
   try {
     ag::TensorList results;
-    const auto values = graph_->built.graph->run(given, {}, held, is_training(), wanted);
+    const auto values = graph().built.graph->run(given, {}, held, mode, wanted);
     for (std::size_t i = 0; i < values.size(); ++i)
       results.push_back(tensor_of(values[i], fmt::format("number {}", i)));
     return results;
@@ -130,9 +150,9 @@ ag::TensorList OnnxModel::forward(const ag::TensorList& inputs) const {
     ag::fail("OnnxModel", "there must be {} inputs ({}), got {}", input_names().size(),
              fmt::join(input_names(), ", "), inputs.size());
   ag::TensorList all;
-  for (std::size_t i = 0, next = 0; i < graph_->built.inputs.size(); ++i)
-    all.push_back(graph_->built.inputs[i].required ? inputs[next++] : ag::Tensor());
-  return run_graph(all, graph_->built.graph->outputs);
+  for (std::size_t i = 0, next = 0; i < graph().built.inputs.size(); ++i)
+    all.push_back(graph().built.inputs[i].required ? inputs[next++] : ag::Tensor());
+  return run_graph(all, graph().built.graph->outputs);
 }
 
 ag::Tensor OnnxModel::forward(const ag::Tensor& x) const {
@@ -145,8 +165,7 @@ ag::Tensor OnnxModel::forward(const ag::Tensor& x) const {
 
 NamedTensors OnnxModel::run(const NamedTensors& inputs,
                             const std::vector<std::string>& names) const {
-  check_not_moved("run");
-  const auto& ports = graph_->built.inputs;
+  const auto& ports = graph().built.inputs;
   ag::TensorList all;
   std::size_t used = 0;
   for (const Port& port : ports) {
@@ -166,8 +185,8 @@ NamedTensors OnnxModel::run(const NamedTensors& inputs,
   const auto& wanted = names.empty() ? output_names() : names;
   std::vector<int> slots;
   for (const std::string& name : wanted) {
-    const auto found = graph_->built.graph->names.find(name);
-    if (found == graph_->built.graph->names.end())
+    const auto found = graph().built.graph->names.find(name);
+    if (found == graph().built.graph->names.end())
       ag::fail("OnnxModel", "there must be a value of that name, got \"{}\"", ag::quoted(name));
     slots.push_back(found->second);
   }
@@ -193,6 +212,9 @@ OnnxModel load_onnx(const std::string& path, const OnnxLoadOptions& options) {
   const auto held = std::exchange(loaded->built.held, {});
   std::map<std::string, int> taken;
   const auto trained = std::count_if(held.begin(), held.end(), [](auto& h) { return h.trained; });
+  std::vector<ag::Tensor> tensors;
+  for (const auto& h : held) tensors.push_back(h.values);
+  loaded->floats = common_floats(tensors);
   OnnxModel model(loaded);
   for (const auto& [name, values, is_trained] : held) {
     auto& names = is_trained ? loaded->parameter_names : loaded->buffer_names;

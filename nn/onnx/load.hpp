@@ -23,7 +23,7 @@ struct LoadedGraph;
 /// Options of `load_onnx`.
 struct OnnxLoadOptions {
   /// Whether a tensor of floats in the file is a parameter, by its name and values. Without it
-  /// those are that layers and products use, or that have more than one element, unless they say
+  /// those are that were one when `save_onnx` wrote the file; in other files those that layers and products use, or that have more than one element, unless they say
   /// how a node computes (bounds, scales, exponents) or hold infinities (masks).
   std::function<bool(std::string_view name, const ag::Tensor& values)> is_parameter{};
   /// Inputs must have the sizes that the file fixes, as onnxruntime demands; false: whatever runs.
@@ -38,7 +38,8 @@ using NamedTensors = std::map<std::string, ag::Tensor>;
 /// the running statistics of BatchNormalization are buffers. It begins in evaluation mode, in which
 /// it computes what the file says; in training mode Dropout drops and BatchNormalization uses the
 /// batch and updates the running statistics, as PyTorch's does. Errors begin with the name of the
-/// node. Copies share the graph, which never changes, and have weights of their own; it may be
+/// node. After `to(dtype)` all floats are of that dtype, where those of the file have one. Copies
+/// share the graph, which never changes, and have weights of their own; it may be
 /// called on several threads at once, but for the updates of running statistics.
 class OnnxModel : public Module {
  public:
@@ -71,6 +72,7 @@ class OnnxModel : public Module {
  private:
   friend OnnxModel load_onnx(const std::string& path, const OnnxLoadOptions& options);
   explicit OnnxModel(std::shared_ptr<const detail::LoadedGraph> graph) : graph_(std::move(graph)) {}
+  const detail::LoadedGraph& graph() const;
   ag::TensorList run_graph(const ag::TensorList& inputs, const std::vector<int>& wanted) const;
 
   std::shared_ptr<const detail::LoadedGraph> graph_;

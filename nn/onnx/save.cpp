@@ -92,14 +92,21 @@ void check(const ag::TensorList& examples, const OnnxSaveOptions& o) {
 }
 
 // Captured tensors as they are in the state, of which tied ones are one.
-void name_captured(Traced& t, const StateDict& state) {
+void name_captured(Traced& t, const detail::OnnxModel& model) {
   std::map<const void*, const NamedTensor*> known;
-  for (const NamedTensor& n : state)
+  for (const NamedTensor& n : model.state)
     if (n.tensor.numel() > 0) known.emplace(n.tensor.raw(), &n);
+  const auto kind_of = [&](const std::string& name) {
+    const bool buffer =
+        std::ranges::any_of(*model.buffers, [&](auto& b) { return b.name == name; });
+    return buffer ? "buffer" : "parameter";
+  };
   for (Value& v : t.values) {
     if (v.source != ag::Recording::Source::captured || v.elements[0].numel() == 0) continue;
     const auto at = known.find(v.elements[0].raw());
+    if (model.buffers) v.kind = "constant";
     if (at == known.end()) continue;
+    if (model.buffers) v.kind = kind_of(at->second->name);
     v.name = at->second->name;
     v.elements = {at->second->tensor};
     v.shape = dims(at->second->tensor.shape());
@@ -157,10 +164,8 @@ onnx::ModelProto model_of(onnx::GraphProto graph, const OnnxSaveOptions& o) {
 
 // Moves large initializers into a file beside the model, each from a multiple of 4096 on, so that
 // it can be mapped.
-void move_outside(onnx::ModelProto& model, const std::string& path) {
+void move_outside(onnx::ModelProto& model, const std::string& path, detail::Replacement& file) {
   constexpr std::size_t least = 1024, page = 4096;
-  const std::string data = path + ".data";
-  detail::Replacement file(data);
   std::size_t written = 0;
   for (auto& t : *model.mutable_graph()->mutable_initializer()) {
     const std::string& bytes = t.raw_data();
@@ -173,14 +178,13 @@ void move_outside(onnx::ModelProto& model, const std::string& path) {
       entry->set_key(key);
       entry->set_value(value);
     };
-    say("location", std::filesystem::path(data).filename().string());
+    say("location", std::filesystem::path(path).filename().string());
     say("offset", std::to_string(written + gap.size()));
     say("length", std::to_string(bytes.size()));
     written += gap.size() + bytes.size();
     t.set_data_location(onnx::TensorProto::EXTERNAL);
     t.clear_raw_data();
   }
-  file.commit();
 }
 
 }  // namespace
@@ -200,15 +204,17 @@ void detail::save_onnx(OnnxModel model, const ag::TensorList& examples, const st
     const ag::NoGrad off;
     traced = trace(model.forward, examples, axes);
   }
-  name_captured(traced, model.state);
+  name_captured(traced, model);
   onnx::ModelProto proto = model_of(graph_of(traced, axes, options), options);
-  if (options.external_data) move_outside(proto, path);
+  Replacement file(path);
+  std::optional<Replacement> data;
+  if (options.external_data) move_outside(proto, path + ".data", data.emplace(path + ".data"));
   constexpr std::size_t most = std::numeric_limits<std::int32_t>::max();
   if (proto.ByteSizeLong() > most)
     ag::fail("save_onnx", "a file must be smaller than 2 GiB, got {} bytes; set external_data",
              proto.ByteSizeLong());
-  Replacement file(path);
   file.write(proto.SerializeAsString());
+  if (data) data->commit();
   file.commit();
 }
 

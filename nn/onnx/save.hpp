@@ -43,6 +43,7 @@ struct OnnxModel {
   ag::Recording::Function forward;
   Module* module = nullptr;  // to be switched to eval()
   StateDict state{};
+  std::optional<std::vector<NamedTensor>> buffers{};  // of a module
 };
 void save_onnx(OnnxModel model, const ag::TensorList& examples, const std::string& path,
                const OnnxSaveOptions& options);
@@ -104,8 +105,9 @@ ag::TensorList forward_of(F& f, const ag::TensorList& in) {
 ///     nn::save_onnx(model, {x}, "model.onnx", {.input_names = {"image"}, .output_names =
 ///     {"logits"}, .dynamic_batch = true});
 ///
-/// Parameters and buffers are initializers with their names of the state dict, tied ones once; what
-/// is made of constants alone is computed now. An operation becomes nodes that compute the same: it
+/// Parameters and buffers are initializers with their names of the state dict, tied ones once, whose
+/// doc_string says what they are, so that `load_onnx` has the same parameters; what is made of
+/// constants alone is computed now. An operation becomes nodes that compute the same: it
 /// is refused by its name, and nothing is written, where ONNX has none (random numbers, lgamma and
 /// its kin, factorisations, CTC, what is not an operation of the library), where elements decide
 /// what is computed, and where the batch size does in a way that nodes cannot follow. The file takes
@@ -117,8 +119,14 @@ void save_onnx(F&& f, const ag::TensorList& examples, const std::string& path,
   using Model = std::remove_reference_t<F>;
   detail::OnnxModel model;
   if constexpr (std::derived_from<std::remove_const_t<Model>, Module>) {
-    model.forward = [&f](const ag::TensorList& in) { return detail::forward_of(f, in); };
+    model.forward = [&f](const ag::TensorList& in) {
+      if constexpr (requires { f.forward(in); })
+        return detail::listed(f(in));
+      else
+        return detail::forward_of(f, in);
+    };
     model.state = f.state_dict();
+    model.buffers = f.named_buffers();
     if constexpr (!std::is_const_v<Model>) model.module = &f;
   } else {
     model.forward = [&f](const ag::TensorList& in) {

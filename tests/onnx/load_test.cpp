@@ -1,7 +1,10 @@
 #include "nn/onnx/load.hpp"
 
+#include <algorithm>
+
 #include "autograd/compile.hpp"
 #include "nn/nn.hpp"
+#include "nn/onnx/save.hpp"
 #include "tests/catch.hpp"
 #include "tests/onnx/models.hpp"
 
@@ -109,6 +112,130 @@ TEST_CASE("in training batch normalisation uses the batch and updates its own st
   CHECK(ag::allclose(model(x), reference(x), 1e-5));
   for (const auto& p : model.parameters()) CHECK(p.numel() == 2);
   CHECK(ag::all(model.parameters()[1] == 0).item() != 0);
+}
+
+TEST_CASE("a loaded model that was moved from says so, whatever it is asked") {
+  nn::OnnxModel model = models::linear().load();
+  const nn::OnnxModel other = std::move(model);
+  const auto moved = ContainsSubstring("got a OnnxModel that was moved from");
+  CHECK_THROWS_WITH(model.input_names(), moved);
+  CHECK_THROWS_WITH(model.output_names(), moved);
+  CHECK_THROWS_WITH(model.value_names(), moved);
+  CHECK_THROWS_WITH(model.run({}), moved);
+  CHECK_THROWS_WITH(model(ag::ones({1, 2})), moved);
+  model = other;
+  CHECK(model(ag::ones({1, 2})).shape() == ag::Shape{1, 3});
+}
+
+// Constants of all kinds: initializers, of nodes, inside of a loop, and what a Cast makes.
+TEST_CASE("a loaded model in float64 computes in it alone, also when it is compiled and written") {
+  Model m = models::linear();
+  m.initializer("half", ag::full({}, 0.5));
+  m.initializer("two", ag::full({}, 2, ag::int64));
+  m.node("Mul", {"y", "half"}, {"z"});
+  models::set(m.node("Cast", {"z"}, {"c"}), "to", static_cast<int>(onnx::TensorProto::FLOAT));
+  onnx::NodeProto& node = m.node("Loop", {"two", "", "c"}, {"u"});
+  onnx::GraphProto& body = models::graph(node, "body");
+  for (const char* name : {"i", "go", "s"}) body.add_input()->set_name(name);
+  auto* third = Model::add(body, "Constant", {}, {"third"}).add_attribute();
+  third->set_name("value_float"), third->set_type(onnx::AttributeProto::FLOAT);
+  third->set_f(0.25f);
+  Model::add(body, "Mul", {"s", "third"}, {"t"});
+  for (const char* name : {"go", "t"}) body.add_output()->set_name(name);
+  m.proto.mutable_graph()->mutable_output(0)->set_name("u");
+
+  nn::OnnxModel model = m.load();
+  const ag::Tensor x = ag::tensor({{0.1, 0.7}}), wanted = model(x.to(ag::float32));
+  model.to(ag::float64);
+  CHECK_THROWS_WITH(model(x.to(ag::float32)), ContainsSubstring("must be float64, got float32"));
+  const ag::Tensor y = model(x);
+  REQUIRE(y.dtype() == ag::float64);
+  const ag::Tensor w = model.parameters()[0].detach(), b = model.parameters()[1].detach();
+  CHECK(ag::allclose(y, (ag::matmul(x, ag::transpose(w, 0, 1)) + b) / 32.0, 1e-15, 0));
+  CHECK(ag::gradcheck([&](const ag::TensorList& in) { return model(in[0]); }, {x}));
+  const ag::NoGrad off;
+  auto step = ag::compile([&](const ag::Tensor& in) { return model(in); });
+  for (int i = 0; i < 2; ++i) CHECK(ag::all(step(x) == y).item() != 0);
+  const Scratch dir;
+  nn::save_onnx(model, {x}, dir / "x.onnx");
+  CHECK(ag::all(nn::load_onnx(dir / "x.onnx")(x) == y).item() != 0);
+  model.to(ag::float32);
+  CHECK(ag::all(model(x.to(ag::float32)) == wanted).item() != 0);
+}
+
+namespace {
+// A buffer that is no running statistic, a parameter of one element, a tensor that is neither, and
+// initial states of zeros.
+struct Several : nn::Module {
+  nn::Conv1d convolution{2, 4, 3};
+  nn::BatchNorm1d norm{4};
+  nn::PReLU slope;
+  nn::LSTM lstm{7, 3};
+  nn::Linear output{3, 3};
+  nn::Buffer scale{ag::tensor({0.5f, 1.0f, 2.0f})};
+  nn::Parameter zeros{ag::zeros({3})}, more{ag::zeros({3})};
+  ag::Tensor shift = ag::tensor({1.0f, 2.0f, 3.0f});
+  NN_MODULE(convolution, norm, slope, lstm, output, scale, zeros, more)
+  ag::Tensor forward(const ag::Tensor& x) const {
+    const ag::Tensor h = lstm(slope(norm(convolution(x)))).output;
+    return (output(h * scale + zeros) + more + shift) * 3.0;
+  }
+};
+}  // namespace
+
+TEST_CASE("a module that was written and read again has the same parameters and buffers") {
+  Several original;
+  const Scratch dir;
+  for (const bool dynamic : {false, true}) {
+    nn::save_onnx(original, {ag::randn({5, 2, 9})}, dir / "x.onnx", {.dynamic_batch = dynamic});
+    nn::OnnxModel model = nn::load_onnx(dir / "x.onnx");
+    const auto sorted = [](std::vector<std::string> all) {
+      std::sort(all.begin(), all.end());
+      return all;
+    };
+    CHECK(sorted(names(model.named_parameters())) == sorted(names(original.named_parameters())));
+    CHECK(sorted(names(model.named_buffers())) ==
+          std::vector<std::string>{"norm.running_mean", "norm.running_var", "scale"});
+    CHECK_NOTHROW(nn::load(original, model.state_dict(), false));
+    nn::save_onnx(model, {ag::randn({5, 2, 9})}, dir / "y.onnx");
+    CHECK(names(nn::load_onnx(dir / "y.onnx").named_parameters()) ==
+          names(model.named_parameters()));
+  }
+}
+
+TEST_CASE("a model with several inputs or outputs is written again") {
+  Model m = models::linear();
+  m.input("c").output("z");
+  m.node("Add", {"y", "c"}, {"z"});
+  nn::OnnxModel model = m.load();
+  const ag::TensorList in{ag::ones({1, 2}), ag::ones({1, 3})};
+  const Scratch dir;
+  nn::save_onnx(model, in, dir / "x.onnx");
+  const nn::OnnxModel again = nn::load_onnx(dir / "x.onnx");
+  for (std::size_t i = 0; i < 2; ++i) CHECK(ag::all(again(in)[i] == model(in)[i]).item() != 0);
+}
+
+TEST_CASE("places of the largest elements are compiled, and put back to shapes of as many planes") {
+  Model m;
+  m.input("x").output("y");
+  m.initializer("shape", ag::tensor({2, 3, 6}));
+  onnx::NodeProto& pool = m.node("MaxPool", {"x"}, {"top", "places"});
+  onnx::NodeProto& unpool = m.node("MaxUnpool", {"top", "places", "shape"}, {"y"});
+  for (onnx::NodeProto* node : {&pool, &unpool})
+    for (const char* name : {"kernel_shape", "strides"}) {
+      auto* a = node->add_attribute();
+      a->set_name(name), a->set_type(onnx::AttributeProto::INTS), a->add_ints(2);
+    }
+  const nn::OnnxModel model = m.load();
+  const ag::NoGrad off;
+  const ag::Tensor x = ag::reshape(ag::arange(36).to(ag::float32), {2, 3, 6});
+  const ag::Tensor odd = ag::reshape(ag::tensor({0.0f, 1.0f, 0.0f, 1.0f, 0.0f, 1.0f}), {1, 1, 6});
+  auto step = ag::compile([&](const ag::Tensor& in) { return model(in); });
+  for (int i = 0; i < 2; ++i) CHECK(ag::all(step(x) == x * odd).item() != 0);
+  CHECK(step.stats().replays == 1);
+  auto* shape = m.proto.mutable_graph()->mutable_initializer(0);
+  *shape->mutable_raw_data() = std::string(1, '\5') + shape->raw_data().substr(1);
+  CHECK_THROWS_WITH(m.load()(x), ContainsSubstring("output_shape must begin with (2, 3), got (5,"));
 }
 
 TEST_CASE("dropout drops in training alone") {

@@ -1,6 +1,7 @@
 #include "nn/onnx/save.hpp"
 
 #include <cstring>
+#include <filesystem>
 
 #include "autograd/autograd.hpp"
 #include "autograd/core/version.hpp"
@@ -121,6 +122,20 @@ TEST_CASE("weights may stand beside the file", "[onnx]") {
   const std::string bytes = read_bytes(dir / "x.onnx.data");
   REQUIRE(bytes.size() == 64 * 32 * sizeof(float));
   CHECK(std::memcmp(bytes.data(), model.weight.raw(), bytes.size()) == 0);
+}
+
+TEST_CASE("where the file cannot be written, the weights beside an older one stay", "[onnx]") {
+  const Scratch dir;
+  const auto save = [&] {
+    nn::Linear model(64, 32);
+    nn::save_onnx(model, {ag::ones({2, 64})}, dir / "x.onnx", {.external_data = true});
+  };
+  save();
+  const std::string bytes = read_bytes(dir / "x.onnx.data");
+  std::filesystem::permissions(dir / "x.onnx", std::filesystem::perms::owner_read);
+  CHECK_THROWS_WITH(save(), ContainsSubstring("got a read-only file"));
+  CHECK(read_bytes(dir / "x.onnx.data") == bytes);
+  CHECK(dir.entries() == 2);
 }
 
 TEST_CASE("what ONNX cannot say is refused by name, and nothing is written", "[onnx]") {

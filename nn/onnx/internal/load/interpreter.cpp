@@ -37,7 +37,7 @@ double Call::number(std::size_t i) const {
 Values Subgraph::operator()(const Call& call, const Values& inputs) const {
   const auto first = call.inputs.begin() + static_cast<std::ptrdiff_t>(first_capture);
   const Values captured(first, first + static_cast<std::ptrdiff_t>(graph->captures.size()));
-  return graph->run(inputs, captured, call.weights, call.training, graph->outputs);
+  return graph->run(inputs, captured, call.weights, call.mode, graph->outputs);
 }
 
 namespace {
@@ -71,16 +71,16 @@ bool all_fixed(const Values& inputs) {
 
 class Runner {
  public:
-  Runner(const Graph& graph, std::span<const Tensor> weights, bool training,
+  Runner(const Graph& graph, std::span<const Tensor> weights, const Mode& mode,
          const std::vector<int>& wanted)
       : graph_(graph),
         weights_(weights),
-        training_(training),
+        mode_(mode),
         slots_(static_cast<std::size_t>(graph.slots)),
         inside_(slots_.size()),
         wanted_(slots_.size()) {
     for (const int slot : wanted) wanted_[index(slot)] = true;
-    for (const auto& [slot, value] : graph.constants) slots_[index(slot)] = value;
+    for (const auto& [slot, value] : graph.constants) put_constant(slot, value);
     for (const auto& [slot, place] : graph.weights) slots_[index(slot)] = weights[place];
   }
 
@@ -118,6 +118,14 @@ class Runner {
  private:
   static std::size_t index(int slot) { return static_cast<std::size_t>(slot); }
 
+  void put_constant(int slot, const Value& value) {
+    const ag::detail::TraceOff off;
+    Value own = value;
+    own.tensor = mode_.converted(value.tensor);
+    inside_[index(slot)] = own.tensor.dtype() != value.tensor.dtype();
+    slots_[index(slot)] = std::move(own);
+  }
+
   void run(const Step& step) {
     Values inputs;
     inputs.reserve(step.inputs.size());
@@ -136,7 +144,7 @@ class Runner {
   Values apart(const Step& step, Values& inputs) {
     const ag::detail::TraceOff off;
     const ag::NoGrad no_grad;
-    Values outputs = step.run(Call{inputs, training_, weights_});
+    Values outputs = computed(step, inputs);
     mark_fixed(outputs);
     return outputs;
   }
@@ -147,7 +155,14 @@ class Runner {
     if (copied)
       for (std::size_t i = 0; i < inputs.size(); ++i)
         if (step.inputs[i] >= 0) inputs[i] = slots_[index(step.inputs[i])];
-    return step.run(Call{inputs, training_, weights_});
+    return computed(step, inputs);
+  }
+
+  // Constants of a node, and what it makes of a dtype that it names, are of the file's dtype.
+  Values computed(const Step& step, Values& inputs) const {
+    Values outputs = step.run(Call{inputs, mode_, weights_});
+    for (Value& output : outputs) output.tensor = mode_.converted(output.tensor);
+    return outputs;
   }
 
   // Whether it was new to the recording.
@@ -160,7 +175,7 @@ class Runner {
 
   const Graph& graph_;
   std::span<const Tensor> weights_;
-  const bool training_;
+  const Mode mode_;
   Values slots_;
   std::vector<bool> inside_;  // fixed, and not known to the recording yet
   std::vector<bool> wanted_;
@@ -169,8 +184,8 @@ class Runner {
 }  // namespace
 
 Values Graph::run(const Values& given, const Values& captured, std::span<const Tensor> tensors,
-                  bool training, const std::vector<int>& wanted) const {
-  Runner runner(*this, tensors, training, wanted);
+                  const Mode& mode, const std::vector<int>& wanted) const {
+  Runner runner(*this, tensors, mode, wanted);
   runner.put(inputs, given);
   runner.put(captures, captured);
   runner.run();

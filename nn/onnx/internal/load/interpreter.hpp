@@ -37,10 +37,22 @@ struct Value {
 };
 using Values = std::vector<Value>;
 
+/// How a model runs.
+struct Mode {
+  bool training = false;
+  /// The dtype of the file's weights, and that which they have now: all else is computed in it too.
+  ag::DType file_floats = ag::float32, floats = ag::float32;
+
+  ag::DType dtype(ag::DType in_file) const { return in_file == file_floats ? floats : in_file; }
+  Tensor converted(const Tensor& t) const {
+    return t.defined() && dtype(t.dtype()) != t.dtype() ? t.to(floats) : t;
+  }
+};
+
 /// A call of one step: its inputs, in the order of the node.
 struct Call {
   Values& inputs;
-  bool training;  ///< of the model
+  Mode mode;
   std::span<const Tensor> weights;
 
   bool has(std::size_t i) const { return i < inputs.size() && inputs[i].present(); }
@@ -79,7 +91,7 @@ struct Graph {
 
   /// What of a run is of interest: `wanted` slots, in that order.
   Values run(const Values& inputs, const Values& captured, std::span<const Tensor> weights,
-             bool training, const std::vector<int>& wanted) const;
+             const Mode& mode, const std::vector<int>& wanted) const;
 };
 
 /// A graph inside a node. What it takes from around itself stands behind the node's own inputs.

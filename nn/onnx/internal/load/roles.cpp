@@ -71,8 +71,13 @@ bool all_equal(const Tensor& values) {
 }  // namespace
 
 Roles::Roles(const onnx::GraphProto& graph, Choice choice) : choice_(std::move(choice)) {
-  for (const auto& initializer : graph.initializer())
+  for (const auto& initializer : graph.initializer()) {
     if (initializer.dims_size() > 1) matrices_.insert(initializer.name());
+    for (const auto& [kind, role] :
+         {std::pair("parameter", Role::parameter), std::pair("buffer", Role::statistic),
+          std::pair("constant", Role::constant)})
+      if (initializer.doc_string() == kind) said_[initializer.name()] = role;
+  }
   note(graph);
 }
 
@@ -109,6 +114,8 @@ std::string Roles::key_of(const Use& use, const std::string& name) const {
 std::vector<Roles::Part> Roles::parts(const std::string& name, const Tensor& values) const {
   const auto found = uses_.find(name);
   if (found == uses_.end() || !ag::is_floating(values.dtype())) return {{Role::constant, name, {}}};
+  if (const auto said = said_.find(name); said != said_.end() && !choice_)
+    return {{said->second, name, found->second}};
   std::vector<Part> parts;
   std::map<std::string, std::size_t> part_of;
   const bool merged = values.ndim() == 1 && values.numel() > 0 && all_equal(values);

@@ -44,7 +44,8 @@ class Roles {
   std::string key_of(const Use& use, const std::string& name) const;
 
   std::map<std::string, std::vector<Use>, std::less<>> uses_;
-  std::set<std::string, std::less<>> matrices_;  // initializers of two or more axes
+  std::map<std::string, Role, std::less<>> said_;  // by files of save_onnx
+  std::set<std::string, std::less<>> matrices_;    // initializers of two or more axes
   Choice choice_;
 };
 

@@ -98,9 +98,10 @@ Name Graph::reduce(std::string_view op, const Name& x, const std::vector<std::in
   return node(op, {x}, {{"axes", axes}, keep});
 }
 
-Name Graph::initializer(const Name& name, const ag::Tensor& elements) {
+Name Graph::initializer(const Name& name, const ag::Tensor& elements, const std::string& kind) {
   onnx::TensorProto& t = *proto_.add_initializer();
   t.set_name(name);
+  if (!kind.empty()) t.set_doc_string(kind);
   t.set_data_type(onnx_type(elements.dtype()));
   for (const auto size : elements.shape()) t.add_dims(size);
   const auto bytes = static_cast<std::size_t>(elements.numel()) * ag::size_of(elements.dtype());
@@ -109,12 +110,12 @@ Name Graph::initializer(const Name& name, const ag::Tensor& elements) {
 }
 
 Name Graph::constant(const ag::Tensor& elements) {
-  if (elements.numel() > 64) return initializer(fresh("constant"), elements);
+  if (elements.numel() > 64) return initializer(fresh("constant"), elements, "constant");
   const auto bytes = static_cast<std::size_t>(elements.numel()) * ag::size_of(elements.dtype());
   std::string key = fmt::format("{} {} ", ag::name(elements.dtype()), elements.shape());
   if (bytes) key.append(static_cast<const char*>(elements.raw()), bytes);
   Name& name = constants_[key];
-  if (name.empty()) name = initializer(fresh("constant"), elements);
+  if (name.empty()) name = initializer(fresh("constant"), elements, "constant");
   return name;
 }
 

@@ -47,8 +47,9 @@ class Graph {
   Name reduce(std::string_view op, const Name& x, const std::vector<std::int64_t>& axes,
               bool keepdims = true);
 
-  /// Elements as an initializer of that name, or of a new one that begins with it.
-  Name initializer(const Name& name, const ag::Tensor& elements);
+  /// Elements as an initializer of that name. Its kind is "parameter", "buffer" or "constant", by
+  /// which `load_onnx` knows it again, or empty.
+  Name initializer(const Name& name, const ag::Tensor& elements, const std::string& kind);
   Name constant(const ag::Tensor& elements);
   /// One number of a dtype, without axes.
   Name number(double value, ag::DType dtype);

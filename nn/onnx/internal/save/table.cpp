@@ -1,6 +1,7 @@
 #include "nn/onnx/internal/save/table.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "autograd/ops/ops.hpp"
 
@@ -109,24 +110,30 @@ void Translation::run() {
   }
 }
 
-// Elements start, start + step, … of int64, in number depending on the batch size; else empty.
+// Elements start, start + step, … of whole numbers, in number depending on the batch size; else
+// empty.
 Name ramp(Graph& g, const Traced& t, const Value& v) {
-  if (v.shape.empty() || v.dtype != ag::int64) return {};
-  std::int64_t start = 0, step = 0;
+  if (v.shape.empty() || v.dtype == ag::boolean) return {};
+  constexpr double kExact = 1LL << 53;
+  double first = 0, each = 0;
   std::vector<std::int64_t> counts;
   for (const ag::Tensor& e : v.elements) {
-    const auto all = e.to_vector<std::int64_t>();
+    const auto all = e.to(ag::float64).to_vector<double>();
     if (all.size() < 2) return {};
-    if (counts.empty()) start = all[0], step = all[1] - all[0];
+    if (counts.empty()) first = all[0], each = all[1] - all[0];
     for (std::size_t i = 0; i < all.size(); ++i)
-      if (all[i] != start + step * static_cast<std::int64_t>(i)) return {};
+      if (!(std::abs(all[i]) < kExact) || all[i] != first + each * static_cast<double>(i))
+        return {};
     counts.push_back(e.numel());
   }
+  if (std::trunc(first) != first || std::trunc(each) != each) return {};
+  const auto start = static_cast<std::int64_t>(first), step = static_cast<std::int64_t>(each);
   const Dim count = t.dim(counts);
   if (step == 0 || !count.linear) return {};
   const Dim end{start + step * count.fixed, step * count.each, true};
-  const Name list =
+  Name list =
       g.node("Range", {g.scalar({start, 0, true}), g.scalar(end), g.scalar({step, 0, true})});
+  if (v.dtype != ag::int64) list = g.cast(list, v.dtype);
   return v.shape.size() == 1 ? list : g.reshape(list, v.shape);
 }
 
@@ -170,7 +177,8 @@ Name Translation::operand(const Operand& o) {
   const Value& v = traced_.values[o.value];
   Name& name = names_[o.value];
   if (name.empty() && v.source == Source::captured) {
-    name = graph_.initializer(v.name.empty() ? graph_.fresh("tensor") : v.name, v.elements[0]);
+    name =
+        graph_.initializer(v.name.empty() ? graph_.fresh("tensor") : v.name, v.elements[0], v.kind);
   } else if (name.empty() && v.source == Source::constant) {
     name = of_constant(v);
   }

@@ -46,6 +46,7 @@ struct Value {
   std::size_t from = 0;
   std::vector<ag::Tensor> elements{};  // captured: one; constant: at each batch size, or one
   std::string name{};                  // of a parameter or buffer
+  std::string kind{};                  // of a tensor of a module; see Graph::initializer
 };
 struct Operand {
   std::size_t value;

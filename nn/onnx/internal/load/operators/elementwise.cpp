@@ -186,12 +186,12 @@ Run cast(Node& node) {
   node.ignore("round_mode");
   const auto to = node.integer("to");
   const ag::DType dtype = dtype_of_type(node.place(), to);
-  return unary([=](const Tensor& x) {
-    const Tensor y = x.to(dtype);
+  return [=](const Call& call) {
+    const Tensor &x = call[0], y = x.to(call.mode.dtype(dtype));
     if (dtype == ag::int64 && x.dtype() != ag::boolean)
       check_range(y, static_cast<ElementType>(to));
-    return y;
-  });
+    return one(y);
+  };
 }
 Run cast_like(Node& node) {
   node.ignore("saturate");

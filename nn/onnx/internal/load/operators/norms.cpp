@@ -44,9 +44,9 @@ Run batch_normalization(Node& node) {
   const bool own = node.statistics.size() > 4 && node.statistics[3] && node.statistics[4];
   return [=](const Call& call) {
     if (always) return by_batch(call, eps, momentum);
-    return one(
-        ag::batch_norm(call[0], call[3], call[4], call[1], call[2],
-                       {.training = call.training && own, .momentum = 1 - momentum, .eps = eps}));
+    return one(ag::batch_norm(
+        call[0], call[3], call[4], call[1], call[2],
+        {.training = call.mode.training && own, .momentum = 1 - momentum, .eps = eps}));
   };
 }
 
@@ -136,7 +136,7 @@ Run dropout(Node& node) {
     const Tensor& x = call[0];
     const double p = old ? *old : call.has(1) ? call.number(1) : 0.5;
     const bool asked = !old && call.has(2) && call.integer(2) != 0;
-    if ((!call.training && !asked) || p == 0)
+    if ((!call.mode.training && !asked) || p == 0)
       return mask ? several(x, ag::ones(x.shape(), ag::boolean)) : one(x);
     if (!(p > 0 && p < 1)) ag::fail("Dropout", "ratio must be in [0, 1), got {}", p);
     const Tensor kept = ag::bernoulli(x.shape(), 1 - p, ag::float32) != 0;

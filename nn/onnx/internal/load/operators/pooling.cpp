@@ -61,7 +61,18 @@ Integers pads_of(const Windows& w, std::string_view op, const Tensor& x) {
 
 // ---------------------------------------------------------------- MaxPool
 
-// Places in the spatial axes of the widened x as places in the whole of x.
+// Places in the spatial axes of x as places in the whole of x, in row-major order.
+Tensor places_in_all(const Tensor& index, const ag::Shape& x) {
+  std::int64_t inner = 1;
+  for (std::size_t i = 2; i < x.size(); ++i) inner *= x[i];
+  ag::Shape planes;
+  planes.resize(x.size(), 1);
+  planes[0] = x[0], planes[1] = x[1];
+  return index + ag::reshape(ag::arange(x[0] * x[1]) * static_cast<double>(inner), planes);
+}
+
+// The same where x was widened, or the order is another; computed here, for there is no division of
+// whole numbers.
 Tensor places_in_all(const Tensor& index, const ag::Shape& wide, const ag::Shape& x,
                      const Integers& begin, bool columns_first) {
   const auto n = static_cast<std::int64_t>(begin.size());
@@ -114,8 +125,10 @@ Values max_pooled(const Call& call, const Windows& w, bool wants_places, bool co
   const auto f = by_axes(w.axes(), ag::max_pool1d_with_indices, ag::max_pool2d_with_indices,
                          ag::max_pool3d_with_indices);
   const auto [y, index] = f(x, numbers(w.kernel), options);
+  const bool as_it_is = x.shape() == shape && !columns_first;
   return several(whole ? y.to(ag::int64) : y,
-                 places_in_all(index, x.shape(), shape, begin, columns_first));
+                 as_it_is ? places_in_all(index, shape)
+                          : places_in_all(index, x.shape(), shape, begin, columns_first));
 }
 
 Run max_pool(Node& node) {
@@ -139,6 +152,9 @@ Run max_unpool(Node& node) {
     if (call.has(2)) shape = shape_of(call.integers(2));
     if (shape.size() != x.shape().size())
       ag::fail("MaxUnpool", "output_shape must have {} sizes, got {}", x.ndim(), shape.size());
+    if (shape[0] != x.size(0) || shape[1] != x.size(1))
+      ag::fail("MaxUnpool", "output_shape must begin with ({}, {}), got {}", x.size(0), x.size(1),
+               shape);
     Tensor y = ag::reshape(
         ag::scatter(ag::zeros({natural.numel()}, x.dtype()), 0, ag::ravel(call[1]), ag::ravel(x)),
         natural);
