@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "autograd/core/errors.hpp"
+#include "autograd/core/shape.hpp"
 
 namespace nn::detail {
 namespace {
@@ -152,6 +153,7 @@ std::string format_names() {
 ag::Tensor read_elements(const std::string& path, std::string_view prefix,
                          const ElementFormat& format, const ag::Shape& shape, bool big_endian,
                          const ByteSource& source) {
+  ag::shapes::check(path, shape);  // or the refusal would not name the file
   ag::Tensor tensor = ag::empty(shape, format.dtype);
   if (format.convert || (big_endian && format.bits > 8))
     read_converted(format, tensor, big_endian && format.bits > 8, source);

@@ -135,6 +135,10 @@ TEST_CASE_METHOD(Files, "damaged npy files are refused in one line") {
   refuses(shaped("(4611686018427387904,)"), "must fit in 63 bits, got an overflow");
   refuses(shaped("(0, 4611686018427387904, 4)"), "must fit in 63 bits, got an overflow");
   refuses(shaped("(99999999999999999999,)"), "an error at its byte");
+  std::string ones = "(";
+  for (int i = 0; i < 65; ++i) ones += "1, ";
+  refuses(npy("{'descr': '|b1', 'fortran_order': False, 'shape': " + ones + ")}", "1"),
+          path + ": a tensor must have at most 64 axes, got 65");
   for (const char* shape : {"(1)", "(-1,)", "[1]", "(1 2)", "(1,", "1", ""})
     refuses(shaped(shape), "the header must be a dictionary of descr, fortran_order and shape");
   for (const char* dictionary :
