@@ -38,6 +38,37 @@ std::uint64_t kind_of(const Module& model, std::int64_t shards) {
   return fingerprint(kinds);
 }
 
+// What ranks must agree on in each step: the rows of the batch, and who gets a gradient.
+std::uint64_t kind_of_step(const Module& model, std::int64_t rows) {
+  auto all = static_cast<std::uint64_t>(rows);
+  for (const ag::Tensor& p : model.parameters()) all = mixed(all, p.requires_grad());
+  return all;
+}
+
+std::uint64_t fingerprint_of(const ag::TensorList& batch) {
+  std::uint64_t all = 0;
+  for (const ag::Tensor& t : batch) all = mixed(all, fingerprint(t));
+  return all;
+}
+
+// Throws on every rank if one has failed: one that skipped the batch alone would leave the others
+// waiting for it.
+void share_failure(const World& world, const std::exception_ptr& failure) {
+  const auto all = world.gather(std::int64_t{failure != nullptr});
+  try {
+    if (failure) std::rethrow_exception(failure);
+  } catch (const ag::Error& e) {
+    if (world.size() == 1) throw;
+    ag::fail(world.str(), "{}", e.what());
+  }
+  for (std::size_t r = 0; r < all.size(); ++r)
+    if (all[r] != 0)
+      ag::fail(world.str(),
+               "every rank must compute its part of the batch, but rank {} threw; its "
+               "exception says why",
+               r);
+}
+
 // The elements of tensors now, to put them back.
 class Kept {
  public:
@@ -167,12 +198,7 @@ struct Step {
 
 double DataParallel::backward(const ag::TensorList& batch,
                               const std::function<ag::Tensor(const ag::TensorList&)>& loss) {
-  const std::int64_t rows = rows_of(batch, shards_);
-  if (!std::exchange(compared_, true)) {
-    std::uint64_t all = 0;
-    for (const ag::Tensor& t : batch) all = mixed(all, fingerprint(t));
-    world_.check_same("the first batch", all);
-  }
+  ag::detail::refuse_in_trace("DataParallel::backward", "compile what the loss calls");
   ag::TensorList floating, counted;
   for (const ag::Tensor& b : model_.buffers())
     (ag::is_floating(b.dtype()) ? floating : counted).push_back(b);
@@ -182,7 +208,10 @@ double DataParallel::backward(const ag::TensorList& batch,
   ag::Tensor losses = ag::zeros({end - begin}, ag::float64);
   ag::TensorList counted_once;  // integer buffers after the first shard
   ag::Generator::State after;
+  std::int64_t rows = 0;
+  std::exception_ptr failure;
   try {
+    rows = rows_of(batch, shards_);
     const std::uint64_t seed = ag::default_generator().next_u64();
     after = ag::default_generator().state();
     for (std::int64_t s = begin; s < end; ++s) {
@@ -198,10 +227,15 @@ double DataParallel::backward(const ag::TensorList& batch,
         for (const ag::Tensor& t : step.counted) counted_once.push_back(t.clone());
       step.counts.put_back();
     }
-  } catch (const ag::Error& e) {
-    step.undo();
-    if (world_.size() == 1) throw;
-    ag::fail(world_.str(), "{}", e.what());
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  try {
+    share_failure(world_, failure);
+    if (!compared_) world_.check_same("the first batch", fingerprint_of(batch));
+    compared_ = true;
+    world_.check_same("the rows of a batch and which parameters require gradients",
+                      kind_of_step(model_, rows));
   } catch (...) {
     step.undo();
     throw;

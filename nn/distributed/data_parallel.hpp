@@ -31,7 +31,8 @@ struct DataParallelOptions {
 ///   step, and become the mean over the shards; other buffers become those of the first shard. So
 ///   statistics are those of a shard of B / shards samples.
 ///
-/// The ranks must run the same program on the same data; the first batch is compared.
+/// The ranks must run the same program on the same data; the first batch is compared, and in each
+/// step the number of rows and which parameters require gradients.
 class DataParallel {
  public:
   /// Gives all ranks the parameters, buffers and default generator of rank 0. Throws unless model
@@ -42,7 +43,9 @@ class DataParallel {
   /// the sum of the losses. `loss(x, y)` is called for each shard of this rank with its rows of the
   /// batch; it returns one element, the shard's part of the loss: a sum over its samples divided by
   /// the size of the batch, for the mean over the batch. Throws if the batch has fewer rows than
-  /// there are shards.
+  /// there are shards. What is thrown on one rank is thrown there and an error that names it on all
+  /// others, and each then has the gradients, buffers and generator from before: they may skip the
+  /// batch together.
   template <std::invocable<const ag::Tensor&, const ag::Tensor&> F>
   double backward(const ag::Tensor& x, const ag::Tensor& y, F&& loss) {
     return backward({x, y}, [&](const ag::TensorList& rows) { return loss(rows[0], rows[1]); });

@@ -61,6 +61,33 @@ void train(const World& world, M model, ag::DType dtype, int steps, Batch&& batc
                ag::rand({}, ag::float64).item());
 }
 
+// What one rank does alone is an error on all, after which they go on together.
+void alone(const World& world, std::string_view model) {
+  const bool last = world.rank() == world.size() - 1;
+  nn::Linear linear(3, 2);
+  DataParallel parallel(linear, world);
+  const ag::Tensor x = ag::randn({kBatch, 3});
+  bool throws = false;
+  const auto step = [&](const ag::Tensor& in) {
+    return parallel.backward(in, in, [&](const ag::Tensor& part, const ag::Tensor&) {
+      if (throws) throw std::runtime_error("this loss has had enough");
+      return ag::sum(linear(part));
+    });
+  };
+  const double loss = step(x);
+  if (model == "rows") step(ag::narrow(x, 0, 0, last ? kBatch : kBatch - 1));
+  if (model == "frozen") linear.bias.requires_grad_(!last), step(x);
+  throws = last;
+  try {
+    step(x);
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "{}\n", e.what());
+  }
+  throws = false;
+  if (step(x) != loss) throw ag::Error("the ranks must go on together");
+  throw ag::Error("after that the ranks went on together");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
@@ -90,6 +117,7 @@ int main(int argc, char** argv) try {
     nn::Linear linear(2, 2);
     DataParallel(linear, world, {.shards = 16 << (world.rank() % 2)});
   }
+  if (model == "rows" || model == "frozen" || model == "throws") alone(world, model);
   if (model == "fails" && world.rank() == world.size() - 1)
     throw ag::Error("this rank has had enough");
   if (model == "fails") world.barrier();

@@ -28,5 +28,10 @@ refused() {
 refused 2 data "World: the first batch must be the same on all ranks, got others on ranks 0 and 1"
 refused 2 shards "World: model, shards and version of xgrad must be the same on all ranks"
 refused 17 images "DataParallel: there must be a shard for each rank, got 16 for 17 ranks"
+refused 2 rows "World: the rows of a batch and which parameters require gradients must be the same on all ranks"
+refused 3 frozen "World: the rows of a batch and which parameters require gradients must be the same on all ranks"
+refused 3 throws "this loss has had enough"
+refused 3 throws "rank 0 of 3: every rank must compute its part of the batch, but rank 2 threw"
+refused 3 throws "after that the ranks went on together"
 refused 3 fails "this rank has had enough"
 exit $failed
