@@ -8,7 +8,6 @@
 #include <set>
 
 #include "nn/io/safetensors.hpp"
-#include "tests/autograd/op_table/op_table.hpp"
 #include "tests/onnx/save/cases.hpp"
 #include "tests/onnx/save/graph_file.hpp"
 
@@ -65,23 +64,6 @@ std::string first_word(const std::string& name) { return name.substr(0, name.fin
 
 // Layers without a case: why.
 const std::map<std::string, std::string> kWithoutCase{};
-
-std::vector<cases::Case> operations(const std::string& name, ag::DType dtype) {
-  std::vector<cases::Case> all;
-  for (const table::Row& row : table::rows()) {
-    if (!name.empty() && row.name != name) continue;
-    int i = 0;
-    for (const table::Sample& s : row.samples) {
-      ag::TensorList in;
-      for (const ag::Tensor& t : s.inputs)
-        in.push_back(ag::is_floating(t.dtype()) ? t.to(dtype) : t);
-      const auto f = [call = s.call](const ag::TensorList& x) { return ag::TensorList{call(x)}; };
-      all.push_back(
-          cases::function(fmt::format("{} {}", row.name, i++), f, in, {.dynamic = false}));
-    }
-  }
-  return all;
-}
 
 // What the export says against a case; empty: nothing.
 std::string refusal(const cases::Case& c, const std::string& path, const nn::OnnxSaveOptions& o) {
@@ -156,7 +138,7 @@ TEST_CASE("every operation is exported, or refused by name", "[onnx]") {
   const int opset = GENERATE(17, 28);
   const Scratch dir;
   std::set<std::string> refused;
-  for (const cases::Case& c : operations("", ag::float32)) {
+  for (const cases::Case& c : cases::operations(ag::float32)) {
     INFO(c.name << " at opset " << opset);
     const std::string name = first_word(c.name);
     const std::string said = refusal(c, dir / "model.onnx", options(c, opset));
@@ -186,9 +168,9 @@ TEST_CASE("all that is exported is written for onnxruntime", "[.write]") {
     if (only && std::to_string(opset) != only) continue;
     int i = 0;
     std::vector<cases::Case> all = cases::layers();
-    for (auto& more : {cases::models(), operations("", ag::float32)})
+    for (auto& more : {cases::models(), cases::operations(ag::float32)})
       all.insert(all.end(), more.begin(), more.end());
-    for (cases::Case c : operations("", ag::float64)) {
+    for (cases::Case c : cases::operations(ag::float64)) {
       c.name += " (float64)";
       all.push_back(c);
     }

@@ -30,6 +30,8 @@ struct Case {
 std::vector<Case> layers();
 /// Whole models, and functions.
 std::vector<Case> models();
+/// Every operation of the table, with its samples; not all can be exported.
+std::vector<Case> operations(ag::DType dtype);
 
 /// The inputs with another batch size.
 ag::TensorList with_batch(const Case& c, std::int64_t n);
