@@ -60,10 +60,10 @@ Axis axis_of(const std::vector<Curve>& curves, const std::vector<double> Curve::
     }
   if (least > most) return {0, 1, log};
   // Halves, here and above, because the range of two large numbers may be no number.
-  const double half = most / 2 - least / 2;
-  if (half <= std::abs(most) * 1e-12) {
-    const double room = most == 0 ? 1 : std::abs(most) * 0.1;
-    return {least - room, most + room, log};
+  if (most / 2 - least / 2 <= std::abs(most) * 1e-12) {
+    using Limits = std::numeric_limits<double>;
+    const double room = most == 0 ? 1 : std::max(std::abs(most) * 0.1, Limits::min());
+    return {std::max(least - room, Limits::lowest()), std::min(most + room, Limits::max()), log};
   }
   return {least, most, log};
 }

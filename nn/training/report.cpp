@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cmath>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <utility>
@@ -21,6 +22,7 @@
 #include "nn/losses/losses.hpp"
 #include "nn/training/gradient_report.hpp"
 #include "nn/training/internal/axis.hpp"
+#include "nn/training/internal/held.hpp"
 #include "nn/training/internal/pictures.hpp"
 #include "nn/training/internal/report_page.hpp"
 #include "nn/training/internal/report_parts.hpp"
@@ -30,6 +32,8 @@ namespace nn {
 namespace {
 
 using namespace detail;
+
+constexpr std::string_view kType = "TrainingReport";
 
 // Sections in the order in which they came, by title.
 template <class T>
@@ -204,13 +208,13 @@ TrainingReport& TrainingReport::operator=(TrainingReport&&) noexcept = default;
 
 void TrainingReport::add_scalar(std::string_view name, double value, std::int64_t step) {
   if (name.empty()) ag::fail("add_scalar", "a name must not be empty");
-  impl_->series[name].add(static_cast<double>(step), value);
-  impl_->added();
+  held(impl_, kType)->series[name].add(static_cast<double>(step), value);
+  held(impl_, kType)->added();
 }
 
 void TrainingReport::add_gradients(const Module& model, std::int64_t step) {
-  impl_->norms.add(gradient_report(model), step);
-  impl_->added();
+  held(impl_, kType)->norms.add(gradient_report(model), step);
+  held(impl_, kType)->added();
 }
 
 void TrainingReport::add_images(std::string_view title, const ag::Tensor& images,
@@ -225,8 +229,8 @@ void TrainingReport::add_images(std::string_view title, const ag::Tensor& images
   for (std::int64_t i = 0; i < n; ++i)
     pictures.urls.push_back("data:image/png;base64," +
                             base64(data::encode_png(ag::select(x, 0, i))));
-  impl_->pictures[title] = std::move(pictures);
-  impl_->added();
+  held(impl_, kType)->pictures[title] = std::move(pictures);
+  held(impl_, kType)->added();
 }
 
 void TrainingReport::add_mistakes(std::string_view title, const ag::Tensor& images,
@@ -243,12 +247,14 @@ void TrainingReport::add_mistakes(std::string_view title, const ag::Tensor& imag
   const ag::Tensor predicted = ag::argmax(logits, 1), worth = losses.to(ag::float64);
   const auto label = labels.to_vector<std::int64_t>(), guess = predicted.to_vector<std::int64_t>();
   const auto loss = worth.to_vector<double>();
+  const auto rank = [&](std::int64_t i) {  // NaN is the worst
+    const double x = loss[static_cast<std::size_t>(i)];
+    return std::isnan(x) ? std::numeric_limits<double>::infinity() : x;
+  };
   std::vector<std::int64_t> wrong;
   for (std::int64_t i = 0; i < n; ++i)
     if (const auto at = static_cast<std::size_t>(i); label[at] != guess[at]) wrong.push_back(i);
-  std::stable_sort(wrong.begin(), wrong.end(), [&](auto a, auto b) {
-    return loss[static_cast<std::size_t>(a)] > loss[static_cast<std::size_t>(b)];
-  });
+  std::stable_sort(wrong.begin(), wrong.end(), [&](auto a, auto b) { return rank(a) > rank(b); });
   wrong.resize(std::min(wrong.size(), static_cast<std::size_t>(std::max<std::int64_t>(count, 0))));
   std::vector<std::string> captions;
   for (const std::int64_t i : wrong) {
@@ -257,8 +263,8 @@ void TrainingReport::add_mistakes(std::string_view title, const ag::Tensor& imag
                                    name_of(names, guess[at]), detail::short_number(loss[at])));
   }
   if (wrong.empty()) {
-    impl_->pictures[title] = {};
-    return impl_->added();
+    held(impl_, kType)->pictures[title] = {};
+    return held(impl_, kType)->added();
   }
   add_images(title, ag::index_select(images.detach(), 0, ag::tensor(wrong)), captions);
 }
@@ -270,33 +276,34 @@ void TrainingReport::add_confusion(std::string_view title, const ag::Tensor& con
     ag::fail("add_confusion",
              "the matrix must be int64 (classes, classes), as confusion_matrix gives");
   check_names("add_confusion", names, confusion.size(0));
-  impl_->confusions[title] = {confusion.size(0), confusion.to_vector<std::int64_t>(), names};
-  impl_->added();
+  held(impl_, kType)->confusions[title] = {confusion.size(0), confusion.to_vector<std::int64_t>(),
+                                           names};
+  held(impl_, kType)->added();
 }
 
 void TrainingReport::add_text(std::string_view title, std::string_view text) {
-  impl_->texts[title] = text;
-  impl_->added();
+  held(impl_, kType)->texts[title] = text;
+  held(impl_, kType)->added();
 }
 
 void TrainingReport::add_options(const std::map<std::string, std::string>& options) {
-  for (const auto& [name, value] : options) impl_->options[name] = value;
-  impl_->added();
+  for (const auto& [name, value] : options) held(impl_, kType)->options[name] = value;
+  held(impl_, kType)->added();
 }
 
 void TrainingReport::live(const std::string& path, double seconds) {
   if (!(seconds >= 0) || !std::isfinite(seconds))
     ag::fail("live", "seconds must be at least 0, got {}", seconds);
-  impl_->path = path, impl_->seconds = seconds;
-  impl_->save(path, true);
-  impl_->written = Impl::Clock::now();
+  held(impl_, kType)->path = path, held(impl_, kType)->seconds = seconds;
+  held(impl_, kType)->save(path, true);
+  held(impl_, kType)->written = Impl::Clock::now();
 }
 
 void TrainingReport::save(const std::string& path) const {
-  impl_->save(path, false);
-  if (path == impl_->path) impl_->path.clear();
+  held(impl_, kType)->save(path, false);
+  if (path == held(impl_, kType)->path) held(impl_, kType)->path.clear();
 }
 
-std::string TrainingReport::html() const { return impl_->html(false); }
+std::string TrainingReport::html() const { return held(impl_, kType)->html(false); }
 
 }  // namespace nn

@@ -17,6 +17,7 @@
 #include "autograd/ops/ops.hpp"
 #include "nn/data/internal/unicode.hpp"
 #include "nn/data/readers/image_file.hpp"
+#include "nn/training/internal/held.hpp"
 #include "nn/training/internal/pictures.hpp"
 #include "nn/training/internal/wire.hpp"
 
@@ -25,6 +26,8 @@ namespace nn {
 namespace {
 
 using detail::Message;
+
+constexpr std::string_view kType = "TensorBoardWriter";
 
 // CRC-32C, reflected (RFC 3720, appendix B.4), as TensorFlow's record files mask it.
 std::uint32_t masked_crc(std::string_view bytes) {
@@ -210,14 +213,16 @@ TensorBoardWriter::TensorBoardWriter(TensorBoardWriter&&) noexcept = default;
 TensorBoardWriter& TensorBoardWriter::operator=(TensorBoardWriter&&) noexcept = default;
 
 void TensorBoardWriter::add_scalar(std::string_view tag, double value, std::int64_t step) {
-  impl_->add("add_scalar", tag, step, Message().number(2, static_cast<float>(value)));
+  detail::held(impl_, kType)
+      ->add("add_scalar", tag, step, Message().number(2, static_cast<float>(value)));
 }
 
 void TensorBoardWriter::add_histogram(std::string_view tag, const ag::Tensor& values,
                                       std::int64_t step) {
   if (!values.defined())
     ag::fail("add_histogram", "values must be defined, got an undefined tensor");
-  impl_->add("add_histogram", tag, step, Message().message(5, histogram(values)));
+  detail::held(impl_, kType)
+      ->add("add_histogram", tag, step, Message().message(5, histogram(values)));
 }
 
 void TensorBoardWriter::add_image(std::string_view tag, const ag::Tensor& image,
@@ -229,20 +234,22 @@ void TensorBoardWriter::add_image(std::string_view tag, const ag::Tensor& image,
              "got {}",
              image.shape());
   detail::check_pictures("add_image", ag::unsqueeze(image.detach(), 0));
-  impl_->add("add_image", tag, step, Message().message(4, picture(image)));
+  detail::held(impl_, kType)->add("add_image", tag, step, Message().message(4, picture(image)));
 }
 
 void TensorBoardWriter::add_images(std::string_view tag, const ag::Tensor& images,
                                    std::int64_t step) {
   detail::check_pictures("add_images", images);
   const ag::Tensor x = images.ndim() == 4 ? images.detach() : ag::unsqueeze(images.detach(), 1);
-  impl_->add("add_images", tag, step,
-             Message().message(4, picture(detail::picture_grid(detail::clipped(x)))));
+  detail::held(impl_, kType)
+      ->add("add_images", tag, step,
+            Message().message(4, picture(detail::picture_grid(detail::clipped(x)))));
 }
 
 void TensorBoardWriter::add_text(std::string_view tag, std::string_view text, std::int64_t step) {
   data::detail::check_utf8("add_text", text);
-  impl_->add("add_text", tag, step, Message().message(8, text_tensor(text)), plugin("text"));
+  detail::held(impl_, kType)
+      ->add("add_text", tag, step, Message().message(8, text_tensor(text)), plugin("text"));
 }
 
 // The plugin reads three messages, under names of its own, from the summary's metadata.
@@ -264,8 +271,9 @@ void TensorBoardWriter::add_hparams(const std::map<std::string, HyperParameter>&
   start.number(5, now());
   const Message end = Message().integer(1, kSuccess).number(2, now());
   const auto add = [&](std::string_view tag, int field, const Message& content) {
-    impl_->add("add_hparams", tag, 0, Message(),
-               plugin("hparams", Message().message(field, content)));
+    detail::held(impl_, kType)
+        ->add("add_hparams", tag, 0, Message(),
+              plugin("hparams", Message().message(field, content)));
   };
   add("_hparams_/experiment", 2, experiment);
   add("_hparams_/session_start_info", 3, start);
@@ -274,7 +282,7 @@ void TensorBoardWriter::add_hparams(const std::map<std::string, HyperParameter>&
   flush();
 }
 
-void TensorBoardWriter::flush() { impl_->flush(); }
+void TensorBoardWriter::flush() { detail::held(impl_, kType)->flush(); }
 const std::filesystem::path& TensorBoardWriter::path() const noexcept { return impl_->path; }
 
 }  // namespace nn

@@ -47,6 +47,15 @@ TEST_CASE("plots of nothing, of one number and of the largest numbers are drawn"
     }
 }
 
+TEST_CASE("the largest numbers are drawn inside of a plot") {
+  const double most = std::numeric_limits<double>::max();
+  CHECK_THAT(nn::svg_plot({{"", {0, 1}, {most, -most}}}),
+             ContainsSubstring("d=\"M58.0 22.0L630.0 296.0\""));
+  CHECK_THAT(nn::svg_plot({{"", {-most, most}, {0, 1}}}),
+             ContainsSubstring("d=\"M58.0 296.0L630.0 22.0\""));
+  CHECK(nn::svg_plot({{"", {0, 1}, {most, most}}}).find("inf") == std::string::npos);
+}
+
 TEST_CASE("a plot for a terminal draws from the lower left to the upper right") {
   CHECK(nn::text_plot({{"", {0, 100}, {0, 1}}}, {.title = "rise", .width = 20, .height = 4}) ==
         "rise\n"

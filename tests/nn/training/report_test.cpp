@@ -121,3 +121,21 @@ TEST_CASE("a live report is on disk while the run goes on, and loads itself agai
   CHECK(count(read_bytes(path), again) == 0);
   CHECK(dir.entries() == 1);
 }
+
+TEST_CASE("a mistake whose loss is NaN is the worst") {
+  nn::TrainingReport report("r");
+  const ag::Tensor logits = ag::tensor({{0.0, 1.0}, {static_cast<double>(NAN), 0.0}, {0.0, 9.0}});
+  report.add_mistakes("m", ag::zeros({3, 2, 2}), logits, ag::tensor({0, 1, 0}));
+  const std::string html = report.html();
+  CHECK(html.find("loss nan") < html.find("loss 9"));
+  CHECK(html.find("loss 9") < html.find("loss 1.313"));
+}
+
+TEST_CASE("a report that was moved from says so") {
+  nn::TrainingReport report("r");
+  nn::TrainingReport other = std::move(report);
+  const auto refusal = ContainsSubstring("TrainingReport: must hold a run, got one that was moved");
+  CHECK_THROWS_WITH(report.add_scalar("a", 1, 1), refusal);  // NOLINT(bugprone-use-after-move)
+  CHECK_THROWS_WITH(report.html(), refusal);
+  CHECK_NOTHROW(other.html());
+}
