@@ -17,3 +17,9 @@ add_executable(trainer fire/trainer.cpp)
 target_link_libraries(trainer PRIVATE xgrad_flags xgrad::nn)
 add_test(NAME "fire: a run that is killed goes on with the same bits"
          COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/kill_run 10 $<TARGET_FILE:trainer>)
+
+add_library(disk_shim MODULE fire/disk_shim.cpp)
+target_link_libraries(disk_shim PRIVATE xgrad_flags ${CMAKE_DL_LIBS})
+add_test(NAME "fire: a disk that fails leaves the older checkpoint whole"
+         COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/disk_run $<TARGET_FILE:trainer> $<TARGET_FILE:disk_shim>)
+set_tests_properties("fire: a disk that fails leaves the older checkpoint whole" PROPERTIES TIMEOUT 300)
