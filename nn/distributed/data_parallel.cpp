@@ -17,7 +17,6 @@ namespace nn::distributed {
 
 namespace {
 
-using detail::Node;
 using detail::Sums;
 
 std::uint64_t mixed(std::uint64_t a, std::uint64_t b) {

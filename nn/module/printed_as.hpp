@@ -15,7 +15,7 @@ class PrintedAs {
   PrintedAs() = default;
   PrintedAs(const PrintedAs&) = default;
   PrintedAs& operator=(const PrintedAs&) = default;
-  virtual ~PrintedAs() = default;
+  ~PrintedAs() = default;
 };
 
 }  // namespace nn::detail

@@ -198,12 +198,14 @@ namespace {
 class Dots {
  public:
   Dots(int columns, int lines)
-      : columns_(columns), lines_(lines), cells_(static_cast<std::size_t>(columns * lines)) {}
+      : columns_(columns),
+        lines_(lines),
+        cells_(static_cast<std::size_t>(columns) * static_cast<std::size_t>(lines)) {}
   int width() const { return 2 * columns_; }
   int height() const { return 4 * lines_; }
   void set(int x, int y) {
     constexpr std::uint8_t kBits[4][2] = {{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
-    cells_[static_cast<std::size_t>(y / 4 * columns_ + x / 2)] |= kBits[y % 4][x % 2];
+    cells_[cell(x / 2, y / 4)] |= kBits[y % 4][x % 2];
   }
   // A straight line between two dots.
   void line(int x, int y, int to_x, int to_y) {
@@ -215,12 +217,15 @@ class Dots {
   std::string row(int line) const {
     std::string out;
     for (int i = 0; i < columns_; ++i)
-      data::detail::append_utf8(out,
-                                0x2800 + cells_[static_cast<std::size_t>(line * columns_ + i)]);
+      data::detail::append_utf8(out, 0x2800 + cells_[cell(i, line)]);
     return out;
   }
 
  private:
+  std::size_t cell(int column, int line) const {
+    return static_cast<std::size_t>(line) * static_cast<std::size_t>(columns_) +
+           static_cast<std::size_t>(column);
+  }
   int columns_, lines_;
   std::vector<std::uint8_t> cells_;
 };

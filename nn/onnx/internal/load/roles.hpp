@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -18,7 +19,9 @@ namespace nn::interpreter {
 struct Use {
   const onnx::NodeProto* node;
   int input;
-  friend auto operator<=>(const Use&, const Use&) = default;
+  friend bool operator<(const Use& a, const Use& b) {
+    return std::tie(a.node, a.input) < std::tie(b.node, b.input);
+  }
 };
 
 /// What the initializers of a graph are: weights, running statistics or constants.

@@ -90,7 +90,7 @@ Run celu(Node& node) {
 }
 Run selu(Node& node) {
   node.ignore("consumed_inputs");
-  const double old = node.opset < 6;
+  const bool old = node.opset < 6;
   const double alpha = node.number("alpha", old ? 1.6732 : 1.67326319217681884765625);
   const double gamma = node.number("gamma", old ? 1.0507 : 1.05070102214813232421875);
   return unary([=](const Tensor& x) { return ag::elu(x, alpha) * gamma; });

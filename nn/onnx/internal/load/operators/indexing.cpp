@@ -181,10 +181,11 @@ Run tensor_scatter(Node& node) {
   return [=](const Call& call) {
     const Tensor &cache = call[0], &update = call[1];
     const std::int64_t at = axis_in("TensorScatter", axis, cache.ndim());
-    const std::int64_t length = update.size(at), most = cache.size(at);
+    const std::int64_t length = update.size(at);
+    const auto most = static_cast<double>(cache.size(at));
     Tensor steps = ag::unsqueeze(ag::arange(length), 0);
     if (call.has(2)) steps = steps + ag::unsqueeze(call[2], 1);
-    if (circular) steps = ag::where(steps < most, steps, steps - static_cast<double>(most));
+    if (circular) steps = ag::where(steps < most, steps, steps - most);
     ag::Shape line(steps.size(0));
     for (std::int64_t i = 1; i < cache.ndim(); ++i) line.push_back(i == at ? length : 1);
     const Tensor index = ag::broadcast_to(ag::reshape(steps, line), update.shape());
@@ -212,7 +213,8 @@ Run non_zero(Node&) {
 Run one_hot(Node& node) {
   return [axis = node.integer("axis", -1)](const Call& call) {
     const std::int64_t depth = call.integer(1);
-    const Tensor labels = call[0].to(ag::int64), values = call[2];
+    const Tensor labels = call[0].to(ag::int64);
+    const Tensor& values = call[2];
     const Tensor hot = ag::unsqueeze(wrapped(labels, depth), -1) == ag::arange(depth);
     const std::int64_t at = axis_in("OneHot", axis, hot.ndim());
     return one(

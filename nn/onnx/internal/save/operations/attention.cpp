@@ -100,7 +100,7 @@ struct Attention {
     const Expr mask = call.expr(projections);
     Expr seen = mask;
     if (mask.dtype != ag::boolean) {
-      seen = mask != -INFINITY;
+      seen = mask != -HUGE_VAL;
       scores = scores + where(seen, mask, 0);
     }
     return all ? *all && seen : seen;
@@ -115,7 +115,7 @@ struct Attention {
     if (seen) {
       const Expr many(g, g.cast(seen->name, dtype), dtype);
       const Expr none = Expr(g, g.reduce("ReduceMax", many.name, {-1}), dtype) == 0;
-      scores = where(*seen || none, scores, -INFINITY);
+      scores = where(*seen || none, scores, -HUGE_VAL);
     }
     Expr weights = unary("Softmax", scores, {{"axis", std::int64_t{-1}}});
     if (seen) weights = where(*seen, weights, 0);

@@ -30,7 +30,7 @@ struct Row {
    }},
 #define COMPARE(name, value)                \
   {#name, [](const std::vector<Expr>& in) { \
-     Expr a = in[0], b = in[1];             \
+     const Expr &a = in[0], &b = in[1];     \
      return Expr(value);                    \
    }},
 constexpr Row kFormulas[] = {

@@ -164,7 +164,7 @@ void bag_max(const Call& call) {
   const ag::DType dtype = call.dtype(0);
   const Expr in(g, g.unsqueeze(members(call, 1, 2).name, 2), ag::boolean);
   const Expr rows(g, g.unsqueeze(rows_of(call), 0), dtype);
-  const Expr most(g, g.reduce("ReduceMax", where(in, rows, -INFINITY).name, {1}, false), dtype);
+  const Expr most(g, g.reduce("ReduceMax", where(in, rows, -HUGE_VAL).name, {1}, false), dtype);
   const Expr any(g, g.reduce("ReduceMax", g.cast(in.name, dtype), {1}, false), dtype);
   call.result(where(any > 0, most, 0));
 }
