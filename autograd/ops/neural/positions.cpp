@@ -12,7 +12,7 @@ namespace {
 // ⌈features / 2⌉).
 Tensor angles(std::int64_t from, std::int64_t length, std::int64_t features, double base) {
   const Tensor position = arange(from, from + length).to(float64);
-  const Tensor pair = arange((features + 1) / 2).to(float64);
+  const Tensor pair = arange(features / 2 + features % 2).to(float64);
   return unsqueeze(position, 1) * exp(pair * (-2 * std::log(base) / static_cast<double>(features)));
 }
 
