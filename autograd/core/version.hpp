@@ -9,7 +9,8 @@
 
 // It changes std::vector, which the libraries take and return. For libraries that are built with it.
 #if defined(_GLIBCXX_DEBUG) && !defined(XGRAD_GLIBCXX_DEBUG)
-#error "xgrad's libraries are built without _GLIBCXX_DEBUG: compile without it, or all with XGRAD_GLIBCXX_DEBUG as well"
+#error \
+    "xgrad's libraries are built without _GLIBCXX_DEBUG: compile without it, or all with XGRAD_GLIBCXX_DEBUG as well"
 #include "no _GLIBCXX_DEBUG"
 #endif
 
