@@ -88,7 +88,6 @@ class Kept {
     });
     versions_[i] = to.version();
   }
-  ag::TensorList& tensors() { return tensors_; }
 
  private:
   ag::TensorList tensors_, copies_;
@@ -158,17 +157,20 @@ struct Step {
     statistics.put_back(), counts.put_back();
     ag::default_generator().set_state(random);
   }
-  // The gradients of a shard, its floating buffers where it changed them, and which those are.
-  Sums take() {
+  // The gradients of a shard, its floating buffers where it changed them, and as numbers its loss and
+  // which buffers those are.
+  Sums take(double loss) {
     Sums sums;
     for (ag::Tensor& p : parameters) sums.push_back(p.grad()), p.zero_grad();
-    ag::Tensor changed = ag::zeros({static_cast<std::int64_t>(floating.size())}, ag::float64);
+    ag::Tensor numbers = no_numbers();
+    auto* to = numbers.mutable_data<double>();
+    *to++ = loss;
     for (std::size_t i = 0; i < floating.size(); ++i) {
-      const bool is = statistics.changed(i);
-      changed.mutable_data<double>()[i] = is;
-      sums.push_back(is ? floating[i].clone() : ag::Tensor());
+      const bool changed = statistics.changed(i);
+      *to++ = changed;
+      sums.push_back(changed ? floating[i].clone() : ag::Tensor());
     }
-    sums.push_back(changed);
+    sums.push_back(numbers);
     statistics.put_back();
     return sums;
   }
@@ -176,10 +178,14 @@ struct Step {
   Sums like() const {
     Sums all = parameters;
     for (const ag::Tensor& b : floating) all.push_back(b);
-    all.push_back(ag::zeros({static_cast<std::int64_t>(floating.size())}, ag::float64));
+    all.push_back(no_numbers());
     return all;
   }
-  void finish(const Sums& total) {
+  ag::Tensor no_numbers() const {
+    return ag::zeros({1 + static_cast<std::int64_t>(floating.size())}, ag::float64);
+  }
+  // Returns the loss.
+  double finish(const Sums& total) {
     const ag::NoGrad no_grad;
     const std::size_t n = parameters.size();
     for (std::size_t i = 0; i < n; ++i) {
@@ -189,7 +195,8 @@ struct Step {
     }
     for (std::size_t i = 0; i < floating.size(); ++i)
       if (total[n + i].defined())
-        statistics.write(i, total[n + i] / total.back().data<double>()[i]);
+        statistics.write(i, total[n + i] / total.back().data<double>()[1 + i]);
+    return total.back().data<double>()[0];
   }
 };
 
@@ -204,7 +211,6 @@ double DataParallel::backward(const ag::TensorList& batch,
   Step step(model_, std::move(floating), std::move(counted));
   const std::int64_t begin = first_shard(world_.rank()), end = last_shard(world_.rank());
   detail::Tree<Sums, void (*)(Sums&, Sums &&)> tree(detail::add_sums);
-  ag::Tensor losses = ag::zeros({end - begin}, ag::float64);
   ag::TensorList counted_once;  // integer buffers after the first shard
   ag::Generator::State after;
   std::int64_t rows = 0;
@@ -220,8 +226,7 @@ double DataParallel::backward(const ag::TensorList& batch,
       ag::default_generator().set_state({mixed(seed, static_cast<std::uint64_t>(s)), 0});
       const ag::Tensor value = loss(part);
       value.backward();
-      losses.mutable_data<double>()[s - begin] = value.detach().to(ag::float64).item();
-      tree.push({s, 1, step.take()});
+      tree.push({s, 1, step.take(value.detach().to(ag::float64).item())});
       if (s == begin)
         for (const ag::Tensor& t : step.counted) counted_once.push_back(t.clone());
       step.counts.put_back();
@@ -241,18 +246,14 @@ double DataParallel::backward(const ag::TensorList& batch,
   }
   ag::default_generator().set_state(after);
 
-  step.finish(
+  const double total = step.finish(
       detail::reduce(world_, std::move(tree.nodes()), step.like(), shards_,
                      [this](int rank) { return std::pair(first_shard(rank), last_shard(rank)); }));
   for (std::size_t i = 0; i < step.counted.size(); ++i) {
     step.counts.write(i, counted_once[i]);
     world_.broadcast(step.counted[i]);
   }
-  detail::Tree<double, void (*)(double&, double&&)> sum([](double& a, double&& b) { a += b; });
-  std::int64_t s = 0;
-  for (const ag::Tensor& part : world_.gather(losses))
-    for (const double x : part.to_vector<double>()) sum.push({s++, 1, x});
-  return sum.nodes().front().sum;
+  return total;
 }
 
 }  // namespace nn::distributed

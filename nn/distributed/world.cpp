@@ -32,6 +32,14 @@ void* elements(ag::Tensor& t) {
       t.dtype(), [&](auto zero) { return static_cast<void*>(t.mutable_data<decltype(zero)>()); });
 }
 
+// The numbers of all ranks.
+template <class T>
+std::vector<T> gathered(T number, MPI_Datatype type, int size) {
+  std::vector<T> all(static_cast<std::size_t>(size));
+  check(MPI_Allgather(&number, 1, type, all.data(), 1, type, MPI_COMM_WORLD), "gather");
+  return all;
+}
+
 }  // namespace
 
 World::World(int, char**) : exceptions_(std::uncaught_exceptions()) {
@@ -103,18 +111,13 @@ void World::broadcast(Module& model, int root) const {
 }
 
 std::vector<std::int64_t> World::gather(std::int64_t number) const {
-  std::vector<std::int64_t> all(static_cast<std::size_t>(size_));
-  check(MPI_Allgather(&number, 1, MPI_INT64_T, all.data(), 1, MPI_INT64_T, MPI_COMM_WORLD),
-        "gather");
   bytes_sent_ += size_ > 1 ? 8 : 0;
-  return all;
+  return gathered(number, MPI_INT64_T, size_);
 }
 
 std::vector<double> World::gather(double number) const {
-  std::vector<double> all(static_cast<std::size_t>(size_));
-  check(MPI_Allgather(&number, 1, MPI_DOUBLE, all.data(), 1, MPI_DOUBLE, MPI_COMM_WORLD), "gather");
   bytes_sent_ += size_ > 1 ? 8 : 0;
-  return all;
+  return gathered(number, MPI_DOUBLE, size_);
 }
 
 std::vector<ag::Tensor> World::gather(const ag::Tensor& tensor) const {
