@@ -71,13 +71,9 @@ reach() {
     [[ ! -f $header ]] || reach "$header"
   done
 }
-for room in autograd nn; do
-  reached[$room/$room.hpp]=1
-  [[ ! -f $room/$room.hpp ]] || reach "$room/$room.hpp"
-done
-for component in onnx distributed; do
-  reached[nn/$component.hpp]=1
-  [[ ! -f nn/$component.hpp ]] || reach nn/$component.hpp
+for umbrella in autograd/autograd.hpp nn/{nn,onnx,distributed}.hpp; do
+  reached[$umbrella]=1
+  [[ ! -f $umbrella ]] || reach "$umbrella"
 done
 for header in "${public[@]}"; do
   [[ ! $header =~ ^autograd/(catch2|xtensor|core/kernel(_call)?).hpp$ ]] || continue  # asked for by name: tests, xtensor, kernels

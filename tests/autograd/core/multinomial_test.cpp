@@ -7,27 +7,13 @@
 
 #include "autograd/compile.hpp"
 #include "autograd/ops/ops.hpp"
+#include "tests/autograd/drawn.hpp"
 #include "tests/catch.hpp"
 
 namespace ag = autograd;
 using ag::Generator;
 using ag::Tensor;
 using Catch::Matchers::Equals;
-using Places = std::vector<std::int64_t>;
-
-namespace {
-
-Places places(const Tensor& t) { return t.to_vector<std::int64_t>(); }
-
-// How often each of k places was drawn, as shares.
-std::vector<double> shares(const Places& drawn, std::size_t k) {
-  std::vector<double> shares(k);
-  for (const std::int64_t i : drawn)
-    shares.at(static_cast<std::size_t>(i)) += 1 / static_cast<double>(drawn.size());
-  return shares;
-}
-
-}  // namespace
 
 TEST_CASE("multinomial draws each place with its probability") {
   const std::vector<double> p{0, 0.5, 3, 0, 1.5, 0, 0};

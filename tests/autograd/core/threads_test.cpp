@@ -16,14 +16,7 @@
 #include "autograd/ops/neural/recurrent.hpp"
 #include "tests/catch.hpp"
 #include "tests/same_bits.hpp"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define XGRAD_UNDER_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define XGRAD_UNDER_ASAN 1
-#endif
-#endif
+#include "tests/sanitizers.hpp"
 
 namespace ag = autograd;
 

@@ -10,6 +10,7 @@
 #include "tests/autograd/op_table/op_table_tools.hpp"
 #include "tests/autograd/programs/programs.hpp"
 #include "tests/catch.hpp"
+#include "tests/sanitizers.hpp"
 
 namespace ag = autograd;
 using ag::Context;
@@ -20,17 +21,7 @@ using programs::Program;
 
 namespace {
 
-#ifdef __SANITIZE_ADDRESS__
-constexpr std::uint64_t kPrograms = 200;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-constexpr std::uint64_t kPrograms = 200;
-#else
-constexpr std::uint64_t kPrograms = 5000;
-#endif
-#else
-constexpr std::uint64_t kPrograms = 5000;
-#endif
+constexpr std::uint64_t kPrograms = XGRAD_UNDER_ASAN ? 200 : 5000;
 
 bool fails(const std::vector<Op>& ops, const Program& p) {
   const auto verdict = programs::check(ops, p);

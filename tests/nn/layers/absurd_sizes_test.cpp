@@ -6,12 +6,7 @@
 #include "nn/layers/recurrent_cell.hpp"
 #include "nn/nn.hpp"
 #include "tests/catch.hpp"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define XGRAD_UNDER_ASAN 1
-#endif
-#endif
+#include "tests/sanitizers.hpp"
 
 namespace {
 
@@ -87,7 +82,7 @@ TEST_CASE("layers whose options are absurd refuse their inputs") {
 }
 
 // AddressSanitizer ends the program where operator new finds no memory.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(XGRAD_UNDER_ASAN)
+#if !XGRAD_UNDER_ASAN
 TEST_CASE("vectors of words that cannot fit in memory are refused") {
   std::vector<std::vector<std::string>> sentences(1);
   for (int i = 0; i < 100'000; ++i) sentences[0].push_back(std::to_string(i));

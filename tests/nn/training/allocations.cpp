@@ -4,19 +4,12 @@
 #include <cstdlib>
 #include <limits>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define COUNTED 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define COUNTED 0
-#endif
-#endif
-#ifndef COUNTED
-#if defined(__GLIBC__)
+#include "tests/sanitizers.hpp"
+
+#if defined(__GLIBC__) && !XGRAD_UNDER_ASAN && !XGRAD_UNDER_TSAN
 #define COUNTED 1
 #else
 #define COUNTED 0
-#endif
 #endif
 
 namespace {
