@@ -9,7 +9,7 @@
 #pragma GCC visibility push(default)
 
 /// Special functions of one double, for which no vectorised form is at hand. They call the C
-/// library by builtins and not by the functions of <cmath>, which might be emitted as shared
+/// library by builtins and not by the functions of `<cmath>`, which might be emitted as shared
 /// symbols.
 namespace autograd::simd {
 inline namespace XGRAD_SIMD_NAMESPACE {

@@ -55,7 +55,7 @@ class Vocabulary {
   std::string decode(const ag::Tensor& indices) const;
 
   /// Writes a file of text, UTF-8 if the words are: a line "xgrad vocabulary 1, N words" (or
-  /// "… characters"), then one word a line, in which \\, \n and \r stand for backslash, line feed
+  /// "… characters"), then one word a line, in which `\\`, `\n` and `\r` stand for backslash, line feed
   /// and carriage return. An older file stays whole until the new one is complete.
   void save(const std::string& path) const;
   /// Reads such a file, whose lines may end with CRLF. Throws, with the line, if it is another or
