@@ -1,5 +1,7 @@
 #pragma once
 
 /// Everything of the component distributed in one include; programs link xgrad::distributed.
+#include "nn/distributed/checkpoint.hpp"
 #include "nn/distributed/data_parallel.hpp"
+#include "nn/distributed/sharded_optimizer.hpp"
 #include "nn/distributed/world.hpp"

@@ -10,6 +10,7 @@
 #include "autograd/core/version.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/grad_mode.hpp"
+#include "nn/distributed/internal/failure.hpp"
 #include "nn/distributed/internal/reduce.hpp"
 #include "nn/module/fingerprint.hpp"
 
@@ -48,24 +49,6 @@ std::uint64_t fingerprint_of(const ag::TensorList& batch) {
   std::uint64_t all = 0;
   for (const ag::Tensor& t : batch) all = mixed(all, fingerprint(t));
   return all;
-}
-
-// Throws on every rank if one has failed: one that skipped the batch alone would leave the others
-// waiting for it.
-void share_failure(const World& world, const std::exception_ptr& failure) {
-  const auto all = world.gather(std::int64_t{failure != nullptr});
-  try {
-    if (failure) std::rethrow_exception(failure);
-  } catch (const ag::Error& e) {
-    if (world.size() == 1) throw;
-    ag::fail(world.str(), "{}", e.what());
-  }
-  for (std::size_t r = 0; r < all.size(); ++r)
-    if (all[r] != 0)
-      ag::fail(world.str(),
-               "every rank must compute its part of the batch, but rank {} threw; its "
-               "exception says why",
-               r);
 }
 
 // The elements of tensors now, to put them back.
@@ -235,7 +218,7 @@ double DataParallel::backward(const ag::TensorList& batch,
     failure = std::current_exception();
   }
   try {
-    share_failure(world_, failure);
+    detail::share_failure(world_, "compute its part of the batch", failure);
     if (!compared_) world_.check_same("the first batch", fingerprint_of(batch));
     compared_ = true;
     world_.check_same("the rows of a batch and which parameters require gradients",

@@ -110,6 +110,54 @@ void World::broadcast(Module& model, int root) const {
   }
 }
 
+namespace {
+
+// Names, dtypes and shapes as numbers: of each tensor the length of its name, its characters, dtype,
+// axes and sizes.
+std::vector<std::int64_t> described(const StateDict& state) {
+  std::vector<std::int64_t> numbers;
+  for (const auto& [name, tensor] : state) {
+    numbers.push_back(static_cast<std::int64_t>(name.size()));
+    numbers.insert(numbers.end(), name.begin(), name.end());
+    numbers.push_back(static_cast<std::int64_t>(tensor.dtype()));
+    numbers.push_back(tensor.ndim());
+    numbers.insert(numbers.end(), tensor.shape().begin(), tensor.shape().end());
+  }
+  return numbers;
+}
+
+StateDict like(const std::int64_t* p, std::int64_t n) {
+  StateDict state;
+  for (const std::int64_t* const end = p + n; p != end;) {
+    const std::int64_t length = *p++;
+    std::string name(p, p + length);
+    p += length;
+    const auto dtype = static_cast<ag::DType>(*p++);
+    const std::int64_t axes = *p++;
+    state.push_back({std::move(name), ag::empty(ag::Shape(p, p + axes), dtype)});
+    p += axes;
+  }
+  return state;
+}
+
+}  // namespace
+
+StateDict World::broadcast(const StateDict& state, int root) const {
+  const std::vector<std::int64_t> numbers =
+      rank_ == root ? described(state) : std::vector<std::int64_t>();
+  ag::Tensor count = ag::tensor({static_cast<std::int64_t>(numbers.size())});
+  broadcast(count, root);
+  const std::int64_t n = count.item<std::int64_t>();
+  ag::Tensor all = rank_ == root ? ag::tensor(numbers) : ag::empty({n}, ag::int64);
+  broadcast(all, root);
+  StateDict out = rank_ == root ? state : like(all.data<std::int64_t>(), n);
+  for (auto& [name, tensor] : out) {
+    if (rank_ == root) tensor = tensor.detach().clone();
+    broadcast(tensor, root);
+  }
+  return out;
+}
+
 std::vector<std::int64_t> World::gather(std::int64_t number) const {
   bytes_sent_ += size_ > 1 ? 8 : 0;
   return gathered(number, MPI_INT64_T, size_);

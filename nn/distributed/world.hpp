@@ -40,6 +40,8 @@ class World {
   void broadcast(ag::Tensor& tensor, int root = 0) const;
   /// The same for all parameters and buffers of a model.
   void broadcast(Module& model, int root = 0) const;
+  /// The named tensors of rank `root`, whatever the others give.
+  StateDict broadcast(const StateDict& state, int root = 0) const;
   /// The tensors of all ranks, by rank, on every rank. Each may have a shape of its own.
   std::vector<ag::Tensor> gather(const ag::Tensor& tensor) const;
   /// The numbers of all ranks, by rank.

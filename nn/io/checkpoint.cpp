@@ -102,7 +102,7 @@ std::vector<Checkpoint::Part> Checkpoint::all_parts() const {
   return all;
 }
 
-void Checkpoint::save(const std::string& path) const {
+Checkpoint::Contents Checkpoint::contents() const {
   StateDict all{named_scalar("epoch", epoch), named_scalar("step", step)};
   std::vector<std::string> names;
   for (const auto& part : all_parts()) {
@@ -114,7 +114,12 @@ void Checkpoint::save(const std::string& path) const {
   Metadata metadata{{"format", kFormat}, {"parts", fmt::format("{}", fmt::join(names, ", "))}};
   for (const auto& [name, text] : strings) metadata[kString + name] = text;
   for (const auto& [name, text] : options) metadata[kOption + name] = text;
-  write_safetensors(path, all, metadata);
+  return {std::move(all), std::move(metadata)};
+}
+
+void Checkpoint::save(const std::string& path) const {
+  const auto [tensors, metadata] = contents();
+  write_safetensors(path, tensors, metadata);
 }
 
 void Checkpoint::load(const std::string& path) {

@@ -76,6 +76,14 @@ class Checkpoint {
   /// options.
   void load(const std::string& path);
 
+ protected:
+  struct Contents {
+    StateDict tensors;  ///< which share their elements with the parts
+    Metadata metadata;
+  };
+  /// What `save()` writes.
+  Contents contents() const;
+
  private:
   std::vector<Part> all_parts() const;
   std::vector<Part> parts_;

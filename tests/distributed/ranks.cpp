@@ -1,7 +1,10 @@
-// usage: ranks MODEL STEPS   trains on made-up data and prints a fingerprint of all that came of it,
-// which must not depend on the number of ranks; or says what a wrong call is told.
+// usage: ranks MODEL STEPS [CHECKPOINT]   trains on made-up data and prints a fingerprint of all that
+// came of it, which must not depend on the number of ranks; or says what a wrong call is told.
 #include <fmt/core.h>
 
+#include <csignal>
+#include <filesystem>
+#include <numeric>
 #include <string_view>
 
 #include "autograd/autograd.hpp"
@@ -61,6 +64,53 @@ void train(const World& world, M model, ag::DType dtype, int steps, Batch&& batc
                ag::rand({}, ag::float64).item());
 }
 
+std::int64_t bytes_of(const nn::StateDict& state) {
+  std::int64_t bytes = 0;
+  for (const auto& [name, t] : state)
+    if (name.starts_with("state.")) bytes += t.numel() * std::int64_t(ag::size_of(t.dtype()));
+  return bytes;
+}
+
+// Goes on from the checkpoint, if there is one, with the state of Adam shared out or whole. The last
+// rank is killed in the middle of a model that says so.
+void go_on(const World& world, std::string_view model, int steps, const std::string& path) {
+  Images images;
+  nn::optim::AdamW adam(images.parameters(), {.lr = 0.01});
+  nn::distributed::ShardedOptimizer optimizer(adam, world);
+  DataParallel parallel(images, world);
+  ag::Generator data(3);
+  nn::distributed::Checkpoint checkpoint(
+      world, {{"model", images}, {"optimizer", optimizer}, {"data", data}});
+  if (std::filesystem::exists(path)) checkpoint.load(path);
+  if (world.rank() == 0) fmt::print(stderr, "from step {}\n", checkpoint.step);
+  while (checkpoint.step < steps) {
+    optimizer.zero_grad();
+    const ag::Tensor x = ag::randn({kBatch, 1, 8, 8}, ag::float32, data);
+    const ag::Tensor y = ag::randint(0, kClasses, {kBatch}, data);
+    parallel.backward(x, y, [&](const ag::Tensor& in, const ag::Tensor& target) {
+      return nn::cross_entropy(images(in), target, {.reduction = nn::Reduction::sum}) /
+             double(kBatch);
+    });
+    model == "whole" ? adam.step() : optimizer.step();
+    ++checkpoint.step;
+    if (!path.empty()) checkpoint.save(path);
+    if (model == "killed" && checkpoint.step == steps / 2) {
+      checkpoint.wait();
+      if (world.rank() == world.size() - 1) std::raise(SIGKILL);
+    }
+  }
+  checkpoint.wait();
+  const auto own = world.gather(bytes_of(adam.state_dict()));
+  const nn::StateDict state = optimizer.state_dict();
+  if (model == "sharded" &&
+      std::accumulate(own.begin(), own.end(), std::int64_t{0}) != bytes_of(state))
+    throw ag::Error("the ranks must remember each parameter once");
+  const auto weights = static_cast<std::int64_t>(nn::fingerprint(images));
+  world.check_same("the weights", static_cast<std::uint64_t>(weights));
+  if (world.rank() == 0)
+    fmt::print("weights {:016x} state {:016x}\n", weights, nn::fingerprint(state));
+}
+
 // What one rank does alone is an error on all, after which they go on together.
 void alone(const World& world, std::string_view model) {
   const bool last = world.rank() == world.size() - 1;
@@ -91,7 +141,7 @@ void alone(const World& world, std::string_view model) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc != 3) return 2;
+  if (argc != 3 && argc != 4) return 2;
   World world(argc, argv);
   const std::string_view model = argv[1];
   const int steps = std::stoi(argv[2]);
@@ -107,6 +157,8 @@ int main(int argc, char** argv) try {
     train(world, Words(), ag::float32, steps, [](ag::Generator& g) {
       return ag::randint(0, 50, {kBatch, 7}, g);
     });
+  if (model == "whole" || model == "sharded" || model == "killed")
+    go_on(world, model, steps, argc == 4 ? argv[3] : "");
   if (model == "data") {  // ranks with data of their own
     ag::Generator own(static_cast<std::uint64_t>(world.rank()));
     train(world, Words(), ag::float32, 1, [&](ag::Generator&) {

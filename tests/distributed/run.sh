@@ -19,6 +19,18 @@ for model in images double words; do
 done
 [[ $(mpi 3 seeds 2) == "$("$program" seeds 2)" ]] || { echo "the weights of rank 0 must go to all"; failed=1; }
 
+# State shared out is the state that there was, a run goes on with any number of ranks, and a lost one is named.
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+whole=$("$program" whole 4)
+[[ $(mpi 3 sharded 4) == "$whole" ]] || { echo "the state of an optimizer, shared out, gives other bits"; failed=1; }
+if out=$(mpi 3 killed 4 "$scratch/run" 2>&1); then echo "killed: must fail"; failed=1; fi
+for said in "rank 2" "rank 0 of 3: told to end; the last checkpoint is $scratch/run"; do
+  grep -qF -- "$said" <<<"$out" || { echo "killed: no '$said' in: $out"; failed=1; }
+done
+out=$(mpi 2 sharded 4 "$scratch/run" 2>&1)
+[[ $out == "from step 2"*"$whole" ]] || { echo "a run that goes on ends with $out, not $whole"; failed=1; }
+
 # refused RANKS MODEL TEXT
 refused() {
   local out
