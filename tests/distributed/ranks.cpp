@@ -96,6 +96,7 @@ void go_on(const World& world, std::string_view model, int steps, const std::str
     if (!path.empty()) checkpoint.save(path);
     if (model == "killed" && checkpoint.step == steps / 2) {
       checkpoint.wait();
+      world.barrier();  // all know where it is
       if (world.rank() == world.size() - 1) std::raise(SIGKILL);
     }
   }

@@ -8,6 +8,7 @@
 #include "autograd/core/cpu.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/rows.hpp"
+#include "nn/distributed/internal/schedule.hpp"
 
 namespace nn::distributed::detail {
 
@@ -84,42 +85,20 @@ struct Flat {
   }
 };
 
-// [begin, end) of the elements.
-struct Range {
-  std::int64_t begin, end;
-  std::size_t bytes(std::size_t element) const {
-    return static_cast<std::size_t>(end - begin) * element;
-  }
-};
-
-// Each rank has one node and all are alike: the halves of a rank's range go to its neighbour, then
-// quarters to the neighbour's neighbour, which adds them as the tree does; the sums go back the same way.
+// Each rank has one node and all are alike.
 template <class T>
 void halve_and_double(const World& world, std::vector<T>& x) {
-  std::vector<Range> ranges{{0, static_cast<std::int64_t>(x.size())}};
   std::vector<T> received;
-  for (int d = 1; d < world.size(); d *= 2) {
-    const Range all = ranges.back();
-    const std::int64_t middle = all.begin + (all.end - all.begin) / 2;
-    const Range low{all.begin, middle}, high{middle, all.end};
-    const bool left = (world.rank() & d) == 0;
-    const Range keep = left ? low : high, give = left ? high : low;
-    received.resize(static_cast<std::size_t>(keep.end - keep.begin));
-    const int partner = world.rank() ^ d;
-    world.exchange(x.data() + give.begin, give.bytes(sizeof(T)), partner, received.data(),
-                   keep.bytes(sizeof(T)), partner);
-    add_elements(x.data() + keep.begin, received.data(), keep.end - keep.begin);
-    ranges.push_back(keep);
-  }
-  for (int d = world.size() / 2; d > 0; d /= 2) {
-    const Range mine = ranges.back();
-    ranges.pop_back();
-    const Range all = ranges.back();
-    const Range other =
-        mine.begin == all.begin ? Range{mine.end, all.end} : Range{all.begin, mine.begin};
-    const int partner = world.rank() ^ d;
-    world.exchange(x.data() + mine.begin, mine.bytes(sizeof(T)), partner, x.data() + other.begin,
-                   other.bytes(sizeof(T)), partner);
+  for (const Message& m :
+       halving_and_doubling(world.rank(), world.size(), static_cast<std::int64_t>(x.size()))) {
+    T* to = x.data() + m.take.begin;
+    if (m.adds) {
+      received.resize(static_cast<std::size_t>(m.take.size()));
+      to = received.data();
+    }
+    world.exchange(x.data() + m.give.begin, m.give.bytes(sizeof(T)), m.partner, to,
+                   m.take.bytes(sizeof(T)), m.partner);
+    if (m.adds) add_elements(x.data() + m.take.begin, to, m.take.size());
   }
 }
 
