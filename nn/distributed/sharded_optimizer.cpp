@@ -8,7 +8,6 @@
 
 #include "autograd/core/errors.hpp"
 #include "autograd/core/trace.hpp"
-#include "autograd/elementwise/builtins.hpp"
 #include "nn/distributed/internal/failure.hpp"
 #include "nn/module/fingerprint.hpp"
 #include "nn/module/state_reader.hpp"
@@ -155,7 +154,7 @@ void ShardedOptimizer::load_state_dict(const StateDict& state) {
   // A state that was whole is whole without what others take.
   for (auto& [name, tensor] : mine)
     if (name.starts_with("class.") && tensor.dtype() == ag::int64 && tensor.numel() == 1)
-      tensor = tensor - others;
+      tensor = ag::tensor(tensor.item<std::int64_t>() - others);
   optimizer_.load_state_dict(mine);
 }
 
