@@ -106,8 +106,8 @@ void go_on(const World& world, std::string_view model, int steps, const std::str
   if (model == "sharded" &&
       std::accumulate(own.begin(), own.end(), std::int64_t{0}) != bytes_of(state))
     throw ag::Error("the ranks must remember each parameter once");
-  const auto weights = static_cast<std::int64_t>(nn::fingerprint(images));
-  world.check_same("the weights", static_cast<std::uint64_t>(weights));
+  const std::uint64_t weights = nn::fingerprint(images);
+  world.check_same("the weights", weights);
   if (world.rank() == 0)
     fmt::print("weights {:016x} state {:016x}\n", weights, nn::fingerprint(state));
 }
