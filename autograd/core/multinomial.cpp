@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "autograd/core/errors.hpp"
+#include "autograd/core/internal/draws.hpp"
 #include "autograd/core/trace.hpp"
 
 namespace autograd {
@@ -111,11 +112,13 @@ Tensor multinomial(const Tensor& probabilities, std::int64_t n, const Multinomia
     fail("multinomial", "without replacement n must be at most {}, got {}", p.size(-1), n);
   Shape shape = p.shape();
   shape.back() = n;
-  Tensor out = detail::empty_for("multinomial", shape, int64);
-  const bool own = &g == &default_generator();
-  if (!own) detail::generator_used(g);
-  compute_into(out, Multinomial{n, options.replacement, own ? nullptr : &g}, p);
-  return out;
+  return internal::drawn(g, [&] {
+    Tensor out = detail::empty_for("multinomial", shape, int64);
+    const bool own = &g == &default_generator();
+    if (!own) detail::generator_used(g);
+    compute_into(out, Multinomial{n, options.replacement, own ? nullptr : &g}, p);
+    return out;
+  });
 }
 
 }  // namespace autograd

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "autograd/core/errors.hpp"
+#include "autograd/core/internal/draws.hpp"
 #include "autograd/core/internal/philox.hpp"
 #include "autograd/core/trace.hpp"
 
@@ -67,11 +68,13 @@ struct Random {
 
 template <class F>
 Tensor filled(std::string_view name, const Shape& shape, DType dtype, Generator& g, F draw) {
-  Tensor t = detail::empty_for(name, shape, dtype);
-  const bool own = &g == &default_generator();
-  if (!own) detail::generator_used(g);
-  compute_into(t, Random<F>{name, own ? nullptr : &g, std::move(draw)});
-  return t;
+  return internal::drawn(g, [&] {
+    Tensor t = detail::empty_for(name, shape, dtype);
+    const bool own = &g == &default_generator();
+    if (!own) detail::generator_used(g);
+    compute_into(t, Random<F>{name, own ? nullptr : &g, std::move(draw)});
+    return t;
+  });
 }
 
 // Natural logarithm of a positive normal number, to about 1 ulp: x = m 2^e with m in [√½, √2), and

@@ -419,6 +419,12 @@ void Program::run_chain(const Action& action) const {
   parallel_for(action.n, kTile, 0.25 * static_cast<double>(action.ins), tiles);
 }
 
+void Program::run_action(const Action& action) {
+  if (!action.instruction) return run_chain(action);
+  action.instruction->run(Inputs({in_.data() + action.in, action.ins}),
+                          {out_.data() + action.out, action.outs});
+}
+
 TensorList Program::run(const TensorList& arguments) {
   struct Unbind {
     Program& program;
@@ -427,12 +433,7 @@ TensorList Program::run(const TensorList& arguments) {
   bind_all(arguments);
   std::size_t at = 0;
   try {
-    for (; at < actions_.size(); ++at)
-      if (const Action& action = actions_[at]; action.instruction)
-        action.instruction->run(Inputs({in_.data() + action.in, action.ins}),
-                                {out_.data() + action.out, action.outs});
-      else
-        run_chain(action);
+    for (; at < actions_.size(); ++at) run_action(actions_[at]);
   } catch (...) {
     leave_gradients(arguments, actions_[at].position);
     throw;

@@ -112,6 +112,7 @@ class Program {
   }
 
  private:
+  friend class Body;
   struct Gradient {          // of a leaf
     detail::Ref<Node> node;  // null: that of an argument
     std::ptrdiff_t argument = -1;
@@ -150,6 +151,7 @@ class Program {
   void unbind() noexcept;
   bool leaves_are_distinct(const TensorList& arguments) const;
   void run_chain(const Action& action) const;
+  void run_action(const Action& action);
   Tensor result(const Operand& operand, const TensorList& arguments) const;
   void leave_gradients(const TensorList& arguments, std::size_t position);
 

@@ -13,8 +13,8 @@ thread_local replay::Recorder* recorder = nullptr;
 std::atomic<std::uint64_t> object_changes{0};
 
 [[noreturn]] void refuse(std::string_view what, std::string_view advice) {
-  fail("compile", "a replay repeats operations on tensors and nothing else, got {}; {}", what,
-       advice);
+  fail(recorder ? recorder->name : "compile",
+       "a replay repeats operations on tensors and nothing else, got {}; {}", what, advice);
 }
 
 }  // namespace
@@ -316,6 +316,7 @@ void Recorder::gradient_changed(Node& node) {
 }
 
 void Recorder::check_edges(const Inputs& inputs) const {
+  if (edges_lead_out) return;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const auto& node = inputs[i].impl()->node;
     if (node && !node->is_leaf() && node->sequence() <= start_)
@@ -352,6 +353,17 @@ void Recorder::object(const std::shared_ptr<detail::Watched::State>& state, std:
     return;
   }
   objects.push_back({state, what, asked, change});
+}
+
+void Recorder::inherit(const Recorder& inner) {
+  for (const Value& v : inner.steps.values)
+    if (v.source == Source::outside) (void)value_of(v.storage);
+  for (const ElementGuard& g : inner.guards) {
+    const auto& storage = inner.steps.values[g.value].storage;
+    const auto bytes = static_cast<std::int64_t>(storage->bytes());
+    read(detail::TensorImpl(storage, {bytes}, bytes, DType::boolean));
+  }
+  for (const ObjectGuard& o : inner.objects) object(o.state, o.what, o.asked);
 }
 
 // ---------------------------------------------------------------- the end

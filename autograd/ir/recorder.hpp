@@ -81,9 +81,16 @@ class Recorder {
   void check_edges(const Inputs& inputs) const;
   void check_leaf(const detail::TensorImpl& t) const;
 
+  /// What the function of `inner`, a part of this one, has asked of the program, this one has.
+  void inherit(const Recorder& inner);
+  /// Of the recording that this one is a part of; null if there is none.
+  Recorder* outer() const noexcept { return outer_; }
+
   std::uint32_t value(const Tensor& t) { return value_of(t.impl()->storage); }
   Operand operand(const detail::TensorImpl& t);
 
+  std::string_view name = "compile";  // of what records, for errors
+  bool edges_lead_out = false;        // results of operations outside may get gradients
   Steps steps;
   TensorList arguments;
   std::vector<Leaf> leaves;

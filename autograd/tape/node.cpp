@@ -4,7 +4,7 @@
 #include <atomic>
 
 #include "autograd/tape/internal/anomaly.hpp"
-#include "autograd/tape/internal/tape.hpp"
+#include "autograd/tape/internal/capture_off.hpp"
 
 namespace autograd {
 namespace {
@@ -85,6 +85,9 @@ internal::Capture::Scope::Scope(Capture& capture) : previous_(state.capture) {
   state.capture = &capture;
 }
 internal::Capture::Scope::~Scope() { state.capture = previous_; }
+
+internal::CaptureOff::CaptureOff() noexcept : previous_(std::exchange(state.capture, nullptr)) {}
+internal::CaptureOff::~CaptureOff() { state.capture = previous_; }
 
 std::uint64_t internal::Capture::redirect(Node& node, const Inputs& inputs) {
   for (std::size_t i = 0; i < inputs.size(); ++i)

@@ -1,0 +1,295 @@
+#include "autograd/ir/scan.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "autograd/core/internal/draws.hpp"
+#include "autograd/ir/rerun.hpp"
+
+namespace autograd::replay {
+namespace {
+
+using internal::Draws;
+
+bool on_tape(const Tensor& t) { return is_floating(t.dtype()) && t.requires_grad(); }
+
+std::vector<const Tensor*> pointers_to(const TensorList& list) {
+  std::vector<const Tensor*> pointers;
+  for (const Tensor& t : list) pointers.push_back(&t);
+  return pointers;
+}
+
+// ---------------------------------------------------------------- the gradient
+
+// One step of it. Of cotangents of the next carry and totals for what is captured, and of the
+// carry, entries, draws and cotangents of the step, it makes cotangents of the carry and totals,
+// and gradients of entries.
+struct StepBack {
+  std::string_view name;
+  Body::Function f;
+  std::size_t carries, xs, draws;
+  std::vector<std::size_t> floating{};     // those of the carry that have gradients
+  TensorList captured{};                   // what requires a gradient
+  std::vector<std::size_t> totals{};       // those of it whose gradient is wanted
+  std::vector<std::size_t> entries{};      // and those of xs
+  std::vector<std::size_t> ys{}, saved{};  // results, and incoming carries, with cotangents
+
+  TensorList operator()(const TensorList& in) const {
+    const std::size_t first = floating.size() + totals.size(), last = first + carries + xs;
+    Rerun step(name, f, part(in, first, carries + xs), part(in, last, draws), captured);
+    TensorList wanted;
+    for (const std::size_t c : floating) wanted.push_back(step.argument(c));
+    for (const std::size_t i : totals) wanted.push_back(step.stand_in(captured[i]));
+    for (const std::size_t x : entries) wanted.push_back(step.argument(carries + x));
+    // What later steps have given comes first, as in a walk through all of them.
+    for (std::size_t i = floating.size(); i < first; ++i) step.add(wanted[i], in[i]);
+    std::size_t next = last + draws;
+    for (const std::size_t y : ys) step.add(step.result(carries + y), in[next++]);
+    for (const std::size_t c : saved) step.add(step.argument(c), in[next++]);
+    for (std::size_t i = 0; i < floating.size(); ++i) step.add(step.result(floating[i]), in[i]);
+    return step.gradients(wanted);
+  }
+};
+
+struct Counts {
+  std::size_t xs, ys, draws;
+};
+
+class ScanNode final : public Node {
+ public:
+  // in: carry, xs, captured; out: carry, ys, the carries of all steps.
+  ScanNode(const Scan& scan, Counts counts, const TensorList& in, const TensorList& out,
+           const TensorList& draws)
+      : scan_(scan), n_(counts), inputs_(in.size()) {
+    if (differentiable())
+      for (std::size_t i = scan.carries; i < in.size(); ++i) saved_.push_back(SavedTensor(in[i]));
+    for (std::size_t i = 0; differentiable() && i < scan.carries; ++i) {
+      const std::size_t at = scan.carries + n_.ys + i;
+      saved_.push_back(SavedTensor::output(out[at], static_cast<std::uint32_t>(at)));
+    }
+    for (const Tensor& t : draws) saved_.push_back(SavedTensor(t.detach()));
+    scan_.condition = nullptr;
+  }
+  std::string_view name() const override { return scan_.name; }
+  TensorList backward(TensorList& cotangents) override;
+  void release_saved() override {
+    saved_.clear();
+    scan_.f = nullptr;
+    scan_.count = {};
+  }
+  TensorList saved() const override {
+    TensorList list;
+    for (const SavedTensor& s : saved_) list.push_back(s.unchecked());
+    return list;
+  }
+
+ private:
+  bool differentiable() const { return scan_.steps != kAnySteps; }
+  Scan scan_;
+  Counts n_;
+  std::size_t inputs_;
+  std::vector<SavedTensor> saved_;  // xs, captured, carries, draws
+};
+
+TensorList ScanNode::backward(TensorList& cotangents) {
+  if (!differentiable())
+    fail(name(),
+         "its gradient needs a bound for the number of steps, got none; pass {{.max_steps = n}}");
+  const std::size_t carries = scan_.carries, captures = inputs_ - carries - n_.xs;
+  TensorList saved;
+  for (const SavedTensor& s : saved_) saved.push_back(s.unpack(*this));
+  StepBack back{scan_.name, scan_.f, carries, n_.xs, n_.draws};
+  TensorList init, xs = part(saved, n_.xs + captures, carries);
+  append(xs, part(saved, 0, n_.xs));
+  append(xs, part(saved, n_.xs + captures + carries, n_.draws));
+  std::vector<std::size_t> edges;  // whose gradients are found, in order
+  for (std::size_t c = 0; c < carries; ++c) {
+    const auto& [shape, dtype] = outputs()[c];
+    if (!is_floating(dtype)) continue;
+    back.floating.push_back(c);
+    edges.push_back(c);
+    init.push_back(cotangents[c].defined() ? cotangents[c] : zeros(shape, dtype));
+  }
+  for (std::size_t i = 0; i < captures; ++i) {
+    const std::size_t edge = carries + n_.xs + i;
+    if (!this->edges()[edge].node()) continue;
+    const Tensor& t = saved[n_.xs + i];
+    if (needs(edge)) {
+      back.totals.push_back(back.captured.size());
+      edges.push_back(edge);
+      init.push_back(full(t.shape(), -0.0, t.dtype()));  // -0.0 + x is x to the bit
+    }
+    back.captured.push_back(t);
+  }
+  for (std::size_t x = 0; x < n_.xs; ++x)
+    if (needs(carries + x)) {
+      back.entries.push_back(x);
+      edges.push_back(carries + x);
+    }
+  const auto add_cotangents = [&](std::size_t first, std::size_t count, auto& which) {
+    for (std::size_t i = 0; i < count; ++i)
+      if (cotangents[first + i].defined()) {
+        which.push_back(i);
+        xs.push_back(cotangents[first + i]);
+      }
+  };
+  add_cotangents(carries, n_.ys, back.ys);
+  add_cotangents(carries + n_.ys, carries, back.saved);
+
+  const TensorList found =
+      run({scan_.name, std::move(back), init.size(), scan_.steps, !scan_.reverse, {}, scan_.count},
+          init, xs);
+  TensorList result(inputs_, Tensor());
+  for (std::size_t i = 0; i < edges.size(); ++i) result[edges[i]] = found[i];
+  return result;
+}
+
+// ---------------------------------------------------------------- recording
+
+TensorList stand_ins(const Scan& scan, const TensorList& init, const TensorList& xs) {
+  TensorList list;
+  for (const Tensor& t : init) list.push_back(stand_in(t, t.shape()));
+  const std::int64_t first = scan.steps == 0 ? -1 : scan.reverse ? scan.steps - 1 : 0;
+  for (const Tensor& t : xs)
+    list.push_back(stand_in(t, Shape(t.shape().begin() + 1, t.shape().end()), first));
+  return list;
+}
+
+void check_carry(const Scan& scan, const TensorList& out, const TensorList& in) {
+  if (out.size() < scan.carries)
+    fail(scan.name, "the function must return a carry of {} tensors, got {} tensors in all",
+         scan.carries, out.size());
+  for (std::size_t c = 0; c < scan.carries; ++c) {
+    internal::check_defined(scan.name, out[c], c);
+    if (out[c].shape() != in[c].shape() || out[c].dtype() != in[c].dtype())
+      fail(scan.name,
+           "the carry must keep its shapes and dtypes, got {} {} for tensor {} of it, which was {} "
+           "{}",
+           out[c].shape(), name(out[c].dtype()), c, in[c].shape(), name(in[c].dtype()));
+  }
+}
+
+struct RecordedStep {
+  Recorded body, condition{};
+  std::size_t ys = 0;
+  std::size_t drawn = 0;  // random tensors
+  bool on_tape = false, keeps_carries = false, keeps_draws = false;
+};
+
+Recorded record_condition(const Scan& scan, const TensorList& init) {
+  const auto f = [&](const TensorList& in) {
+    const Draws draws;
+    const TensorList out = scan.condition(in);
+    if (!draws.tensors().empty())
+      fail(scan.name, "the condition must draw no random numbers, got one that does");
+    if (out[0].defined() && (out[0].numel() != 1 || out[0].dtype() != boolean))
+      fail(scan.name, "the condition must return one bool, got {} {}", out[0].shape(),
+           name(out[0].dtype()));
+    return out;
+  };
+  return record(scan.name, f, stand_ins(scan, init, {}));
+}
+
+// The last `given` of xs are what an earlier run has drawn.
+RecordedStep record_step(const Scan& scan, const TensorList& init, const TensorList& xs,
+                         std::size_t given) {
+  RecordedStep step;
+  const Draws* const outer = Draws::current();
+  const auto f = [&](const TensorList& in) {
+    const std::size_t own = in.size() - given;
+    std::optional<Draws> draws;
+    if (given > 0)
+      draws.emplace(part(in, own, given));
+    else
+      draws.emplace();
+    TensorList out = scan.f(part(in, 0, own));
+    check_carry(scan, out, in);
+    step.ys = out.size() - scan.carries;
+    step.drawn = draws->tensors().size();
+    step.on_tape = grad_enabled() && std::any_of(out.begin(), out.end(), on_tape);
+    // The gradient needs them, and what was drawn also a recording around this one.
+    const bool bounded = scan.steps != kAnySteps;
+    step.keeps_carries = step.on_tape && bounded;
+    step.keeps_draws = given == 0 && bounded && (step.on_tape || (outer && !outer->gives()));
+    if (step.keeps_carries) append(out, part(in, 0, scan.carries));
+    if (step.keeps_draws) append(out, draws->tensors());
+    return out;
+  };
+  step.body = record(scan.name, f, stand_ins(scan, init, xs));
+  return step;
+}
+
+TensorList loop(const Scan& scan, const RecordedStep& step, const TensorList& init,
+                const TensorList& xs) {
+  TensorList in = init, out;
+  append(in, xs);
+  if (scan.count.defined()) in.push_back(scan.count);
+  append(in, step.body.captured);
+  append(in, step.condition.captured);
+  for (std::size_t i = 0; i < step.body.results.size(); ++i) {
+    const auto& [shape, dtype] = step.body.results[i];
+    out.push_back(detail::empty_for(
+        scan.name, i < scan.carries ? shape : with_axis(scan.steps, shape), dtype));
+  }
+  if (scan.condition) out.push_back(empty({}, int64));
+  auto instruction = std::make_unique<Loop>(
+      Loop::Plan{scan.name, step.body.body, step.condition.body, scan.carries, xs.size(),
+                 step.body.captured.size(), scan.steps, scan.reverse, scan.count.defined()});
+  const std::vector<const Tensor*> pointers = pointers_to(in);
+  const std::span<Tensor> results(out.data(), out.size());
+  if (detail::tracing)
+    detail::trace(std::move(instruction), Inputs(pointers), results);
+  else
+    instruction->run(Inputs(pointers), results);
+  if (anomaly_mode()) check_anomaly(scan.name, Inputs(pointers), results);
+  return out;
+}
+
+}  // namespace
+
+Tensor stand_in(const Tensor& t, const Shape& shape, std::int64_t entry) {
+  const detail::TraceOff off;
+  Tensor own = zeros(shape, t.dtype());
+  const std::size_t bytes = static_cast<std::size_t>(own.numel()) * size_of(t.dtype());
+  if (entry >= 0)
+    copy(own.raw_mutable(),
+         static_cast<const char*>(t.raw()) + static_cast<std::size_t>(entry) * bytes, bytes);
+  if (grad_enabled() && t.requires_grad()) own.requires_grad_();
+  return own;
+}
+
+TensorList run(const Scan& scan, const TensorList& init, const TensorList& xs) {
+  Draws* const outer = Draws::current();
+  TensorList entries = xs, draws;
+  RecordedStep step = record_step(scan, init, xs, 0);
+  if (outer && outer->gives() && step.drawn > 0) {
+    for (std::size_t i = 0; i < step.drawn; ++i) draws.push_back(outer->next());
+    append(entries, draws);
+    step = record_step(scan, init, entries, draws.size());
+  }
+  if (scan.condition) step.condition = record_condition(scan, init);
+  TensorList out = loop(scan, step, init, entries);
+
+  Scan recorded = scan;  // what runs back
+  if (scan.condition) {
+    recorded.count = out.back();
+    out.pop_back();
+  }
+  if (step.keeps_draws) draws = part(out, out.size() - step.drawn, step.drawn);
+  if (outer && !outer->gives())
+    for (const Tensor& t : draws) outer->keep(t);
+  TensorList in = init;
+  append(in, xs);
+  append(in, step.body.captured);
+  const std::vector<const Tensor*> pointers = pointers_to(in);
+  const std::span<Tensor> results(out.data(), out.size());
+  if (step.on_tape && should_record(Inputs(pointers)))
+    record(detail::Ref<Node>::adopt(
+               new ScanNode(recorded, {xs.size(), step.ys, draws.size()}, in, out, draws)),
+           Inputs(pointers), results);
+  else
+    detail::mark_unrecorded(Inputs(pointers), results);
+  return part(out, 0, scan.carries + step.ys);
+}
+
+}  // namespace autograd::replay
