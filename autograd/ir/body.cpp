@@ -34,6 +34,24 @@ void check(const Recorder& recorder) {
              step.instruction->name(), recorder.steps.type(o).shape);
 }
 
+// Marks the steps that need nothing of the arguments, and puts them first.
+void find_once(Steps& form, std::size_t arguments) {
+  std::vector<bool> changes(form.values.size());
+  std::fill_n(changes.begin() + 1, arguments, true);
+  for (std::size_t v = 0; v < changes.size(); ++v)
+    if (form.values[v].written || form.values[v].rows) changes[v] = true;
+  for (Step& step : form.steps) {
+    const bool varies =
+        std::ranges::any_of(form.all(step), [&](const Operand& o) { return changes[o.value]; });
+    // One that may throw does so only where there is a step.
+    step.once =
+        !varies && !step.instruction->has_effect() && (step.run || !step.instruction->checks());
+    if (!step.once)
+      for (const Operand& o : form.out(step)) changes[o.value] = true;
+  }
+  std::ranges::stable_partition(form.steps, [](const Step& s) { return s.once != 0; });
+}
+
 }  // namespace
 
 Body::Body(std::unique_ptr<Program> program, const TensorList& arguments,
@@ -48,11 +66,15 @@ Body::Body(std::unique_ptr<Program> program, const TensorList& arguments,
     else if (v <= arguments_.size())
       program_->bind(v, detail::Storage::create(arguments_[v - 1]));
   }
+  const auto& actions = program_->actions_;
+  while (first_ < actions.size() && program_->form_.steps[actions[first_].begin].once) ++first_;
 }
 
 Body::Bound::Bound(Body& body, std::span<const Tensor* const> captured) : body_(body) {
   for (const auto& [value, which] : body.captured_)
     body.program_->bind(value, captured[which]->impl()->storage);
+  for (std::size_t i = 0; i < body.first_; ++i)
+    body.program_->run_action(body.program_->actions_[i]);
 }
 Body::Bound::~Bound() {
   for (const auto& [value, which] : body_.captured_) body_.program_->bind(value, {});
@@ -63,7 +85,8 @@ void Body::set(std::size_t argument, const void* elements) const {
 }
 
 void Body::run() {
-  for (const Action& action : program_->actions_) program_->run_action(action);
+  for (std::size_t i = first_; i < program_->actions_.size(); ++i)
+    program_->run_action(program_->actions_[i]);
 }
 
 const void* Body::result(std::size_t i) const {
@@ -138,6 +161,7 @@ Recorded record(std::string_view name, const Body::Function& f, const TensorList
   };
   for (const Operand& o : recorder.steps.operands) capture(o);
   for (const Tensor& t : out) capture(recorder.operand(*t.impl()));
+  find_once(recorder.steps, arguments.size());
   recorded.body.reset(
       new Body(std::make_unique<Program>(recorder, out), arguments, std::move(capturing)));
   return recorded;

@@ -26,7 +26,7 @@ class Body {
  public:
   using Function = std::function<TensorList(const TensorList&)>;
 
-  /// What is captured, for as long as this lives.
+  /// What is captured, for as long as this lives; what follows from that alone is computed here.
   class Bound {
    public:
     Bound(Body& body, std::span<const Tensor* const> captured);
@@ -62,6 +62,7 @@ class Body {
   std::unique_ptr<Program> program_;
   std::vector<std::size_t> arguments_;  // bytes
   std::vector<Capturing> captured_;
+  std::size_t first_ = 0;       // action that is run each time
   std::vector<char> crossing_;  // see feed_back()
 };
 

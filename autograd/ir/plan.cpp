@@ -73,8 +73,11 @@ void drop_copies(Steps& form) {
   };
   if (std::ranges::none_of(form.steps, copies)) return;
   Numbers last_read(form.values.size());
-  for (std::size_t i = 0; i < form.steps.size(); ++i)
+  std::vector<bool> once(form.values.size());
+  for (std::size_t i = 0; i < form.steps.size(); ++i) {
     for (const Operand& o : form.in(form.steps[i])) last_read[o.value] = number(i);
+    for (const Operand& o : form.out(form.steps[i])) once[o.value] = form.steps[i].once != 0;
+  }
   Numbers renamed(form.values.size());
   std::iota(renamed.begin(), renamed.end(), std::uint32_t{0});
   std::vector<bool> drop(form.steps.size());
@@ -83,7 +86,9 @@ void drop_copies(Steps& form) {
     if (!copies(step)) continue;
     const std::uint32_t from = form.in(step)[0].value, to = form.out(step)[0].value;
     const Value& value = form.values[from];
-    if (value.source != Source::computed || value.kept || last_read[from] != i) continue;
+    if (value.source != Source::computed || value.kept || last_read[from] != i ||
+        once[from] != (step.once != 0))
+      continue;
     renamed[from] = renamed[to];
     drop[i] = true;
   }
@@ -296,6 +301,7 @@ detail::PooledVector<Action> arrange(Steps& form) {
       int waiting = 0;
       for (std::uint32_t j = next[i]; j != kNone && j < i + kWindow; j = next[j]) {
         const Step& step = form.steps[j];
+        if (step.once != ordered.back().once) break;  // those come first
         if (chain_of[j] == kNone &&
             std::all_of(&sources[step.first], &sources[step.first] + step.ins, free))
           take(j);
@@ -318,7 +324,11 @@ std::size_t place(const Steps& form, detail::PooledVector<Action>& actions,
   detail::PooledVector<Block> lives(form.values.size());
   for (std::size_t a = 0; a < actions.size(); ++a)
     for (std::uint32_t i = actions[a].begin; i < actions[a].end; ++i)
-      for (const Operand& o : form.all(form.steps[i])) lives[o.value].extend(number(a));
+      for (const Operand& o : form.all(form.steps[i])) {
+        lives[o.value].extend(number(a));
+        // What is made once is there for all replays.
+        if (form.steps[i].once) lives[o.value].extend(number(actions.size()));
+      }
   homes.assign(form.values.size(), {});
   for (std::size_t a = 0; a < actions.size(); ++a)
     if (actions[a].n > kTile) place_in_chain(form, actions[a], number(a), lives, homes);

@@ -396,6 +396,7 @@ void Program::unbind() noexcept {
 }
 
 void Program::run_chain(const Action& action) const {
+  if (action.n <= kTile) return run_few(action);
   auto tiles = [&](std::int64_t begin, std::int64_t end) {
     const detail::PooledVector<char> scratch(action.scratch);
     const auto address = [&](const Place& p, std::int64_t i) -> char* {
@@ -417,12 +418,6 @@ void Program::run_chain(const Action& action) const {
   };
   // Rough nanoseconds of an element.
   parallel_for(action.n, kTile, 0.25 * static_cast<double>(action.ins), tiles);
-}
-
-void Program::run_action(const Action& action) {
-  if (!action.instruction) return run_chain(action);
-  action.instruction->run(Inputs({in_.data() + action.in, action.ins}),
-                          {out_.data() + action.out, action.outs});
 }
 
 TensorList Program::run(const TensorList& arguments) {

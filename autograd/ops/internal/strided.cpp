@@ -137,11 +137,25 @@ bool disjoint(const Block& b) {
   return b.to[0] > reach;
 }
 
+// Of at most one axis: few elements are moved as soon as a walk is made ready.
+template <class T>
+void run_few(const Block& b, bool back, const T* in, T* out, bool adds) {
+  in += back ? b.to_start : b.from_start;
+  out += back ? b.from_start : b.to_start;
+  const std::int64_t n = b.sizes.empty() ? 1 : b.sizes[0];
+  std::int64_t from = n > 1 ? b.from[0] : 0, to = n > 1 ? b.to[0] : 0;
+  if (back) std::swap(from, to);
+  for (std::int64_t i = 0; i < n; ++i)
+    out[i * to] = adds ? static_cast<T>(out[i * to] + in[i * from]) : in[i * from];
+}
+
 template <class T>
 void run(const Block& block, bool back, const T* in, T* out, bool adds) {
   double elements = 1;
   for (const auto n : block.sizes) elements *= static_cast<double>(n);
   if (elements == 0) return;
+  constexpr double kFew = 64;
+  if (elements <= kFew && block.sizes.size() <= 1) return run_few(block, back, in, out, adds);
   const Block b = tidy(block, back);
   if (b.sizes.empty() || (adds && !disjoint(b))) return run_tidy(b, in, out, adds);
   // Along the axis with the farthest steps of the result, which no two threads then share.

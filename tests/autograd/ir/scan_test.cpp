@@ -288,3 +288,16 @@ TEST_CASE("a scan says what it refuses") {
     CHECK(got.substr(0, expected.size()) == expected);
   }
 }
+
+TEST_CASE("what a body computes of captured tensors alone is computed once, unless it is written") {
+  const Tensor w = ag::tensor({1.0, 2.0});
+  const auto f = [&](const Tensor& c) {
+    Tensor copy = ag::exp(w).clone();
+    const Tensor before = copy * 3 + ag::cumsum(w, 0);
+    copy.copy_(c);
+    return before + copy * copy;
+  };
+  Tensor c = w;
+  for (int i = 0; i < 3; ++i) c = f(c);
+  CHECK(same_bits(ag::scan(f, w, {.length = 3}), c));
+}
