@@ -102,10 +102,6 @@ V gelu_slope(const V& x) {
   };
 #include "autograd/formulas/elementwise.def"
 
-template <class V>
-inline constexpr bool is_vec = false;
-template <class T>
-inline constexpr bool is_vec<Vec<T>> = true;
 /// The register type of an operation on these operands, registers and numbers.
 template <class... A>
 using Common = decltype((std::declval<const A&>() + ...));
@@ -133,20 +129,20 @@ V gradient_of(const V& g, const auto&... more) {
 #else
 #define PRIMITIVE(...)
 #endif
-#define UNARY(op, ...)                        \
-  template <class T>                          \
-  Vec<T> op(Vec<T> x) {                       \
-    return value_of<op##_formula, Vec<T>>(x); \
+#define UNARY(op, ...)                   \
+  template <Register V>                  \
+  V op(V x) {                            \
+    return value_of<op##_formula, V>(x); \
   }
-#define BINARY(op, ...)                                                   \
-  template <class A, class B>                                             \
-  requires is_vec<Common<A, B>> Common<A, B> op(const A& a, const B& b) { \
-    return value_of<op##_formula, Common<A, B>>(a, b);                    \
+#define BINARY(op, ...)                                                     \
+  template <class A, class B>                                               \
+  requires Register<Common<A, B>> Common<A, B> op(const A& a, const B& b) { \
+    return value_of<op##_formula, Common<A, B>>(a, b);                      \
   }
-#define TERNARY(op, ...)                                                                    \
-  template <class A, class B, class C>                                                      \
-  requires is_vec<Common<A, B, C>> Common<A, B, C> op(const A& a, const B& b, const C& c) { \
-    return value_of<op##_formula, Common<A, B, C>>(a, b, c);                                \
+#define TERNARY(op, ...)                                                                      \
+  template <class A, class B, class C>                                                        \
+  requires Register<Common<A, B, C>> Common<A, B, C> op(const A& a, const B& b, const C& c) { \
+    return value_of<op##_formula, Common<A, B, C>>(a, b, c);                                  \
   }
 #define COMPARE(...)
 #include "autograd/formulas/elementwise.def"

@@ -18,8 +18,9 @@
 
 #include "autograd/formulas/library.hpp"
 
-// The widest instruction set this translation unit is compiled for names the namespace, and so does
-// -ffast-math: objects compiled for different ones can be linked together without sharing a symbol.
+// The widest instruction set this translation unit is compiled for names the namespace, and so do
+// -ffast-math and XGRAD_EXACT, where nothing is contracted: objects compiled for different ones can
+// be linked together without sharing a symbol.
 #if defined(__AVX512BW__) && defined(__AVX512DQ__)
 #define XGRAD_SIMD_ISA(suffix) avx512##suffix
 #elif defined(__AVX2__) && defined(__FMA__)
@@ -29,11 +30,43 @@
 #endif
 #if XGRAD_FAST_MATH
 #define XGRAD_SIMD_NAMESPACE XGRAD_SIMD_ISA(_fast_math)
+#elif defined(XGRAD_EXACT)
+#define XGRAD_SIMD_NAMESPACE XGRAD_SIMD_ISA(_exact)
 #else
 #define XGRAD_SIMD_NAMESPACE XGRAD_SIMD_ISA()
 #endif
 
 #pragma GCC visibility push(default)
+
+#if defined(__AVX512F__)
+// xsimd 8 multiplies and adds for AVX-512, and compilers contract which product they like.
+namespace xsimd {
+inline batch<float> fma(const batch<float>& x, const batch<float>& y,
+                        const batch<float>& z) noexcept {
+  return _mm512_fmadd_ps(x, y, z);
+}
+inline batch<double> fma(const batch<double>& x, const batch<double>& y,
+                         const batch<double>& z) noexcept {
+  return _mm512_fmadd_pd(x, y, z);
+}
+inline batch<float> fms(const batch<float>& x, const batch<float>& y,
+                        const batch<float>& z) noexcept {
+  return _mm512_fmsub_ps(x, y, z);
+}
+inline batch<double> fms(const batch<double>& x, const batch<double>& y,
+                         const batch<double>& z) noexcept {
+  return _mm512_fmsub_pd(x, y, z);
+}
+inline batch<float> fnma(const batch<float>& x, const batch<float>& y,
+                         const batch<float>& z) noexcept {
+  return _mm512_fnmadd_ps(x, y, z);
+}
+inline batch<double> fnma(const batch<double>& x, const batch<double>& y,
+                          const batch<double>& z) noexcept {
+  return _mm512_fnmadd_pd(x, y, z);
+}
+}  // namespace xsimd
+#endif
 
 /// The number type on which elementwise formulas run: a register full of floats or doubles.
 namespace autograd::simd {
@@ -42,11 +75,18 @@ inline namespace XGRAD_SIMD_NAMESPACE {
 template <class T>
 concept Scalar = std::is_arithmetic_v<T>;
 
+/// What formulas run on that is not made of others: Vec, and what stands for it (Traced).
+template <class V>
+concept Register = requires {
+  typename V::Element;
+};
+
 /// `Vec<T>::size` values of type T. Arithmetic, comparisons and functions (simd_math.hpp) work lane
 /// by lane and mix with C++ numbers, so that `0.5 * x * (1 + tanh(x))` compiles for it as it does
 /// for Tensor.
 template <class T>
 struct Vec {
+  using Element = T;
   using Batch = xsimd::batch<T>;
   static constexpr std::int64_t size = Batch::size;
 
@@ -72,10 +112,16 @@ struct Vec {
 #if XGRAD_FAST_MATH
   // It may become a product with an approximate reciprocal: NaN for 1 / inf.
   friend Vec operator/(Vec x, Vec y) { return in_library(Row::div, kValue, x, y); }
+  friend Vec operator-(Vec x) { return -x.b; }
 #else
   friend Vec operator/(Vec x, Vec y) { return x.b / y.b; }
+  // xsimd's own is 0 - x on AVX-512, where that of 0 is 0.
+  friend Vec operator-(Vec x) { return x ^ Vec(T(-0.0)); }
+  // Of the bits.
+  friend Vec operator&(Vec x, Vec y) { return x.b & y.b; }
+  friend Vec operator|(Vec x, Vec y) { return x.b | y.b; }
+  friend Vec operator^(Vec x, Vec y) { return x.b ^ y.b; }
 #endif
-  friend Vec operator-(Vec x) { return -x.b; }
   friend Vec operator+(Vec x) { return x; }
   Vec& operator+=(Vec o) { return *this = *this + o; }
   Vec& operator-=(Vec o) { return *this = *this - o; }
@@ -97,17 +143,7 @@ struct Vec {
 
   friend Vec abs(Vec x) { return xsimd::abs(x.b); }
   friend Vec sqrt(Vec x) { return xsimd::sqrt(x.b); }
-  // xsimd 8 multiplies and adds for AVX-512, and compilers contract which product they like.
-  friend Vec fma(Vec x, Vec y, Vec z) {
-#if defined(__AVX512F__)
-    if constexpr (sizeof(Batch) == 64 && sizeof(T) == 4)
-      return Batch(_mm512_fmadd_ps(x.b, y.b, z.b));
-    else if constexpr (sizeof(Batch) == 64)
-      return Batch(_mm512_fmadd_pd(x.b, y.b, z.b));
-    else
-#endif
-      return xsimd::fma(x.b, y.b, z.b);
-  }
+  friend Vec fma(Vec x, Vec y, Vec z) { return xsimd::fma(x.b, y.b, z.b); }
 #endif
 
   Batch b;
@@ -132,6 +168,7 @@ Vec<T> in_library(Row row, int input, Vec<T> x, V... more) {
 /// Integers go one by one; the compiler vectorises what it can.
 template <>
 struct Vec<std::int64_t> {
+  using Element = std::int64_t;
   static constexpr std::int64_t size = 1;
 
   struct Mask {

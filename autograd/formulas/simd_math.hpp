@@ -13,8 +13,8 @@
 #pragma GCC visibility push(default)
 
 /// The functions of registers: xsimd's where they are right, with what they miss put right, and
-/// others where they are not. pow is within 20 units in the last place, tan within 3, erfc within
-/// 2.5, the others within about 2.
+/// others where they are not, for any `Register`. pow is within 20 units in the last place, tan
+/// within 3, erfc within 3.3 (float64: 2.5), the others within about 2.
 namespace autograd::simd {
 inline namespace XGRAD_SIMD_NAMESPACE {
 
@@ -30,7 +30,6 @@ struct Format<float> {
   static constexpr double ln2_high = 0.693359375, ln2_low = -2.12194440054690583e-4;
   static constexpr double exp_least = -104.5, exp_most = 89;
   static constexpr Bits upper_digits = static_cast<Bits>(0xffffe000u);
-  static constexpr double erfc_end = 11;
 };
 template <>
 struct Format<double> {
@@ -41,37 +40,52 @@ struct Format<double> {
                           ln2_low = 1.90821492927058770002e-10;
   static constexpr double exp_least = -746, exp_most = 710;
   static constexpr Bits upper_digits = static_cast<Bits>(0xffffffff00000000u);
-  static constexpr double erfc_end = 28;
 };
 
+template <class V>
+using FormatOf = Format<typename V::Element>;
+template <class V>
+inline constexpr bool narrow = sizeof(typename V::Element) == 4;
+
 /// The polynomial with these coefficients, the constant first.
-template <class T, std::size_t N>
-Vec<T> polynomial(Vec<T> x, const double (&coefficient)[N]) {
-  Vec<T> y = coefficient[N - 1];
-  for (std::size_t i = N - 1; i-- > 0;) y = fma(y, x, Vec<T>(coefficient[i]));
+template <Register V, std::size_t N>
+V polynomial(V x, const double (&coefficient)[N]) {
+  V y = coefficient[N - 1];
+  for (std::size_t i = N - 1; i-- > 0;) y = fma(y, x, V(coefficient[i]));
   return y;
 }
 
-template <class T>
-Vec<T> copysign(Vec<T> magnitude, Vec<T> sign) {
-  return abs(magnitude).b | xsimd::bitofsign(sign.b);
+template <Register V>
+V copysign(V magnitude, V sign) {
+  return abs(magnitude) | (sign & V(-0.0));
 }
 
 /// The nearest whole number, for |x| far below 2^mantissa.
+template <Register V>
+V nearest(V x) {
+  return (x + FormatOf<V>::to_whole) - FormatOf<V>::to_whole;
+}
+
+/// The bits of x, some places to the left.
 template <class T>
-Vec<T> nearest(Vec<T> x) {
-  return (x + Format<T>::to_whole) - Format<T>::to_whole;
+Vec<T> shifted(Vec<T> x, int places) {
+  using Bits = xsimd::batch<typename Format<T>::Bits>;
+  return std::bit_cast<xsimd::batch<T>>(std::bit_cast<Bits>(x.b) << places);
 }
 
 /// 2^n for whole n within the range of the exponent.
-template <class T>
-Vec<T> power_of_two(Vec<T> n) {
-  using Bits = xsimd::batch<typename Format<T>::Bits>;
-  const Vec<T> shifted = n + (Format<T>::to_whole + Format<T>::bias);
-  return std::bit_cast<xsimd::batch<T>>(std::bit_cast<Bits>(shifted.b) << Format<T>::mantissa);
+template <Register V>
+V power_of_two(V n) {
+  using F = FormatOf<V>;
+  return shifted(n + (F::to_whole + F::bias), F::mantissa);
 }
 
 /// x · 2^n for whole n, also where 2^n alone is no normal number. It rounds once.
+template <Register V>
+V scaled_in_halves(V x, V n) {
+  const V half = nearest(0.5 * n);
+  return x * power_of_two(half) * power_of_two(n - half);
+}
 template <class T>
 Vec<T> scaled(Vec<T> x, Vec<T> n) {
 #if defined(__AVX512F__)
@@ -80,44 +94,56 @@ Vec<T> scaled(Vec<T> x, Vec<T> n) {
   else if constexpr (sizeof(x) == 64)
     return xsimd::batch<T>(_mm512_scalef_pd(x.b, n.b));
 #endif
-  const Vec<T> half = nearest(0.5 * n);
-  return x * power_of_two(half) * power_of_two(n - half);
+  return scaled_in_halves(x, n);
 }
 
 /// x within the bounds. NaN stays, because it is neither below nor above; which operand xsimd's max
 /// and min give then depends on its version.
-template <class T>
-Vec<T> bounded(Vec<T> x, double least, double most) {
-  return where(x < least, least, where(x > most, most, x));
+template <Register V>
+V bounded(V x, double least, double most) {
+  const V low(least), high(most), y = where(x > high, high, x);
+  return where(y < low, low, y);
 }
 
 // The parts of exp, by Cody and Waite's reduction: e^x = (1 + tail) · 2^n. The polynomials are
 // Cephes' for float and Taylor's for double.
-template <class T>
-Vec<T> exp_exponent(Vec<T> x) {
+template <Register V>
+V exp_exponent(V x) {
   return nearest(x * 1.4426950408889634);
 }
-template <class T>
-Vec<T> exp_tail(Vec<T> r) {
-  if constexpr (sizeof(T) == 4) {
+template <Register V>
+V exp_tail(V r) {
+  if constexpr (narrow<V>) {
     static constexpr double c[] = {5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2,
                                    8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4};
-    return r + r * r * polynomial(r, c);
+    return fma(r * r, polynomial(r, c), r);
   } else {
     static constexpr double c[] = {1.0 / 2,        1.0 / 6,         1.0 / 24,
                                    1.0 / 120,      1.0 / 720,       1.0 / 5040,
                                    1.0 / 40320,    1.0 / 362880,    1.0 / 3628800,
                                    1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
-    return r + r * r * polynomial(r, c);
+    return fma(r * r, polynomial(r, c), r);
   }
 }
-/// exp(high + low) as if the sum were exact, for |low| < 1.
-template <class T>
-Vec<T> exp_of_sum(Vec<T> high, Vec<T> low) {
-  using F = Format<T>;
-  high = bounded(high, F::exp_least, F::exp_most);
-  const Vec<T> n = exp_exponent(high + low);
-  return scaled(1 + exp_tail((high - n * F::ln2_high) - (n * F::ln2_low - low)), n);
+/// x - n · log(2).
+template <Register V>
+V exp_rest(V x, V n) {
+  using F = FormatOf<V>;
+  return fma(n, V(-F::ln2_low), fma(n, V(-F::ln2_high), x));
+}
+/// exp(high + low) · factor as if the sum were exact, for |low| < 1 and a sum within exp's bounds.
+template <Register V>
+V exp_of_sum(V high, V low, V factor) {
+  using F = FormatOf<V>;
+  const V n = exp_exponent(high + low);
+  const V tail = exp_tail(fma(n, V(-F::ln2_high), high) - fma(n, V(F::ln2_low), -low));
+  return scaled(fma(tail, factor, factor), n);
+}
+/// exp within its bounds: where it is neither 0 nor infinite.
+template <Register V>
+V bounded_exp(V x) {
+  const V n = exp_exponent(x);
+  return scaled(1 + exp_tail(exp_rest(x, n)), n);
 }
 
 /// f of each lane, computed in double.
@@ -160,17 +186,15 @@ Vec<T> round(Vec<T> x) {
 
 // ---------------------------------------------------------------- exponentials and logarithms
 
-template <class T>
-Vec<T> exp(Vec<T> x) {
-  using F = Format<T>;
-  x = bounded(x, F::exp_least, F::exp_most);
-  const Vec<T> n = exp_exponent(x);
-  return scaled(1 + exp_tail((x - n * F::ln2_high) - n * F::ln2_low), n);
+template <Register V>
+V exp(V x) {
+  return bounded_exp(bounded(x, FormatOf<V>::exp_least, FormatOf<V>::exp_most));
 }
-template <class T>
-Vec<T> exp2(Vec<T> x) {
-  x = bounded(x, -Format<T>::bias - Format<T>::mantissa - 2, Format<T>::bias + 2);
-  const Vec<T> n = nearest(x);
+template <Register V>
+V exp2(V x) {
+  using F = FormatOf<V>;
+  x = bounded(x, -F::bias - F::mantissa - 2, F::bias + 2);
+  const V n = nearest(x);
   return scaled(1 + exp_tail((x - n) * 0.6931471805599453), n);
 }
 template <class T>
@@ -213,16 +237,15 @@ Vec<T> cbrt(Vec<T> x) {
   return where(tiny, y * (1.0 / 262144), y);
 }
 /// Without overflow: the operands are brought near 1 by a power of two.
-template <class T>
-Vec<T> hypot(Vec<T> x, Vec<T> y) {
-  constexpr bool narrow = sizeof(T) == 4;
-  const Vec<T> infinity = special::infinity, a = abs(x), b = abs(y), most = maximum(a, b);
-  const auto large = most > (narrow ? 0x1p60 : 0x1p500),
-             small = most < (narrow ? 0x1p-50 : 0x1p-400);
-  const Vec<T> down = narrow ? 0x1p-80 : 0x1p-600, up = narrow ? 0x1p90 : 0x1p600;
-  const Vec<T> scale = where(large, down, where(small, up, 1));
-  const Vec<T> back = where(large, 1 / down, where(small, 1 / up, 1));
-  const Vec<T> p = a * scale, q = b * scale;
+template <Register V>
+V hypot(V x, V y) {
+  const V infinity = special::infinity, a = abs(x), b = abs(y), most = maximum(a, b);
+  const auto large = most > (narrow<V> ? 0x1p60 : 0x1p500),
+             small = most < (narrow<V> ? 0x1p-50 : 0x1p-400);
+  constexpr double down = narrow<V> ? 0x1p-80 : 0x1p-600, up = narrow<V> ? 0x1p90 : 0x1p600;
+  const V scale = where(large, V(down), where(small, V(up), V(1)));
+  const V back = where(large, V(1 / down), where(small, V(1 / up), V(1)));
+  const V p = a * scale, q = b * scale;
   return where(a == infinity || b == infinity, infinity, sqrt(fma(p, p, q * q)) * back);
 }
 /// xsimd's is right for positive finite bases and finite powers. The rest is as in IEEE 754.
@@ -244,9 +267,9 @@ Vec<T> fmod(Vec<T> x, Vec<T> y) {
   return by_lane([](double a, double b) { return __builtin_fmod(a, b); }, x, y);
 }
 /// The remainder of the division towards minus infinity: 0 or of the sign of y.
-template <class T>
-Vec<T> remainder(Vec<T> x, Vec<T> y) {
-  const Vec<T> r = fmod(x, y);
+template <Register V>
+V remainder(V x, V y) {
+  const V r = fmod(x, y);
   return where((r < 0 && y > 0) || (r > 0 && y < 0), r + y, r);
 }
 
@@ -288,21 +311,20 @@ template <class T>
 Vec<T> cosh(Vec<T> x) {
   return xsimd::cosh(x.b);
 }
-template <class T>
-[[gnu::always_inline]] inline Vec<T> tanh(Vec<T> x) {
-  if constexpr (sizeof(T) == 8) return xsimd::tanh(x.b);  // this one is nearer there
+inline Vec<double> tanh(Vec<double> x) { return xsimd::tanh(x.b); }  // this one is nearer there
+template <Register V>
+requires narrow<V>
+[[gnu::always_inline]] inline V tanh(V x) {
   // (1 - p) / (1 + p) with p = e^-2|x|, each rounded once; from 20 on it is 1.
-  using F = Format<T>;
-  const Vec<T> a = abs(x), twice = -2 * where(a > 20, 20, a), n = exp_exponent(twice);
-  const Vec<T> tail = exp_tail((twice - n * F::ln2_high) - n * F::ln2_low);
-  const Vec<T> scale = power_of_two(n);
+  const V a = abs(x), twice = -2 * where(a > 20, 20, a), n = exp_exponent(twice);
+  const V tail = exp_tail(exp_rest(twice, n)), scale = power_of_two(n);
   return copysign(fma(scale, tail, scale - 1) / fma(scale, tail, scale + 1), x);
 }
-template <class T>
-Vec<T> asinh(Vec<T> x) {
-  const Vec<T> a = abs(x), square = a * a, large = 1e8;
-  const Vec<T> y = where(a > large, log(a) + 0.6931471805599453,
-                         log1p(where(a > large, 0, a + square / (1 + sqrt(1 + square)))));
+template <Register V>
+V asinh(V x) {
+  const V a = abs(x), square = a * a, large = 1e8;
+  const V y = where(a > large, log(a) + 0.6931471805599453,
+                    log1p(where(a > large, 0, a + square / (1 + sqrt(1 + square)))));
   return copysign(y, x);
 }
 template <class T>
@@ -316,10 +338,16 @@ Vec<T> atanh(Vec<T> x) {
 
 // ---------------------------------------------------------------- error function
 
+/// x with so few digits that its square is exact, also a little more than that.
+template <Register V>
+V upper_half(V x) {
+  return x & V(std::bit_cast<typename V::Element>(FormatOf<V>::upper_digits));
+}
+
 // The approximations are those of FreeBSD's s_erf.c (Sun Microsystems, 1993), on three intervals of
 // a = |x|. There, from 0.84375 on, this gives erfc(a).
-template <class T>
-Vec<T> erfc_above(Vec<T> a) {
+template <Register V>
+V erfc_above(V a) {
   static constexpr double p1[] = {-2.36211856075265944077e-03, 4.14856118683748331666e-01,
                                   -3.72207876035701323847e-01, 3.18346619901161753674e-01,
                                   -1.10894694282396677476e-01, 3.54783043256182359371e-02,
@@ -356,22 +384,20 @@ Vec<T> erfc_above(Vec<T> a) {
                                   2.55305040643316442583e+03,
                                   4.74528541206955367215e+02,
                                   -2.24409524465858183362e+01};
-  using F = Format<T>;
-  a = where(a > F::erfc_end, F::erfc_end, a);  // 0 from there on
-  const Vec<T> d = a - 1;
-  const Vec<T> middle = 0.154937088489532470703125 - polynomial(d, p1) / polynomial(d, q1);
-  const Vec<T> s = 1 / (a * a);
-  const Vec<T> ratio = where(a < 1 / 0.35, polynomial(s, p2) / polynomial(s, q2),
-                             polynomial(s, p3) / polynomial(s, q3));
-  // a² = z² + (a - z)(a + z), where z has so few digits that z² + 0.5625 is exact.
-  const Vec<T> z =
-      a.b & std::bit_cast<xsimd::batch<T>>(xsimd::batch<typename F::Bits>(F::upper_digits));
-  const Vec<T> tail = exp_of_sum(-z * z - 0.5625, (z - a) * (z + a) + ratio) / a;
+  a = where(a > 28, 28, a);  // 0 from there on
+  const V d = a - 1;
+  const V middle = 0.154937088489532470703125 - polynomial(d, p1) / polynomial(d, q1);
+  const V s = 1 / (a * a);
+  const V ratio = where(a < 1 / 0.35, polynomial(s, p2) / polynomial(s, q2),
+                        polynomial(s, p3) / polynomial(s, q3));
+  // The exponent is -(a² + 0.5625 - ratio).
+  const V z = upper_half(a);
+  const V tail = exp_of_sum(-z * z - 0.5625, (z - a) * (z + a) + ratio, V(1)) / a;
   return where(a < 1.25, middle, tail);
 }
 // (erf(x) - x) / x for |x| < 0.84375.
-template <class T>
-Vec<T> erf_below(Vec<T> x) {
+template <Register V>
+V erf_below(V x) {
   static constexpr double p[] = {1.28379167095512558561e-01, -3.25042107247001499370e-01,
                                  -2.84817495755985104766e-02, -5.77027029648944159157e-03,
                                  -2.37630166566501626084e-05};
@@ -381,13 +407,13 @@ Vec<T> erf_below(Vec<T> x) {
                                  5.08130628187576562776e-03,
                                  1.32494738004321644526e-04,
                                  -3.96022827877536812320e-06};
-  const Vec<T> s = x * x;
+  const V s = x * x;
   return polynomial(s, p) / polynomial(s, q);
 }
-template <class T>
-Vec<T> erf(Vec<T> x) {
-  const Vec<T> a = abs(x);
-  if constexpr (sizeof(T) == 4) {
+template <Register V>
+V erf(V x) {
+  const V a = abs(x);
+  if constexpr (narrow<V>) {
     // Minimax fits of (erf(x) - x) / x in x², relative error 1e-9, and of log(erfc(a)), absolute
     // error of the result 1e-9.
     static constexpr double below[] = {0.12837916572,   -0.37612625809,  0.11283585106,
@@ -396,19 +422,32 @@ Vec<T> erf(Vec<T> x) {
     static constexpr double above[] = {-0.00025901723287, -1.1274163038,  -0.63761506501,
                                        -0.10355496922,    0.022046839198, -0.0029983832391,
                                        0.00019139809099};
-    const Vec<T> b = where(a > 4, 4, a);  // 1 from there on
+    const V b = where(a > 4, 4, a);  // 1 from there on
     return where(a < 1, fma(x, polynomial(x * x, below), x),
-                 copysign(1 - exp(polynomial(b, above)), x));
+                 copysign(1 - bounded_exp(polynomial(b, above)), x));
   } else {
     return where(a < 0.84375, fma(x, erf_below(x), x), copysign(1 - erfc_above(a), x));
   }
 }
-template <class T>
-Vec<T> erfc(Vec<T> x) {
-  const Vec<T> a = abs(x), above = erfc_above(a), excess = x * erf_below(x);
-  // Either way one rounding at most is as large as that of the result.
-  const Vec<T> below = where(x > 0.25 && x < 0.5, 0.5 - (x - 0.5 + excess), (1 - x) - excess);
-  return where(a < 0.84375, below, where(x < 0, 2 - above, above));
+template <Register V>
+V erfc(V x) {
+  V a = abs(x);
+  if constexpr (narrow<V>) {
+    // e^(a²) erfc(a) = u · q(a u - ½) with u = 1 / (a + 2), where q is a minimax fit, relative error
+    // 2e-8, that is 2 for a = 0.
+    static constexpr double q[] = {1.02158272,   -1.37432158,  1.1178863,   -0.291502446,
+                                   -0.344081491, 0.206153855,  0.195504919, -0.0936230496,
+                                   -0.139766037, -0.0277674403};
+    a = where(a > 11, 11, a);  // 0 from there on
+    const V u = 1 / (a + 2), z = upper_half(a);
+    const V above = exp_of_sum(-z * z, (z - a) * (z + a), u * polynomial(a * u - 0.5, q));
+    return where(x < 0, 2 - above, above);
+  } else {
+    const V above = erfc_above(a), excess = x * erf_below(x);
+    // Either way one rounding at most is as large as that of the result.
+    const V below = where(x > 0.25 && x < 0.5, 0.5 - (x - 0.5 + excess), (1 - x) - excess);
+    return where(a < 0.84375, below, where(x < 0, 2 - above, above));
+  }
 }
 template <class T>
 Vec<T> erfinv(Vec<T> x) {

@@ -1,4 +1,12 @@
 #include "autograd/kernels/elementwise.hpp"
+
+// Nothing is contracted in this file (CMakeLists.txt): a formula does here what it does as a list of
+// operations. What it instantiates has names of its own, lest the linker take it from other files.
+#define XGRAD_EXACT
+#undef xsimd
+#define XGRAD_JOINED(a, b) a##_##b
+#define XGRAD_NAMED(a, b) XGRAD_JOINED(a, b)
+#define xsimd XGRAD_NAMED(xsimd_exact, XGRAD_ISA)
 #include "autograd/formulas/formulas.hpp"
 
 // Every row of elementwise.def as kernels, for each dtype that it takes.
