@@ -8,6 +8,7 @@ jobs=$(nproc)
 needed=(g++ cmake make libxtensor-dev libxtensor-blas-dev libxsimd-dev libopenblas-dev libdnnl-dev libfmt-dev
   nlohmann-json3-dev zlib1g-dev libutf8proc-dev libpng-dev libjpeg-dev libzip-dev
   libcli11-dev catch2 dataset-fashion-mnist)
+[[ $(uname -m) != x86_64 ]] || needed+=(libxbyak-dev)
 components=(libonnx-dev libonnx-testdata libprotobuf-dev protobuf-compiler libopenmpi-dev openmpi-bin)  # xgrad::onnx, ::distributed
 word_lists=(wamerican wfrench witalian wngerman wspanish)  # for examples/languages
 wordnet=(wordnet-base)                                     # for examples/word2vec

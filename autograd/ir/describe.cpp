@@ -63,8 +63,9 @@ std::string text(const Steps& form, const Step& step) {
 std::string Program::describe() const {
   std::string s = fmt::format("{} arguments, {} steps\n", arguments_.size(), form_.steps.size());
   for (const Action& action : actions_) {
-    const bool chain = action.end - action.begin > 1;
-    if (chain) s += fmt::format("chain of {} over {} elements:\n", action.ins, action.n);
+    const std::uint32_t steps = action.end - action.begin;
+    const bool chain = steps > 1;
+    if (chain) s += fmt::format("chain of {} over {} elements:\n", steps, action.n);
     for (std::uint32_t i = action.begin; i < action.end; ++i)
       s += (chain ? "  " : "") + text(form_, form_.steps[i]) + "\n";
   }

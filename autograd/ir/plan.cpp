@@ -253,7 +253,7 @@ void place_in_chain(const Steps& form, Action& action, std::uint32_t at,
       const Value& value = form.values[o.value];
       Home& home = homes[o.value];
       if (value.source != Source::computed || value.kept || form.numel(o) == 1 ||
-          lives[o.value].first != at || lives[o.value].last != at)
+          home.kind == Home::registers || lives[o.value].first != at || lives[o.value].last != at)
         continue;
       if (home.kind == Home::none) {
         home = {Home::scratch, blocks.size()};
@@ -329,7 +329,6 @@ std::size_t place(const Steps& form, detail::PooledVector<Action>& actions,
         // What is made once is there for all replays.
         if (form.steps[i].once) lives[o.value].extend(number(actions.size()));
       }
-  homes.assign(form.values.size(), {});
   for (std::size_t a = 0; a < actions.size(); ++a)
     if (actions[a].n > kTile) place_in_chain(form, actions[a], number(a), lives, homes);
 

@@ -6,6 +6,7 @@
 
 #include "autograd/core/cpu.hpp"
 #include "autograd/core/internal/row_blocks.hpp"
+#include "autograd/ir/codegen/fuse.hpp"
 #include "autograd/tape/internal/tape.hpp"
 #include "autograd/tape/rows.hpp"
 
@@ -114,6 +115,8 @@ Program::Program(Recorder& recorder, const TensorList& results)
   allocate();
 }
 
+Program::~Program() = default;
+
 void Program::add_guards(const Recorder& recorder) {
   for (const ElementGuard& g : recorder.guards) {
     Guard& guard = guards_.emplace_back();
@@ -204,7 +207,8 @@ void Program::keep_gradients() {
 
 void Program::allocate() {
   actions_ = arrange(form_);
-  detail::PooledVector<Home> homes;
+  detail::PooledVector<Home> homes(form_.values.size());
+  fusions_ = fuse(form_, actions_, homes);
   arena_ = Storage::create(place(form_, actions_, homes));
   auto* base = static_cast<char*>(arena_->data());
   data_.resize(form_.values.size());
@@ -262,24 +266,6 @@ void Program::add_instruction(Action& action, const Step& step,
   action.outs = step.outs;
   for (const Operand& o : form_.in(step)) in_.push_back(&handle(o));
   for (const Operand& o : form_.out(step)) out_.push_back(handle(o));
-}
-
-void Program::add_chain(Action& action, const detail::PooledVector<Home>& homes) {
-  action.in = static_cast<std::uint32_t>(links_.size());
-  action.ins = action.end - action.begin;
-  for (std::uint32_t i = action.begin; i < action.end; ++i) {
-    const Step& step = form_.steps[i];
-    links_.push_back(
-        {step.run, step.formula, static_cast<std::uint32_t>(places_.size()), step.ins});
-    for (const Operand& o : form_.all(step)) {
-      const TensorType& type = form_.type(o);
-      const auto size = static_cast<std::uint32_t>(size_of(type.dtype));
-      if (homes[o.value].kind == Home::scratch)
-        places_.push_back({static_cast<std::uint32_t>(homes[o.value].offset), size, 1});
-      else
-        places_.push_back({o.value, type.numel == action.n ? size : 0, 0});
-    }
-  }
 }
 
 // References to the storage of a value that are ours.
@@ -393,31 +379,6 @@ void Program::bind_all(const TensorList& arguments) {
 void Program::unbind() noexcept {
   for (const std::uint32_t v : bound_)
     if (form_.values[v].source != Source::computed) bind(v, {});
-}
-
-void Program::run_chain(const Action& action) const {
-  if (action.n <= kTile) return run_few(action);
-  auto tiles = [&](std::int64_t begin, std::int64_t end) {
-    const detail::PooledVector<char> scratch(action.scratch);
-    const auto address = [&](const Place& p, std::int64_t i) -> char* {
-      if (p.scratch) return const_cast<char*>(scratch.data()) + p.at;
-      return data_[p.at] + i * p.stride;
-    };
-    const std::span<const Link> links(links_.data() + action.in, action.ins);
-    for (std::int64_t i = begin; i < end; i += kTile)
-      for (const Link& link : links) {
-        const void* in[10];
-        std::int64_t step[10];
-        const Place* place = places_.data() + link.first;
-        for (std::uint32_t k = 0; k < link.ins; ++k, ++place) {
-          in[k] = address(*place, i);
-          step[k] = place->stride != 0;
-        }
-        link.run(link.formula, in, step, address(*place, i), std::min(kTile, end - i));
-      }
-  };
-  // Rough nanoseconds of an element.
-  parallel_for(action.n, kTile, 0.25 * static_cast<double>(action.ins), tiles);
 }
 
 TensorList Program::run(const TensorList& arguments) {

@@ -8,6 +8,9 @@
 
 namespace autograd::replay {
 
+class MachineCode;
+struct Fusion;
+
 /// The tensors of the program that recordings refer to. One whose elements nobody else refers to
 /// has been replaced by its owner.
 class Holds {
@@ -37,11 +40,12 @@ struct Place {
   std::uint32_t scratch : 1 = 0;
 };
 
-/// One elementwise operation of a chain.
+/// One elementwise operation of a chain, or several that are one piece of machine code.
 struct Link {
   detail::ElementwiseRun run;
   const void* formula;
-  std::uint32_t first, ins;  // places: inputs, then the output
+  const MachineCode* code;         // instead of `run`
+  std::uint32_t first, ins, outs;  // places: inputs, then outputs
 };
 
 /// What a replay does at once: a step by its instruction, or a chain of elementwise ones over n
@@ -58,9 +62,10 @@ struct Action {
 
 inline constexpr std::int64_t kTile = 2048;
 
-/// Where a value is that is computed and not kept: in the arena, or in the scratch of its chain.
+/// Where a value is that is computed and not kept: in the arena, in the scratch of its chain, or
+/// nowhere in memory.
 struct Home {
-  enum Kind : std::uint8_t { none, arena, scratch } kind = none;
+  enum Kind : std::uint8_t { none, arena, scratch, registers } kind = none;
   std::size_t offset = 0;
 };
 
@@ -97,6 +102,7 @@ class Program {
  public:
   /// `results`: what the function returned.
   Program(Recorder& recorder, const TensorList& results);
+  ~Program();
 
   /// Why a replay would not do what the function would do now; empty if it would.
   std::string_view mismatch(const TensorList& arguments) const;
@@ -144,6 +150,8 @@ class Program {
   void add_actions(const detail::PooledVector<Home>& homes);
   void add_instruction(Action& action, const Step& step, const detail::PooledVector<Home>& homes);
   void add_chain(Action& action, const detail::PooledVector<Home>& homes);
+  Place place_of(const Operand& operand, const Action& action,
+                 const detail::PooledVector<Home>& homes) const;
   std::uint32_t references(std::uint32_t value) const;
   Node& leaf_of(const Gradient& g, const TensorList& arguments) const;
   void bind(std::uint32_t value, detail::Ref<detail::Storage> storage);
@@ -158,6 +166,7 @@ class Program {
 
   Steps form_;
   detail::PooledVector<Action> actions_;
+  std::vector<Fusion> fusions_;       // in the order of steps
   detail::PooledVector<char*> data_;  // of each value
   detail::PooledVector<Link> links_;
   detail::PooledVector<Place> places_;
@@ -186,7 +195,7 @@ void simplify(Steps& form);
 /// chains, also across steps that they do not depend on.
 detail::PooledVector<Action> arrange(Steps& form);
 /// Places the values that are computed and not kept in one arena, and those that live within one
-/// chain in its scratch memory. Returns the bytes of the arena.
+/// chain in its scratch memory, but for those that have a home. Returns the bytes of the arena.
 std::size_t place(const Steps& form, detail::PooledVector<Action>& actions,
                   detail::PooledVector<Home>& homes);
 

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <vector>
+
+#include "autograd/ir/codegen/machine.hpp"
+
+namespace autograd::replay {
+
+/// The operations of a listing for so many registers full of elements at once, in turn, so that one
+/// need not wait for another. Constants and single elements are there once.
+struct Flow {
+  struct Node : simd::Code::Node {
+    int input = -1, copy = 0;  // of an operand: which pointer
+    std::uint32_t origin = 0;  // in the code
+  };
+  struct Store {
+    std::uint32_t value, position;
+    int output, copy;
+  };
+
+  /// 1 or 2 copies.
+  Flow(const Listing& listing, int copies);
+
+  std::vector<Node> nodes{1};
+  std::vector<Store> stores{};
+};
+
+}  // namespace autograd::replay

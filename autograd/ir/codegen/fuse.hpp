@@ -1,0 +1,21 @@
+#pragma once
+
+#include "autograd/ir/codegen/machine.hpp"
+#include "autograd/ir/program.hpp"
+
+namespace autograd::replay {
+
+/// Steps of one chain, [begin, end), that run as machine code.
+struct Fusion {
+  std::uint32_t begin = 0, end = 0;
+  std::vector<Operand> operands;  // inputs, then outputs: those of the code
+  std::size_t ins = 0;
+  std::unique_ptr<MachineCode> code;
+};
+
+/// Makes machine code of what can be of each chain; what lives only in there gets its home in
+/// registers. In the order of steps.
+std::vector<Fusion> fuse(const Steps& form, const detail::PooledVector<Action>& actions,
+                         detail::PooledVector<Home>& homes);
+
+}  // namespace autograd::replay

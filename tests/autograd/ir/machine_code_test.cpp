@@ -1,0 +1,145 @@
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+
+#include "autograd/compile.hpp"
+#include "autograd/core/cpu.hpp"
+#include "autograd/core/random.hpp"
+#include "autograd/ir/codegen/machine.hpp"
+#include "autograd/ir/codegen/rows.hpp"
+#include "autograd/ops/ops.hpp"
+#include "autograd/tape/gradient.hpp"
+#include "tests/catch.hpp"
+#include "tests/same_bits.hpp"
+
+namespace ag = autograd;
+namespace replay = autograd::replay;
+using ag::Tensor;
+using ag::TensorList;
+
+namespace {
+
+// Special values, each beside the others, and numbers of all sizes.
+template <class T>
+std::vector<std::vector<T>> operands(int count, std::size_t n) {
+  using Limits = std::numeric_limits<T>;
+  const T special[] = {0,
+                       T(-0.0),
+                       1,
+                       -1,
+                       T(0.5),
+                       3,
+                       -3,
+                       Limits::infinity(),
+                       -Limits::infinity(),
+                       Limits::quiet_NaN(),
+                       Limits::denorm_min(),
+                       -Limits::denorm_min(),
+                       Limits::min() / 3,
+                       Limits::max(),
+                       Limits::lowest(),
+                       Limits::epsilon()};
+  std::mt19937 engine(7);
+  std::normal_distribution<double> normal(0, 4);
+  std::vector<std::vector<T>> all;
+  for (int k = 0; k < count; ++k) {
+    all.emplace_back();
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto any = engine();
+      const double size = any % 4 == 0 ? std::exp2(static_cast<int>(any >> 8) % 200 - 100) : 1;
+      all.back().push_back(any % 8 < 3 ? special[(any >> 8) % std::size(special)]
+                                       : static_cast<T>(size * normal(engine)));
+    }
+  }
+  return all;
+}
+
+template <class T>
+bool same(T a, T b) {
+  return (a != a && b != b) || std::memcmp(&a, &b, sizeof a) == 0;
+}
+
+// The kernel and its machine code, with operand `single` (if any) one element for all.
+template <class T>
+void check(const replay::RowListing& row, int single, std::size_t n) {
+  replay::Listing listing(row.wide);
+  std::uint32_t values[5];
+  for (int k = 0; k < row.operands; ++k) values[k] = listing.input(k == single);
+  ag::simd::Code::current() = &listing.code;
+  listing.output(row.add(values));
+  ag::simd::Code::current() = nullptr;
+  const auto code = replay::MachineCode::of(listing);
+  REQUIRE(code);
+
+  auto in = operands<T>(row.operands, n);
+  std::vector<T> want(n), got(n);
+  char* pointers[6];
+  const void* kernel_pointers[5];
+  std::int64_t step[5];
+  for (int k = 0; k < row.operands; ++k) {
+    const auto i = static_cast<std::size_t>(k);
+    kernel_pointers[k] = in[i].data();
+    pointers[k] = reinterpret_cast<char*>(in[i].data());
+    step[k] = k != single;
+  }
+  pointers[row.operands] = reinterpret_cast<char*>(got.data());
+  row.run(nullptr, kernel_pointers, step, want.data(), static_cast<std::int64_t>(n));
+  code->run(pointers, static_cast<std::int64_t>(n));
+  for (std::size_t i = 0; i < n; ++i) {
+    if (same(want[i], got[i])) continue;
+    INFO(row.name << (row.wide ? " of doubles" : " of floats") << ", element " << i << " of " << n
+                  << ", first operand " << in[0][single == 0 ? 0 : i]);
+    CHECK(want[i] == got[i]);
+    return;
+  }
+}
+
+struct Threads {
+  explicit Threads(int n) { ag::set_num_threads(n); }
+  ~Threads() { ag::set_num_threads(1); }
+};
+
+// Many values that are needed again much later, functions that no list has, and numbers.
+Tensor long_chain(const Tensor& x) {
+  TensorList kept;
+  Tensor y = x;
+  for (int i = 0; i < 40; ++i) {
+    y = i % 4 == 0 ? ag::tanh(y * 1.5) : i % 4 == 1 ? ag::where(y > 0.1, y, y - x) : y + 0.25 * x;
+    if (i % 9 == 5) y = ag::log1p(ag::abs(y));
+    kept.push_back(ag::maximum(y, x * static_cast<double>(i)) / (1 + ag::square(y)));
+  }
+  for (std::size_t i = kept.size(); i-- > 0;) y = y * 0.5 + ag::gelu(kept[i]);
+  return y;
+}
+
+}  // namespace
+
+TEST_CASE("machine code gives the bits of the kernels, on special values too", "[jit]") {
+  if (!replay::MachineCode::available()) return;
+  for (const replay::RowListing& row : replay::row_listings())
+    for (int single = -1; single < row.operands; ++single)
+      for (const std::size_t n : {std::size_t{3}, std::size_t{1500}})
+        row.wide ? check<double>(row, single, n) : check<float>(row, single, n);
+  CHECK(replay::row_listings().size() > 200);
+}
+
+TEST_CASE("long chains give the bits of eager code, by any number of threads", "[jit]") {
+  for (const auto dtype : {ag::float32, ag::float64}) {
+    Tensor x = ag::randn({9001}, dtype).requires_grad_();
+    const auto step = [](const TensorList& in) -> TensorList {
+      const Tensor y = long_chain(in[0]);
+      return {y.detach(), ag::grad({ag::sum(y)}, {in[0]})[0]};
+    };
+    const TensorList eager = step({x});
+    auto compiled = ag::compile(step);
+    for (const int n : {1, 3}) {
+      const Threads threads(n);
+      for (int call = 0; call < 2; ++call) {
+        const TensorList now = compiled({x});
+        for (std::size_t i = 0; i < 2; ++i) CHECK(same_bits(eager[i], now[i]));
+      }
+    }
+    CHECK(compiled.recordings() == 1);
+  }
+}
