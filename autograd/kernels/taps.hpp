@@ -26,13 +26,19 @@ struct CorrelateTaps
              void(const T* g, std::int64_t rows, std::int64_t pitch, const std::int64_t* offset,
                   std::int64_t taps, const T* source, std::int64_t columns, T* out)> {};
 
-/// For kTapColumns patches of 4 × 4, whose element (i, k) is x[line[i] + 2 j + k]: the 16 numbers
+/// For n patches of 4 × 4, whose element (i, k) is x[line[i] + 2 j + k]: the 16 numbers
 /// out[(4 i + k) step + j] that a convolution of 3 × 3 multiplies for 2 × 2 results, after Winograd
-/// (Lavin and Gray 2015, F(2 × 2, 3 × 3)).
+/// (Lavin and Gray 2015, F(2 × 2, 3 × 3)). Reads and writes whole registers.
 template <class T>
-struct TransformPatches
-    : Kernel<TransformPatches<T>, Whole,
-             void(const T* x, const std::int64_t* line, std::int64_t step, T* out)> {};
+struct TransformPatches : Kernel<TransformPatches<T>, Whole,
+                                 void(const T* x, const std::int64_t* line, std::int64_t n,
+                                      std::int64_t step, T* out)> {};
+
+/// For n filters of 3 × 3, whose elements are taps[k n + i]: the 16 numbers out[k step + i] by which
+/// those of patches are multiplied.
+template <class T>
+struct TransformTaps : Kernel<TransformTaps<T>, Whole,
+                              void(const T* taps, std::int64_t n, std::int64_t step, T* out)> {};
 
 /// The 2 × 2 results from the sums m[k step + j] of 16 products, in `rows` rows of kTapColumns, and
 /// their bias if there is one: out has two lines of 2 kTapColumns elements for each row.

@@ -5,17 +5,7 @@
 namespace autograd::kernels {
 namespace {
 
-constexpr std::int64_t kColumns = 2 * kTapColumns;  // that patches stand at
-
-// One axis of the transform of weights.
-template <class T>
-void transform_taps(const T* g, std::int64_t step, T* to) {
-  const T sum = g[0] + g[2 * step];
-  to[0] = g[0];
-  to[1] = (sum + g[step]) / 2;
-  to[2] = (sum - g[step]) / 2;
-  to[3] = g[2 * step];
-}
+constexpr std::int64_t kColumns = 2 * kTapColumns;  // of results
 
 }  // namespace
 
@@ -57,43 +47,52 @@ Tile results_of(const TapSum& sum, Tile blocks) {
 
 template <class T>
 void pack_blocks(const TapSum& sum, const Weights<T>& weights, T* to) {
+  constexpr std::int64_t most = 16, size = 9;  // channels at a time, elements of a filter
   const bool flipped = sum.axes[2].offset_step < 0;
+  T taps[size * most * kPanel];
   for (std::int64_t first = 0; first < weights.results; first += kPanel) {
     const std::int64_t rows = std::min(kPanel, weights.results - first), step = sum.channels * rows;
-    for (std::int64_t s = 0; s < sum.channels; ++s)
-      for (std::int64_t r = 0; r < rows; ++r) {
-        const T* at = weights.at(first + r, s);
-        T taps[9], columns[4][3], all[4];
-        for (int k = 0; k < 9; ++k) taps[k] = at[flipped ? 8 - k : k];
-        for (int k = 0; k < 3; ++k) {
-          transform_taps(taps + k, 3, all);
-          for (int i = 0; i < 4; ++i) columns[i][k] = all[i];
+    for (std::int64_t s = 0; s < sum.channels; s += most) {
+      const std::int64_t end = std::min(s + most, sum.channels), n = (end - s) * rows;
+      T* next = taps;
+      for (std::int64_t c = s; c < end; ++c)
+        for (std::int64_t r = 0; r < rows; ++r, ++next) {
+          const T* at = weights.at(first + r, c);
+          for (std::int64_t k = 0; k < size; ++k) next[k * n] = at[flipped ? size - 1 - k : k];
         }
-        for (int i = 0; i < 4; ++i) {
-          transform_taps(columns[i], 1, all);
-          for (int k = 0; k < 4; ++k) to[(4 * i + k) * step + s * rows + r] = all[k];
-        }
-      }
+      TransformTaps<T>::here(taps, n, step, to + s * rows);
+    }
     to += kProducts * step;
   }
 }
 
 namespace {
 
-// Two lines of results for each of `rows` channels, at those runs that have a part of the columns
-// from `begin` on.
+// Patches side by side in a block: n of a line of them, from the first-th on, at `column`.
+struct Piece {
+  const Run* line;
+  std::int64_t first, n, column;
+};
+
+// The patches from `begin` to `end` of all lines, of which each has `length`.
+void find_pieces(const detail::PooledVector<Run>& lines, std::int64_t length, std::int64_t begin,
+                 std::int64_t end, detail::PooledVector<Piece>& pieces) {
+  pieces.clear();
+  for (std::int64_t at = begin; at < end; at += pieces.back().n)
+    pieces.push_back({&lines[static_cast<std::size_t>(at / length)], at % length,
+                      std::min(length - at % length, end - at), at - begin});
+}
+
+// Two lines of results for each of `rows` channels.
 template <class T>
-void write_blocks(const TapSum& blocks, const detail::PooledVector<Run>& runs, std::size_t run,
-                  std::int64_t begin, std::int64_t rows, const T* lines, T* out) {
-  const std::int64_t height = blocks.result_size[1], width = blocks.result_size[2],
-                     end = begin + kColumns;
-  for (; run < runs.size() && runs[run].place < end; ++run) {
-    const Run& r = runs[run];
-    const std::int64_t skipped = std::max(begin - r.place, std::int64_t{0}),
-                       length = std::min(width, end - r.place) - skipped,
-                       two = std::min<std::int64_t>(2, height - r.at / width % height);
-    const T* from = lines + (r.place + skipped - begin);
-    T* to = out + r.at + skipped;
+void write_blocks(const TapSum& blocks, const detail::PooledVector<Piece>& pieces,
+                  std::int64_t rows, const T* sums, T* out) {
+  const std::int64_t height = blocks.result_size[1], width = blocks.result_size[2];
+  for (const Piece& p : pieces) {
+    const std::int64_t length = std::min(2 * p.n, width - 2 * p.first),
+                       two = std::min<std::int64_t>(2, height - p.line->at / width % height);
+    const T* from = sums + 2 * p.column;
+    T* to = out + p.line->at + 2 * p.first;
     for (std::int64_t i = 0; i < rows; ++i, from += 2 * kColumns, to += blocks.result_channel)
       for (std::int64_t line = 0; line < two; ++line)
         std::copy_n(from + line * kColumns, length, to + line * width);
@@ -114,17 +113,21 @@ bool run_block_tile(const TapSum& blocks, const Tile& tile, const T* source, con
   blocks.for_each_tap(copy, {1, 1, 1}, [&](std::int64_t, std::int64_t at) { taps.push_back(at); });
   const std::int64_t line[] = {taps[0], taps[4], taps[8], taps[12]};
   for (std::int64_t c = 0; c < blocks.channels; ++c) offsets.push_back(c * kTapColumns);
-  // The gap keeps the 16 parts of a channel off the same lines of the first cache.
-  const std::int64_t step = blocks.channels * kTapColumns + Copy::kGap * 2;
+  // The gap keeps the 16 parts of a channel off the same lines of the first cache, and has room for
+  // the patches that fill the last register.
+  const std::int64_t step = blocks.channels * kTapColumns + kTapLanes;
   Buffer<T> patches(kProducts * step);
   alignas(64) T sums[kProducts * kPanel * kTapColumns], lines[2 * kPanel * kColumns];
-  std::size_t run = 0;
-  for (std::int64_t begin = 0; begin < copy.places; begin += kColumns) {
-    while (runs[run].place + runs[run].length <= begin) ++run;
+  const std::int64_t length = (tile.count[2] + 1) / 2,
+                     all = static_cast<std::int64_t>(runs.size()) * length;
+  detail::PooledVector<Piece> pieces;
+  for (std::int64_t begin = 0; begin < all; begin += kTapColumns) {
+    const std::int64_t columns = std::min(kTapColumns, all - begin);
+    find_pieces(runs, length, begin, begin + columns, pieces);
     for (std::int64_t c = 0; c < blocks.channels; ++c)
-      TransformPatches<T>::here(from.data() + c * copy.channel + begin, line, step,
-                                patches.data() + c * kTapColumns);
-    const std::int64_t columns = std::min(kTapColumns, (copy.places - begin + 1) / 2);
+      for (const Piece& p : pieces)
+        TransformPatches<T>::here(from.data() + c * copy.channel + p.line->place + 2 * p.first,
+                                  line, p.n, step, patches.data() + c * kTapColumns + p.column);
     for (std::int64_t first = 0; first < results; first += kPanel) {
       const std::int64_t rows = std::min(kPanel, results - first);
       for (std::int64_t k = 0; k < kProducts; ++k)
@@ -133,7 +136,7 @@ bool run_block_tile(const TapSum& blocks, const Tile& tile, const T* source, con
                          sums + k * kPanel * kTapColumns);
       TransformSums<T>::here(sums, kPanel * kTapColumns, rows, bias ? bias + first : nullptr,
                              lines);
-      write_blocks(blocks, runs, run, begin, rows, lines, out + first * blocks.result_channel);
+      write_blocks(blocks, pieces, rows, lines, out + first * blocks.result_channel);
     }
   }
   return true;

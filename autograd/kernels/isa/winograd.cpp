@@ -27,9 +27,10 @@ void store_transformed(Vec<T> (&d)[4][4], std::int64_t step, T* out) {
 }
 
 template <class T>
-void transform_patches(const T* x, const std::int64_t* line, std::int64_t step, T* out) {
+void transform_patches(const T* x, const std::int64_t* line, std::int64_t n, std::int64_t step,
+                       T* out) {
   using V = Vec<T>;
-  for (std::int64_t j = 0; j < kTapColumns; j += V::size) {
+  for (std::int64_t j = 0; j < n; j += V::size) {
     V d[4][4];
     for (int i = 0; i < 4; ++i)
       for (int k = 0; k < 4; k += 2) {
@@ -41,6 +42,45 @@ void transform_patches(const T* x, const std::int64_t* line, std::int64_t step, 
     for (int k = 0; k < 4; ++k) transform_axis(d[0][k], d[1][k], d[2][k], d[3][k]);
     store_transformed<T>(d, step, out + j);
   }
+}
+
+// One axis of the transform of filters.
+template <class V>
+void transform_filter(V g0, V g1, V g2, V (&to)[4]) {
+  const V sum = g0 + g2, half(0.5F);
+  to[0] = g0;
+  to[1] = (sum + g1) * half;
+  to[2] = (sum - g1) * half;
+  to[3] = g2;
+}
+
+// A register of filters, by functions for one.
+template <class T, class Load, class Store>
+void transform_filters(const T* taps, std::int64_t n, std::int64_t step, T* out, Load load,
+                       Store store) {
+  Vec<T> columns[3][4], row[4];
+  for (int k = 0; k < 3; ++k)
+    transform_filter(load(taps + k * n), load(taps + (k + 3) * n), load(taps + (k + 6) * n),
+                     columns[k]);
+  for (int i = 0; i < 4; ++i) {
+    transform_filter(columns[0][i], columns[1][i], columns[2][i], row);
+    for (int k = 0; k < 4; ++k) store(row[k], out + (4 * i + k) * step);
+  }
+}
+
+template <class T>
+void transform_taps(const T* taps, std::int64_t n, std::int64_t step, T* out) {
+  using V = Vec<T>;
+  std::int64_t i = 0;
+  for (; i + V::size <= n; i += V::size)
+    transform_filters(
+        taps + i, n, step, out + i, [](const T* p) { return V::load(p); },
+        [](V x, T* p) { x.store(p); });
+  const std::int64_t rest = n - i;
+  if (rest > 0)
+    transform_filters(
+        taps + i, n, step, out + i, [=](const T* p) { return simd::load_first(p, rest); },
+        [=](V x, T* p) { simd::store_first(x, p, rest); });
 }
 
 template <class T>
@@ -164,6 +204,7 @@ void moderate(const T* x, std::int64_t n, bool* all) {
 }  // namespace autograd::kernels::XGRAD_ISA
 
 XGRAD_FLOATING_KERNEL(TransformPatches, transform_patches)
+XGRAD_FLOATING_KERNEL(TransformTaps, transform_taps)
 XGRAD_FLOATING_KERNEL(TransformSums, transform_sums)
 XGRAD_FLOATING_KERNEL(ChannelsLast, channels_last)
 XGRAD_FLOATING_KERNEL(TransformPixels, transform_pixels)
