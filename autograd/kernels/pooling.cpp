@@ -37,28 +37,49 @@ void largest_of(const std::array<PoolAxis, 3>& axes, const T* plane, const std::
       }
 }
 
+// The elements of an axis that a window has.
+std::int64_t taps_of(const PoolAxis& axis, std::int64_t i) {
+  return (axis.end(i) - axis.begin(i) + axis.step() - 1) / axis.step();
+}
+
+// Distances from the first element of a window that is whole along the row to all of them. Most
+// rows of windows have the same.
+struct WindowTaps {
+  std::int64_t planes = 0, lines = 0;  // elements along the first two axes
+  detail::PooledVector<std::int64_t> distances{};
+
+  void fit(const std::array<PoolAxis, 3>& axes, std::int64_t z, std::int64_t v) {
+    const std::int64_t n = taps_of(axes[0], z), m = taps_of(axes[1], v);
+    if (n == planes && m == lines) return;
+    planes = n, lines = m;
+    distances.clear();
+    for (std::int64_t a = 0; a < planes; ++a)
+      for (std::int64_t b = 0; b < lines; ++b)
+        for (std::int64_t k = 0; k < axes[2].kernel; ++k)
+          distances.push_back((a * axes[0].step() * axes[1].in + b * axes[1].step()) * axes[2].in +
+                              k * axes[2].dilation);
+  }
+};
+
 // A row of windows. Those that are whole along the row read the same distances. `room` elements
 // stand from the plane on.
 template <class T>
 void pool_row(const std::array<PoolAxis, 3>& axes, const T* plane, std::int64_t room,
-              std::int64_t z, std::int64_t v, detail::PooledVector<std::int64_t>& taps, T* y,
-              std::int64_t* indices) {
+              std::int64_t z, std::int64_t v, WindowTaps& taps, T* y, std::int64_t* indices) {
   constexpr std::int64_t most = 1 << 24;
   const PoolAxis& row = axes[2];
   const bool many = axes[0].in * axes[1].in * row.in > most;  // taps may be as large
   const std::int64_t begin = row.whole_begin(),
                      end = many ? begin : std::max(row.whole_end(), begin);
-  for (std::int64_t u = 0; u < row.out; ++u)
-    if (u < begin || u >= end) largest_of(axes, plane, {z, v, u}, y[u], indices[u]);
+  for (std::int64_t u = 0; u < begin; ++u) largest_of(axes, plane, {z, v, u}, y[u], indices[u]);
+  for (std::int64_t u = end; u < row.out; ++u) largest_of(axes, plane, {z, v, u}, y[u], indices[u]);
   if (begin == end) return;
-  taps.clear();
-  for (std::int64_t a = axes[0].begin(z); a < axes[0].end(z); a += axes[0].step())
-    for (std::int64_t b = axes[1].begin(v); b < axes[1].end(v); b += axes[1].step())
-      for (std::int64_t k = 0; k < row.kernel; ++k)
-        taps.push_back((a * axes[1].in + b) * row.in + k * row.dilation);
-  const std::int64_t first = begin * row.stride - row.before;
-  LargestOfTaps<T>::here(plane + first, taps.data(), static_cast<std::int64_t>(taps.size()),
-                         row.stride, end - begin, first, room - first, y + begin, indices + begin);
+  taps.fit(axes, z, v);
+  const std::int64_t first =
+      (axes[0].begin(z) * axes[1].in + axes[1].begin(v)) * row.in + begin * row.stride - row.before;
+  LargestOfTaps<T>::here(plane + first, taps.distances.data(),
+                         static_cast<std::int64_t>(taps.distances.size()), row.stride, end - begin,
+                         first, room - first, y + begin, indices + begin);
 }
 
 }  // namespace
@@ -69,10 +90,12 @@ void max_pool(const std::array<PoolAxis, 3>& axes, std::int64_t planes, const T*
   const std::int64_t rows = axes[0].out * axes[1].out, in = axes[0].in * axes[1].in * axes[2].in;
   const double cost = 0.5 * static_cast<double>(in);
   parallel_for(planes, 1, cost, [&](std::int64_t begin, std::int64_t end) {
-    detail::PooledVector<std::int64_t> taps;
-    for (std::int64_t r = begin * rows; r < end * rows; ++r)
-      pool_row(axes, x + r / rows * in, (planes - r / rows) * in, r % rows / axes[1].out,
-               r % axes[1].out, taps, y + r * axes[2].out, indices + r * axes[2].out);
+    WindowTaps taps;
+    std::int64_t at = begin * rows * axes[2].out;
+    for (; begin < end; ++begin)
+      for (std::int64_t z = 0; z < axes[0].out; ++z)
+        for (std::int64_t v = 0; v < axes[1].out; ++v, at += axes[2].out)
+          pool_row(axes, x + begin * in, (planes - begin) * in, z, v, taps, y + at, indices + at);
   });
 }
 

@@ -29,14 +29,15 @@ void largest(const T* x, const std::int64_t* tap, std::int64_t taps, std::int64_
       best = where(larger, v, best);
       which = where(larger, V(tap[k]), which);
     }
-    T values[V::size], found[V::size];
-    best.store(values);
-    which.store(found);
     const std::int64_t count = n < V::size ? n : V::size;
-    for (std::int64_t w = 0; w < count; ++w) {
-      y[w] = values[w];
+    if (count == V::size)
+      best.store(y);
+    else
+      simd::store_first(best, y, count);
+    T found[V::size];
+    which.store(found);
+    for (std::int64_t w = 0; w < count; ++w)
       indices[w] = first + w * stride + static_cast<std::int64_t>(found[w]);
-    }
     y += count, indices += count, room -= V::size * stride;
   }
 }

@@ -2,12 +2,18 @@
 
 #include "autograd/formulas/formulas.hpp"
 
-// A matrix is read once, so that memory is the limit: four rows at a time keep enough of it under
+// A matrix is read once, so that memory is the limit: some rows at a time keep enough of it under
 // way.
 namespace autograd::kernels::XGRAD_ISA {
 namespace {
 
 using simd::Vec;
+
+#if defined(__AVX512F__)
+constexpr int kRows = 8;
+#else
+constexpr int kRows = 4;
+#endif
 
 template <int R, class T>
 void dots(const T* a, const T* x, std::int64_t n, T beta, T* y) {
@@ -18,7 +24,7 @@ void dots(const T* a, const T* x, std::int64_t n, T beta, T* y) {
   std::int64_t k = 0;
   for (; k + 2 * W <= n; k += 2 * W) {
     const V x0 = V::load(x + k), x1 = V::load(x + k + W);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       even[r] = fma(x0, V::load(a + r * n + k), even[r]);
       odd[r] = fma(x1, V::load(a + r * n + k + W), odd[r]);
@@ -38,7 +44,8 @@ void dots(const T* a, const T* x, std::int64_t n, T beta, T* y) {
 template <class T>
 void row_dots(const T* a, const T* x, std::int64_t rows, std::int64_t n, T beta, T* y) {
   std::int64_t i = 0;
-  for (; i + 4 <= rows; i += 4) dots<4>(a + i * n, x, n, beta, y + i);
+  for (; i + kRows <= rows; i += kRows) dots<kRows>(a + i * n, x, n, beta, y + i);
+  for (; kRows > 4 && i + 4 <= rows; i += 4) dots<4>(a + i * n, x, n, beta, y + i);
   for (; i < rows; ++i) dots<1>(a + i * n, x, n, beta, y + i);
 }
 
