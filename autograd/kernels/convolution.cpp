@@ -121,22 +121,32 @@ void run_sum(const Convolution& c, const TapSum& sum, const T* source, const Wei
       pack_blocks(sum, of_group(g), panels.data() + g * packed);
     else
       pack(sum, c.kernel, of_group(g), panels.data() + g * packed);
-  const auto run = [&](const Tile& tile, std::int64_t g) {
+  // Channels from `first` on; a tile may be cut into some, as each is computed by itself.
+  const auto run = [&](const Tile& tile, std::int64_t g, std::int64_t first, std::int64_t rows) {
     const T *from = source + g * sum.channels * sum.source_channel,
-            *own = panels.data() + g * packed, *added = bias ? bias + g * results : nullptr;
-    T* to = out + g * results * sum.result_channel;
-    if (!by_blocks) return run_tile(sum, tile, from, own, added, results, to);
-    if (run_block_tile(parts, tile, from, own, added, results, to)) return;
+            *own = panels.data() + g * packed + first * sum.channels * parts.taps(),
+            *added = bias ? bias + g * results + first : nullptr;
+    T* to = out + (g * results + first) * sum.result_channel;
+    if (!by_blocks) return run_tile(sum, tile, from, own, added, rows, to);
+    if (run_block_tile(parts, tile, from, own, added, rows, to)) return;
     Buffer<T> direct(group);
     pack(sum, c.kernel, of_group(g), direct.data());
-    run_tile(sum, results_of(sum, tile), from, direct.data(), added, results, to);
+    run_tile(sum, results_of(sum, tile), from, direct.data() + first * sum.channels * sum.taps(),
+             added, rows, to);
   };
-  const auto count = static_cast<std::int64_t>(tiles.size()) * c.groups;
-  parallel_for(count, 1, cost_of(c) / static_cast<double>(count),
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (; begin < end; ++begin)
-                   run(tiles[static_cast<std::size_t>(begin / c.groups)], begin % c.groups);
-               });
+  const std::int64_t count = static_cast<std::int64_t>(tiles.size()) * c.groups,
+                     channels = (results + kPanel - 1) / kPanel,
+                     cuts = std::clamp(num_threads() / count, std::int64_t{1}, channels);
+  parallel_for(
+      count * cuts, 1, cost_of(c) / static_cast<double>(count * cuts),
+      [&](std::int64_t begin, std::int64_t end) {
+        for (; begin < end; ++begin) {
+          const std::int64_t cut = begin % cuts, at = begin / cuts,
+                             first = cut * channels / cuts * kPanel,
+                             last = std::min((cut + 1) * channels / cuts * kPanel, results);
+          run(tiles[static_cast<std::size_t>(at / c.groups)], at % c.groups, first, last - first);
+        }
+      });
 }
 
 TapSum forward_sum(const Convolution& c) {

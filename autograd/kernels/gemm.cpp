@@ -75,20 +75,22 @@ void tiny(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, cons
 template <class T>
 void matrix_vector(bool transposed, std::int64_t n, std::int64_t k, const T* matrix, const T* x,
                    T beta, T* y) {
-  if (transposed && beta == T(0)) std::fill_n(y, n, T(0));
+  const double row = 0.02 * sizeof(T) * static_cast<double>(k);
+  if (!transposed) {
+    constexpr std::int64_t grain = 8;
+    return parallel_for(n, grain, row, [&](std::int64_t begin, std::int64_t end) {
+      RowDots<T>::here(matrix + begin * k, x, end - begin, k, beta, y + begin);
+    });
+  }
+  if (beta == T(0)) std::fill_n(y, n, T(0));
   const std::int64_t panels = std::max<std::int64_t>(n / kColumns, 1);
-  parallel_for(panels, 1, 0.02 * sizeof(T) * static_cast<double>(kColumns * k),
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t p = begin; p < end; ++p) {
-                   const std::int64_t i = p * kColumns, rows = p + 1 == panels ? n - i : kColumns;
-                   if (transposed)
-                     Blas<T>::gemv(kRowMajor, kTranspose, static_cast<int>(k),
-                                   static_cast<int>(rows), T(1), matrix + i, static_cast<int>(n), x,
-                                   1, beta == T(0) ? T(1) : beta, y + i, 1);
-                   else
-                     RowDots<T>::run(matrix + i * k, x, rows, k, beta, y + i);
-                 }
-               });
+  parallel_for(panels, 1, row * kColumns, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t p = begin; p < end; ++p) {
+      const std::int64_t i = p * kColumns, rows = p + 1 == panels ? n - i : kColumns;
+      Blas<T>::gemv(kRowMajor, kTranspose, static_cast<int>(k), static_cast<int>(rows), T(1),
+                    matrix + i, static_cast<int>(n), x, 1, beta == T(0) ? T(1) : beta, y + i, 1);
+    }
+  });
 }
 
 // C (m, n) = a bᵀ. Without AVX-512 OpenBLAS takes three times as long.
