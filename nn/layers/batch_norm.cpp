@@ -14,6 +14,11 @@ BatchNormOptions as_batch(const InstanceNormOptions& o) {
   return {o.eps, o.momentum, o.affine, o.track_running_stats, o.bias};
 }
 
+void check_momentum(std::string_view op, std::optional<double> momentum) {
+  if (momentum && !(*momentum >= 0 && *momentum <= 1))
+    ag::fail(op, "momentum must be in [0, 1], got {}", *momentum);
+}
+
 }  // namespace
 
 RunningNorm::RunningNorm(std::string_view op, int axes, std::int64_t num_features,
@@ -21,8 +26,7 @@ RunningNorm::RunningNorm(std::string_view op, int axes, std::int64_t num_feature
     : options_(options), axes_(axes), op_(op), num_features_(num_features) {
   if (num_features < 1) ag::fail(op, "num_features must be at least 1, got {}", num_features);
   if (!(options.eps >= 0)) ag::fail(op, "eps must be at least 0, got {}", options.eps);
-  if (options.momentum && !(*options.momentum >= 0 && *options.momentum <= 1))
-    ag::fail(op, "momentum must be in [0, 1], got {}", *options.momentum);
+  check_momentum(op, options.momentum);
   if (options.affine) weight = Parameter(ag::ones({num_features}));
   if (options.affine && options.bias) bias = Parameter(ag::zeros({num_features}));
   if (!options.track_running_stats) return;
@@ -68,6 +72,13 @@ std::string RunningNorm::extra_repr() const {
 
 BatchNorm::BatchNorm(int axes, std::int64_t num_features, const BatchNormOptions& options)
     : RunningNorm(kBatch[axes - 1], axes, num_features, options) {}
+
+void BatchNorm::set_momentum(std::optional<double> momentum) {
+  ag::detail::refuse_in_trace("set_momentum() of a batch norm", "call it outside");
+  check_momentum(kBatch[axes_ - 1], momentum);
+  if (options_.momentum != momentum) ag::invalidate_recordings();
+  options_.momentum = momentum;
+}
 
 ag::Tensor BatchNorm::forward(const ag::Tensor& x) const {
   check(x, axes_ == 1 ? 2 : axes_ + 2);

@@ -60,6 +60,10 @@ struct RunningNorm : Module {
 
 struct BatchNorm : RunningNorm {
   ag::Tensor forward(const ag::Tensor& x) const;
+  /// The share of a batch in the running statistics; none: they are the average of all.
+  std::optional<double> momentum() const noexcept { return options_.momentum; }
+  /// Throws unless it is in [0, 1] or none.
+  void set_momentum(std::optional<double> momentum);
 
  protected:
   BatchNorm(int axes, std::int64_t num_features, const BatchNormOptions& options);

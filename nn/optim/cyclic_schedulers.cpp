@@ -158,4 +158,37 @@ double CosineAnnealingWarmRestarts::lr_at(std::int64_t epoch, double base_lr, st
   return o_.eta_min + (base_lr - o_.eta_min) * (1 + std::cos(std::numbers::pi * share)) / 2;
 }
 
+SWALR::SWALR(Optimizer& optimizer, const SWALROptions& options)
+    : SWALR(optimizer, options, nullptr, 0) {}
+
+SWALR::SWALR(Optimizer& optimizer, const SWALROptions& options, const Scheduler& first,
+             std::int64_t swa_start)
+    : SWALR(optimizer, options, &first, swa_start) {}
+
+SWALR::SWALR(Optimizer& optimizer, const SWALROptions& options, const Scheduler* first,
+             std::int64_t swa_start)
+    : Scheduler("SWALR", optimizer), o_(options), first_(first), start_(swa_start) {
+  check_groups(name(), "swa_lr", o_.swa_lr, optimizer, not_negative);
+  check_at_least(name(), "anneal_epochs", o_.anneal_epochs, 0);
+  check_at_least(name(), "swa_start", start_, 0);
+  if (first_ && &first_->optimizer() != &optimizer)
+    ag::fail(name(), "all schedulers must have the same optimizer, got one of another");
+  apply();
+}
+
+double SWALR::lr_at(std::int64_t epoch, double base_lr, std::size_t group) const {
+  if (first_ && epoch < start_) return first_->lr_at(epoch, base_lr, group);
+  const double from = first_ ? first_->lr_at(start_, base_lr, group) : base_lr,
+               to = value_of(name(), "swa_lr", o_.swa_lr, group);
+  if (epoch - start_ >= o_.anneal_epochs) return to;
+  const double t = static_cast<double>(epoch - start_) / static_cast<double>(o_.anneal_epochs);
+  const bool linear = o_.anneal_strategy == AnnealStrategy::linear;
+  const double share = linear ? t : (1 - std::cos(std::numbers::pi * t)) / 2;
+  return to * share + from * (1 - share);
+}
+
+std::optional<double> SWALR::momentum_at(std::int64_t epoch, std::size_t group) const {
+  return first_ ? first_->momentum_at(std::min(epoch, start_), group) : std::nullopt;
+}
+
 }  // namespace nn::optim

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <initializer_list>
+#include <optional>
 
 #include "nn/optim/schedulers.hpp"
 
@@ -98,6 +100,34 @@ class CosineAnnealingWarmRestarts : public Scheduler {
 
  private:
   CosineAnnealingWarmRestartsOptions o_;
+};
+
+struct SWALROptions {
+  PerGroup swa_lr;  ///< at least 0
+  std::int64_t anneal_epochs =
+      10;  ///< steps from the rate before to swa_lr; 0: it is swa_lr at once
+  AnnealStrategy anneal_strategy = AnnealStrategy::cos;
+};
+/// From the rate before to swa_lr, where it stays: for the last part of a training, whose weights
+/// `SWA` averages (Izmailov 2018).
+class SWALR : public Scheduler {
+ public:
+  /// Begins with the optimizer's own rate.
+  SWALR(Optimizer& optimizer, const SWALROptions& options);
+  /// `first` runs for swa_start steps, and the rate goes on from where it then is. Step only this
+  /// one, where PyTorch has either of the two stepped; `first` must live as long.
+  SWALR(Optimizer& optimizer, const SWALROptions& options, const Scheduler& first,
+        std::int64_t swa_start);
+  double lr_at(std::int64_t epoch, double base_lr, std::size_t group) const override;
+  /// That of `first`, which stays where it is at swa_start.
+  std::optional<double> momentum_at(std::int64_t epoch, std::size_t group) const override;
+
+ private:
+  SWALR(Optimizer& optimizer, const SWALROptions& options, const Scheduler* first,
+        std::int64_t swa_start);
+  SWALROptions o_;
+  const Scheduler* first_;
+  std::int64_t start_;
 };
 
 }  // namespace nn::optim

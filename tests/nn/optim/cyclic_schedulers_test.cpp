@@ -143,6 +143,31 @@ TEST_CASE_METHOD(Fixture, "schedules within others bring their momentum along") 
   CHECK(optim::ChainedScheduler(optimizer, {&cycle, &decay}).momentum_at(0, 0) == 0.95);
 }
 
+TEST_CASE_METHOD(Fixture, "SWALR goes from the rate of now, or of another schedule, to its own") {
+  optim::SWALR alone(optimizer, {.swa_lr = {0.2, 0.1}, .anneal_epochs = 4});
+  for (const double wanted : {0.8, 0.712132034, 0.5, 0.287867966, 0.2, 0.2}) {
+    CHECK(optimizer.lr(0) == Catch::Approx(wanted));
+    CHECK(optimizer.lr(1) == Catch::Approx(wanted / 2));
+    alone.step();
+  }
+  const optim::ExponentialLR decay(optimizer, {.gamma = 0.5});
+  const optim::SWALROptions linear{
+      .swa_lr = 0.3, .anneal_epochs = 2, .anneal_strategy = optim::AnnealStrategy::linear};
+  optim::SWALR after(optimizer, linear, decay, 2);
+  for (const double wanted : {0.8, 0.4, 0.2, 0.25, 0.3, 0.3}) {
+    CHECK(optimizer.lr() == Catch::Approx(wanted));
+    after.step();
+  }
+  const optim::OneCycleLR cycle(optimizer, {.max_lr = 1, .total_steps = 10});
+  CHECK(optim::SWALR(optimizer, linear, cycle, 4).momentum_at(7, 0) == cycle.momentum_at(4, 0));
+  CHECK(optim::SWALR(optimizer, {.swa_lr = 0.3, .anneal_epochs = 0}).lr_at(0, 1, 0) == 0.3);
+  CHECK_THROWS_WITH(optim::SWALR(optimizer, {.swa_lr = 0.3, .anneal_epochs = -1}),
+                    "SWALR: anneal_epochs must be at least 0, got -1");
+  optim::SGD other({leaf()});
+  CHECK_THROWS_WITH(optim::SWALR(other, linear, cycle, 4),
+                    "SWALR: all schedulers must have the same optimizer, got one of another");
+}
+
 TEST_CASE("a schedule that moves momentum continues from its state") {
   const optim::OneCycleLROptions options{.max_lr = 0.1, .total_steps = 20};
   optim::SGD a({leaf()}), b({leaf()});
