@@ -114,9 +114,9 @@ Target checkpoint() {
 
 const std::vector<std::string>& csv_files() {
   static const std::string plain = "a,b,c\n1,2.5,x\n-3,4e2,\"y \"\"z\"\"\"\n,NA,ü\n";
-  static const std::vector<std::string> files{plain, "sep=;\nc;a;b\r\nx;-2,25;1.000\r\n\r\nü;4 %;2",
-                                              "\xef\xbb\xbf# note\n1 2\t 3\n4 5 6\n",
-                                              gzipped(plain)};
+  static const std::vector<std::string> files{
+      plain, "sep=;\nc;a;b\r\nx;-2,25;1.000\r\n\r\nü;4 %;2", "\xef\xbb\xbf# note\n1 2\t 3\n4 5 6\n",
+      "day,b\n1969-12-31,1\n,2\n2024-02-29,3\n", gzipped(plain)};
   return files;
 }
 
@@ -142,6 +142,9 @@ void read_csv(const std::string& path, std::uint64_t choice) {
       break;
     case 5:
       options.row_names = true;
+      break;
+    case 6:
+      options.dates = {"day"};
       break;
   }
   const data::Table table = data::read_csv(path, options);
