@@ -7,7 +7,7 @@ jobs=$(nproc)
 # By names that Debian 12, 13 and sid, and Ubuntu, know alike: those of libraries carry version numbers.
 needed=(g++ cmake make libxtensor-dev libxtensor-blas-dev libxsimd-dev libopenblas-dev libdnnl-dev libfmt-dev
   nlohmann-json3-dev zlib1g-dev libutf8proc-dev libpng-dev libjpeg-dev libzip-dev
-  libcli11-dev catch2 dataset-fashion-mnist)
+  libeigen3-dev libcli11-dev catch2 dataset-fashion-mnist)
 [[ $(uname -m) != x86_64 ]] || needed+=(libxbyak-dev)
 components=(libonnx-dev libonnx-testdata libprotobuf-dev protobuf-compiler libopenmpi-dev openmpi-bin)  # xgrad::onnx, ::distributed
 word_lists=(wamerican wfrench witalian wngerman wspanish)  # for examples/languages
