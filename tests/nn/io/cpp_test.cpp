@@ -1,0 +1,57 @@
+#include "nn/io/cpp.hpp"
+
+#include "autograd/core/random.hpp"
+#include "autograd/ops/ops.hpp"
+#include "nn/layers/dropout.hpp"
+#include "nn/layers/linear.hpp"
+#include "tests/catch.hpp"
+#include "tests/nn/scratch.hpp"
+
+namespace ag = autograd;
+
+namespace {
+struct Model : nn::Module {
+  nn::Linear new_{2, 3};
+  nn::Dropout dropout;
+  NN_MODULE(new_, dropout)
+  ag::Tensor forward(const ag::Tensor& x) const { return dropout(new_(x)); }
+};
+}  // namespace
+
+TEST_CASE("a model as C++ is that of eval(), with weights to the last bit under safe names") {
+  const Scratch scratch;
+  const std::string path = scratch / "model.hpp";
+  Model model;
+  ag::Tensor(model.new_.bias).copy_(ag::tensor({0.1f, -1e-30f, 16777216.0f}));
+  nn::save_cpp(model, {ag::zeros({1, 2})}, path, {.name_space = "robot", .function = "steer"});
+  CHECK(model.is_training());
+  const std::string text = read_bytes(path);
+  for (const char* part :
+       {"namespace robot {", "inline bool steer(const float* input, float* __restrict output",
+        "inline constexpr float new_bias[] = {\n    0.1f, -1e-30f, 16777216.0f}"})
+    CHECK_THAT(text, Catch::Matchers::ContainsSubstring(part));
+}
+
+TEST_CASE("what cannot be C++ is refused by name, and an older file stays") {
+  const Scratch scratch;
+  const std::string path = scratch / "model.hpp";
+  write_bytes(path, "older");
+  const auto refused = [&](auto f, const nn::CppOptions& o, const char* message) {
+    CHECK_THROWS_WITH(nn::save_cpp(f, {ag::ones({2, 2})}, path, o), message);
+  };
+  refused([](const ag::Tensor& x) { return ag::erfinv(x); }, {},
+          "save_cpp: operations must have a formula in C++, got erfinv");
+  refused(
+      [](const ag::Tensor& x) {
+        return x + ag::rand({2, 2});
+      },
+      {},
+      "save_cpp: operations must have a formula in C++, got rand, which draws numbers; switch "
+      "it to eval()");
+  refused([](const ag::Tensor& x) { return ag::det(x); }, {},
+          "save_cpp: operations must have a formula in C++, got det");
+  refused([](const ag::Tensor& x) { return x; }, {.name_space = "my model"},
+          "save_cpp: name_space must be a name in C++ with a small letter, got my model; such as "
+          "my_model");
+  CHECK(read_bytes(path) == "older");
+}
