@@ -27,28 +27,6 @@ int format_of(int opset) {
   return formats[opset - kOldest];
 }
 
-// A module as in eval() for a while.
-class Evaluating {
- public:
-  explicit Evaluating(Module* model) {
-    if (!model) return;
-    for (const NamedModule& m : model->named_modules())
-      modes_.emplace_back(&m.module, m.module.is_training());
-    changed_ = std::ranges::any_of(modes_, [](const auto& m) { return m.second; });
-    if (changed_) model->eval();
-  }
-  ~Evaluating() {
-    if (!changed_) return;
-    for (const auto& [module, training] : modes_) module->train(training);
-  }
-  Evaluating(const Evaluating&) = delete;
-  Evaluating& operator=(const Evaluating&) = delete;
-
- private:
-  std::vector<std::pair<Module*, bool>> modes_;  // parents first
-  bool changed_ = false;
-};
-
 std::vector<std::string> names_of(std::string_view what, const std::vector<std::string>& given,
                                   std::size_t count) {
   if (!given.empty() && given.size() != count)
@@ -92,7 +70,7 @@ void check(const ag::TensorList& examples, const OnnxSaveOptions& o) {
 }
 
 // Captured tensors as they are in the state, of which tied ones are one.
-void name_captured(Traced& t, const detail::OnnxModel& model) {
+void name_captured(Traced& t, const detail::ExportedModel& model) {
   std::map<const void*, const NamedTensor*> known;
   for (const NamedTensor& n : model.state)
     if (n.tensor.numel() > 0) known.emplace(n.tensor.raw(), &n);
@@ -189,18 +167,14 @@ void move_outside(onnx::ModelProto& model, const std::string& path, detail::Repl
 
 }  // namespace
 
-void detail::refuse_onnx_inputs(std::size_t count) {
-  ag::fail("save_onnx", "the model must take as many tensors as there are examples, got {}", count);
-}
-
-void detail::save_onnx(OnnxModel model, const ag::TensorList& examples, const std::string& path,
-                       const OnnxSaveOptions& options) {
+void detail::save_onnx(const ExportedModel& model, const ag::TensorList& examples,
+                       const std::string& path, const OnnxSaveOptions& options) {
   check_path(path);
   check(examples, options);
   const BatchAxes axes = batch_axes(examples, options);
   Traced traced;
   {
-    const Evaluating evaluating(model.module);
+    const detail::Evaluating evaluating(model.module);
     const ag::NoGrad off;
     traced = trace(model.forward, examples, axes);
   }

@@ -1,16 +1,12 @@
 #pragma once
 
-#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <type_traits>
-#include <utility>
 #include <vector>
 
-#include "autograd/recording.hpp"
 #include "nn/io/safetensors.hpp"
-#include "nn/module/module.hpp"
+#include "nn/module/exported.hpp"
 
 #pragma GCC visibility push(default)
 
@@ -39,60 +35,8 @@ struct OnnxSaveOptions {
 
 namespace detail {
 
-struct OnnxModel {
-  ag::Recording::Function forward;
-  Module* module = nullptr;  // to be switched to eval()
-  StateDict state{};
-  std::optional<std::vector<NamedTensor>> buffers{};  // of a module
-};
-void save_onnx(OnnxModel model, const ag::TensorList& examples, const std::string& path,
+void save_onnx(const ExportedModel& model, const ag::TensorList& examples, const std::string& path,
                const OnnxSaveOptions& options);
-[[noreturn]] void refuse_onnx_inputs(std::size_t count);
-
-template <class R>
-ag::TensorList listed(R&& result) {
-  using Result = std::remove_cvref_t<R>;
-  if constexpr (std::convertible_to<Result, ag::Tensor>) {
-    return {ag::Tensor(std::forward<R>(result))};
-  } else if constexpr (std::convertible_to<Result, ag::TensorList>) {
-    return std::forward<R>(result);
-  } else {
-    static_assert(ShowsTensors<Result>,
-                  "save_onnx: the function must return a tensor, a structure of tensors or a "
-                  "TensorList");
-    ag::TensorList list;
-    Result copy(std::forward<R>(result));
-    each_tensor(copy, [&](const ag::Tensor& t) {
-      if (t.defined()) list.push_back(t);
-    });
-    return list;
-  }
-}
-
-template <std::size_t>
-using OneTensor = const ag::Tensor&;
-
-template <class F, std::size_t... I>
-constexpr bool takes(std::index_sequence<I...>) {
-  if constexpr (std::derived_from<std::remove_const_t<F>, Module>)
-    return requires(F & f, OneTensor<I>... x) { f.forward(x...); };
-  else
-    return std::is_invocable_v<F&, OneTensor<I>...>;
-}
-
-template <class F, std::size_t N = 1>
-ag::TensorList forward_of(F& f, const ag::TensorList& in) {
-  if constexpr (N > 8) {
-    refuse_onnx_inputs(in.size());
-  } else {
-    if constexpr (takes<F>(std::make_index_sequence<N>{}))
-      if (in.size() == N) return [&]<std::size_t... I>(std::index_sequence<I...>) {
-          return listed(f(in[I]...));
-        }
-    (std::make_index_sequence<N>{});
-    return forward_of<F, N + 1>(f, in);
-  }
-}
 
 }  // namespace detail
 
@@ -116,28 +60,7 @@ ag::TensorList forward_of(F& f, const ag::TensorList& in) {
 template <class F>
 void save_onnx(F&& f, const ag::TensorList& examples, const std::string& path,
                const OnnxSaveOptions& options = {}) {
-  using Model = std::remove_reference_t<F>;
-  detail::OnnxModel model;
-  if constexpr (std::derived_from<std::remove_const_t<Model>, Module>) {
-    model.forward = [&f](const ag::TensorList& in) {
-      if constexpr (requires { f.forward(in); })
-        return detail::listed(f(in));
-      else
-        return detail::forward_of(f, in);
-    };
-    model.state = f.state_dict();
-    model.buffers = f.named_buffers();
-    if constexpr (!std::is_const_v<Model>) model.module = &f;
-  } else {
-    model.forward = [&f](const ag::TensorList& in) {
-      if constexpr (std::is_invocable_v<Model&, const ag::TensorList&>)
-        return detail::listed(f(in));
-      else
-        return detail::forward_of(f, in);
-    };
-    model.state = options.state;
-  }
-  detail::save_onnx(std::move(model), examples, path, options);
+  detail::save_onnx(detail::exported("save_onnx", f, options.state), examples, path, options);
 }
 
 }  // namespace nn
