@@ -174,6 +174,9 @@ Place place_of(const TensorProto& p, const fs::path& directory) {
 std::string external_bytes(const TensorProto& p, const fs::path& directory, std::uint64_t bytes) {
   const Place place = place_of(p, directory);
   std::error_code error;
+  if (!fs::exists(place.path, error))
+    ag::fail(where(), "external data must be in a file beside the model, got no \"{}\"",
+             ag::quoted(place.path.string()));
   const std::uint64_t size =
       fs::is_regular_file(place.path, error) ? fs::file_size(place.path, error) : 0;
   if (error || !fs::is_regular_file(place.path, error))
