@@ -6,6 +6,7 @@
 #include <new>
 
 #include "autograd/core/cpu.hpp"
+#include "autograd/core/internal/instead.hpp"
 #include "autograd/core/internal/row_blocks.hpp"
 
 namespace autograd::detail {
@@ -35,6 +36,15 @@ Ref<Storage> Storage::create_rows(const RowFormat& format) {
   return Ref<Storage>::adopt(s);
 }
 
+Ref<Storage> Storage::create_instead(std::size_t bytes, Instead* instead) {
+  static_assert(sizeof(Storage) + sizeof(Instead*) + sizeof(std::uint32_t) <= kRowsHeader);
+  void* block = pool_allocate(kRowsHeader);
+  auto* s = ::new (block) Storage(bytes, 0, Kind::instead);
+  s->set_mark(0);
+  ::new (s->instead_of()) Instead*(instead);
+  return Ref<Storage>::adopt(s);
+}
+
 void Storage::repeat(const void* value, std::size_t size) noexcept {
   static_assert(sizeof(Storage) + sizeof(Repeat) + sizeof(std::uint32_t) <= kHeader);
   auto* r = ::new (repeat_of()) Repeat{.value = {}, .size = size, .pending = true};
@@ -46,6 +56,7 @@ void Storage::repeat(const void* value, std::size_t size) noexcept {
 void* Storage::special_data(bool write) {
   if (is_foreign()) return foreign()->data;
   if (kind_ == Kind::rows) return rows_of()->dense(write);
+  if (kind_ == Kind::instead) instead()->refuse();
   Repeat& r = *repeat_of();
   if (!r.pending.load(std::memory_order_acquire)) return own_data();
   static std::mutex mutex;
@@ -69,6 +80,10 @@ void Storage::give_back() noexcept {
   if (kind_ == Kind::rows) {
     rows_of()->~Rows();
     return pool_deallocate(this, kRowsHeader + sizeof(Rows));
+  }
+  if (kind_ == Kind::instead) {
+    delete instead();
+    return pool_deallocate(this, kRowsHeader);
   }
   if (!is_foreign()) return pool_deallocate(this, kHeader + bytes_);
   Foreign* f = foreign();

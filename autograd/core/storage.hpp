@@ -18,6 +18,7 @@ namespace autograd::detail {
 
 class [[gnu::visibility("hidden")]] Rows;
 struct [[gnu::visibility("hidden")]] RowFormat;
+class [[gnu::visibility("hidden")]] Instead;
 
 /// The process has one thread, so that a count needs no locked instruction. False where the C
 /// library does not tell.
@@ -161,6 +162,15 @@ class Storage : public Counted {
     return rows_of();
   }
 
+  /// Elements that are not there: `instead`, which it owns, stands for them, and is asked for them.
+  static Ref<Storage> create_instead(std::size_t bytes, Instead* instead);
+  /// Of such a storage; otherwise null.
+  Instead* instead() noexcept {
+    if (kind_ != Kind::instead) [[likely]]
+      return nullptr;
+    return *instead_of();
+  }
+
   std::size_t bytes() const noexcept { return bytes_; }
   /// Counts the writes after creation; saved values compare it.
   std::uint32_t version() const noexcept { return version_.load(std::memory_order_relaxed); }
@@ -176,7 +186,7 @@ class Storage : public Counted {
   }
 
  private:
-  enum class Kind : std::uint8_t { embedded, own, foreign, repeated, rows };
+  enum class Kind : std::uint8_t { embedded, own, foreign, repeated, rows, instead };
   // Behind the header of foreign memory.
   struct Foreign {
     void* data;
@@ -188,12 +198,12 @@ class Storage : public Counted {
     std::size_t size;
     std::atomic<bool> pending;
   };
-  // Behind the count of the tensor in whose block it is, at the end of the header, or before rows.
+  // Behind the count of the tensor in whose block it is, or at the end of the header.
   std::uint32_t* mark_place() noexcept {
     char* const at = reinterpret_cast<char*>(this);
     return reinterpret_cast<std::uint32_t*>(
         kind_ == Kind::embedded ? at - kTensorBytes + sizeof(Counted)
-        : kind_ == Kind::rows   ? at + kRowsHeader - sizeof(std::uint32_t)
+        : kind_ >= Kind::rows   ? at + kRowsHeader - sizeof(std::uint32_t)
                                 : at + kHeader - sizeof(std::uint32_t));
   }
   static constexpr std::size_t kRowsHeader = 32;
@@ -203,6 +213,7 @@ class Storage : public Counted {
   Rows* rows_of() noexcept {
     return reinterpret_cast<Rows*>(reinterpret_cast<char*>(this) + kRowsHeader);
   }
+  Instead** instead_of() noexcept { return reinterpret_cast<Instead**>(this + 1); }
   void* special_data(bool write);
   void give_back() noexcept;
   Storage(std::size_t bytes, std::size_t offset, Kind kind) noexcept

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "autograd/core/internal/helpers.hpp"
+#include "autograd/core/internal/row_blocks.hpp"
 #include "autograd/core/trace.hpp"
 
 namespace autograd {
@@ -115,6 +116,15 @@ const detail::TensorImpl& model(std::string_view op, const Tensor& x) {
 
 Tensor detail::empty_for(std::string_view op, const Shape& shape, DType dtype) {
   return allocate(op, shape, shapes::check(op, shape), dtype);
+}
+
+Tensor detail::empty_as(std::string_view op, const Tensor& t) {
+  const TensorImpl& i = *t.impl();
+  if (!i.storage->rows()) return allocate(op, i.shape, i.numel, i.dtype);
+  Tensor rows(Ref<TensorImpl>::adopt(new TensorImpl(
+      Storage::create_rows(i.storage->rows()->format()), i.shape, i.numel, i.dtype)));
+  if (tracing) trace_created(rows);
+  return rows;
 }
 
 Tensor empty(const Shape& shape, DType dtype) { return detail::empty_for("empty", shape, dtype); }
@@ -317,7 +327,7 @@ Tensor view_as(const Tensor& t, const Shape& shape) {
   Tensor view(detail::Ref<detail::TensorImpl>::adopt(
       new detail::TensorImpl(i->storage, shape, i->numel, i->dtype)));
   if (detail::tracing) [[unlikely]]
-    detail::trace_view(view);
+    detail::trace_view(view, t);
   return view;
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "autograd/core/attributes.hpp"
@@ -17,6 +18,10 @@
 
 /// Computations on elements, below the tape: what `compile()` records and runs again.
 namespace autograd {
+
+namespace internal {
+class [[gnu::visibility("hidden")]] Batch;
+}
 
 /// The inputs of one call, by reference: valid during the call.
 class Inputs {
@@ -60,6 +65,11 @@ class Instruction {
   virtual bool checks() const { return true; }
   /// Inputs from this one on are written in place.
   virtual std::size_t first_written() const { return static_cast<std::size_t>(-1); }
+  /// A call of its own on other inputs, which is recorded where it should be; what is no operation
+  /// of the tape fills new tensors like `out`.
+  virtual TensorList again(const Inputs& in, std::span<const Tensor> out) const = 0;
+  /// All samples of a `vmap` in one call; nothing where the operation has no rule for it.
+  virtual TensorList batched(const internal::Batch&) const { return {}; }
 
   static void* operator new(std::size_t n) { return pool_allocate(n); }
   static void operator delete(void* p, std::size_t n) { pool_deallocate(p, n); }
@@ -71,21 +81,30 @@ void trace(std::unique_ptr<Instruction> instruction, const Inputs& in, std::span
 /// Elements that the program makes while a recording is on, and that no instruction writes.
 void trace_created(const Tensor& t);
 /// Another handle of the elements of a tensor.
-void trace_view(const Tensor& view);
+void trace_view(const Tensor& view, const Tensor& of);
 /// `refuse_in_trace` for a change of a tensor (named `what`) that was there before the recording.
 void refuse_outside_in_trace(const TensorImpl& t, std::string_view what);
 /// Something other than the elements has changed of the tensor that owns `storage`: recordings that
 /// use it are not valid any more.
 void trace_invalidate(const Storage& storage) noexcept;
 void trace_leaf_made(Node& leaf);
-/// Throws where an input is the result of an operation that was recorded on the tape before.
-void trace_edges(const Inputs& inputs);
+/// A call is recorded on the tape. Throws where an input is the result of an operation that was
+/// recorded before.
+void trace_edges(const Node& node, const Inputs& inputs, std::span<const Tensor> outputs);
 /// Throws where the gradient of `t` is that of an argument, but `t` is not the argument: another
 /// call may come with another tensor.
 void trace_leaf(const TensorImpl& t);
 // The gradient that a node keeps is looked at, or only added to; has been replaced.
 void trace_gradient_read(Node& node, bool adds);
 void trace_gradient_changed(Node& node);
+
+/// New elements of the kind of those of `t`.
+Tensor empty_as(std::string_view op, const Tensor& t);
+inline TensorList listed(Tensor t) { return {std::move(t)}; }
+template <std::size_t N>
+TensorList listed(const std::array<Tensor, N>& tensors) {
+  return TensorList(tensors.begin(), tensors.end());
+}
 
 template <class Op>
 class OperationInstruction final : public Instruction {
@@ -112,6 +131,26 @@ class OperationInstruction final : public Instruction {
   }
   bool checks() const override {
     return !requires { Op::kTotal; };
+  }
+  TensorList again(const Inputs& in, std::span<const Tensor> out) const override {
+    if constexpr (requires { apply(op_, in); }) {  // of operation.hpp
+      return listed(apply(op_, in));
+    } else {
+      TensorList made;
+      for (const Tensor& t : out) made.push_back(empty_as(op_.name(), t));
+      const std::span<Tensor> all(made.data(), made.size());
+      if constexpr (requires { op_.forward(in, all); })
+        compute(op_, in, all);
+      else
+        compute(op_, in, made[0]);
+      return made;
+    }
+  }
+  TensorList batched(const internal::Batch& batch) const override {
+    if constexpr (requires { op_.batch(batch); })
+      return op_.batch(batch);
+    else
+      return {};
   }
 
  private:
@@ -153,14 +192,25 @@ class ActionInstruction final : public Instruction {
     if constexpr (ListsMembers<F, MemberLister>) visit_attributes_of(action_, name_, visitor);
   }
   void run(const Inputs& in, std::span<Tensor>) const override {
-    TensorList reads, writes;
-    for (std::size_t i = 0; i < in.size(); ++i) (i < reads_ ? reads : writes).push_back(in[i]);
+    const auto [reads, writes] = split(in);
     action_(reads, writes);
+  }
+  TensorList again(const Inputs& in, std::span<const Tensor>) const override {
+    const auto [reads, writes] = split(in);
+    perform(name_, reads, writes, action_);
+    return {};
   }
   bool has_effect() const override { return true; }
   std::size_t first_written() const override { return reads_; }
 
  private:
+  std::pair<TensorList, TensorList> split(const Inputs& in) const {
+    std::pair<TensorList, TensorList> lists;
+    for (std::size_t i = 0; i < in.size(); ++i)
+      (i < reads_ ? lists.first : lists.second).push_back(in[i]);
+    return lists;
+  }
+
   std::string name_;
   std::size_t reads_;
   F action_;

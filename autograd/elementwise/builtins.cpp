@@ -6,6 +6,7 @@
 #include "autograd/elementwise/internal/broadcast.hpp"
 #include "autograd/elementwise/internal/operands.hpp"
 #include "autograd/kernels/elementwise.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -86,6 +87,7 @@ struct Compare {
     return {kernel(in[0].dtype()), nullptr, {0, 1}};
   }
   detail::ElementwiseRun kernel(DType d) const { return kernels->value[kernel_index(d)]; }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, in.aligned()); }
 };
 
 // Reads both sides, and bools as bytes, so that the loop is vectorised.
@@ -145,6 +147,7 @@ struct Where {
     return {Tensor(), call.needs(1) ? where(c, g, 0.0) : Tensor(),
             call.needs(2) ? where(c, 0.0, g) : Tensor()};
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, in.aligned()); }
 };
 
 }  // namespace

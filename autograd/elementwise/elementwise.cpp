@@ -6,6 +6,7 @@
 #include "autograd/elementwise/internal/broadcast.hpp"
 #include "autograd/elementwise/internal/operands.hpp"
 #include "autograd/kernels/reduce.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -163,6 +164,10 @@ detail::Pass Elementwise::pass(const Inputs& in, const Tensor& out) const {
   return p;
 }
 
+TensorList Elementwise::batch(const internal::Batch& in) const {
+  return in.call(*this, in.aligned());
+}
+
 namespace {
 
 // The gradient of an elementwise operation for one input. Its inputs: the cotangent, then what the
@@ -199,6 +204,7 @@ struct ElementwiseGradient {
                      [&] { p.operands.push_back(-1); });
     return p;
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, in.aligned()); }
 };
 
 void trace_gradient(const ElementwiseGradient& gradient, const Operands& operands, Tensor& out) {

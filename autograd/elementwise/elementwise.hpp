@@ -44,6 +44,7 @@ struct Elementwise {
   TensorSpec infer(const Inputs& in) const;
   void forward(const Inputs& in, Tensor& out) const;
   Pass pass(const Inputs& in, const Tensor& out) const;
+  TensorList batch(const internal::Batch& in) const;
   TensorList backward(const Call& call) const;
 };
 

@@ -2,6 +2,7 @@
 
 #include "autograd/elementwise/builtins.hpp"
 #include "autograd/elementwise/internal/broadcast.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -40,6 +41,7 @@ struct Logical {
         o[out_at + i] = f(a[at[0] + i * sa], b[at[1] + i * sb]);
     });
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, in.aligned()); }
 };
 
 }  // namespace

@@ -122,8 +122,6 @@ bool Body::has_effect() const {
 }
 
 Recorded record(std::string_view name, const Body::Function& f, const TensorList& arguments) {
-  const bool is_part = detail::tracing;
-  const detail::TraceOff off;
   const internal::CaptureOff apart;  // the tape of the function is nobody else's
   Recorder recorder(arguments, {});
   recorder.name = name;
@@ -145,7 +143,7 @@ Recorded record(std::string_view name, const Body::Function& f, const TensorList
         recorded.captured.push_back(t);
   }
   check(recorder);
-  if (is_part) recorder.outer()->inherit(recorder);
+  recorder.tell_outer();
   recorder.guards.clear();
 
   std::vector<Body::Capturing> capturing;

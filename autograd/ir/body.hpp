@@ -77,4 +77,17 @@ struct Recorded {
 /// else holds. Throws, as `name`, where a replay would go wrong.
 Recorded record(std::string_view name, const Body::Function& f, const TensorList& arguments);
 
+/// Another call of an instruction, into new tensors like `out`.
+template <class I>
+TensorList again(const I& instruction, const Inputs& in, std::span<const Tensor> out) {
+  TensorList made;
+  for (const Tensor& t : out) made.push_back(detail::empty_as(instruction.name(), t));
+  const std::span<Tensor> all(made.data(), made.size());
+  if (detail::tracing)
+    detail::trace(std::make_unique<I>(instruction), in, all);
+  else
+    instruction.run(in, all);
+  return made;
+}
+
 }  // namespace autograd::replay

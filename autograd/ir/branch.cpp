@@ -27,6 +27,9 @@ class Branch final : public detail::Instruction {
   bool has_effect() const override {
     return sides_[0].body->has_effect() || sides_[1].body->has_effect();
   }
+  TensorList again(const Inputs& in, std::span<const Tensor> out) const override {
+    return replay::again(*this, in, out);
+  }
   void run(const Inputs& in, std::span<Tensor> out) const override {
     const std::size_t chosen = *static_cast<const bool*>(in[0].raw()) ? 0 : 1;
     const auto& [body, captures, draws] = sides_[chosen];

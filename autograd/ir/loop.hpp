@@ -24,6 +24,9 @@ class Loop final : public detail::Instruction {
   void visit_attributes(AttributeVisitor& visitor) const override;
   void run(const Inputs& in, std::span<Tensor> out) const override;
   bool has_effect() const override { return plan_.body->has_effect(); }
+  TensorList again(const Inputs& in, std::span<const Tensor> out) const override {
+    return replay::again(*this, in, out);
+  }
 
  private:
   bool goes_on() const;

@@ -9,17 +9,9 @@
 namespace autograd {
 namespace {
 
-thread_local replay::Recorder* recorder = nullptr;
 std::atomic<std::uint64_t> object_changes{0};
 
-[[noreturn]] void refuse(std::string_view what, std::string_view advice) {
-  fail(recorder ? recorder->name : "compile",
-       "a replay repeats operations on tensors and nothing else, got {}; {}", what, advice);
-}
-
 }  // namespace
-
-constinit thread_local bool detail::tracing = false;
 
 namespace replay {
 
@@ -34,9 +26,7 @@ std::uint64_t next_change() noexcept {
 Recorder::Recorder(TensorList tensors, const TensorList& originals)
     : arguments(std::move(tensors)),
       start_(internal::last_sequence()),
-      change_(object_changes.load(std::memory_order_relaxed)),
-      outer_(std::exchange(recorder, this)),
-      previous_(std::exchange(detail::tracing, true)) {
+      change_(object_changes.load(std::memory_order_relaxed)) {
   for (const Tensor& t : originals) originals_.push_back(t.impl()->storage);
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const detail::TensorImpl& t = *arguments[i].impl();
@@ -45,9 +35,12 @@ Recorder::Recorder(TensorList tensors, const TensorList& originals)
   }
 }
 
-Recorder::~Recorder() {
-  recorder = outer_;
-  detail::tracing = previous_;
+void Recorder::refuse(std::string_view what, std::string_view advice) const {
+  fail(name, "a replay repeats operations on tensors and nothing else, got {}; {}", what, advice);
+}
+
+void Recorder::from_program(std::string_view what) const {
+  refuse(what, "make the tensor outside and pass it as an argument; a number is full({}, number)");
 }
 
 std::uint32_t Recorder::new_value(const detail::Ref<detail::Storage>& storage, Source source) {
@@ -150,7 +143,7 @@ void Recorder::let_go(std::size_t first) {
   if (first == 0) full_ = 2 * old_ + 1024;
 }
 
-void Recorder::viewed(const Tensor& view) {
+void Recorder::viewed(const Tensor& view, const Tensor&) {
   if (!is_made_inside(*view.impl())) own_views_.emplace(view.impl(), view);
 }
 
@@ -315,7 +308,7 @@ void Recorder::gradient_changed(Node& node) {
   leaf(node).changes.push_back(change);
 }
 
-void Recorder::check_edges(const Inputs& inputs) const {
+void Recorder::check_edges(const Node&, const Inputs& inputs, std::span<const Tensor>) const {
   if (edges_lead_out) return;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const auto& node = inputs[i].impl()->node;
@@ -355,15 +348,17 @@ void Recorder::object(const std::shared_ptr<detail::Watched::State>& state, std:
   objects.push_back({state, what, asked, change});
 }
 
-void Recorder::inherit(const Recorder& inner) {
-  for (const Value& v : inner.steps.values)
-    if (v.source == Source::outside) (void)value_of(v.storage);
-  for (const ElementGuard& g : inner.guards) {
-    const auto& storage = inner.steps.values[g.value].storage;
+void Recorder::tell_outer() const {
+  Tracer* const around = outer();
+  if (!around) return;
+  const auto bytes_of = [](const detail::Ref<detail::Storage>& storage) {
     const auto bytes = static_cast<std::int64_t>(storage->bytes());
-    read(detail::TensorImpl(storage, {bytes}, bytes, DType::boolean));
-  }
-  for (const ObjectGuard& o : inner.objects) object(o.state, o.what, o.asked);
+    return detail::TensorImpl(storage, {bytes}, bytes, DType::boolean);
+  };
+  for (const Value& v : steps.values)
+    if (v.source == Source::outside) around->asked(bytes_of(v.storage));
+  for (const ElementGuard& g : guards) around->read(bytes_of(steps.values[g.value].storage));
+  for (const ObjectGuard& o : objects) around->object(o.state, o.what, o.asked);
 }
 
 // ---------------------------------------------------------------- the end
@@ -409,43 +404,5 @@ void Recorder::refuse_kept() const {
 }
 
 }  // namespace replay
-
-// ---------------------------------------------------------------- what the operations call
-
-void detail::trace(std::unique_ptr<Instruction> instruction, const Inputs& in,
-                   std::span<Tensor> out) {
-  recorder->add(std::move(instruction), in, out);
-}
-void detail::trace_created(const Tensor& t) { recorder->created(t); }
-void detail::trace_view(const Tensor& view) { recorder->viewed(view); }
-void detail::trace_read(const TensorImpl& t) { recorder->read(t); }
-void detail::trace_write(const TensorImpl& t, bool by_hand) { recorder->write(t, by_hand); }
-void detail::trace_asked(const TensorImpl& t) { recorder->asked(t); }
-void internal::trace_rows_asked(const detail::TensorImpl& t) { recorder->rows_asked(t); }
-void detail::trace_compared(const TensorImpl* a, const TensorImpl* b) { recorder->compared(a, b); }
-void detail::trace_leaf_made(Node& leaf) { recorder->leaf_made(leaf); }
-void detail::trace_edges(const Inputs& inputs) { recorder->check_edges(inputs); }
-void detail::trace_leaf(const TensorImpl& t) { recorder->check_leaf(t); }
-void detail::trace_gradient_read(Node& node, bool adds) { recorder->gradient_read(node, adds); }
-void detail::trace_gradient_changed(Node& node) { recorder->gradient_changed(node); }
-void detail::trace_from_program(std::string_view what) {
-  refuse(what, "make the tensor outside and pass it as an argument; a number is full({}, number)");
-}
-void detail::refuse_traced(std::string_view what, std::string_view advice) { refuse(what, advice); }
-void detail::refuse_outside_in_trace(const TensorImpl& t, std::string_view what) {
-  recorder->refuse_outside(t, what);
-}
-
-void detail::Watched::note(std::string_view what, bool asked) const {
-  if (!state_) state_ = std::make_shared<State>();
-  recorder->object(state_, what, asked);
-}
-
-void detail::Watched::change(std::string_view what, std::string_view advice) {
-  if (tracing) refuse(what, advice);
-  // An action of a function that is recorded may do it, before anybody asks.
-  if (!state_ && recorder) state_ = std::make_shared<State>();
-  if (state_) state_->change.store(replay::next_change());
-}
 
 }  // namespace autograd

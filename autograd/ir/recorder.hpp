@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "autograd/ir/steps.hpp"
+#include "autograd/ir/tracer.hpp"
 #include "autograd/tape/operation.hpp"
 
 /// Recording and replay of the operations of a function. Internal to `compile()`.
@@ -49,42 +50,41 @@ struct ObjectGuard {
 };
 
 /// Sees the operations of this thread while it exists, in the order in which they run.
-class Recorder {
+class Recorder final : public Tracer {
  public:
   /// `arguments`: what the function is called with, tensors of their own storage that stand for
   /// `originals`.
   Recorder(TensorList arguments, const TensorList& originals);
-  ~Recorder();
-  Recorder(const Recorder&) = delete;
-  Recorder& operator=(const Recorder&) = delete;
+  ~Recorder() override { leave(); }
 
   void add(std::unique_ptr<detail::Instruction> instruction, const Inputs& in,
-           std::span<Tensor> out);
-  void created(const Tensor& t);
-  void viewed(const Tensor& view);
-  void read(const detail::TensorImpl& t);
-  void write(const detail::TensorImpl& t, bool by_hand);
-  void asked(const detail::TensorImpl& t) { (void)value_of(t.storage); }
-  /// Whether it is rows, which it is.
-  void rows_asked(const detail::TensorImpl& t);
-  void compared(const detail::TensorImpl* a, const detail::TensorImpl* b);
-  void leaf_made(Node& node) { own_leaves_.emplace(&node, detail::Ref<Node>(&node)); }
-  /// `adds`: only to add to it, until it has changed.
-  void gradient_read(Node& node, bool adds);
-  void gradient_changed(Node& node);
+           std::span<Tensor> out) override;
+  void created(const Tensor& t) override;
+  void viewed(const Tensor& view, const Tensor& of) override;
+  void read(const detail::TensorImpl& t) override;
+  void write(const detail::TensorImpl& t, bool by_hand) override;
+  void asked(const detail::TensorImpl& t) override { (void)value_of(t.storage); }
+  void rows_asked(const detail::TensorImpl& t) override;
+  void compared(const detail::TensorImpl* a, const detail::TensorImpl* b) override;
+  void leaf_made(Node& node) override { own_leaves_.emplace(&node, detail::Ref<Node>(&node)); }
+  void gradient_read(Node& node, bool adds) override;
+  void gradient_changed(Node& node) override;
   void object(const std::shared_ptr<detail::Watched::State>& state, std::string_view what,
-              bool asked);
-  void refuse_outside(const detail::TensorImpl& t, std::string_view what) const;
+              bool asked) override;
+  void check_edges(const Node& node, const Inputs& inputs,
+                   std::span<const Tensor> outputs) const override;
+  void check_leaf(const detail::TensorImpl& t) const override;
+  void refuse_outside(const detail::TensorImpl& t, std::string_view what) const override;
+  void from_program(std::string_view what) const override;
+  bool replays() const override { return true; }
+  [[noreturn]] void refuse(std::string_view what, std::string_view advice) const override;
+
   /// Lets go of the recorded tensors, and throws if the program still holds one that it was not
   /// given as one of `results` or as a gradient: a replay would not bring it up to date.
   void finish(const TensorList& results);
-  void check_edges(const Inputs& inputs) const;
-  void check_leaf(const detail::TensorImpl& t) const;
 
-  /// What the function of `inner`, a part of this one, has asked of the program, this one has.
-  void inherit(const Recorder& inner);
-  /// Of the recording that this one is a part of; null if there is none.
-  Recorder* outer() const noexcept { return outer_; }
+  /// What the function has asked of the program, a function around it has.
+  void tell_outer() const;
 
   std::uint32_t value(const Tensor& t) { return value_of(t.impl()->storage); }
   Operand operand(const detail::TensorImpl& t);
@@ -138,8 +138,6 @@ class Recorder {
   std::vector<detail::Ref<detail::Storage>> originals_;  // of the arguments
   std::uint64_t start_;   // nodes up to this number are older than the recording
   std::uint64_t change_;  // changes of objects up to this one, too
-  Recorder* outer_;       // of a call from inside an instruction
-  bool previous_;
 };
 
 /// Rises when something changes on which recordings may depend.

@@ -4,6 +4,7 @@
 #include <concepts>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <typeinfo>
 #include <utility>
@@ -40,6 +41,12 @@ class Context {
 
 namespace detail {
 std::string type_name(const char* mangled);
+/// A function of the tensors of one sample.
+using SampleFunction = std::function<TensorList(const TensorList&)>;
+/// Whether some input is one sample of a `vmap` under way.
+bool has_samples(const Inputs& in);
+/// `f` of the samples of a `vmap`, one after the other, to any order. `f` may be kept.
+TensorList for_each_sample(std::string_view name, const SampleFunction& f, const TensorList& in);
 }
 
 /// An operation with a gradient of its own. Derive `struct F : Function<F>` with
@@ -49,41 +56,77 @@ std::string type_name(const char* mangled);
 ///   forward, written in tensor operations so that it differentiates again.
 /// It is called as the type, or as `static constexpr std::string_view kName`.
 /// Call it as `F::apply(x, …)`. Arguments that are not tensors are passed on and have no gradient.
+/// Within `vmap` it is called for one sample after the other.
 template <class F, class C = Context>
 class Function {
  public:
   template <class... A>
   static auto apply(const A&... arguments) {
+    using Result = decltype(F::forward(std::declval<C&>(), arguments...));
+    TensorList out = outputs(arguments...);
+    if constexpr (std::is_convertible_v<Result, Tensor>)
+      return Tensor(std::move(out[0]));
+    else
+      return out;
+  }
+
+ private:
+  template <class... A>
+  static TensorList outputs(const A&... arguments) {
     C ctx;
     using Result = decltype(F::forward(ctx, arguments...));
-    constexpr bool single = std::is_convertible_v<Result, Tensor>;
     TensorList in, out;
     (collect(in, arguments), ...);
     InlineVector<const Tensor*, 4> pointers;
     for (const Tensor& t : in) pointers.push_back(&t);
     const Inputs inputs({pointers.data(), pointers.size()});
     check_defined(name(), inputs);
+    if (detail::tracing && detail::has_samples(inputs)) [[unlikely]] {
+      if constexpr (Repeatable<A...>) return for_each_sample(in, arguments...);
+    }
     {
       const NoGrad off;
-      if constexpr (single)
+      if constexpr (std::is_convertible_v<Result, Tensor>)
         out.push_back(F::forward(ctx, arguments...));
       else
         out = F::forward(ctx, arguments...);
     }
     finish(ctx, inputs, out);
-    if constexpr (single)
-      return Tensor(out[0]);
-    else
-      return out;
+    return out;
   }
 
- private:
   static std::string_view name() {
     if constexpr (requires { F::kName; }) return F::kName;
     static const std::string text = detail::type_name(typeid(F).name());
     return text;
   }
   static void collect(TensorList& in, const Tensor& t) { in.push_back(t); }
+  // An argument to call with again.
+  template <class A>
+  using Held = std::conditional_t<std::derived_from<A, Tensor>, Tensor, std::decay_t<const A&>>;
+  template <class... A>
+  static constexpr bool Repeatable = (std::copy_constructible<Held<A>> && ...) &&
+                                     requires(C& ctx, const Held<A>&... a) {
+    F::forward(ctx, a...);
+  };
+  static void take(Tensor& t, const TensorList& from, std::size_t& next) { t = from[next++]; }
+  template <class A>
+  static void take(A&, const TensorList&, std::size_t&) {}
+  template <class... A>
+  static TensorList for_each_sample(const TensorList& in, const A&... arguments) {
+    const auto call = [held = std::tuple<Held<A>...>(arguments...)](const TensorList& sample) {
+      auto same = held;
+      std::size_t next = 0;
+      return std::apply(
+          [&](auto&... a) -> TensorList {
+            (take(a, sample, next), ...);
+            return outputs(a...);
+          },
+          same);
+    };
+    return detail::for_each_sample(name(), call, in);
+  }
+
   // Not for what is derived from Tensor, a Parameter say, which would match better here.
   template <class A>
   requires(!std::derived_from<A, Tensor>) static void collect(TensorList&, const A&) {}

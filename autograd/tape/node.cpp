@@ -47,7 +47,7 @@ void record(detail::Ref<Node> holder, const Inputs& inputs, std::span<Tensor> ou
     return Edge(input, i < kMostSavedInputs && (saves >> i & 1) != 0);
   });
   if (anomaly_mode() || state.capture || detail::tracing) [[unlikely]] {
-    if (detail::tracing) detail::trace_edges(inputs);
+    if (detail::tracing) detail::trace_edges(node, inputs, outputs);
     if (anomaly_mode()) node.call_.reset(internal::record_call(inputs));
     if (state.capture) latest = std::max(latest, state.capture->redirect(node, inputs));
   }
@@ -78,6 +78,10 @@ Tensor internal::Capture::alias(const Tensor& original) {
   originals_.push_back(original);
   aliases_.push_back(a);
   return a;
+}
+
+internal::Capture* internal::Capture::exchange(Capture* capture) noexcept {
+  return std::exchange(state.capture, capture);
 }
 
 internal::Capture::Scope::Scope(Capture& capture) : previous_(state.capture) {

@@ -423,8 +423,9 @@ void internal::accumulate(Tensor& total, Tensor g) {
   }
   if (total.impl()->storage->rows() || g.impl()->storage->rows()) [[unlikely]]
     return accumulate_rows(total, std::move(g));
-  if (!sole_owner(total)) {
-    if (!sole_owner(g)) {
+  // While operations are recorded or batched, each is to be seen.
+  if (detail::tracing || !sole_owner(total)) {
+    if (detail::tracing || !sole_owner(g)) {
       total = add(total, g);
       return;
     }

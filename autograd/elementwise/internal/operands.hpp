@@ -29,7 +29,7 @@ struct Operands {
     step[k] = whole && n > 1;
     flat &= whole || impl.numel == 1;
     p[k] = impl.storage->plain_data();
-    if (p[k]) return;
+    if (p[k] || impl.storage->instead()) return;
     p[k] = whole ? impl.storage->repeated() : nullptr;
     if (p[k])
       step[k] = 0;

@@ -7,6 +7,7 @@
 #include "autograd/ops/internal/picks.hpp"
 #include "autograd/ops/internal/strided.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -58,6 +59,19 @@ struct IndexSelect {
   TensorList backward(const Call& call) const {
     return {apply(IndexSelect{axis, whole, !add}, call.grad(), call.input(1)), Tensor()};
   }
+  TensorList batch(const internal::Batch& in) const {
+    const Shape all = internal::with_front(in.samples(), whole);
+    if (!in.differs(1)) return in.call(IndexSelect{axis + 1, all, add}, {in[0], in[1]});
+    if (axis != 0 || whole.empty()) return {};
+    if (!add && !in.differs(0))
+      return {in.parted(apply(*this, in[0], flatten(in[1])), in.shape(1).numel())};
+    // One table of all samples, whose positions are theirs behind those of the samples before.
+    const Tensor first = unsqueeze(arange(in.samples()) * static_cast<double>(whole[0]), 1);
+    Shape table(all.begin() + 1, all.end());
+    table[0] *= in.samples();
+    const Tensor y = apply(IndexSelect{0, table, add}, in.joined(0), flatten(in[1] + first));
+    return {in.parted(y, add ? whole[0] : in.shape(1).numel())};
+  }
 };
 
 // Elements by their positions along an axis, the second input, and the transpose.
@@ -105,6 +119,13 @@ struct Gather {
   unsigned saves() const { return save_input(1); }
   TensorList backward(const Call& call) const {
     return {apply(Gather{axis, whole, part, !add}, call.grad(), call.input(1)), Tensor()};
+  }
+  TensorList batch(const internal::Batch& in) const {
+    if (whole.empty()) return {};
+    const std::int64_t n = in.samples();
+    return in.call(
+        Gather{axis + 1, internal::with_front(n, whole), internal::with_front(n, part), add},
+        {in.whole(0), in.whole(1)});
   }
 
  private:
@@ -174,6 +195,7 @@ struct FindPositions {
       fail(op, "indices must be in [{}, {}] for axis {} of {}, got {}", least, n - 1, axis, shape,
            *std::find_if(index, index + out.numel(), outside));
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 
 // For each of n places the last of the positions that is it, or -1.
@@ -211,6 +233,7 @@ struct OneHot {
       o[i * classes + label[i]] = 1;
     }
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 
 void check_mask(std::string_view op, const Tensor& mask) {

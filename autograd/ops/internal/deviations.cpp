@@ -6,6 +6,7 @@
 
 #include "autograd/ops/internal/lines.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 // Sums of squares, and what is made of them: variance, standard deviation, Euclidean norm. Squares
@@ -52,6 +53,11 @@ struct SteadyMean {
   TensorList backward(const Call& call) const {
     return {expand(call.grad() / n, call.input_shape(0))};
   }
+  TensorList batch(const internal::Batch& in) const {
+    if (in.shape(0).empty()) return {};
+    return in.call(SteadyMean{in.behind(axes, 0), internal::with_front(in.samples(), kept), n},
+                   {in[0]});
+  }
 };
 
 // Σ x² / divisor over axes, which stay with size 1, or its root.
@@ -86,6 +92,12 @@ struct Squares {
     if (!root) return {x * (g * (2 / divisor))};
     const Tensor y = call.output(), zero = y == 0.0;
     return {x / where(zero, 1.0, y) * where(zero, 0.0, g / divisor)};
+  }
+  TensorList batch(const internal::Batch& in) const {
+    if (in.shape(0).empty()) return {};
+    return in.call(
+        Squares{op, in.behind(axes, 0), internal::with_front(in.samples(), kept), divisor, root},
+        {in[0]});
   }
 };
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "autograd/core/cpu.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd::internal {
@@ -197,6 +198,19 @@ void Move::forward(const Inputs& in, Tensor& out) const {
     for (const Block& b : plan->blocks)
       run(b, back, static_cast<const T*>(in[0].raw()), static_cast<T*>(out.raw_mutable()), adds);
   });
+}
+
+// The same plan for each sample, one axis more in each block.
+TensorList Move::batch(const Batch& in) const {
+  auto all = detail::make_pooled<Plan>(*plan);
+  for (Block& b : all->blocks) {
+    b.sizes.insert(b.sizes.begin(), in.samples());
+    b.from.insert(b.from.begin(), plan->from.numel());
+    b.to.insert(b.to.begin(), plan->to.numel());
+  }
+  all->from = with_front(in.samples(), plan->from);
+  all->to = with_front(in.samples(), plan->to);
+  return in.call(Move{std::move(all), back, fill}, {in[0]});
 }
 
 void View::slice(std::size_t axis, std::int64_t first, std::int64_t step, std::int64_t length) {

@@ -42,6 +42,7 @@ struct Move {
   TensorSpec infer(const Inputs& in) const { return {back ? plan->from : plan->to, in[0].dtype()}; }
   void forward(const Inputs& in, Tensor& out) const;
   TensorList backward(const Call& call) const { return {apply(Move{plan, !back}, call.grad())}; }
+  TensorList batch(const Batch& in) const;
 };
 
 /// A walk over the elements of a tensor in another order, some of them, or some repeatedly.

@@ -8,6 +8,7 @@
 #include "autograd/ops/internal/matrices.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/function.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -75,6 +76,7 @@ struct Cholesky {
     const Tensor half = internal::solve_triangular("cholesky", l, s, true, false, true);
     return {0.5 * internal::solve_triangular("cholesky", l, half, false, false, false)};
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 
 // ---------------------------------------------------------------- qr
@@ -102,6 +104,7 @@ struct QrFactors {
                     elements<T>(qr[1]) + i * k * n);
     });
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 
 struct QrContext : Context {
@@ -166,6 +169,7 @@ struct SvdFactors {
           fail(op, "the iteration must converge, got no convergence{}", at_batch(batch, i));
     });
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 
 // U, S and Vh; only S without vectors.
@@ -260,6 +264,7 @@ struct EighFactors {
           fail(op, "the iteration must converge, got no convergence{}", at_batch(batch, i));
     });
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 
 TensorList eigh_of(std::string_view op, const Tensor& a, bool with_vectors) {
@@ -330,6 +335,7 @@ struct Pinv {
     const Tensor x = product(gp, false, p, true), y = product(p, true, pg, false);
     return {-first + (x - matmul(a, matmul(p, x))) + (y - matmul(matmul(y, p), a))};
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "autograd/kernels/distance.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/batch.hpp"
 
 namespace autograd {
 namespace {
@@ -113,6 +114,11 @@ struct CdistGradient {
       });
     });
   }
+  TensorList batch(const internal::Batch& in) const {
+    Tensor out = empty(second ? in.joined(1).shape() : in.joined(0).shape(), in[0].dtype());
+    compute_into(out, *this, in.joined(0), in.joined(1), in.joined(2), in.joined(3));
+    return {in.parted(out, in.shape(0)[0])};
+  }
 };
 
 // a (batch, n, d), b (batch, m, d) → (batch, n, m).
@@ -152,6 +158,9 @@ struct Cdist {
   }
   Tensor reference(const TensorList& in) const {
     return norm(unsqueeze(in[0], 2) - unsqueeze(in[1], 1), p, {-1});
+  }
+  TensorList batch(const internal::Batch& in) const {
+    return {in.parted(apply(*this, in.joined(0), in.joined(1)), in.shape(0)[0])};
   }
 };
 

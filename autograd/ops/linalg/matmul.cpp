@@ -3,6 +3,7 @@
 #include "autograd/kernels/gemm.hpp"
 #include "autograd/ops/internal/matrices.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -74,6 +75,17 @@ struct Matmul {
     }
     return result;
   }
+  TensorList batch(const internal::Batch& in) const {
+    const bool matrices = in.shape(0).size() == 2 && in.shape(1).size() == 2;
+    // One product where the other matrix is the same for all.
+    if (matrices && !in.differs(1) && !ta)
+      return {in.parted(apply(*this, in.joined(0), in[1]), in.shape(0)[0])};
+    if (matrices && !in.differs(0) && columns(in.shape(1), tb) == 1) {
+      const Tensor vectors = reshape(in[1], {in.samples(), rows(in.shape(1), tb)});
+      return {unsqueeze(apply(Matmul{false, !ta}, vectors, in[0]), -1)};
+    }
+    return in.call(*this, in.aligned());
+  }
 };
 
 // x Wᵀ + b with x (n, in), in one operation: the product, and the bias in a pass over it.
@@ -110,6 +122,17 @@ struct Linear {
     if (call.needs(1)) result[1] = apply(Matmul{true, false}, g, call.input(0));
     if (biased && call.needs(2)) result[2] = sum(g, 0);
     return result;
+  }
+  TensorList batch(const internal::Batch& in) const {
+    const bool same_bias = !biased || !in.differs(2);
+    if (!in.differs(1) && same_bias) {
+      TensorList one{in.joined(0), in[1]};
+      if (biased) one.push_back(in[2]);
+      return {in.parted(in.call(*this, one)[0], in.shape(0)[0])};
+    }
+    const Tensor y = apply(Matmul{false, true}, in.whole(0), in[1]);
+    if (!biased) return {y};
+    return {y + (same_bias ? in[2] : unsqueeze(in[2], 1))};
   }
 };
 

@@ -7,6 +7,7 @@
 #include "autograd/kernels/lapack.hpp"
 #include "autograd/ops/internal/matrices.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -97,6 +98,7 @@ struct MatrixExp {
     const Tensor whole = apply(MatrixExp{}, concat({top, bottom}, -2));
     return {narrow(narrow(whole, -2, 0, n), -1, n, n)};
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 
 }  // namespace

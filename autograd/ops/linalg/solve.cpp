@@ -8,6 +8,7 @@
 #include "autograd/kernels/lapack.hpp"
 #include "autograd/ops/internal/matrices.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -68,6 +69,13 @@ struct Factorise {
     dispatch_floating(op, in[0].dtype(), [&](auto zero) {
       factorise<decltype(zero)>(*lu, batch_of(in[0].shape()).numel(), n);
     });
+  }
+  // The operations that share the factors then find those of all samples.
+  TensorList batch(const internal::Batch& in) const {
+    lu->pivots.resize(
+        static_cast<std::size_t>(in[0].numel() / std::max<std::int64_t>(in[0].size(-1), 1)));
+    compute(*this, Inputs(std::array{&in[0]}), std::span<Tensor>());
+    return {in[0]};
   }
 };
 
@@ -153,6 +161,7 @@ struct Solve {
     result[1] = gb;
     return result;
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, in.aligned()); }
 };
 
 struct Inverse {
@@ -176,6 +185,7 @@ struct Inverse {
     const Tensor y = call.output();
     return {-product(product(y, true, call.grad(), false), false, y, true)};
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 
 // ---------------------------------------------------------------- determinants
@@ -219,7 +229,7 @@ struct Det {
   }
   unsigned saves() const { return save_input(0) | kSaveOutput; }
   TensorList backward(const Call& call) const {
-    if (compiling())
+    if (internal::replays())
       check_factors({"det", lu, true});
     else if (!regular && lu->doubtful)
       return reference_gradient(call, [](const TensorList& x) { return bordered_det(x[0]); });
@@ -227,6 +237,7 @@ struct Det {
     return {as_matrices(call.grad() * call.output()) *
             transpose(apply(Inverse{lu}, call.input(0)))};
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 
 // det(A) = det(M) det((M⁻¹)₂₂) for M = [A, B; C, 0]. With B and C along the k directions in which A
@@ -269,9 +280,10 @@ struct LogAbsDet {
     check_factors({"slogdet", lu});
     return {as_matrices(call.grad()) * transpose(apply(Inverse{lu}, call.input(0)))};
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 
-// The signs of determinants.
+// The signs of determinants, of matrices whose factors it has.
 struct Signs {
   LuFactors lu;
   XGRAD_ATTRIBUTES(lu)
@@ -293,6 +305,7 @@ struct Signs {
       }
     });
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 
 // ---------------------------------------------------------------- triangular systems
@@ -349,6 +362,7 @@ struct Triangular {
     result[1] = gb;
     return result;
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, in.aligned()); }
 };
 
 // B is one vector for each matrix A.
@@ -402,7 +416,7 @@ SlogdetResult slogdet(const Tensor& a) {
   const detail::Named as("slogdet");
   const LuFactors lu = factors_of("slogdet", a);
   Tensor sign = empty(batch_of(a.shape()), a.dtype());
-  compute_into(sign, Signs{lu});
+  compute_into(sign, Signs{lu}, a);
   return {sign, apply(LogAbsDet{lu}, a)};
 }
 

@@ -4,6 +4,8 @@
 #include "autograd/elementwise/internal/broadcast.hpp"
 #include "autograd/ops/internal/strided.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/function.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/gathered_rows.hpp"
 #include "autograd/tape/internal/tape.hpp"
 #include "autograd/tape/rows.hpp"
@@ -32,6 +34,7 @@ struct Clone {
   }
   detail::Pass pass(const Inputs&, const Tensor&) const { return {.expands = true}; }
   TensorList backward(const Call& call) const { return {call.grad()}; }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 
 struct Cast {
@@ -41,6 +44,7 @@ struct Cast {
   TensorSpec infer(const Inputs& in) const { return {in[0].shape(), to}; }
   void forward(const Inputs& in, Tensor& out) const { internal::convert(in[0], out); }
   TensorList backward(const Call& call) const { return {call.grad().to(from)}; }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 
 struct Expand {
@@ -55,6 +59,9 @@ struct Expand {
     return {.expands = in[0].numel() == 1};
   }
   TensorList backward(const Call& call) const { return {call.grad()}; }
+  TensorList batch(const internal::Batch& in) const {
+    return in.call(Expand{internal::with_front(in.samples(), to)}, {in.aligned(0, to.size())});
+  }
 };
 
 struct Concat {
@@ -85,6 +92,11 @@ struct Concat {
     for (std::size_t k = 0; k < sizes.size(); start += sizes[k++])
       g.push_back(call.needs(k) ? narrow(call.grad(), axis, start, sizes[k]) : Tensor());
     return g;
+  }
+  TensorList batch(const internal::Batch& in) const {
+    TensorList whole;
+    for (std::size_t k = 0; k < in.size(); ++k) whole.push_back(in.whole(k));
+    return {concat(whole, axis + 1)};
   }
 };
 
@@ -119,18 +131,19 @@ TensorList split_as(std::string_view op, const Tensor& x, const Shape& sizes, st
   if (!fits || left != 0)
     fail(op, "sizes must be at least 0 and add up to axis {} of {}, got {}", axis, x.shape(),
          sizes);
+  const std::array pointers{&x};
+  const Inputs in(pointers);
+  const bool one_node = !detail::has_samples(in);  // a vmap knows operations only
   TensorList pieces;
   std::int64_t start = 0;
   {
-    const NoGrad off;
+    const GradMode mode(grad_enabled() && !one_node);
     for (const auto n : sizes) {
       pieces.push_back(narrow(x, axis, start, n));
       start += n;
     }
   }
-  const std::array pointers{&x};
-  const Inputs in(pointers);
-  if (!pieces.empty() && should_record(in))
+  if (one_node && !pieces.empty() && should_record(in))
     record(detail::Ref<Node>::adopt(new SplitNode(axis)), in, {pieces.data(), pieces.size()});
   return pieces;
 }

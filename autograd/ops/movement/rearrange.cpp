@@ -3,6 +3,7 @@
 
 #include "autograd/ops/internal/strided.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -106,6 +107,7 @@ struct Triangle {
     }
   }
   TensorList backward(const Call& call) const { return {apply(*this, call.grad())}; }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 
 // The walk along the diagonals of two axes of `shape`, as a new last axis.

@@ -8,6 +8,7 @@
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/neural/internal/spatial.hpp"
 #include "autograd/ops/reductions/reductions.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/operation.hpp"
 
 namespace autograd {
@@ -100,6 +101,35 @@ struct Convolve {
       result[2] = sum(g, others);
     }
     return result;
+  }
+  TensorList batch(const internal::Batch& in) const {
+    Convolve all = *this;
+    if (part != Part::weight && !in.differs(1) && !(biased && in.differs(2))) {
+      all.sizes.images *= in.samples();
+      TensorList images{in.joined(0), in[1]};
+      if (biased) images.push_back(in[2]);
+      return {in.parted(in.call(all, images)[0], sizes.images)};
+    }
+    // Else the samples are groups of channels.
+    const std::int64_t n = in.samples();
+    if (n == 0) return {};
+    all.sizes.groups *= n;
+    const auto channels = [&](std::size_t i) {
+      const Tensor t = movedim(in.whole(i), 0, 1);
+      Shape s = t.shape();
+      s[2] *= s[1];
+      s.erase(s.begin() + 1);
+      return reshape(t, s);
+    };
+    if (part == Part::weight)
+      return {in.parted(apply(all, channels(0), channels(1)), in.output_shape()[0])};
+    TensorList groups{channels(0), in.joined(1)};
+    if (biased) groups.push_back(in.joined(2));
+    const Tensor y = in.call(all, groups)[0];
+    Shape s = y.shape();
+    s[1] = in.output_shape()[1];
+    s.insert(s.begin() + 1, n);
+    return {movedim(reshape(y, s), 1, 0)};
   }
 };
 

@@ -6,6 +6,7 @@
 #include "autograd/kernels/rows.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/batch.hpp"
 
 // The loss of class scores.
 namespace autograd {
@@ -60,6 +61,13 @@ struct CrossEntropyGradient : ClassTerms {
       }
     });
   }
+  TensorList batch(const internal::Batch& in) const {
+    if (in.differs(2)) return {};
+    const Tensor z = in.joined(0);
+    Tensor gz = empty(z.shape(), z.dtype());
+    compute_into(gz, *this, z, in.joined(1), in[2], in.joined(3));
+    return {in.parted(gz, in.shape(0)[0])};
+  }
 };
 
 // Losses of the samples.
@@ -111,6 +119,10 @@ struct CrossEntropy : ClassTerms {
     const Tensor spread = sum(logp * in[2], 1) / static_cast<double>(last(in[0]));
     return where(counts, -(1 - smoothing) * own - smoothing * spread, 0.0);
   }
+  TensorList batch(const internal::Batch& in) const {
+    if (in.differs(2)) return {};
+    return {in.parted(apply(*this, in.joined(0), in.joined(1), in[2]), in.shape(0)[0])};
+  }
 };
 
 // The sum of the weights (classes) of the targets (n).
@@ -130,6 +142,12 @@ struct TargetWeight {
         if (*t != ignore) total += static_cast<double>(weight[*t]);
       *out_ptr<T>(out) = static_cast<T>(total);
     });
+  }
+  TensorList batch(const internal::Batch& in) const {
+    if (in.differs(1)) return {};
+    const Tensor counts = in[0] != static_cast<double>(ignore), t = where(counts, in[0], 0.0);
+    const Tensor each = reshape(index_select(in[1], 0, flatten(t)), t.shape());
+    return {sum(where(counts, each, 0.0), 1)};
   }
 };
 

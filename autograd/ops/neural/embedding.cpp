@@ -6,6 +6,7 @@
 #include "autograd/core/internal/prefetch.hpp"
 #include "autograd/ops/neural/internal/lookup.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -55,6 +56,10 @@ struct Embedding {
     }
     const Tensor places = internal::live_places(name(), indices, whole[0], padding);
     return {internal::rows_at(g, places, whole), Tensor()};
+  }
+  TensorList batch(const internal::Batch& in) const {
+    if (in.differs(0)) return {};
+    return in.call(*this, {in[0], in[1]});
   }
 };
 

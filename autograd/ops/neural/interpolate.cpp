@@ -12,6 +12,7 @@
 #include "autograd/ops/neural/internal/resample.hpp"
 #include "autograd/ops/neural/internal/spatial.hpp"
 #include "autograd/ops/neural/pooling.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/operation.hpp"
 
 namespace autograd {
@@ -76,6 +77,9 @@ struct Interpolate {
   }
   TensorList backward(const Call& call) const {
     return {apply(Interpolate{axis, !transposed, line}, call.grad())};
+  }
+  TensorList batch(const internal::Batch& in) const {
+    return in.call(Interpolate{axis + 1, transposed, line}, {in[0]});
   }
 };
 

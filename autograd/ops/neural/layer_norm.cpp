@@ -7,6 +7,7 @@
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/neural/norms.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/batch.hpp"
 
 // Layer normalisation, and that by the root mean square, which leaves the mean where it is.
 namespace autograd {
@@ -35,6 +36,29 @@ struct LayerNormGradient {
           in_ptr<T>(in[0]), in.size() > 4 ? in_ptr<T>(in[4]) : nullptr, in_ptr<T>(in[1]),
           in_ptr<T>(in[2]), in_ptr<T>(in[3]), x, weight, bias, n, width, centred);
     });
+  }
+  // Gradients of weight and bias are sums over the rows of each sample.
+  TensorList batch(const internal::Batch& in) const {
+    const std::int64_t n = in.shape(0)[0];
+    const bool weighted = in.size() > 4, scaled = weighted && in.differs(4);
+    TensorList result;
+    if (of_x) {
+      Tensor gx = empty(in.joined(0).shape(), in[0].dtype());
+      const Tensor g = scaled ? in.whole(3) * unsqueeze(in[4], 1) : in.whole(3);
+      TensorList rows{in.joined(0), in.joined(1), in.joined(2), reshape(g, gx.shape())};
+      if (weighted && !scaled) rows.push_back(in[4]);
+      InlineVector<const Tensor*, 5> pointers;
+      for (const Tensor& t : rows) pointers.push_back(&t);
+      compute(LayerNormGradient{true, false, false, centred},
+              Inputs({pointers.data(), pointers.size()}), {&gx, 1});
+      result.push_back(in.parted(gx, n));
+    }
+    if (of_weight) {
+      const Tensor x = centred ? in.whole(0) - unsqueeze(in.whole(1), -1) : in.whole(0);
+      result.push_back(sum(in.whole(3) * x * unsqueeze(in.whole(2), -1), 1));
+    }
+    if (of_bias) result.push_back(sum(in.whole(3), 1));
+    return result;
   }
 };
 
@@ -92,6 +116,19 @@ struct LayerNorm {
     Tensor y = z / sqrt(autograd::mean(square(z), 1, true) + eps / unit / unit);
     if (weighted) y = y * in[1];
     return biased ? y + in.back() : y;
+  }
+  TensorList batch(const internal::Batch& in) const {
+    const std::int64_t n = in.shape(0)[0];
+    bool scaled = false;
+    for (std::size_t i = 1; i < in.size(); ++i) scaled |= in.differs(i);
+    TensorList rows{in.joined(0)};
+    for (std::size_t i = 1; i < in.size() && !scaled; ++i) rows.push_back(in[i]);
+    TensorList out = in.call(LayerNorm{weighted && !scaled, biased && !scaled, centred, eps}, rows);
+    for (Tensor& t : out) t = in.parted(t, n);
+    const auto row = [&](std::size_t i) { return in.differs(i) ? unsqueeze(in[i], 1) : in[i]; };
+    if (scaled && weighted) out[0] = out[0] * row(1);
+    if (scaled && biased) out[0] = out[0] + row(in.size() - 1);
+    return out;
   }
 };
 

@@ -9,6 +9,7 @@
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/neural/internal/spatial.hpp"
 #include "autograd/ops/reductions/reductions.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/operation.hpp"
 
 namespace autograd {
@@ -59,6 +60,7 @@ struct MaxPool {
                                        reshape(call.grad(), {planes, from}));
     return {reshape(g, shape)};
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 
 // x with a batch axis, whose spatial sizes must be at least 1.

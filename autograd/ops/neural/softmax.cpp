@@ -2,6 +2,7 @@
 #include "autograd/kernels/rows.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/batch.hpp"
 
 // softmax and log_softmax.
 namespace autograd {
@@ -21,6 +22,10 @@ struct SoftmaxGradient {
       (log ? kernels::LogSoftmaxGradient<T>::run : kernels::SoftmaxGradient<T>::run)(
           in_ptr<T>(in[0]), in_ptr<T>(in[1]), out_ptr<T>(out), rows(out), last(out));
     });
+  }
+  TensorList batch(const internal::Batch& in) const {
+    if (in.shape(0).empty()) return {};
+    return in.call(*this, {in.whole(0), in.whole(1)});
   }
 };
 
@@ -52,6 +57,10 @@ struct Softmax {
     Tensor gx = empty(y.shape(), y.dtype());
     compute_into(gx, SoftmaxGradient{log}, y, g);
     return {gx};
+  }
+  TensorList batch(const internal::Batch& in) const {
+    if (in.shape(0).empty()) return {};
+    return in.call(*this, {in[0]});
   }
 };
 

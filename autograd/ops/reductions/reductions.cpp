@@ -6,6 +6,7 @@
 #include "autograd/kernels/reduce_cut.hpp"
 #include "autograd/ops/internal/lines.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -62,6 +63,13 @@ std::int64_t add_wrapping(std::int64_t a, std::int64_t b) {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
 }
 
+// Of a sample, behind the axis of samples.
+Flags behind(const Flags& reduced) {
+  Flags flags(1, false);
+  flags.append(reduced.begin(), reduced.end());
+  return flags;
+}
+
 struct Sum {
   static constexpr bool kTotal = true;
   Flags reduced;
@@ -83,6 +91,9 @@ struct Sum {
     });
   }
   TensorList backward(const Call& call) const { return {expand(call.grad(), call.input_shape(0))}; }
+  TensorList batch(const internal::Batch& in) const {
+    return in.call(Sum{behind(reduced), internal::with_front(in.samples(), kept)}, {in[0]});
+  }
 };
 
 struct Extreme {
@@ -125,6 +136,10 @@ struct Extreme {
     const Tensor y = call.output().detach(), hit = hits(call.input(0).detach(), y);
     return {hit * (call.grad() / sum_to(hit, y.shape()))};
   }
+  TensorList batch(const internal::Batch& in) const {
+    return in.call(Extreme{largest, behind(reduced), internal::with_front(in.samples(), kept)},
+                   {in[0]});
+  }
 };
 
 struct ArgExtreme {
@@ -158,6 +173,10 @@ struct ArgExtreme {
         o[r] = best;
       }
     });
+  }
+  TensorList batch(const internal::Batch& in) const {
+    if (in.shape(0).empty()) return {};
+    return in.call(ArgExtreme{largest, axis + 1, keepdims}, {in[0]});
   }
 };
 

@@ -3,6 +3,7 @@
 
 #include "autograd/ops/internal/lines.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -70,6 +71,9 @@ struct CumSum {
   TensorList backward(const Call& call) const {
     return {apply(CumSum{axis, !reverse}, call.grad())};
   }
+  TensorList batch(const internal::Batch& in) const {
+    return in.call(CumSum{axis + 1, reverse}, {in[0]});
+  }
 };
 
 // y[k] = b[k] + c y[k - 1], where c is a[k], or a[k - 1] with lag; from the end where reverse.
@@ -108,6 +112,9 @@ struct Recurrence {
     const Tensor y = call.output();
     return {lag ? shifted(gb, axis, !reverse, 0) * y : gb * shifted(y, axis, reverse, 0), gb};
   }
+  TensorList batch(const internal::Batch& in) const {
+    return in.call(Recurrence{axis + 1, reverse, lag}, {in.whole(0), in.whole(1)});
+  }
 };
 
 struct CumProd {
@@ -126,6 +133,9 @@ struct CumProd {
     // no harm.
     const Tensor before = shifted(call.output(), axis, reverse, 1);
     return {before * apply(Recurrence{axis, !reverse, true}, call.input(0), call.grad())};
+  }
+  TensorList batch(const internal::Batch& in) const {
+    return in.call(CumProd{axis + 1, reverse}, {in[0]});
   }
 };
 
@@ -160,6 +170,7 @@ struct Prod {
     const Tensor behind = shifted(apply(CumProd{axis, true}, x), axis, true, 1);
     return {before * behind * call.grad()};
   }
+  TensorList batch(const internal::Batch& in) const { return in.call(Prod{axis + 1}, {in[0]}); }
 };
 
 struct LogCumSumExp {
@@ -205,6 +216,9 @@ struct LogCumSumExp {
     const Tensor ratio = exp(where((before == HUGE_VAL) & (y == HUGE_VAL), 0.0, before - base));
     return {exp(call.input(0) - base) * apply(Recurrence{axis, true, true}, ratio, call.grad())};
   }
+  TensorList batch(const internal::Batch& in) const {
+    return in.call(LogCumSumExp{axis + 1}, {in[0]});
+  }
 };
 
 // Positions of the extreme so far; the latest of equal ones.
@@ -233,6 +247,9 @@ struct ArgCumExtreme {
         y[i] = c.at;
       });
     });
+  }
+  TensorList batch(const internal::Batch& in) const {
+    return in.call(ArgCumExtreme{largest, axis + 1}, {in[0]});
   }
 };
 

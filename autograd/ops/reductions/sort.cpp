@@ -3,6 +3,7 @@
 
 #include "autograd/ops/internal/lines.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -46,6 +47,12 @@ struct Ranked {
           y[(o * count + k) * s.inner + i] = ranks[k].position;
       }
     });
+  }
+  TensorList batch(const internal::Batch& in) const {
+    if (in.shape(0).empty()) return {};
+    Ranked all = *this;
+    ++all.axis;
+    return in.call(all, {in[0]});
   }
 
  private:
@@ -114,6 +121,11 @@ struct SearchSorted {
                start;
       }
     });
+  }
+  TensorList batch(const internal::Batch& in) const {
+    if (!in.differs(0) && in.shape(0).size() == 1) return in.call(*this, {in[0], in[1]});
+    if (in.shape(0).size() != in.shape(1).size()) return {};
+    return in.call(*this, {in.whole(0), in.whole(1)});
   }
 };
 

@@ -69,6 +69,8 @@ class WatchLock {
   Flag* flag_;
 };
 
+/// `compile()` records on this thread, be it around a vmap: elements may be others in a replay.
+bool replays() noexcept;
 /// The same tensor as the result of an operation.
 Tensor alias(const Tensor& t);
 /// What this thread records from now on comes later than `sequence`.
@@ -83,6 +85,9 @@ class Capture {
   Tensor alias(const Tensor& original);
   /// The tensors that have one, in the order of their first use.
   const TensorList& originals() const noexcept { return originals_; }
+
+  /// The one that watches the operations of this thread, if any, changed for another.
+  static Capture* exchange(Capture* capture) noexcept;
 
   /// The operations of this thread are watched by `capture`.
   class Scope {
