@@ -1,6 +1,9 @@
 #include "autograd/functional.hpp"
 
+#include "autograd/forward.hpp"
+#include "autograd/ir/batching.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/vmap.hpp"
 
 namespace autograd {
 namespace {
@@ -63,10 +66,65 @@ TensorList gradient(std::string_view op, const TensorsFunction& f, const TensorL
   return products(y, x, ones_like(y), true);
 }
 
-Tensor basis_vector(const Tensor& like, std::int64_t i) {
-  Tensor v = zeros_like(like);
-  dispatch(v.dtype(), [&](auto zero) { static_cast<decltype(zero)*>(v.raw_mutable())[i] = 1; });
+// Basis vectors of the shape of `like`, from number `first` on: (n, …).
+Tensor basis(const Tensor& like, std::int64_t first, std::int64_t n) {
+  Tensor v = zeros(internal::with_front(n, like.shape()), like.dtype());
+  dispatch(v.dtype(), [&](auto zero) {
+    auto* p = static_cast<decltype(zero)*>(v.raw_mutable());
+    for (std::int64_t i = 0; i < n; ++i) p[i * like.numel() + first + i] = 1;
+  });
   return v;
+}
+
+// Elements of as many basis vectors as are taken at once: what is computed stays in the cache.
+constexpr std::int64_t kAtOnce = 1 << 18;
+// Fewer take as long one after the other.
+constexpr std::int64_t kFew = 3;
+
+using OfBasis = std::function<TensorList(const Tensor&)>;
+
+// f of each basis vector, stacked: they are the samples of a vmap.
+TensorList of_basis_at_once(const Tensor& like, std::int64_t chunk, const OfBasis& f) {
+  std::vector<TensorList> parts;
+  for (std::int64_t first = 0; first < like.numel(); first += chunk) {
+    const std::int64_t n = std::min(chunk, like.numel() - first);
+    const Tensor vectors = basis(like, first, n);
+    replay::Batching level(n);
+    TensorList all;
+    for (const Tensor& t : f(level.sample(vectors))) all.push_back(level.whole(t));
+    parts.push_back(std::move(all));
+  }
+  if (parts.size() == 1) return parts[0];
+  TensorList result;
+  for (std::size_t k = 0; k < parts[0].size(); ++k) {
+    TensorList column;
+    for (const TensorList& part : parts) column.push_back(part[k]);
+    result.push_back(concat(column));
+  }
+  return result;
+}
+
+TensorList of_basis_one_by_one(const Tensor& like, const OfBasis& f) {
+  std::vector<TensorList> columns;
+  for (std::int64_t i = 0; i < like.numel(); ++i) {
+    const TensorList row = f(reshape(basis(like, i, 1), like.shape()));
+    columns.resize(row.size());
+    for (std::size_t k = 0; k < row.size(); ++k) columns[k].push_back(row[k]);
+  }
+  TensorList result;
+  for (const TensorList& column : columns) result.push_back(stack(column));
+  return result;
+}
+
+// `size`: of the largest tensor of a call. A gradient or a hook of the program may read elements:
+// then one after the other.
+TensorList of_basis(const Tensor& like, std::int64_t size, const OfBasis& f) {
+  const std::int64_t chunk = std::min(kAtOnce / std::max<std::int64_t>(size, 1), like.numel());
+  if (chunk > kFew && !anomaly_mode()) try {
+      return of_basis_at_once(like, chunk, f);
+    } catch (const VmapError&) {
+    }
+  return of_basis_one_by_one(like, f);
 }
 
 Shape joined(const Shape& a, const Shape& b) {
@@ -114,28 +172,29 @@ struct Pushforward {
 };
 
 TensorList jacobian_by_rows(const Tensor& y, const TensorList& x, bool create_graph) {
-  std::vector<TensorList> rows(x.size());
-  for (std::int64_t i = 0; i < y.numel(); ++i) {
-    const TensorList row = products(y, x, basis_vector(y, i), create_graph);
-    for (std::size_t k = 0; k < x.size(); ++k) rows[k].push_back(row[k]);
-  }
-  TensorList result;
+  std::int64_t size = y.numel();
+  for (const Tensor& t : x) size = std::max(size, t.numel());
+  TensorList result =
+      of_basis(y, size, [&](const Tensor& v) { return products(y, x, v, create_graph); });
   for (std::size_t k = 0; k < x.size(); ++k)
-    result.push_back(reshape(stack(rows[k]), joined(y.shape(), x[k].shape())));
+    result[k] = reshape(result[k], joined(y.shape(), x[k].shape()));
   return result;
 }
 
 TensorList jacobian_by_columns(const Pushforward& push, const TensorList& x, bool create_graph) {
   TensorList result;
   for (std::size_t k = 0; k < x.size(); ++k) {
-    TensorList columns, v(x.size(), Tensor());
-    for (std::int64_t i = 0; i < x[k].numel(); ++i) {
-      v[k] = basis_vector(x[k], i);
-      columns.push_back(push.along(v, create_graph).to(x[k].dtype()));
-    }
     const Shape shape = joined(push.y.shape(), x[k].shape());
-    result.push_back(columns.empty() ? zeros(shape, x[k].dtype())
-                                     : reshape(stack(columns, -1), shape));
+    if (x[k].numel() == 0) {
+      result.push_back(zeros(shape, x[k].dtype()));
+      continue;
+    }
+    TensorList v(x.size(), Tensor());
+    const TensorList columns = of_basis(x[k], push.y.numel(), [&](const Tensor& along) {
+      v[k] = along;
+      return TensorList{push.along(v, create_graph).to(x[k].dtype())};
+    });
+    result.push_back(reshape(movedim(columns[0], 0, -1), shape));
   }
   return result;
 }
@@ -158,6 +217,16 @@ TensorList jacobians(std::string_view op, const TensorsFunction& f, const Tensor
     if (push.recorded()) return jacobian_by_columns(push, in, create_graph);
   }
   return jacobian_by_rows(y, in, create_graph);
+}
+
+// At x, of which the inputs are leaves: everything can be differentiated twice.
+Pushforward pushforward(std::string_view op, const TensorsFunction& f, const TensorList& in) {
+  Pushforward push(evaluate(op, f, in), in);
+  if (!push.recorded())
+    fail(op,
+         "every gradient must be differentiable, got one that leaves the tape; write its backward "
+         "in tensor operations");
+  return push;
 }
 
 TensorsFunction of_one(std::string_view op, const TensorFunction& f) {
@@ -224,12 +293,23 @@ Tensor jvp(const TensorsFunction& f, const TensorList& x, const TensorList& v) {
   const EnableGrad recording;
   const TensorList in = leaves("jvp", x);
   check_vectors("jvp", v, x);
-  const Pushforward push(evaluate("jvp", f, in), in);
-  if (!push.recorded())
-    fail("jvp",
-         "every gradient must be differentiable, got one that leaves the tape; write its backward "
-         "in tensor operations");
-  return push.along(v, false);
+  return pushforward("jvp", f, in).along(v, false);
+}
+
+std::pair<Tensor, TensorsFunction> linearize(const TensorsFunction& f, const TensorList& x) {
+  const EnableGrad recording;
+  const TensorList in = leaves("linearize", x);
+  const Pushforward push = pushforward("linearize", f, in);
+  return {push.y.detach(), [push, in](const TensorList& v) {
+            check_vectors("linearize", v, in);
+            return push.along(v, false);
+          }};
+}
+
+TensorList jacfwd(const TensorsFunction& f, const TensorList& x) {
+  const EnableGrad recording;
+  const TensorList in = leaves("jacfwd", x);
+  return jacobian_by_columns(pushforward("jacfwd", f, in), in, false);
 }
 
 TensorList vjp(const TensorsFunction& f, const TensorList& x, const Tensor& v) {
@@ -251,6 +331,13 @@ Tensor hvp(const TensorFunction& f, const Tensor& x, const Tensor& v) {
 }
 Tensor jvp(const TensorFunction& f, const Tensor& x, const Tensor& v) {
   return jvp(of_one("jvp", f), TensorList{x}, TensorList{v});
+}
+std::pair<Tensor, TensorFunction> linearize(const TensorFunction& f, const Tensor& x) {
+  const auto [value, along] = linearize(of_one("linearize", f), TensorList{x});
+  return {value, [along = along](const Tensor& v) { return along(TensorList{v}); }};
+}
+Tensor jacfwd(const TensorFunction& f, const Tensor& x) {
+  return jacfwd(of_one("jacfwd", f), TensorList{x})[0];
 }
 Tensor vjp(const TensorFunction& f, const Tensor& x, const Tensor& v) {
   return vjp(of_one("vjp", f), TensorList{x}, v)[0];
