@@ -18,8 +18,10 @@ ag::TensorList per_sample_grads(
 /// (batch, *parameter.shape()) for each of `model.parameters()`, in their order; undefined for a
 /// frozen one. Axis 0 of x and y is the batch. The gradients of the parameters stay as they are.
 ///
-/// Takes as long as a forward and a backward pass for each sample, and holds the gradients of all.
-/// Samples are seen one at a time, so a layer of yours that mixes them must be in eval().
+/// One pass for all samples (`ag::vmap`), in which each draws random numbers of its own; or where
+/// the model or the loss reads elements or writes into buffers, a forward and a backward pass for
+/// each. Holds the gradients of all. A layer that mixes samples sees batches of one: put it into
+/// eval().
 template <class M, class L>
 ag::TensorList per_sample_grads(M& model, L&& loss_fn, const ag::Tensor& x, const ag::Tensor& y) {
   ag::check_callable("per_sample_grads", loss_fn);
