@@ -5,7 +5,6 @@
 #include "autograd/core/internal/helpers.hpp"
 #include "autograd/ops/neural/internal/lookup.hpp"
 #include "autograd/ops/ops.hpp"
-#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/operation.hpp"
 
 namespace autograd::internal {
