@@ -219,7 +219,8 @@ void Batching::gradient_changed(Node& node) {
   fail_vmap("a new gradient of a leaf from outside", "set it outside");
 }
 
-// What is recorded otherwise than by apply() is on the tape of a sample alone.
+// What is recorded otherwise than by apply() is on the tape of a sample alone: a walk outside would
+// pass it by.
 void Batching::check_edges(const Node& node, const Inputs& inputs,
                            std::span<const Tensor> outputs) const {
   bool leads_on = false, samples = false;
@@ -228,9 +229,16 @@ void Batching::check_edges(const Node& node, const Inputs& inputs,
     samples |= s != nullptr;
     leads_on |= inputs[i].impl()->node && (!s || (!is_end(*s, inputs[i]) && s->all.impl()->node));
   }
+  const auto passed_on = [&](const Tensor& t) {  // as what watches gradients does
+    bool same = false;
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      same |= inputs[i].impl()->storage == t.impl()->storage;
+    return same && node.name() != "alias" && node.name() != "reshape";
+  };
   for (const Tensor& t : outputs) {
     const Sample* s = sample_of(t);
-    if (s && leads_on && grad_enabled() && is_floating(t.impl()->dtype) && !s->all.impl()->node)
+    if (!s || !leads_on || !grad_enabled() || !is_floating(t.impl()->dtype)) continue;
+    if (!s->all.impl()->node || passed_on(t))
       fail_vmap(fmt::format("{} on the tape by record() alone", quoted(node.name())),
                 "put it there by apply(), or make it a Function");
   }
@@ -238,7 +246,10 @@ void Batching::check_edges(const Node& node, const Inputs& inputs,
 }
 
 void Batching::refuse_outside(const detail::TensorImpl& t, std::string_view what) const {
-  if (!sample_of(t)) Tracer::refuse_outside(t, what);
+  const Sample* s = sample_of(t);
+  if (!s) return Tracer::refuse_outside(t, what);
+  if (what == "register_hook()" && s->all.impl()->node)
+    fail_vmap("a hook on a tensor whose gradient comes from outside", "register it outside");
 }
 void Batching::refuse(std::string_view what, std::string_view advice) const {
   if (outer()) outer()->refuse(what, advice);

@@ -72,6 +72,7 @@ struct CumSum {
     return {apply(CumSum{axis, !reverse}, call.grad())};
   }
   TensorList batch(const internal::Batch& in) const {
+    if (in.shape(0).empty()) return {};
     return in.call(CumSum{axis + 1, reverse}, {in[0]});
   }
 };
@@ -113,6 +114,7 @@ struct Recurrence {
     return {lag ? shifted(gb, axis, !reverse, 0) * y : gb * shifted(y, axis, reverse, 0), gb};
   }
   TensorList batch(const internal::Batch& in) const {
+    if (in.shape(0).empty()) return {};
     return in.call(Recurrence{axis + 1, reverse, lag}, {in.whole(0), in.whole(1)});
   }
 };
@@ -135,6 +137,7 @@ struct CumProd {
     return {before * apply(Recurrence{axis, !reverse, true}, call.input(0), call.grad())};
   }
   TensorList batch(const internal::Batch& in) const {
+    if (in.shape(0).empty()) return {};
     return in.call(CumProd{axis + 1, reverse}, {in[0]});
   }
 };
@@ -217,6 +220,7 @@ struct LogCumSumExp {
     return {exp(call.input(0) - base) * apply(Recurrence{axis, true, true}, ratio, call.grad())};
   }
   TensorList batch(const internal::Batch& in) const {
+    if (in.shape(0).empty()) return {};
     return in.call(LogCumSumExp{axis + 1}, {in[0]});
   }
 };
@@ -249,6 +253,7 @@ struct ArgCumExtreme {
     });
   }
   TensorList batch(const internal::Batch& in) const {
+    if (in.shape(0).empty()) return {};
     return in.call(ArgCumExtreme{largest, axis + 1}, {in[0]});
   }
 };
