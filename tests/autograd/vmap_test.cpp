@@ -2,12 +2,12 @@
 
 #include "autograd/compile.hpp"
 #include "autograd/core/random.hpp"
+#include "autograd/forward.hpp"
 #include "autograd/functional.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/checkpoint.hpp"
 #include "autograd/tape/function.hpp"
 #include "autograd/tape/grad_mode.hpp"
-#include "tests/autograd/drawn.hpp"
 #include "tests/catch.hpp"
 
 namespace ag = autograd;
@@ -242,4 +242,19 @@ TEST_CASE("a Jacobian takes gradients that read elements row by row") {
   };
   const Tensor x = numbers({3});
   check_close(ag::jacobian(f, x)[{ag::indexing::slice(0, 3)}], 3.0 * ag::diag(2 * x));
+}
+
+TEST_CASE("linearize and jacfwd give the derivative along directions, and all of them") {
+  const auto f = [](const Tensor& x) { return ag::concat({ag::sin(x), ag::cumprod(x, 0)}); };
+  const Tensor x = numbers({3}), v = numbers({3}, 2);
+  const auto [value, along] = ag::linearize(f, x);
+  check_close(value, f(x));
+  CHECK_FALSE(value.requires_grad());
+  check_close(along(v), ag::jvp(f, x, v));
+  check_close(along(2 * v), 2 * ag::jvp(f, x, v));
+  check_close(ag::jacfwd(f, x), ag::jacobian(f, x));
+  const auto matrix = [](const Tensor& m) { return ag::sum(ag::exp(m), 0); };
+  check_close(ag::jacfwd(matrix, numbers({2, 3})), ag::jacobian(matrix, numbers({2, 3})));
+  CHECK_THROWS_WITH(along(numbers({2})),
+                    "linearize: v must have the shape of x, got (2,) for (3,)");
 }
