@@ -5,6 +5,8 @@
 #include <map>
 #include <unordered_map>
 
+#include "autograd/tape/graph_svg.hpp"
+#include "autograd/tape/internal/picture.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -31,14 +33,14 @@ std::string line(std::string_view what, const Tensor& t) {
 }
 
 // The nodes that lead to `last`, inputs before what uses them.
-std::vector<const Node*> in_order(const Node* last) {
+std::vector<const Node*> in_order(std::string_view op, const Node* last) {
   std::vector<const Node*> order;
   std::unordered_map<const Node*, bool> seen{{last, true}};
   std::vector<std::pair<const Node*, std::size_t>> stack{{last, 0}};
   while (!stack.empty()) {
     auto& [node, next] = stack.back();
     if (node->released())
-      fail("to_dot",
+      fail(op,
            "the graph must be whole, but a walk released it (at '{}'); call it before backward(), "
            "or pass "
            "{{.retain_graph = true}} there",
@@ -56,10 +58,14 @@ std::vector<const Node*> in_order(const Node* last) {
 
 class Drawing {
  public:
-  Drawing(const Tensor& output, const std::vector<std::pair<std::string, Tensor>>& names) {
+  Drawing(std::string_view op, const Tensor& output,
+          const std::vector<std::pair<std::string, Tensor>>& names) {
+    internal::check_defined(op, output);
+    if (!output.requires_grad())
+      fail(op, "the tensor must be on the tape, got one that requires no gradient{}",
+           internal::why_unrecorded(output));
     for (const auto& [name, t] : names) {
-      if (!t.defined())
-        fail("to_dot", "named tensors must be defined, got undefined '{}'", quoted(name));
+      if (!t.defined()) fail(op, "named tensors must be defined, got undefined '{}'", quoted(name));
       know(t);
       if (t.impl()->node)
         names_[{t.impl()->node.get(), t.impl()->index}] = name;
@@ -67,19 +73,16 @@ class Drawing {
         constant_names_[t.impl()] = name;
     }
     know(output);
-    nodes_ = in_order(output.impl()->node.get());
+    nodes_ = in_order(op, output.impl()->node.get());
     for (const Node* node : nodes_) {
       if (const Tensor t = node->saved_output(); t.defined()) values_.emplace(Key{node, 0}, t);
       for (const Edge& e : node->edges()) know(e.saved().unchecked());
     }
   }
 
-  std::string text() {
-    text_ =
-        "digraph {\n  rankdir=LR;\n  node [shape=box, style=\"rounded,filled\", "
-        "fontname=\"sans-serif\", fillcolor=\"#eef3fb\"];\n";
+  internal::Picture picture() {
     for (const Node* node : nodes_) draw(*node);
-    return text_ + "}\n";
+    return std::move(picture_);
   }
 
  private:
@@ -98,8 +101,6 @@ class Drawing {
   }
 
   void draw(const Node& node) {
-    const std::size_t id = ids_.size();
-    ids_[&node] = id;
     std::string label;
     for (std::uint32_t i = 0; i < node.outputs().size(); ++i) {
       const auto value = values_.find({&node, i});
@@ -107,52 +108,65 @@ class Drawing {
       if (value != values_.end()) label += line("value", value->second);
       label += line("grad", node.kept_grad(i));
     }
-    text_ += fmt::format("  n{} [label=\"{}\"{}];\n", id, escape(label),
-                         node.is_leaf() ? ", fillcolor=\"#fdf3d8\"" : "");
-    for (const Edge& e : node.edges()) {
-      const Node* input = e.node();
-      if (!input) {
-        text_ += fmt::format("  {} -> n{};\n", constant(e.saved().unchecked()), id);
-        continue;
-      }
-      text_ += fmt::format("  n{} -> n{};\n", ids_[input], id);
-      text_ += fmt::format("  n{} -> n{} [style=dashed, color=grey, constraint=false];\n", id,
-                           ids_[input]);
-    }
+    std::vector<std::size_t> from;
+    for (const Edge& e : node.edges())
+      from.push_back(e.node() ? ids_[e.node()] : constant(e.saved().unchecked()));
+    const std::size_t id = ids_[&node] = picture_.boxes.size();
+    picture_.boxes.push_back({label, node.is_leaf() ? internal::Box::leaf : internal::Box::result});
+    for (std::size_t k = 0; k < from.size(); ++k)
+      picture_.arrows.push_back({from[k], id, node.edges()[k].node() != nullptr});
   }
 
-  // The name of the box of an input that needs no gradient, which it draws at its first use.
-  std::string constant(const Tensor& t) {
+  // The box of an input that needs no gradient, which it draws at its first use.
+  std::size_t constant(const Tensor& t) {
     const void* key = t.defined() ? t.impl() : nullptr;
     const auto known = key ? constants_.find(key) : constants_.end();
     if (known != constants_.end()) return known->second;
-    const std::string id = fmt::format("c{}", constant_count_++);
-    if (key) constants_[key] = id;
     std::string label = "constant";
     if (const auto name = constant_names_.find(key); key && name != constant_names_.end())
       label = name->second;
     if (t.defined()) label += fmt::format("  {}{}", t.shape(), line("value", t));
-    text_ += fmt::format("  {} [label=\"{}\", fillcolor=white];\n", id, escape(label));
-    return id;
+    picture_.boxes.push_back({label, internal::Box::constant});
+    if (key) constants_[key] = picture_.boxes.size() - 1;
+    return picture_.boxes.size() - 1;
   }
 
   std::vector<const Node*> nodes_;
   std::map<Key, Tensor> values_;
   std::map<Key, std::string> names_;
   std::unordered_map<const Node*, std::size_t> ids_;
-  std::unordered_map<const void*, std::string> constants_, constant_names_;
-  std::size_t constant_count_ = 0;
-  std::string text_;
+  std::unordered_map<const void*, std::size_t> constants_;
+  std::unordered_map<const void*, std::string> constant_names_;
+  internal::Picture picture_;
 };
 
 }  // namespace
 
 std::string to_dot(const Tensor& output, const std::vector<std::pair<std::string, Tensor>>& names) {
-  internal::check_defined("to_dot", output);
-  if (!output.requires_grad())
-    fail("to_dot", "the tensor must be on the tape, got one that requires no gradient{}",
-         internal::why_unrecorded(output));
-  return Drawing(output, names).text();
+  const internal::Picture picture = Drawing("to_dot", output, names).picture();
+  std::string text =
+      "digraph {\n  rankdir=LR;\n  node [shape=box, style=\"rounded,filled\", "
+      "fontname=\"sans-serif\", fillcolor=\"#eef3fb\"];\n";
+  constexpr std::string_view fills[] = {"", ", fillcolor=\"#fdf3d8\"", ", fillcolor=white"};
+  std::vector<std::string> ids;
+  std::size_t constants = 0, arrow = 0;
+  for (std::size_t i = 0; i < picture.boxes.size(); ++i) {
+    const internal::Box& box = picture.boxes[i];
+    ids.push_back(box.kind == internal::Box::constant ? fmt::format("c{}", constants++)
+                                                      : fmt::format("n{}", i - constants));
+    text += fmt::format("  {} [label=\"{}\"{}];\n", ids[i], escape(box.label), fills[box.kind]);
+    for (; arrow < picture.arrows.size() && picture.arrows[arrow].to == i; ++arrow) {
+      const std::string &from = ids[picture.arrows[arrow].from], &to = ids[i];
+      text += fmt::format("  {} -> {};\n", from, to);
+      if (picture.arrows[arrow].back)
+        text += fmt::format("  {} -> {} [style=dashed, color=grey, constraint=false];\n", to, from);
+    }
+  }
+  return text + "}\n";
+}
+
+std::string to_svg(const Tensor& output, const std::vector<std::pair<std::string, Tensor>>& names) {
+  return internal::svg_of(Drawing("to_svg", output, names).picture());
 }
 
 }  // namespace autograd

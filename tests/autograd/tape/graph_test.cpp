@@ -1,6 +1,7 @@
 #include "autograd/tape/graph.hpp"
 
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/graph_svg.hpp"
 #include "tests/catch.hpp"
 
 namespace ag = autograd;
@@ -73,4 +74,24 @@ TEST_CASE("a graph that is not there is refused") {
                     "to_dot: the graph must be whole, but a walk released it (at 'exp'); call it "
                     "before backward(), or pass {.retain_graph = true} there");
   CHECK_THROWS_AS(ag::to_dot(ag::Tensor()), ag::Error);
+}
+
+TEST_CASE("a graph is drawn as SVG with a box for each tensor and an arrow for each use") {
+  const ag::Tensor x = ag::tensor({{0.5, 1.0}});
+  const ag::Tensor w = ag::tensor({{0.4}, {-0.2}}).requires_grad_(),
+                   b = ag::tensor(0.1).requires_grad_();
+  const ag::Tensor loss = ag::sum(ag::sigmoid(ag::matmul(x, w) + b) * b);
+  loss.backward({.retain_graph = true});
+  const std::string svg = ag::to_svg(loss, {{"w", w}, {"a<b", b}, {"x", x}});
+  const auto count = [&](const std::string& part) {
+    std::size_t n = 0;
+    for (auto at = svg.find(part); at != svg.npos; at = svg.find(part, at + 1)) ++n;
+    return n;
+  };
+  CHECK(count("<rect ") == 9);  // x, w, b, matmul, add, sigmoid, mul, sum, reshape
+  CHECK(count("url(#ahead)") == 9);
+  CHECK(count("url(#back)") == 8);  // none to x
+  CHECK_THAT(svg,
+             ContainsSubstring(">a&lt;b  ()</text>") && ContainsSubstring(">value 0.1</text>"));
+  CHECK_THROWS_WITH(ag::to_svg(x), ContainsSubstring("to_svg: the tensor must be on the tape"));
 }
