@@ -28,6 +28,10 @@ struct SaveOptions {
 void save(const Module& model, const std::string& path, const SaveOptions& options);
 void save(const StateDict& tensors, const std::string& path, const SaveOptions& options);
 
+/// Writes as `save_torch(tensors, path)` (nn/io/torch.hpp), with elements of 16 bits, "HalfStorage" and
+/// "BFloat16Storage" to PyTorch. Throws as above where an element is beyond the range.
+void save_torch(const StateDict& tensors, const std::string& path, const SaveOptions& options);
+
 /// The same tensors under the names that `translate` gives for theirs; an empty one leaves the
 /// tensor out. For models whose names differ: `load(model, renamed(load_tensors(path), f))`. Throws
 /// if two get one name.

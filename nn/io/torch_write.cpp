@@ -3,8 +3,10 @@
 #include <set>
 
 #include "autograd/core/errors.hpp"
+#include "nn/io/internal/elements.hpp"
 #include "nn/io/internal/utf8.hpp"
 #include "nn/io/internal/zip.hpp"
+#include "nn/io/save_options.hpp"
 #include "nn/io/torch.hpp"
 
 namespace nn {
@@ -74,15 +76,21 @@ class Storages {
   std::map<std::pair<const void*, std::size_t>, std::size_t> keys_;
 };
 
-void write_tensor(PickleWriter& out, const ag::Tensor& tensor, std::size_t key) {
+std::string_view storage_of(ag::DType dtype, FileDType wanted) {
   constexpr std::string_view kStorages[] = {"FloatStorage", "DoubleStorage", "LongStorage",
                                             "BoolStorage"};
+  if (wanted == FileDType::same || !ag::is_floating(dtype))
+    return kStorages[static_cast<int>(dtype)];
+  return wanted == FileDType::float16 ? "HalfStorage" : "BFloat16Storage";
+}
+
+void write_tensor(PickleWriter& out, const ag::Tensor& tensor, std::size_t key, FileDType wanted) {
   const std::vector<std::int64_t> sizes(tensor.shape().begin(), tensor.shape().end());
   std::vector<std::int64_t> strides(sizes.size(), 1);
   for (std::size_t i = sizes.size(); i-- > 1;)
     strides[i - 1] = strides[i] * std::max<std::int64_t>(sizes[i], 1);
   out.global("torch._utils", "_rebuild_tensor_v2").op("((").text("storage");
-  out.global("torch", kStorages[static_cast<int>(tensor.dtype())]).text(std::to_string(key));
+  out.global("torch", storage_of(tensor.dtype(), wanted)).text(std::to_string(key));
   out.text("cpu").integer(tensor.numel()).op("tQ");
   out.integer(0).integers(sizes).integers(strides).op("\x89").ordered_dict().op("tR");
 }
@@ -97,16 +105,43 @@ void check(const std::string& path, const StateDict& tensors) {
   }
 }
 
+// Elements of 16 bits, the nearest to those of the tensor.
+std::string narrowed(const std::string& path, const std::string& name, const ag::Tensor& tensor,
+                     FileDType wanted) {
+  const bool half = wanted == FileDType::float16;
+  std::string bytes;
+  bytes.reserve(static_cast<std::size_t>(tensor.numel()) * 2);
+  ag::dispatch_floating("save_torch", tensor.dtype(), [&](auto zero) {
+    const auto* from = tensor.data<decltype(zero)>();
+    for (std::int64_t i = 0; i < tensor.numel(); ++i) {
+      const auto bits =
+          half ? detail::float16_of(double{from[i]}) : detail::bfloat16_of(double{from[i]});
+      if (!bits)
+        fail(path, "'{}': elements must fit in {}, got {}; an older file is unchanged", name,
+             half ? "float16" : "bfloat16", from[i]);
+      bytes += static_cast<char>(*bits & 0xff);
+      bytes += static_cast<char>(*bits >> 8);
+    }
+  });
+  return bytes;
+}
+
 }  // namespace
 
 void save_torch(const StateDict& tensors, const std::string& path) {
+  save_torch(tensors, path, SaveOptions{});
+}
+
+void save_torch(const StateDict& tensors, const std::string& path, const SaveOptions& options) {
   check(path, tensors);
   PickleWriter pickle;
   Storages storages;
+  std::vector<std::string> names;  // of the storages, by the first tensor that has it
   pickle.op("\x80\x02").ordered_dict().op("(");
   for (const auto& [name, tensor] : tensors) {
     pickle.text(name);
-    write_tensor(pickle, tensor, storages.key_of(tensor));
+    write_tensor(pickle, tensor, storages.key_of(tensor), options.dtype);
+    if (storages.tensors.size() > names.size()) names.push_back(name);
   }
   pickle.op("u.");
 
@@ -114,10 +149,13 @@ void save_torch(const StateDict& tensors, const std::string& path) {
   detail::ZipWriter zip(path);
   zip.add(folder + "data.pkl", {bytes});
   zip.add(folder + "byteorder", {"little"});
+  std::vector<std::string> halves(storages.tensors.size());
   for (std::size_t key = 0; key < storages.tensors.size(); ++key) {
     const ag::Tensor& tensor = storages.tensors[key];
-    zip.add(folder + "data/" + std::to_string(key),
-            {{static_cast<const char*>(tensor.raw()), byte_count(tensor)}});
+    std::string_view elements{static_cast<const char*>(tensor.raw()), byte_count(tensor)};
+    if (options.dtype != FileDType::same && ag::is_floating(tensor.dtype()))
+      elements = halves[key] = narrowed(path, names[key], tensor, options.dtype);
+    zip.add(folder + "data/" + std::to_string(key), {elements});
   }
   zip.add(folder + "version", {"3\n"});
   zip.commit();

@@ -4,6 +4,7 @@
 #include "autograd/tape/grad_mode.hpp"
 #include "nn/io/npy.hpp"
 #include "nn/io/save.hpp"
+#include "nn/io/save_options.hpp"
 #include "nn/layers/activation.hpp"
 #include "nn/layers/batch_norm.hpp"
 #include "nn/layers/container.hpp"
@@ -130,6 +131,23 @@ TEST_CASE("state dicts are written as PyTorch has read them") {
     CHECK(same(again[i].tensor, state[i].tensor));
   }
   CHECK(again.at("float").data<float>() == again.at("tied").data<float>());
+}
+
+TEST_CASE(
+    "a state dict goes to PyTorch in elements of 16 bits, and what these cannot hold is refused") {
+  const Scratch scratch;
+  const ag::Tensor x = ag::tensor({1.0f, 1e-3f, -2.5f});
+  const nn::StateDict state{{"w", x}, {"tied", x}, {"n", ag::tensor({7})}};
+  nn::save_torch(state, scratch / "h", {.dtype = nn::FileDType::float16});
+  nn::StateDict again = nn::load_torch(scratch / "h");
+  CHECK(again.at("w").to_vector<float>() == std::vector<float>{1.0f, 0.00100040436f, -2.5f});
+  CHECK(again.at("w").data<float>() == again.at("tied").data<float>());
+  CHECK(again.at("n").item<std::int64_t>() == 7);
+  nn::save_torch(state, scratch / "h", {.dtype = nn::FileDType::bfloat16});
+  CHECK(nn::load_torch(scratch / "h").at("w").to_vector<float>()[1] == 0.00099945068f);
+  CHECK_THROWS_WITH(nn::save_torch({{"big", ag::tensor({1e6f})}}, scratch / "h",
+                                   {.dtype = nn::FileDType::float16}),
+                    ContainsSubstring("'big': elements must fit in float16, got 1000000"));
 }
 
 TEST_CASE("a model goes to PyTorch's format and back") {
