@@ -7,7 +7,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include <array>
+#include <nlohmann/json.hpp>
+
 #include "autograd/core/errors.hpp"
+#include "nn/io/files.hpp"
+#include "nn/io/internal/replacement.hpp"
 
 namespace nn {
 
@@ -33,6 +38,22 @@ int columns(std::FILE* out) {
   return known ? size.ws_col : 80;
 }
 
+constexpr std::array<std::string_view, 4> kColumns{"step", "samples", "loss", "seconds"};
+
+// Quoted where a comma, a quote or the end of a line would be taken for one of the file.
+std::string cell(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == text.npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
+  return quoted + '"';
+}
+
+void replace(const std::string& path, const std::string& text) {
+  detail::Replacement file(path);
+  file.write(text);
+  file.commit();
+}
+
 }  // namespace
 
 Progress::Progress(std::string title, std::int64_t steps, std::int64_t done, std::FILE* out)
@@ -53,8 +74,56 @@ void Progress::step(std::int64_t samples, double loss) {
   ++done_;
   samples_ += samples;
   loss_ += loss * static_cast<double>(samples);
+  const auto now = Clock::now();
+  history_.push_back({done_, samples, loss, std::chrono::duration<double>(now - start_).count()});
   const auto pause = std::chrono::milliseconds(terminal_ ? 100 : 5000);
-  if (done_ >= steps_ || Clock::now() - shown_ >= pause) show();
+  if (done_ >= steps_ || now - shown_ >= pause) show();
+}
+
+void Progress::metric(const std::string& name, double value) {
+  if (history_.empty())
+    autograd::fail("progress", "metrics must follow a step, got {} before the first",
+                   autograd::quoted(name));
+  if (std::ranges::find(kColumns, name) != kColumns.end())
+    autograd::fail("progress", "metrics must not have the name of a column, got {}", name);
+  auto& metrics = history_.back().metrics;
+  const auto known = std::ranges::find(metrics, name, &std::pair<std::string, double>::first);
+  if (known == metrics.end())
+    metrics.emplace_back(name, value);
+  else
+    known->second = value;
+}
+
+void Progress::save_csv(const std::string& path) const {
+  detail::check_path(path);
+  std::vector<std::string> names;
+  for (const Point& p : history_)
+    for (const auto& [name, value] : p.metrics)
+      if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+  std::string text = fmt::format("{}", fmt::join(kColumns, ","));
+  for (const std::string& name : names) text += ',' + cell(name);
+  for (const Point& p : history_) {
+    text +=
+        fmt::format("\n{},{},{},{}", p.step, p.samples, autograd::unsigned_nan(p.loss), p.seconds);
+    for (const std::string& name : names) {
+      const auto at = std::ranges::find(p.metrics, name, &std::pair<std::string, double>::first);
+      text += ',';
+      if (at != p.metrics.end()) text += fmt::format("{}", autograd::unsigned_nan(at->second));
+    }
+  }
+  replace(path, text + '\n');
+}
+
+void Progress::save_jsonl(const std::string& path) const {
+  detail::check_path(path);
+  std::string text;
+  for (const Point& p : history_) {
+    nlohmann::ordered_json line{
+        {"step", p.step}, {"samples", p.samples}, {"loss", p.loss}, {"seconds", p.seconds}};
+    for (const auto& [name, value] : p.metrics) line[name] = value;
+    text += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+  }
+  replace(path, text);
 }
 
 std::string Progress::line(double seconds, int width) const {

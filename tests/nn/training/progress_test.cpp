@@ -1,10 +1,14 @@
 #include "nn/training/progress.hpp"
 
+#include <fmt/format.h>
+
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <string>
 
 #include "tests/catch.hpp"
+#include "tests/nn/scratch.hpp"
 
 namespace {
 
@@ -80,4 +84,32 @@ TEST_CASE("progress prints plain lines where the output is no terminal") {
   CHECK(text.find("epoch  2/2  loss 1.0000") == 0);
   CHECK(text.back() == '\n');
   CHECK(text.find_first_of("\r\x1b") == std::string::npos);
+}
+
+TEST_CASE("progress keeps what it was told, as CSV and as lines of JSON") {
+  const File out = scratch_file();
+  const Scratch scratch;
+  nn::Progress progress("epoch", 6, 4, out.get());
+  CHECK_THROWS_WITH(progress.metric("accuracy", 1),
+                    "progress: metrics must follow a step, got accuracy before the first");
+  progress.step(3, 0.1);
+  progress.metric("top \"5\", mean", 0.5);
+  progress.step(2, NAN);
+  progress.metric("accuracy", 0.25);
+  progress.metric("accuracy", 0.75);
+  CHECK_THROWS_WITH(progress.metric("loss", 1),
+                    "progress: metrics must not have the name of a column, got loss");
+  REQUIRE(progress.history().size() == 2);
+  CHECK(progress.history()[1].step == 6);
+  const std::string first = fmt::format("{}", progress.history()[0].seconds),
+                    second = fmt::format("{}", progress.history()[1].seconds);
+  progress.save_csv(scratch / "h.csv");
+  CHECK(read_bytes(scratch / "h.csv") ==
+        "step,samples,loss,seconds,\"top \"\"5\"\", mean\",accuracy\n5,3,0.1," + first +
+            ",0.5,\n6,2,nan," + second + ",,0.75\n");
+  progress.save_jsonl(scratch / "h.jsonl");
+  const std::string lines = read_bytes(scratch / "h.jsonl");
+  CHECK_THAT(lines, Catch::Matchers::StartsWith("{\"step\":5,\"samples\":3,\"loss\":0.1,"));
+  CHECK_THAT(lines, Catch::Matchers::ContainsSubstring("\"loss\":null"));
+  CHECK_THAT(lines, Catch::Matchers::ContainsSubstring("\"accuracy\":0.75}\n"));
 }
