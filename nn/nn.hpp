@@ -56,3 +56,4 @@
 #include "nn/training/report.hpp"
 #include "nn/training/summary.hpp"
 #include "nn/training/tensorboard.hpp"
+#include "nn/training/update_bn.hpp"
