@@ -49,10 +49,13 @@ void xor_step(benchmark::State& state) {
 }
 BENCHMARK(xor_step);
 
+Sequential mlp() {
+  return Sequential(Linear(784, 256), torch::nn::ReLU(), Linear(256, 128), torch::nn::ReLU(),
+                    Linear(128, 10));
+}
 template <class Optimizer, class Options>
 void train_mlp(benchmark::State& state, const Options& options) {
-  Sequential model(Linear(784, 256), torch::nn::ReLU(), Linear(256, 128), torch::nn::ReLU(),
-                   Linear(128, 10));
+  Sequential model = mlp();
   Optimizer optimizer(model->parameters(), options);
   const auto x = torch::rand({state.range(0), 784});
   const auto y = torch::randint(0, 10, {state.range(0)});
@@ -111,10 +114,13 @@ std::vector<torch::Tensor> joined(std::vector<torch::Tensor> a,
   return a;
 }
 
-void cnn(benchmark::State& state) {
+Sequential cnn_model() {
   using namespace torch::nn;  // NOLINT
-  Sequential model(Conv2d(1, 32, 3), ReLU(), Conv2d(32, 64, 3), ReLU(), MaxPool2d(2), Flatten(),
-                   Linear(9216, 128), ReLU(), Linear(128, 10));
+  return Sequential(Conv2d(1, 32, 3), ReLU(), Conv2d(32, 64, 3), ReLU(), MaxPool2d(2), Flatten(),
+                    Linear(9216, 128), ReLU(), Linear(128, 10));
+}
+void cnn(benchmark::State& state) {
+  Sequential model = cnn_model();
   const auto x = torch::rand({64, 1, 28, 28}), y = torch::randint(0, 10, {64}, torch::kLong);
   train(state, adam(model->parameters()), [&] { return F::cross_entropy(model->forward(x), y); });
 }
@@ -188,6 +194,17 @@ void embedding_adam(benchmark::State& state) { embedding<torch::optim::Adam>(sta
 BENCHMARK(embedding_sgd);
 BENCHMARK(embedding_bag_sgd);
 BENCHMARK(embedding_adam);
+
+void infer(benchmark::State& state, Sequential model, at::IntArrayRef sample) {
+  const c10::InferenceMode inference;
+  model->eval();
+  const auto x = torch::rand(sample);
+  for (auto _ : state) model->forward(x);
+}
+void infer_mlp(benchmark::State& state) { infer(state, mlp(), {1, 784}); }
+void infer_cnn(benchmark::State& state) { infer(state, cnn_model(), {1, 1, 28, 28}); }
+BENCHMARK(infer_mlp);
+BENCHMARK(infer_cnn);
 
 }  // namespace
 

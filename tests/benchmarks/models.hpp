@@ -1,5 +1,11 @@
 #pragma once
 
+#include <fmt/format.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
 #include "workloads.hpp"
 
 /// Models of images, sequences and text, one step of training each; `libtorch.cpp` has the same.
@@ -26,14 +32,23 @@ constexpr auto mean_square = [](const auto& model, const ag::Tensor& x, const ag
   return ag::mean(ag::square(model(x)));
 };
 
+inline nn::Sequential cnn_model() {
+  return nn::Sequential(nn::Conv2d(1, 32, 3), nn::ReLU(), nn::Conv2d(32, 64, 3), nn::ReLU(),
+                        nn::MaxPool2d(2), nn::Flatten(), nn::Linear(9216, 128), nn::ReLU(),
+                        nn::Linear(128, 10));
+}
 template <class Run>
 void cnn(const Run& run) {
-  train_model<nn::optim::Adam>(
-      nn::Sequential(nn::Conv2d(1, 32, 3), nn::ReLU(), nn::Conv2d(32, 64, 3), nn::ReLU(),
-                     nn::MaxPool2d(2), nn::Flatten(), nn::Linear(9216, 128), nn::ReLU(),
-                     nn::Linear(128, 10)),
-      nn::optim::AdamOptions{.lr = 1e-5}, classes, ag::rand({64, 1, 28, 28}),
-      ag::randint(0, 10, {64}), run);
+  train_model<nn::optim::Adam>(cnn_model(), nn::optim::AdamOptions{.lr = 1e-5}, classes,
+                               ag::rand({64, 1, 28, 28}), ag::randint(0, 10, {64}), run);
+}
+
+/// What a model says of one sample of this shape.
+template <class Run>
+void infer(nn::Sequential model, const ag::Shape& sample, const Run& run) {
+  model.eval();
+  const ag::NoGrad no_grad;
+  run([&](const ag::Tensor& x) { return model(x); }, ag::rand(sample));
 }
 
 struct Residual : nn::Module {
@@ -102,6 +117,36 @@ template <class Optimizer, class Options, class Run>
 void embedding(bool sparse, const Options& options, const Run& run) {
   train_model<Optimizer>(Bag(sparse), options, classes, ag::randint(0, 50000, {64, 50}),
                          ag::randint(0, 10, {64}), run);
+}
+
+/// The same lookups by an Adam that moves the rows it looks up, and one for the head.
+template <class Run>
+void embedding_sparse_adam(const Run& run) {
+  Bag model(true);
+  nn::optim::SparseAdam rows(model.embedding.parameters(), {.lr = 1e-5});
+  nn::optim::Adam head(model.head.parameters(), {.lr = 1e-5});
+  const auto step = [&](const ag::Tensor& x, const ag::Tensor& y) {
+    rows.zero_grad();
+    head.zero_grad();
+    nn::cross_entropy(model(x), y).backward();
+    rows.step();
+    head.step();
+  };
+  run(step, ag::randint(0, 50000, {64, 50}), ag::randint(0, 10, {64}));
+}
+
+/// Sentences of 20 words, the n-th of 5000 words about 1/n as often as the first; peers.py has the
+/// same.
+inline std::vector<std::vector<std::string>> sentences(std::int64_t count) {
+  std::vector<std::vector<std::string>> all(static_cast<std::size_t>(count));
+  std::uint64_t state = 1;
+  for (auto& sentence : all)
+    for (int i = 0; i < 20; ++i) {
+      state = (state * 48271) % 2147483647;
+      const double u = static_cast<double>(state) / 2147483647;
+      sentence.push_back(fmt::format("w{}", static_cast<int>(std::pow(5000, u))));
+    }
+  return all;
 }
 
 }  // namespace workloads

@@ -77,6 +77,7 @@ function gflops(name, side,   size) {
 function section(name) {
   if (name ~ /^two_threads\//) return "two threads"
   if (name ~ /^gemm\//) return "GEMM"
+  if (value(name, "python")) return "Python"
   if (unit[name] == "us") return "times"
   return name ~ /\// ? "costs" : "program"
 }
@@ -87,10 +88,12 @@ function heading(kind) {
   print ""
   if (kind == "times")
     line("one thread, us", "xgrad", "LibTorch", "ratio", "OpenBLAS", "oneDNN", "ratio", "goal")
+  else if (kind == "Python")
+    line("one thread, us", "xgrad", "LibTorch", "ratio", "Python", "", "ratio", "goal")
   else if (kind == "GEMM")
     line("GEMM m/n/k, GFLOP/s", "xgrad", "", "", "OpenBLAS", "oneDNN", "percent", "goal")
   else if (kind == "two threads")
-    line("two threads, us", "xgrad", "LibTorch", "ratio", "", "1 thread", "ratio", "goal")
+    line("two threads, us", "xgrad", "LibTorch", "ratio", "Python", "1 thread", "ratio", "goal")
   else if (kind == "program")
     line("a small program", "xgrad", "LibTorch", "ratio", "", "", "", "goal")
 }
@@ -105,8 +108,11 @@ function text_row(name, kind,   xgrad, libtorch, faster, shown) {
   else if (kind == "GEMM")
     line(shown, gflops(name, "xgrad"), "", "", gflops(name, "openblas"), gflops(name, "onednn"),
          ratio(name, "hand") ? sprintf("%.0f", 100 / ratio(name, "hand")) : "-", goal_text(name))
+  else if (kind == "Python")
+    line(name, xgrad, libtorch, faster, number(value(name, "python")), "",
+         times(ratio(name, "python")), goal_text(name))
   else if (kind == "two threads")
-    line(shown, xgrad, libtorch, faster, "", number(value(name, "one_thread")),
+    line(shown, xgrad, libtorch, faster, number(value(name, "python")), number(value(name, "one_thread")),
          times(ratio(name, "one_thread")), goal_text(name))
   else if (kind == "program")
     line(name ", " unit[name], xgrad, libtorch, faster, "", "", "", goal_text(name))
@@ -115,7 +121,7 @@ function text_row(name, kind,   xgrad, libtorch, faster, shown) {
 }
 function text(   i, k, kinds, count, begun) {
   print date ", " machine
-  count = split("times,GEMM,two threads,program,costs", kinds, ",")
+  count = split("times,Python,GEMM,two threads,program,costs", kinds, ",")
   for (k = 1; k <= count; ++k) {
     begun = 0
     for (i = 1; i <= rows; ++i) {
@@ -135,9 +141,9 @@ function json(   i, name, g) {
     name = row[i]
     printf "  {\"name\": \"%s\", \"unit\": \"%s\", \"xgrad\": %s, \"libtorch\": %s, ", name,
            unit[name], json_value(value(name, "xgrad")), json_value(value(name, "libtorch"))
-    printf "\"openblas\": %s, \"onednn\": %s, \"one_thread\": %s, ",
+    printf "\"openblas\": %s, \"onednn\": %s, \"python\": %s, \"one_thread\": %s, ",
            json_value(value(name, "openblas")), json_value(value(name, "onednn")),
-           json_value(value(name, "one_thread"))
+           json_value(value(name, "python")), json_value(value(name, "one_thread"))
     g = goal_of(name)
     if (g && against[g] != "")
       printf "\"goal\": {\"against\": \"%s\", \"at_most\": %.6g, \"met\": %s}}", against[g],
@@ -162,6 +168,7 @@ function markdown(   i, name, peer) {
 }
 END {
   word["libtorch"] = "LibTorch"
+  word["python"] = "Python's"
   word["hand"] = "x by hand"
   word["one_thread"] = "x one thread"
   word["eager"] = "eager"

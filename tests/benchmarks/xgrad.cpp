@@ -74,6 +74,26 @@ void embedding_adam(State& state) {
   workloads::embedding<nn::optim::Adam>(false, nn::optim::AdamOptions{.lr = 1e-5}, eager(state));
 }
 BENCHMARK(embedding_adam);
+void embedding_sparse_adam(State& state) { workloads::embedding_sparse_adam(eager(state)); }
+BENCHMARK(embedding_sparse_adam);
+void infer_mlp(State& state) { workloads::infer(workloads::mlp(), {1, 784}, eager(state)); }
+BENCHMARK(infer_mlp);
+void infer_mlp_replay(State& state) { workloads::infer(workloads::mlp(), {1, 784}, replay(state)); }
+BENCHMARK(infer_mlp_replay);
+void infer_cnn(State& state) {
+  workloads::infer(workloads::cnn_model(), {1, 1, 28, 28}, eager(state));
+}
+BENCHMARK(infer_cnn);
+void infer_cnn_replay(State& state) {
+  workloads::infer(workloads::cnn_model(), {1, 1, 28, 28}, replay(state));
+}
+BENCHMARK(infer_cnn_replay);
+void word2vec(State& state) {
+  const auto sentences = workloads::sentences(state.range(0) / 20);
+  for (auto _ : state)
+    nn::data::train_word2vec(sentences, {.epochs = 1, .shards = settings::threads()});
+}
+BENCHMARK(word2vec)->Arg(100000);
 void gemm(State& state) {
   workloads::gemm(state.range(0), state.range(1), state.range(2), eager(state));
 }
