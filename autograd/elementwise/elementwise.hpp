@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "autograd/elementwise/builtins.hpp"
-#include "autograd/formulas/formulas.hpp"
+#include "autograd/elementwise/listed.hpp"
+#include "autograd/formulas/traced.hpp"
 #include "autograd/tape/operation.hpp"
 
 #pragma GCC visibility push(default)
@@ -71,10 +72,35 @@ struct UserFormula {
                 "elementwise: the formula must be callable with 1 to 8 values of any type with "
                 "arithmetic: a generic lambda such as [](auto x) { return x * x; }");
 
+  // Without captures the type says all, so that what the formula does can be listed once.
+  static constexpr bool kListed =
+      std::is_empty_v<F> && std::is_default_constructible_v<F> && !XGRAD_FAST_MATH;
+  template <class T>
+  static std::uint32_t list_value(const std::uint32_t* x) {
+    using V = simd::Traced<T>;
+    return [&]<std::size_t... K>(std::index_sequence<K...>) { return V(F{}(V::of(x[K])...)).id; }
+    (std::make_index_sequence<arity>{});
+  }
+  template <class T, std::size_t I>
+  static std::uint32_t list_gradient(const std::uint32_t* x) {
+    using V = simd::Traced<T>;
+    using D = simd::Dual<V>;
+    return [&]<std::size_t... K>(std::index_sequence<K...>) {
+      const D y = F{}(D{V::of(x[K + 1]), V(K == I ? 1 : 0)}...);
+      return (V::of(x[0]) * y.d).id;
+    }
+    (std::make_index_sequence<arity>{});
+  }
+
   template <class T>
   static void run_value(const void* f, const void* const* in, const std::int64_t* step, void* out,
                         std::int64_t n) {
     using V = simd::Vec<T>;
+    if constexpr (kListed) {
+      static const auto& listed =
+          *new ListedFormula(list_value<T>, int{arity}, sizeof(T) == sizeof(double));
+      if (listed.run(in, step, out, n)) return;
+    }
     simd::run_elementwise<T, int{arity}>(
         [](const void* formula, const auto&... x) -> V {
           return (*static_cast<const F*>(formula))(x...);
@@ -87,6 +113,11 @@ struct UserFormula {
                            void* out, std::int64_t n) {
     using V = simd::Vec<T>;
     using D = simd::Dual<V>;
+    if constexpr (kListed) {
+      static const auto& listed =
+          *new ListedFormula(list_gradient<T, I>, int{arity} + 1, sizeof(T) == sizeof(double));
+      if (listed.run(in, step, out, n)) return;
+    }
     simd::run_elementwise<T, int{arity} + 1>(
         [](const void* formula, const V& g, const auto&... x) {
           const V values[] = {x...};
@@ -146,7 +177,10 @@ class ElementwiseFunction {
 /// exp(x))); })`. It runs as one pass over SIMD registers; so do its derivatives, which come from
 /// the same formula on dual numbers; higher orders run it on tensors. Usable inside: + - * /,
 /// comparisons, `where(c, a, b)`, and every elementwise operation of ops.hpp by its unqualified
-/// name. No `if` on values.
+/// name. No `if` on values. A formula without captures is recorded at its first use, where all that
+/// it calls can be (docs/adding_an_op.md), and then runs on registers as wide as the CPU has; what
+/// it reads besides its operands counts as it was then. Any other runs on those that the program
+/// is compiled for.
 template <class F>
 ElementwiseFunction<F> elementwise(std::string name, F formula) {
   return {std::move(name), std::move(formula)};

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "autograd/core/cpu.hpp"
-#include "autograd/ir/codegen/fuse.hpp"
+#include "autograd/ir/fuse.hpp"
 
 namespace autograd::replay {
 
@@ -77,7 +77,7 @@ void Program::run_chain(const Action& action) const {
       for (const Link& link : links) {
         const std::int64_t n = std::min(tile, end - i);
         const Place* place = places_.data() + link.first;
-        char* operands[MachineCode::kMost];
+        char* operands[kernels::MachineCode::kMost];
         for (std::uint32_t k = 0; k < link.ins + link.outs; ++k) operands[k] = address(place[k], i);
         if (link.code) {
           link.code->run(operands, n);

@@ -6,7 +6,7 @@
 
 #include "autograd/core/cpu.hpp"
 #include "autograd/core/internal/row_blocks.hpp"
-#include "autograd/ir/codegen/fuse.hpp"
+#include "autograd/ir/fuse.hpp"
 #include "autograd/tape/internal/tape.hpp"
 #include "autograd/tape/rows.hpp"
 

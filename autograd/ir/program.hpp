@@ -6,9 +6,12 @@
 
 #include "autograd/ir/recorder.hpp"
 
+namespace autograd::kernels {
+class MachineCode;
+}
+
 namespace autograd::replay {
 
-class MachineCode;
 struct Fusion;
 
 /// The tensors of the program that recordings refer to. One whose elements nobody else refers to
@@ -44,7 +47,7 @@ struct Place {
 struct Link {
   detail::ElementwiseRun run;
   const void* formula;
-  const MachineCode* code;         // instead of `run`
+  const kernels::MachineCode* code;         // instead of `run`
   std::uint32_t first, ins, outs;  // places: inputs, then outputs
 };
 

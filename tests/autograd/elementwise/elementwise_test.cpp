@@ -2,7 +2,9 @@
 #include <cmath>
 
 #include "autograd/autograd.hpp"
+#include "autograd/kernels/codegen/machine.hpp"
 #include "tests/catch.hpp"
+#include "tests/same_bits.hpp"
 
 namespace ag = autograd;
 using ag::Tensor;
@@ -86,6 +88,20 @@ TEST_CASE("a formula does not depend on the position of an element") {
   const auto y = swish(x).to_vector<float>();
   for (const float v : y) CHECK(v == y[0]);
   CHECK(swish(ag::full({}, 0.3)).item<float>() == y[0]);
+}
+
+TEST_CASE("a formula without captures has the bits of its operations", "[jit]") {
+  if (!ag::kernels::MachineCode::available()) return;
+  const auto f = [](auto a, auto b) {
+    using std::exp, std::tanh;
+    return where(a > b, tanh(0.8 * (a + 0.04 * a * a * a)), maximum(a, 0.5) / (1 + exp(-b)));
+  };
+  const auto formula = ag::elementwise("f", f);
+  for (const std::int64_t n : {1, 5, 3000}) {
+    const Tensor a = values({n}).to(ag::float32), b = a - 0.5, number = ag::full({}, 0.4);
+    CHECK(same_bits(formula(a, b), f(a, b)));
+    CHECK(same_bits(formula(a, number), f(a, number)));
+  }
 }
 
 TEST_CASE("a number in a formula has no derivative, not even times infinity") {

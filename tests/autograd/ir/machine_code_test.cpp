@@ -6,15 +6,15 @@
 #include "autograd/compile.hpp"
 #include "autograd/core/cpu.hpp"
 #include "autograd/core/random.hpp"
-#include "autograd/ir/codegen/machine.hpp"
-#include "autograd/ir/codegen/rows.hpp"
+#include "autograd/kernels/codegen/machine.hpp"
+#include "autograd/kernels/codegen/rows.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/gradient.hpp"
 #include "tests/catch.hpp"
 #include "tests/same_bits.hpp"
 
 namespace ag = autograd;
-namespace replay = autograd::replay;
+namespace kernels = autograd::kernels;
 using ag::Tensor;
 using ag::TensorList;
 
@@ -62,14 +62,12 @@ bool same(T a, T b) {
 
 // The kernel and its machine code, with operand `single` (if any) one element for all.
 template <class T>
-void check(const replay::RowListing& row, int single, std::size_t n) {
-  replay::Listing listing(row.wide);
+void check(const kernels::RowListing& row, int single, std::size_t n) {
+  kernels::Listing listing(row.wide);
   std::uint32_t values[5];
   for (int k = 0; k < row.operands; ++k) values[k] = listing.input(k == single);
-  ag::simd::Code::current() = &listing.code;
-  listing.output(row.add(values));
-  ag::simd::Code::current() = nullptr;
-  const auto code = replay::MachineCode::of(listing);
+  listing.output(listing.record([&] { return row.add(values); }));
+  const auto code = kernels::MachineCode::of(listing);
   REQUIRE(code);
 
   auto in = operands<T>(row.operands, n);
@@ -116,12 +114,12 @@ Tensor long_chain(const Tensor& x) {
 }  // namespace
 
 TEST_CASE("machine code gives the bits of the kernels, on special values too", "[jit]") {
-  if (!replay::MachineCode::available()) return;
-  for (const replay::RowListing& row : replay::row_listings())
+  if (!kernels::MachineCode::available()) return;
+  for (const kernels::RowListing& row : kernels::row_listings())
     for (int single = -1; single < row.operands; ++single)
       for (const std::size_t n : {std::size_t{3}, std::size_t{1500}})
         row.wide ? check<double>(row, single, n) : check<float>(row, single, n);
-  CHECK(replay::row_listings().size() > 200);
+  CHECK(kernels::row_listings().size() > 200);
 }
 
 TEST_CASE("long chains give the bits of eager code, by any number of threads", "[jit]") {

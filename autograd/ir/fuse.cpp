@@ -1,13 +1,18 @@
-#include "autograd/ir/codegen/fuse.hpp"
+#include "autograd/ir/fuse.hpp"
 
 #include <cstring>
 #include <optional>
 
-#include "autograd/ir/codegen/rows.hpp"
+#include "autograd/kernels/codegen/rows.hpp"
 
 namespace autograd::replay {
 namespace {
 
+using kernels::find_listing;
+using kernels::Listing;
+using kernels::MachineCode;
+using kernels::Outlet;
+using kernels::RowListing;
 using simd::Code;
 
 // Elements that are worth making code.
@@ -37,9 +42,7 @@ class Growing {
   void add(const Step& step, const RowListing& row) {
     std::uint32_t in[5];
     for (std::size_t k = 0; k < step.ins; ++k) in[k] = value_of(form_.in(step)[k]);
-    Code::current() = &listing_.code;
-    const std::uint32_t result = row.add(in);
-    Code::current() = nullptr;
+    const std::uint32_t result = listing_.record([&] { return row.add(in); });
     const Operand& out = form_.out(step)[0];
     values_[out.value] = result;
     made_.push_back({out, {result, static_cast<std::uint32_t>(listing_.code.size())}});

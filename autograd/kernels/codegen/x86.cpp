@@ -7,9 +7,9 @@
 #include <array>
 
 #include "autograd/core/cpu.hpp"
-#include "autograd/ir/codegen/flow.hpp"
+#include "autograd/kernels/codegen/flow.hpp"
 
-namespace autograd::replay {
+namespace autograd::kernels {
 namespace {
 
 using simd::Code;
@@ -495,6 +495,6 @@ std::unique_ptr<MachineCode> MachineCode::of(const Listing& listing) {
   return nullptr;
 }
 
-}  // namespace autograd::replay
+}  // namespace autograd::kernels
 
 #endif

@@ -3,16 +3,16 @@
 #include <string>
 #include <vector>
 
-#include "autograd/formulas/internal/code.hpp"
+#include "autograd/formulas/code.hpp"
 #include "autograd/kernels/elementwise.hpp"
 
 #pragma GCC visibility push(default)  // for the tests
 
-namespace autograd::replay {
+namespace autograd::kernels {
 
 /// What a kernel of elementwise.def does, as a list of operations.
 struct RowListing {
-  kernels::ElementwiseRun run;
+  ElementwiseRun run;
   std::string name;
   bool wide;  ///< float64
   int operands;
@@ -24,8 +24,8 @@ struct RowListing {
 /// Those of all kernels that do what a list can.
 const std::vector<RowListing>& row_listings();
 /// That of one kernel, or null.
-const RowListing* find_listing(kernels::ElementwiseRun run);
+const RowListing* find_listing(ElementwiseRun run);
 
-}  // namespace autograd::replay
+}  // namespace autograd::kernels
 
 #pragma GCC visibility pop

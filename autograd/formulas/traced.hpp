@@ -3,7 +3,9 @@
 #include <limits>
 
 #include "autograd/formulas/formulas.hpp"
-#include "autograd/formulas/internal/code.hpp"
+#include "autograd/formulas/code.hpp"
+
+#pragma GCC visibility push(default)
 
 namespace autograd::simd {
 inline namespace XGRAD_SIMD_NAMESPACE {
@@ -140,3 +142,5 @@ inline Traced<double> tanh(Traced<double> x) { return not_listed(x); }
 
 }  // inline namespace
 }  // namespace autograd::simd
+
+#pragma GCC visibility pop

@@ -1,4 +1,4 @@
-#include "autograd/formulas/internal/code.hpp"
+#include "autograd/formulas/code.hpp"
 
 #include <bit>
 

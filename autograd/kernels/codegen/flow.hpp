@@ -2,9 +2,9 @@
 
 #include <vector>
 
-#include "autograd/ir/codegen/machine.hpp"
+#include "autograd/kernels/codegen/machine.hpp"
 
-namespace autograd::replay {
+namespace autograd::kernels {
 
 /// The operations of a listing for so many registers full of elements at once, in turn, so that one
 /// need not wait for another. Constants and single elements are there once.
@@ -25,4 +25,4 @@ struct Flow {
   std::vector<Store> stores{};
 };
 
-}  // namespace autograd::replay
+}  // namespace autograd::kernels

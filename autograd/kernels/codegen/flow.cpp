@@ -1,8 +1,8 @@
-#include "autograd/ir/codegen/flow.hpp"
+#include "autograd/kernels/codegen/flow.hpp"
 
 #include <array>
 
-namespace autograd::replay {
+namespace autograd::kernels {
 
 Flow::Flow(const Listing& listing, int copies) {
   const simd::Code& code = listing.code;
@@ -32,4 +32,4 @@ Flow::Flow(const Listing& listing, int copies) {
   }
 }
 
-}  // namespace autograd::replay
+}  // namespace autograd::kernels

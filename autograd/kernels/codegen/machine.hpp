@@ -2,14 +2,14 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
+#include <utility>
 #include <vector>
 
-#include "autograd/formulas/internal/code.hpp"
+#include "autograd/formulas/code.hpp"
 
 #pragma GCC visibility push(default)  // for the tests
 
-namespace autograd::replay {
+namespace autograd::kernels {
 
 /// An output of a code: which value, and how long the list was when it became one. It is stored
 /// there, and not before: memory may serve an input until then.
@@ -22,6 +22,16 @@ struct Listing {
   explicit Listing(bool wide);
   /// A new operand of one element for each, or of a single one for all.
   std::uint32_t input(bool single);
+  /// The value that `add` returns, which adds operations to `Code::current()`.
+  template <class F>
+  std::uint32_t record(F&& add) {
+    struct Recording {
+      simd::Code* const before = std::exchange(simd::Code::current(), nullptr);
+      ~Recording() { simd::Code::current() = before; }
+    } const recording;
+    simd::Code::current() = &code;
+    return add();
+  }
   void output(std::uint32_t value) {
     outputs.push_back({value, static_cast<std::uint32_t>(code.size())});
   }
@@ -62,6 +72,6 @@ class MachineCode {
   std::size_t operands_;
 };
 
-}  // namespace autograd::replay
+}  // namespace autograd::kernels
 
 #pragma GCC visibility pop

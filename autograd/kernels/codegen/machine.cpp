@@ -1,4 +1,4 @@
-#include "autograd/ir/codegen/machine.hpp"
+#include "autograd/kernels/codegen/machine.hpp"
 
 #include <cstdlib>
 #include <cstring>
@@ -7,7 +7,7 @@
 #include "autograd/core/cpu.hpp"
 #include "autograd/core/errors.hpp"
 
-namespace autograd::replay {
+namespace autograd::kernels {
 namespace {
 
 constexpr std::size_t kWidest = 64;  // bytes of a register
@@ -82,4 +82,4 @@ void MachineCode::run_rest(char* const* operands, std::int64_t n) const {
   for (std::size_t k = single_.size(); k < operands_; ++k) std::memcpy(operands[k], room[k], bytes);
 }
 
-}  // namespace autograd::replay
+}  // namespace autograd::kernels

@@ -1,12 +1,12 @@
-#include "autograd/ir/codegen/rows.hpp"
+#include "autograd/kernels/codegen/rows.hpp"
 
 #include <unordered_map>
 #include <utility>
 
 #include "autograd/core/kernel_call.hpp"
-#include "autograd/formulas/internal/traced.hpp"
+#include "autograd/formulas/traced.hpp"
 
-namespace autograd::replay {
+namespace autograd::kernels {
 namespace {
 
 using simd::Code;
@@ -32,7 +32,7 @@ std::uint32_t add_gradient(const std::uint32_t* x) {
 class Listings {
  public:
   Listings() {
-    const kernels::ElementwiseKernels* row = kernels::chosen<kernels::Elementwise>();
+    const ElementwiseKernels* row = chosen<Elementwise>();
 #define PRIMITIVE(name, ...) add<simd::name##_formula>(*row++);
 #define UNARY(name, ...) add<simd::name##_formula>(*row++);
 #define BINARY(name, ...) add<simd::name##_formula>(*row++);
@@ -44,7 +44,7 @@ class Listings {
 
  private:
   template <class F>
-  void add(const kernels::ElementwiseKernels& k) {
+  void add(const ElementwiseKernels& k) {
     const std::string name(F::name);
     add_if_listed({k.value[0], name, false, F::arity, add_value<float, F>});
     add_if_listed({k.value[1], name, true, F::arity, add_value<double, F>});
@@ -76,9 +76,9 @@ const std::vector<RowListing>& row_listings() {
   return listings.all;
 }
 
-const RowListing* find_listing(kernels::ElementwiseRun run) {
+const RowListing* find_listing(ElementwiseRun run) {
   static const auto by_kernel = [] {
-    std::unordered_map<kernels::ElementwiseRun, const RowListing*> found;
+    std::unordered_map<ElementwiseRun, const RowListing*> found;
     for (const RowListing& l : row_listings()) found.emplace(l.run, &l);
     return found;
   }();
@@ -86,4 +86,4 @@ const RowListing* find_listing(kernels::ElementwiseRun run) {
   return at == by_kernel.end() ? nullptr : at->second;
 }
 
-}  // namespace autograd::replay
+}  // namespace autograd::kernels

@@ -7,7 +7,7 @@
 
 #include "autograd/core/version.hpp"
 
-#pragma GCC visibility push(default)  // for the tests
+#pragma GCC visibility push(default)
 
 namespace autograd::simd {
 

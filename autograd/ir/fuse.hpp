@@ -1,7 +1,7 @@
 #pragma once
 
-#include "autograd/ir/codegen/machine.hpp"
 #include "autograd/ir/program.hpp"
+#include "autograd/kernels/codegen/machine.hpp"
 
 namespace autograd::replay {
 
@@ -10,7 +10,7 @@ struct Fusion {
   std::uint32_t begin = 0, end = 0;
   std::vector<Operand> operands;  // inputs, then outputs: those of the code
   std::size_t ins = 0;
-  std::unique_ptr<MachineCode> code;
+  std::unique_ptr<kernels::MachineCode> code;
 };
 
 /// Makes machine code of what can be of each chain; what lives only in there gets its home in
