@@ -17,8 +17,10 @@ using simd::Code;
 
 // Elements that are worth making code.
 constexpr std::int64_t kWorthwhile = 256;
-// Operands of a fusion, before those that only another part of its chain reads, and operations.
-constexpr std::size_t kOperands = 32, kLength = 1500;
+// Operands of a fusion, before those that only another part of its chain reads.
+constexpr std::size_t kOperands = 32;
+// Operations of a fusion, about: of more, the CPU sees too few elements at once.
+constexpr std::size_t kLength = 96;
 
 // The step that reads each value last.
 std::vector<std::uint32_t> last_readers(const Steps& form) {

@@ -27,23 +27,23 @@ constexpr std::size_t kLongest = 3000;  // operations
 // their own with AVX-512.
 class Assembler : public Xbyak::CodeGenerator {
  public:
-  Assembler(const Listing& listing, bool wide_registers, int copies, std::size_t bytes)
+  Assembler(const Listing& listing, bool wide_registers, std::size_t bytes)
       : CodeGenerator(bytes, Xbyak::DontSetProtectRWE),
         evex_(wide_registers),
         wide_(listing.code.wide()),
         width_(wide_registers ? 64 : 32),
         pool_(listing.code.size()) {
-    assemble(listing, copies);
+    assemble(listing);
     setProtectModeRE();
   }
+  const std::uint8_t* entry() const { return entry_; }
   bool fits() const { return slots_ <= kMostSlots; }
-  bool spills() const { return spills_; }
 
  private:
   struct State {
     int reg = -1, slot = -1;
-    const Label* pool = nullptr;      // a constant's place
-    bool stays = false;               // in its slot
+    const std::uint8_t* pool = nullptr;  // a constant's place
+    bool stays = false;                  // in its slot
     std::vector<std::uint32_t> uses;  // 2 · (the operation) + 1, or 2 · (the position of a store)
     std::size_t next = 0;
   };
@@ -71,18 +71,12 @@ class Assembler : public Xbyak::CodeGenerator {
     for (State& s : state_) std::sort(s.uses.begin(), s.uses.end());
     for (std::size_t v = 1; v < nodes_.size(); ++v) {
       const Flow::Node& n = nodes_[v];
-      if (n.op == Op::constant && !state_[v].uses.empty()) state_[v].pool = place_of_constant(n);
+      if (n.op == Op::constant) state_[v].pool = pool_[n.origin];
       if (n.input >= 0 && single_slot_[static_cast<std::size_t>(n.input)] >= 0) {
         state_[v].slot = single_slot_[static_cast<std::size_t>(n.input)];
         state_[v].stays = true;
       }
     }
-  }
-  const Label* place_of_constant(const Flow::Node& n) {
-    Constant& c = pool_[n.origin];
-    c.bits = n.bits;
-    c.used = true;
-    return &c.label;
   }
   std::uint32_t next_use(std::uint32_t v) const {
     const State& s = state_[v];
@@ -110,7 +104,6 @@ class Assembler : public Xbyak::CodeGenerator {
     State& s = state_[v];
     if (!s.pool && s.slot < 0) {
       s.slot = new_slot();
-      spills_ = true;
       if (&f == &files_[1])
         kmovw(on_stack(s.slot), mask(r));
       else
@@ -167,7 +160,7 @@ class Assembler : public Xbyak::CodeGenerator {
     if (s.reg >= 0 && !from_memory)
       f(vec_of(v));
     else if (s.pool)
-      f(ptr[rip + *s.pool]);
+      f(ptr[rip + s.pool]);
     else
       f(on_stack(s.slot));
   }
@@ -386,19 +379,16 @@ class Assembler : public Xbyak::CodeGenerator {
       vmovups(on_stack(single_slot_[k]), vec(0));
     }
   }
-  void put_pool() {
+  void put_pool(const Code& code) {
     const auto fill = [&](std::uint64_t bits) {
+      const std::uint8_t* at = getCurr();
       for (int i = 0; i < width_; i += wide_ ? 8 : 4)
         wide_ ? dq(bits) : dd(static_cast<std::uint32_t>(bits));
+      return at;
     };
-    align(64);
-    for (Constant& c : pool_) {
-      if (!c.used) continue;
-      L(c.label);
-      fill(c.bits);
-    }
-    L(ones_);
-    fill(~std::uint64_t{0});
+    for (std::uint32_t v = 1; v < code.size(); ++v)
+      if (code[v].op == Op::constant) pool_[v] = fill(code[v].bits);
+    ones_ = fill(~std::uint64_t{0});
   }
 
   void body(const Flow& flow, int inputs) {
@@ -411,8 +401,11 @@ class Assembler : public Xbyak::CodeGenerator {
       finish();
     }
   }
-  void assemble(const Listing& listing, int copies) {
+  void assemble(const Listing& listing) {
     const int inputs = static_cast<int>(listing.inputs.size());
+    put_pool(listing.code);
+    align(64);
+    entry_ = getCurr();
     push(rbp);
     mov(rbp, rsp);
     and_(rsp, -64);
@@ -422,53 +415,45 @@ class Assembler : public Xbyak::CodeGenerator {
     xor_(edx, edx);
     Label loop, rest, end;
     L(loop);
-    lea(rax, ptr[rdx + copies * width_]);
+    lea(rax, ptr[rdx + 2 * width_]);
     cmp(rax, rsi);
     ja(rest, T_NEAR);
-    body(Flow(listing, copies), inputs);
-    add(rdx, copies * width_);
+    body(Flow(listing, 2), inputs);
+    add(rdx, 2 * width_);
     jmp(loop, T_NEAR);
     L(rest);
     cmp(rdx, rsi);
     jae(end, T_NEAR);
-    if (copies > 1) body(Flow(listing, 1), inputs);
+    body(Flow(listing, 1), inputs);
     L(end);
     vzeroupper();
     leave();
     ret();
     rewrite(stack, static_cast<std::uint64_t>(slots_ * width_), 4);
-    put_pool();
     nodes_ = {};
     state_ = {};
   }
 #undef XGRAD_EITHER
 
-  struct Constant {
-    std::uint64_t bits = 0;
-    bool used = false;
-    Label label{};
-  };
-
   bool evex_, wide_;
   int width_;  // bytes of a register
   std::vector<Flow::Node> nodes_;
   std::vector<State> state_;
-  std::vector<Constant> pool_;    // by the value in the code
-  std::vector<int> single_slot_;  // by inputs; -1: many elements
-  Label ones_;
+  std::vector<const std::uint8_t*> pool_;  // by the value in the code
+  std::vector<int> single_slot_;           // by inputs; -1: many elements
+  const std::uint8_t *ones_ = nullptr, *entry_ = nullptr;
   std::array<File, 2> files_{File{evex_ ? 32 : 16}, File{7}};
   std::vector<int> free_slots_, left_slots_;
   int slots_ = 0;
-  bool spills_ = false;
 };
 
 class X86Code final : public MachineCode {
  public:
-  X86Code(const Listing& listing, bool wide, int copies, std::size_t bytes)
-      : MachineCode(listing, wide ? 64 : 32), assembler_(listing, wide, copies, bytes) {
-    function_ = assembler_.getCode<Function>();
+  X86Code(const Listing& listing, bool wide, std::size_t bytes)
+      : MachineCode(listing, wide ? 64 : 32), assembler_(listing, wide, bytes) {
+    function_ = reinterpret_cast<Function>(reinterpret_cast<std::uintptr_t>(assembler_.entry()));
   }
-  const Assembler& assembler() const { return assembler_; }
+  bool fits() const { return assembler_.fits(); }
 
  private:
   Assembler assembler_;
@@ -481,15 +466,10 @@ std::unique_ptr<MachineCode> MachineCode::of(const Listing& listing) {
   if (!available() || listing.code.failed() || length > kLongest ||
       listing.inputs.size() + listing.outputs.size() > kMost)
     return nullptr;
-  const bool wide = simd_level() == SimdLevel::avx512;
   try {
-    // Two registers at once, if there is room for all that lies between.
-    for (const int copies : {2, 1}) {
-      const std::size_t bytes = (1024 + 256 * length) / 4096 * 4096 + 4096;
-      auto code = std::make_unique<X86Code>(listing, wide, copies, bytes);
-      const Assembler& a = code->assembler();
-      if (copies == 1 ? a.fits() : !a.spills()) return code;
-    }
+    auto code = std::make_unique<X86Code>(listing, simd_level() == SimdLevel::avx512,
+                                          (1024 + 256 * length) / 4096 * 4096 + 4096);
+    if (code->fits()) return code;
   } catch (const Xbyak::Error&) {  // no memory for code, or not to be executed
   }
   return nullptr;
