@@ -10,6 +10,7 @@
 #include "autograd/elementwise/elementwise.hpp"
 #include "autograd/functional.hpp"
 #include "autograd/gradcheck.hpp"
+#include "autograd/loops.hpp"
 #include "autograd/ops/indexing/choice.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/checkpoint.hpp"
