@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "autograd/core/internal/named.hpp"
+
 namespace autograd {
 namespace {
 thread_local const Location* innermost_location = nullptr;
@@ -90,6 +92,7 @@ detail::Named::Named(std::string_view op) noexcept : outermost_(outermost_name.e
 detail::Named::~Named() {
   if (outermost_) outermost_name = {};
 }
+std::string_view internal::named_operation() noexcept { return outermost_name; }
 
 void detail::throw_error(std::string_view where, std::string_view message) {
   // What is wrong with the recording or the environment is no fault of the operation.

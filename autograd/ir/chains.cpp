@@ -42,29 +42,7 @@ void Program::run_action(const Action& action) {
                           {out_.data() + action.out, action.outs});
 }
 
-// No more than a tile, so without scratch.
-void Program::run_few(const Action& action) const {
-  const std::span<const Link> links(links_.data() + action.in, action.ins);
-  for (const Link& link : links) {
-    const Place* place = places_.data() + link.first;
-    if (link.code) {
-      char* operands[MachineCode::kMost];
-      for (std::uint32_t k = 0; k < link.ins + link.outs; ++k) operands[k] = data_[place[k].at];
-      link.code->run(operands, action.n);
-      continue;
-    }
-    const void* in[10];
-    std::int64_t step[10];
-    for (std::uint32_t k = 0; k < link.ins; ++k, ++place) {
-      in[k] = data_[place->at];
-      step[k] = place->stride != 0;
-    }
-    link.run(link.formula, in, step, data_[place->at], action.n);
-  }
-}
-
 void Program::run_chain(const Action& action) const {
-  if (action.n <= kTile) return run_few(action);
   auto tiles = [&](std::int64_t begin, std::int64_t end) {
     const detail::PooledVector<char> scratch(action.scratch);
     const auto address = [&](const Place& p, std::int64_t i) -> char* {

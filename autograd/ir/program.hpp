@@ -162,7 +162,6 @@ class Program {
   void unbind() noexcept;
   bool leaves_are_distinct(const TensorList& arguments) const;
   void run_chain(const Action& action) const;
-  void run_few(const Action& action) const;
   void run_action(const Action& action);
   Tensor result(const Operand& operand, const TensorList& arguments) const;
   void leave_gradients(const TensorList& arguments, std::size_t position);

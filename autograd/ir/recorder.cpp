@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "autograd/core/internal/named.hpp"
 #include "autograd/core/internal/row_blocks.hpp"
 #include "autograd/tape/internal/tape.hpp"
 #include "autograd/tape/rows.hpp"
@@ -233,8 +234,12 @@ void Recorder::read(const detail::TensorImpl& t) {
   if (value.source == Source::constant || value.source == Source::created) return;
   if (value.source == Source::argument || (value.source == Source::outside && !value.written))
     return guards.push_back({v, t.storage->version()});
-  refuse(fmt::format("the program reading elements of shape {} that are {} in it", t.shape,
-                     value.written ? "written" : "computed"),
+  const std::string_view how = value.written ? "written" : "computed";
+  if (const std::string_view op = internal::named_operation(); !op.empty())
+    refuse(
+        fmt::format("{}, which must read elements of shape {} that are {} in it", op, t.shape, how),
+        "call it after the call, on what the function returns, or do not compile this part");
+  refuse(fmt::format("the program reading elements of shape {} that are {} in it", t.shape, how),
          "return the tensor and read it after the call, or do not compile this part");
 }
 

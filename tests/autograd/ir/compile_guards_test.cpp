@@ -61,6 +61,15 @@ TEST_CASE("the kept gradient of a result inside a compiled function is that of t
   CHECK(f.recordings() == 1);
 }
 
+TEST_CASE("an operation whose shape depends on computed elements is refused by its name") {
+  check_refused(
+      [](const Tensor& x) { return ag::masked_select(x, x > 0); },
+      "got masked_select, which must read elements of shape (3,) that are computed in it");
+  check_refused([](const Tensor& x) { return ag::one_hot((x * 2).to(ag::int64)); },
+                "got one_hot, which must read elements of shape () that are computed in it");
+  check_refused([](const Tensor& x) { return ag::unique(x * 2).counts; }, "got unique, which");
+}
+
 TEST_CASE("elements that a compiled function has written are not read in it") {
   const std::string text = "got the program reading elements of shape (1,) that are written in it";
   Tensor w = ag::ones({1});
