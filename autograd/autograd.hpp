@@ -17,6 +17,7 @@
 #include "autograd/tape/function.hpp"
 #include "autograd/tape/gradient.hpp"
 #include "autograd/tape/graph.hpp"
+#include "autograd/tape/graph_svg.hpp"
 #include "autograd/tape/operation.hpp"
 #include "autograd/tape/recomputation.hpp"
 #include "autograd/tape/rows.hpp"

@@ -3,6 +3,7 @@
 /// Everything of nn in one include.
 #include "nn/data/data.hpp"
 #include "nn/io/checkpoint.hpp"
+#include "nn/io/cpp.hpp"
 #include "nn/io/files.hpp"
 #include "nn/io/npy.hpp"
 #include "nn/io/safetensors_file.hpp"

@@ -69,4 +69,13 @@ decltype(auto) dispatch(DType d, F&& f) {
 
 }  // namespace autograd
 
+/// By its name.
+template <>
+struct fmt::formatter<autograd::DType> : fmt::formatter<fmt::string_view> {
+  auto format(autograd::DType d, fmt::format_context& context) const {
+    const std::string_view name = autograd::name(d);
+    return fmt::formatter<fmt::string_view>::format({name.data(), name.size()}, context);
+  }
+};
+
 #pragma GCC visibility pop

@@ -161,3 +161,7 @@ TEST_CASE("a tensor of 64 axes prints; more axes are refused") {
   sizes.resize(30'000, 1);
   CHECK_THROWS_WITH(ag::zeros(ag::Shape(sizes.begin(), sizes.end())), "zeros: " + text + "30000");
 }
+
+TEST_CASE("a dtype prints its name") {
+  CHECK(fmt::format("{} {:>5}", ag::float32, ag::boolean) == "float32  bool");
+}
