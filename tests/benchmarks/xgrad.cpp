@@ -4,6 +4,7 @@
 #include <autograd/core/cpu.hpp>
 
 #include "models.hpp"
+#include "ode.hpp"
 #include "settings.hpp"
 #include "workloads.hpp"
 
@@ -94,6 +95,13 @@ void word2vec(State& state) {
     nn::data::train_word2vec(sentences, {.epochs = 1, .shards = settings::threads()});
 }
 BENCHMARK(word2vec)->Arg(100000);
+
+void rk4(State& state) { workloads::rk4(true, eager(state)); }
+BENCHMARK(rk4);
+void rk4_scan(State& state) { workloads::rk4(false, eager(state)); }
+BENCHMARK(rk4_scan);
+void rk4_scan_replay(State& state) { workloads::rk4(false, replay(state)); }
+BENCHMARK(rk4_scan_replay);
 void gemm(State& state) {
   workloads::gemm(state.range(0), state.range(1), state.range(2), eager(state));
 }
