@@ -44,6 +44,22 @@ schedule("CosineAnnealingWarmRestarts even", lambda o: S.CosineAnnealingWarmRest
 schedule("PolynomialLR", lambda o: S.PolynomialLR(o, 20, 0.7))
 schedule("ChainedScheduler", lambda o: S.ChainedScheduler(
     [S.LinearLR(o, 0.2, 1.0, 6), S.ExponentialLR(o, 0.9), S.StepLR(o, 10, 0.5)]))
+schedule("SWALR", lambda o: swa_utils.SWALR(o, [0.05, 0.1], anneal_epochs=12))
+
+
+class Two:
+    """Steps of one schedule, then of SWALR, which goes on from the rate of then."""
+
+    def __init__(self, first, then, start):
+        self.first, self.then, self.left = first, then, start
+
+    def step(self):
+        self.left -= 1
+        (self.first if self.left >= 0 else self.then).step()
+
+
+schedule("SWALR after another", lambda o: Two(
+    S.ExponentialLR(o, 0.8), swa_utils.SWALR(o, 0.02, 5, "linear"), 9))
 
 
 def average(name, make):
@@ -67,6 +83,19 @@ average("EMA", lambda m: averaged_model(m, multi_avg_fn=ema(0.8)))
 average("EMA use_buffers", lambda m: averaged_model(m, multi_avg_fn=ema(0.3), use_buffers=True))
 average("SWA", lambda m: averaged_model(m))
 average("SWA use_buffers", lambda m: averaged_model(m, use_buffers=True))
+
+
+def statistics(batches):
+    """Of two norms in turn, made anew from some batches."""
+    norm, average = torch.nn.BatchNorm1d(3, momentum=0.3), torch.nn.BatchNorm1d(3, momentum=None)
+    model = torch.nn.Sequential(norm, torch.nn.Tanh(), average).to(batches.dtype)
+    model(batches[0])
+    swa_utils.update_bn(list(batches), model)
+    model(batches[0])  # with its own momentum again
+    return [t for n in (norm, average) for t in (n.running_mean, n.running_var)]
+
+
+case("update_bn", statistics, [const(r(4, 5, 3))])
 
 
 def lbfgs(name, steps, **options):

@@ -4,6 +4,7 @@
 #include "nn/optim/cyclic_schedulers.hpp"
 #include "nn/optim/lbfgs.hpp"
 #include "nn/optim/muon.hpp"
+#include "nn/training/update_bn.hpp"
 #include "tests/nn/oracle/oracle.hpp"
 
 namespace {
@@ -41,6 +42,30 @@ struct Chain {
         all(o, {&first, &second, &third}) {}
   void step() { all.step(); }
 };
+
+struct Averaging {
+  ExponentialLR first;
+  SWALR all;
+  explicit Averaging(Optimizer& o)
+      : first(o, {.gamma = 0.8}),
+        all(o, {.swa_lr = 0.02, .anneal_epochs = 5, .anneal_strategy = AnnealStrategy::linear},
+            first, 9) {}
+  void step() { all.step(); }
+};
+
+TensorList statistics_anew(const Tensor& values) {
+  nn::Sequential model(nn::BatchNorm1d(3, {.momentum = 0.3}), nn::Tanh(),
+                       nn::BatchNorm1d(3, {.momentum = std::nullopt}));
+  model.to(values.dtype());
+  const TensorList batches = ag::unbind(values.detach(), 0);
+  model(batches[0]);
+  nn::update_bn(batches, model);
+  model(batches[0]);
+  TensorList found;
+  for (const ag::Tensor& b : model.buffers())
+    if (ag::is_floating(b.dtype())) found.push_back(b.detach());
+  return found;
+}
 
 struct Statistics : nn::Module {
   nn::Parameter weight;
@@ -170,6 +195,10 @@ std::vector<Row> schedules() {
          return PolynomialLR(o, {20, 0.7});
        })},
       {"ChainedScheduler", schedule([](O o) { return Chain(o); })},
+      {"SWALR", schedule([](O o) {
+         return SWALR(o, {.swa_lr = {0.05, 0.1}, .anneal_epochs = 12});
+       })},
+      {"SWALR after another", schedule([](O o) { return Averaging(o); })},
   };
 }
 
@@ -187,6 +216,7 @@ std::vector<Row> optimizers() {
       {"EMA use_buffers", averaged<EMA>(EMAOptions{.decay = 0.3, .use_buffers = true})},
       {"SWA", averaged<SWA>(SWAOptions{})},
       {"SWA use_buffers", averaged<SWA>(SWAOptions{.use_buffers = true})},
+      {"update_bn", [](T values) { return statistics_anew(values); }},
       {"LBFGS valley", valley(6, fixed)},
       {"LBFGS network", network(6, fixed)},
       {"LBFGS history valley", valley(8, history)},
