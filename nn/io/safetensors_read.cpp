@@ -2,10 +2,10 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <unordered_map>
 
 #include "autograd/core/errors.hpp"
+#include "nn/io/internal/json.hpp"
 #include "nn/io/internal/safetensors_header.hpp"
 #include "nn/io/safetensors_file.hpp"
 
@@ -35,18 +35,16 @@ std::map<std::string, std::string> read_index(const std::string& path) {
     fail(path, "the index must have at most {} bytes, got {}", kMaxIndex, file.size());
   std::string text(file.size(), '\0');
   file.read(text.data(), text.size(), 0);
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (json.is_discarded() || text.find('\0') != text.npos)
-    fail(path, "the index must be valid JSON, got an error in it");
-  const auto found = json.is_object() ? json.find("weight_map") : json.end();
-  if (found == json.end() || !found->is_object())
+  const detail::Json json = detail::parse_json(path, text);
+  const detail::Json& map = json["weight_map"];
+  if (!map.is<detail::Json::Object>())
     fail(path, "the index must have a weight_map of names and files, got none");
   std::map<std::string, std::string> files;
-  for (const auto& [name, value] : found->items()) {
-    if (!value.is_string())
-      fail(path, "'{}' must have the name of a file, got {}", name, value.type_name());
-    check_shard_name(path, value.get<std::string>());
-    files[name] = value.get<std::string>();
+  for (const auto& [name, value] : map.as<detail::Json::Object>()) {
+    if (!value.is<std::string>())
+      fail(path, "'{}' must have the name of a file, got {}", name, ag::quoted(value.text(), 40));
+    check_shard_name(path, value.as<std::string>());
+    files[name] = value.as<std::string>();
   }
   return files;
 }

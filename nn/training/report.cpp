@@ -9,7 +9,6 @@
 #include <cmath>
 #include <fstream>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <numeric>
 #include <utility>
 
@@ -18,6 +17,7 @@
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/grad_mode.hpp"
 #include "nn/data/readers/image_file.hpp"
+#include "nn/io/internal/json.hpp"
 #include "nn/io/internal/replacement.hpp"
 #include "nn/losses/losses.hpp"
 #include "nn/training/gradient_report.hpp"
@@ -98,6 +98,22 @@ struct Figure {
   std::string note{};
 };
 
+std::string as_json(const std::vector<double>& numbers) {
+  std::string text;
+  for (const double n : numbers) {
+    if (!text.empty()) text += ',';
+    text += std::isfinite(n) ? fmt::format("{}", n) : "null";
+  }
+  return '[' + text + ']';
+}
+std::string as_json(std::string_view title, const Figure& figure) {
+  std::string curves;
+  for (const Curve& c : figure.curves)
+    curves += fmt::format("{}{{\"name\":{},\"x\":{},\"y\":{}}}", curves.empty() ? "" : ",",
+                          json_ascii(c.name), as_json(c.x), as_json(c.y));
+  return fmt::format("{{\"title\":{},\"curves\":[{}]}}", json_ascii(title), curves);
+}
+
 }  // namespace
 
 struct TrainingReport::Impl {
@@ -146,19 +162,16 @@ Titled<Figure> TrainingReport::Impl::figures() const {
 
 std::string TrainingReport::Impl::html(bool goes_on) const {
   std::string plots;
-  nlohmann::json curves = nlohmann::json::array();
+  std::string json;
   for (const auto& [name, figure] : figures()) {
-    nlohmann::json lines = nlohmann::json::array();
-    for (const Curve& c : figure.curves)
-      lines.push_back({{"name", c.name}, {"x", c.x}, {"y", c.y}});
-    curves.push_back({{"title", name}, {"curves", std::move(lines)}});
+    json += (json.empty() ? '[' : ',') + as_json(name, figure);
     plots += fmt::format(
         "<figure class=\"plot\"><svg viewBox=\"0 0 640 320\" role=\"img\">{}</svg>"
         "<figcaption>{}</figcaption></figure>\n",
         detail::plot_body(figure.curves, {.title = name}), escaped(figure.note));
   }
   // Within a script element nothing is escaped, but "</script" would end it.
-  std::string json = curves.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+  json += json.empty() ? "[]" : "]";
   for (std::size_t at = 0; (at = json.find('<', at)) != json.npos; at += 6)
     json.replace(at, 1, "\\u003c");
 

@@ -57,8 +57,19 @@ const Work bpe{"a tokenizer trained", [] {
                    return bytes_of(ids);
                  }};
                }};
-// Its files are JSON by nlohmann's library, which ends the process where memory runs out: to destroy a
-// list or an object takes memory there.
+const Work bpe_files{
+    "a tokenizer saved and loaded", [] {
+      const auto scratch = std::make_shared<Scratch>();
+      const auto trained = std::make_shared<const data::BpeTokenizer>(
+          data::BpeTokenizer::train(kLines, {.vocab_size = 258, .special_tokens = {"<end>"}}));
+      return Attempt{[=] {
+        trained->save(*scratch / "t.json");
+        trained->save(*scratch / "v.json", *scratch / "m.txt");
+        const auto one = data::BpeTokenizer::load(*scratch / "t.json"),
+                   pair = data::BpeTokenizer::load(*scratch / "v.json", *scratch / "m.txt");
+        return bytes_of(one.encode("the cat")) + bytes_of(pair.encode("the cat"));
+      }};
+    }};
 const Work csv{"a table read and encoded", [] {
                  const auto scratch = std::make_shared<Scratch>();
                  write_bytes(*scratch / "t.csv", "a,b,c\n1,x,2.5\n2,\"y, z\",3\n3,x,4\n");
@@ -78,7 +89,9 @@ const Work vocabulary{"a vocabulary", [] {
                         }};
                       }};
 
-std::vector<Work> works() { return {plain, prefetched, workers, word2vec, bpe, csv, vocabulary}; }
+std::vector<Work> works() {
+  return {plain, prefetched, workers, word2vec, bpe, bpe_files, csv, vocabulary};
+}
 const Works here(works);
 
 }  // namespace

@@ -125,12 +125,32 @@ const Work torch_read{"PyTorch's file loaded", [] {
                                       [](auto& path) { return bytes_of(nn::load_torch(path)); });
                       }};
 
+const Work index_read{
+    "an index of safetensors read", [] {
+      const auto scratch = std::make_shared<Scratch>();
+      nn::save(some_tensors(), *scratch / "1.safetensors");
+      const std::string index = *scratch / "m.safetensors.index.json";
+      write_bytes(index, R"({"metadata":{"total_size":35},"weight_map":{"weights":"1.safetensors",)"
+                         R"("flags":"1.safetensors","double":"1.safetensors"}})");
+      return Attempt{[=] {
+        (void)scratch;
+        return bytes_of(nn::SafeTensorsFile(index).read("weights"));
+      }};
+    }};
+// The page tells the time.
+const Work report{"a report", [] {
+                    return Attempt{[] {
+                      nn::TrainingReport page("run");
+                      for (int i = 0; i < 3; ++i) page.add_scalar("loss/train", 0.5, i);
+                      const std::string html = page.html();
+                      return html.substr(html.find("id=\"curves\""), 80);
+                    }};
+                  }};
+
 std::vector<Work> works() {
-  return {checkpoint_saved, checkpoint_loaded,
-          safetensors,      halves,
-          safetensors_read, npy,
-          npy_read,         npz,
-          npz_read,         torch,
+  return {index_read,  report, checkpoint_saved, checkpoint_loaded,
+          safetensors, halves, safetensors_read, npy,
+          npy_read,    npz,    npz_read,         torch,
           torch_read};
 }
 const Works here(works);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "autograd/core/errors.hpp"
 #include "nn/data/internal/bpe.hpp"
@@ -10,103 +9,98 @@
 #include "nn/data/readers/input_file.hpp"
 #include "nn/data/readers/quoted.hpp"
 #include "nn/data/readers/text.hpp"
+#include "nn/io/internal/json.hpp"
 #include "nn/io/internal/replacement.hpp"
 
 namespace nn::data {
 
 using autograd::fail;
-using nlohmann::json;
+using nn::detail::Json;
+using nn::detail::json_string;
 
 namespace {
 
 using Entries = std::vector<std::pair<std::string, std::int64_t>>;  // tokens and their ids
 
-json parsed(const std::string& path) {
-  try {
-    return json::parse(read_text(path));
-  } catch (const json::parse_error& e) {
-    fail(path, "must be JSON, got something else at byte {}", e.byte);
-  } catch (const json::out_of_range&) {
-    fail(path, "numbers in JSON must be finite, got one that is not");
-  }
-}
+Json parsed(const std::string& path) { return nn::detail::parse_json(path, read_text(path)); }
 
 // What a value is, for an error.
-std::string shown(const json& value) {
-  if (value.is_object() && value.contains("type") && value["type"].is_string())
-    return detail::quoted(value["type"].get<std::string>());
-  const std::string text = value.dump();
-  return autograd::quoted(text, 40);
+std::string shown(const Json& value) {
+  if (const Json& type = value["type"]; type.is<std::string>())
+    return detail::quoted(type.as<std::string>());
+  return autograd::quoted(value.text(), 40);
 }
 
 // A member of an object, null if it is not there.
-const json& member(const std::string& path, const json& object, const char* name) {
-  static const json null;
-  if (!object.is_object())
+const Json& member(const std::string& path, const Json& object, const char* name) {
+  if (!object.is<Json::Object>())
     fail(path, "must be an object that may have \"{}\", got {}", name, shown(object));
-  const auto at = object.find(name);
-  return at == object.end() ? null : *at;
+  return object[name];
 }
 
-bool flag(const std::string& path, const json& object, const char* name, bool otherwise) {
-  const json& value = member(path, object, name);
-  if (value.is_null()) return otherwise;
-  if (!value.is_boolean()) fail(path, "\"{}\" must be true or false, got {}", name, shown(value));
-  return value.get<bool>();
+bool is_null(const Json& value) { return value.is<std::nullptr_t>(); }
+
+bool flag(const std::string& path, const Json& object, const char* name, bool otherwise) {
+  const Json& value = member(path, object, name);
+  if (is_null(value)) return otherwise;
+  if (!value.is<bool>()) fail(path, "\"{}\" must be true or false, got {}", name, shown(value));
+  return value.as<bool>();
 }
 
-std::int64_t id(const std::string& path, const json& value) {
-  if (!value.is_number_integer() || value < 0 || value >= std::int64_t{1} << 31)
+std::int64_t id(const std::string& path, const Json& value) {
+  const std::int64_t number = value.is<std::int64_t>() ? value.as<std::int64_t>() : -1;
+  if (number < 0 || number >= std::int64_t{1} << 31)
     fail(path, "ids must be whole numbers in [0, 2^31), got {}", shown(value));
-  return value.get<std::int64_t>();
+  return number;
 }
 
 // Refuses what would give other ids than those of this tokenizer.
 void refuse_unless(bool holds, const std::string& path, const char* part, const char* wanted,
-                   const json& value) {
+                   const Json& value) {
   if (!holds) fail(path, "\"{}\" must be {}, got {}", part, wanted, shown(value));
 }
-bool is_byte_level(const json& value) {
-  return value.is_object() && value.contains("type") && value["type"] == "ByteLevel";
-}
-bool says_nothing(const json& value) {
-  return value.is_null() || value == "" || value == 0 || value == false;
+bool is_byte_level(const Json& value) { return value["type"] == "ByteLevel"; }
+bool says_nothing(const Json& value) {
+  return is_null(value) || value == "" || value.text() == "0" || value.text() == "0.0" ||
+         value.text() == "false";
 }
 
-void read_pipeline(const std::string& path, const json& file, detail::BpeModel& model) {
+void read_pipeline(const std::string& path, const Json& file, detail::BpeModel& model) {
   for (const char* part : {"normalizer", "truncation", "padding"}) {
-    const json& value = member(path, file, part);
-    refuse_unless(value.is_null(), path, part, "null", value);
+    const Json& value = member(path, file, part);
+    refuse_unless(is_null(value), path, part, "null", value);
   }
-  const json& pre = member(path, file, "pre_tokenizer");
+  const Json& pre = member(path, file, "pre_tokenizer");
   refuse_unless(is_byte_level(pre), path, "pre_tokenizer", "\"ByteLevel\"", pre);
   for (const char* part : {"post_processor", "decoder"}) {
-    const json& value = member(path, file, part);
-    refuse_unless(value.is_null() || is_byte_level(value), path, part, "\"ByteLevel\" or null",
+    const Json& value = member(path, file, part);
+    refuse_unless(is_null(value) || is_byte_level(value), path, part, "\"ByteLevel\" or null",
                   value);
   }
   model.add_prefix_space = flag(path, pre, "add_prefix_space", true);
   model.split_words = flag(path, pre, "use_regex", true);
 }
 
-Entries read_vocab(const std::string& path, const json& vocab) {
-  if (!vocab.is_object()) fail(path, "the vocabulary must be an object, got {}", shown(vocab));
+Entries read_vocab(const std::string& path, const Json& vocab) {
+  if (!vocab.is<Json::Object>())
+    fail(path, "the vocabulary must be an object, got {}", shown(vocab));
   Entries entries;
-  for (const auto& [token, value] : vocab.items()) entries.emplace_back(token, id(path, value));
+  for (const auto& [token, value] : vocab.as<Json::Object>())
+    entries.emplace_back(token, id(path, value));
   return entries;
 }
 
-std::vector<detail::AddedToken> read_added(const std::string& path, const json& list) {
+std::vector<detail::AddedToken> read_added(const std::string& path, const Json& list) {
   std::vector<detail::AddedToken> added;
-  if (list.is_null()) return added;
-  if (!list.is_array()) fail(path, "\"added_tokens\" must be a list, got {}", shown(list));
-  for (const json& entry : list) {
+  if (is_null(list)) return added;
+  if (!list.is<Json::List>()) fail(path, "\"added_tokens\" must be a list, got {}", shown(list));
+  for (const Json& entry : list.as<Json::List>()) {
     for (const char* option : {"single_word", "lstrip", "rstrip"})
-      refuse_unless(!flag(path, entry, option, false), path, option, "false", true);
-    const json& content = member(path, entry, "content");
-    if (!content.is_string() || content == "")
+      refuse_unless(!flag(path, entry, option, false), path, option, "false", Json(true));
+    const Json& content = member(path, entry, "content");
+    if (!content.is<std::string>() || content == "")
       fail(path, "added tokens must have a \"content\", got {}", shown(content));
-    added.push_back({content.get<std::string>(),
+    added.push_back({content.as<std::string>(),
                      static_cast<std::int32_t>(id(path, member(path, entry, "id"))),
                      flag(path, entry, "special", false), flag(path, entry, "normalized", true)});
   }
@@ -161,17 +155,18 @@ class Merges {
   std::unordered_map<std::string_view, std::int32_t> ids_;
 };
 
-void read_merges(const std::string& path, const json& list, detail::BpeModel& model) {
-  if (!list.is_array()) fail(path, "\"merges\" must be a list, got {}", shown(list));
+void read_merges(const std::string& path, const Json& list, detail::BpeModel& model) {
+  if (!list.is<Json::List>()) fail(path, "\"merges\" must be a list, got {}", shown(list));
   Merges merges(model);
-  for (const json& entry : list) {
-    if (entry.is_string())
-      merges.add(path, entry.get_ref<const std::string&>());
-    else if (entry.is_array() && entry.size() == 2 && entry[0].is_string() && entry[1].is_string())
-      merges.add(path, entry[0].get_ref<const std::string&>(),
-                 entry[1].get_ref<const std::string&>());
-    else
+  for (const Json& entry : list.as<Json::List>()) {
+    if (entry.is<std::string>()) {
+      merges.add(path, entry.as<std::string>());
+      continue;
+    }
+    const Json::List none, &pair = entry.is<Json::List>() ? entry.as<Json::List>() : none;
+    if (pair.size() != 2 || !pair[0].is<std::string>() || !pair[1].is<std::string>())
       fail(path, "a merge must be two tokens, got {}", shown(entry));
+    merges.add(path, pair[0].as<std::string>(), pair[1].as<std::string>());
   }
 }
 
@@ -181,23 +176,54 @@ void write(const std::string& path, std::string_view text) {
   file.commit();
 }
 
-json vocab_of(const detail::BpeModel& model) {
-  json vocab = json::object();
-  for (std::size_t i = 0; i < model.tokens.size(); ++i) vocab[model.tokens[i]] = i;
-  return vocab;
+// Members or entries with commas between them, each on a line of its own.
+class Joined {
+ public:
+  void add(std::string_view entry) { (text_ += text_.empty() ? "\n" : ",\n") += entry; }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+std::string vocab_of(const std::string& path, const detail::BpeModel& model) {
+  Joined vocab;
+  for (std::size_t i = 0; i < model.tokens.size(); ++i)
+    vocab.add(fmt::format("{}: {}", json_string(path, model.tokens[i]), i));
+  return fmt::format("{{{}\n}}", vocab.text());
+}
+
+std::string added_of(const std::string& path, const detail::BpeModel& model) {
+  Joined added;
+  for (const auto& token : model.added)
+    added.add(fmt::format(R"({{"id": {}, "content": {}, "single_word": false, "lstrip": false, )"
+                          R"("rstrip": false, "normalized": {}, "special": {}}})",
+                          token.id, json_string(path, token.content), token.normalized,
+                          token.special));
+  return fmt::format("[{}\n]", added.text());
+}
+
+std::string merges_of(const std::string& path, const detail::BpeModel& model) {
+  const auto token = [&](std::int32_t id) {
+    return json_string(path, model.tokens[static_cast<std::size_t>(id)]);
+  };
+  Joined merges;
+  for (const auto& [left, right] : model.merges)
+    merges.add(fmt::format("[{}, {}]", token(left), token(right)));
+  return fmt::format("[{}\n]", merges.text());
 }
 
 }  // namespace
 
 BpeTokenizer BpeTokenizer::load(const std::string& path) {
-  const json file = parsed(path);
+  const Json file = parsed(path);
   detail::BpeModel model;
-  const json& bpe = member(path, file, "model");
-  const json& type = member(path, bpe, "type");
-  refuse_unless(type.is_null() || type == "BPE", path, "type", "\"BPE\"", type);
+  const Json& bpe = member(path, file, "model");
+  const Json& type = member(path, bpe, "type");
+  refuse_unless(is_null(type) || type == "BPE", path, "type", "\"BPE\"", type);
   for (const char* part : {"dropout", "continuing_subword_prefix", "end_of_word_suffix",
                            "byte_fallback", "ignore_merges"}) {
-    const json& value = member(path, bpe, part);
+    const Json& value = member(path, bpe, part);
     refuse_unless(says_nothing(value), path, part, "null, empty or false", value);
   }
   read_pipeline(path, file, model);
@@ -232,43 +258,36 @@ BpeTokenizer BpeTokenizer::load(const std::string& vocab_path, const std::string
 
 void BpeTokenizer::save(const std::string& path) const {
   const detail::BpeModel& model = state_->model;
-  json added = json::array();
-  for (const auto& token : model.added)
-    added.push_back({{"id", token.id},
-                     {"content", token.content},
-                     {"single_word", false},
-                     {"lstrip", false},
-                     {"rstrip", false},
-                     {"normalized", token.normalized},
-                     {"special", token.special}});
-  const json byte_level{{"type", "ByteLevel"},
-                        {"add_prefix_space", model.add_prefix_space},
-                        {"trim_offsets", true},
-                        {"use_regex", model.split_words}};
-  json merges = json::array();
-  for (const auto& [left, right] : model.merges)
-    merges.push_back({model.tokens[static_cast<std::size_t>(left)],
-                      model.tokens[static_cast<std::size_t>(right)]});
-  const json bpe{{"type", "BPE"},
-                 {"dropout", nullptr},
-                 {"unk_token", nullptr},
-                 {"continuing_subword_prefix", nullptr},
-                 {"end_of_word_suffix", nullptr},
-                 {"fuse_unk", false},
-                 {"byte_fallback", false},
-                 {"ignore_merges", false},
-                 {"vocab", vocab_of(model)},
-                 {"merges", merges}};
-  write(path, json{{"version", "1.0"},
-                   {"truncation", nullptr},
-                   {"padding", nullptr},
-                   {"added_tokens", added},
-                   {"normalizer", nullptr},
-                   {"pre_tokenizer", byte_level},
-                   {"post_processor", byte_level},
-                   {"decoder", byte_level},
-                   {"model", bpe}}
-                  .dump(1));
+  const std::string byte_level = fmt::format(
+      R"({{"type": "ByteLevel", "add_prefix_space": {}, "trim_offsets": true, "use_regex": {}}})",
+      model.add_prefix_space, model.split_words);
+  write(path,
+        fmt::format(R"({{
+"version": "1.0",
+"truncation": null,
+"padding": null,
+"added_tokens": {added},
+"normalizer": null,
+"pre_tokenizer": {byte_level},
+"post_processor": {byte_level},
+"decoder": {byte_level},
+"model": {{
+"type": "BPE",
+"dropout": null,
+"unk_token": null,
+"continuing_subword_prefix": null,
+"end_of_word_suffix": null,
+"fuse_unk": false,
+"byte_fallback": false,
+"ignore_merges": false,
+"vocab": {vocab},
+"merges": {merges}
+}}
+}}
+)",
+                    fmt::arg("added", added_of(path, model)), fmt::arg("byte_level", byte_level),
+                    fmt::arg("vocab", vocab_of(path, model)),
+                    fmt::arg("merges", merges_of(path, model))));
 }
 
 void BpeTokenizer::save(const std::string& vocab_path, const std::string& merges_path) const {
@@ -289,7 +308,7 @@ void BpeTokenizer::save(const std::string& vocab_path, const std::string& merges
              detail::quoted(token));
     merges += fmt::format("{} {}\n", a, b);
   }
-  write(vocab_path, vocab_of(model).dump());
+  write(vocab_path, vocab_of(vocab_path, model));
   write(merges_path, merges);
 }
 

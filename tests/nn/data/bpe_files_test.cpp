@@ -112,6 +112,9 @@ TEST_CASE("a tokenizer.json that does not fit together is refused") {
   CHECK(loaded("") == ": must be JSON, got something else at byte 1");
   CHECK(loaded("{\"a\": 1") == ": must be JSON, got something else at byte 8");
   CHECK(loaded("\xFF") == ": text must be UTF-8, got byte 0xFF at byte 0");
+  CHECK(loaded(std::string("{}\0", 3)) == ": must be JSON, got something else at byte 3");
+  CHECK(loaded(std::string(1'000'000, '[')) ==
+        ": JSON must have at most 100 lists and objects within each other, got more");
   CHECK(loaded("[1e999]") == ": numbers in JSON must be finite, got one that is not");
   CHECK(loaded("[]") == ": must be an object that may have \"model\", got []");
   CHECK(loaded("{}") == ": must be an object that may have \"type\", got null");

@@ -94,9 +94,9 @@ TEST_CASE_METHOD(Files, "an index that is wrong, or leads elsewhere, is refused"
     refused(R"({"a":")" + std::string(name) + "\"}", "files of the index must be names in its");
   refused(R"({"a":"2.safetensors"})", "'a' must be in 2.safetensors, as the index says");
   refused(R"({"a":"3.safetensors"})", "must be readable");
-  refused(R"({"a":1})", "'a' must have the name of a file, got number");
+  refused(R"({"a":1})", "'a' must have the name of a file, got 1");
   refused("[]", "the index must have a weight_map");
-  refused("{", "the index must be valid JSON");
+  refused("{", "must be JSON, got something else at byte");
   nn::save(nn::StateDict{{"a", a}, {"b", b}}, scratch / "3.safetensors");
   write_bytes(index, R"({"weight_map":{"a":"3.safetensors","b":"2.safetensors"}})");
   CHECK_THROWS_WITH(nn::SafeTensorsFile(index), ContainsSubstring("got 'b' twice"));
