@@ -145,6 +145,26 @@ void pool_hand_over(void* block, std::size_t small_class) noexcept {
   pool.small_in_use += abandon(b, small_class);
 }
 
+namespace {
+
+constexpr std::size_t kSlab = std::size_t{64} << 10;
+
+// At most a slab of what other threads have left: whoever took all would leave those that begin
+// with it to cut new ones, and the memory would grow with each generation of threads.
+Block* adopt(std::size_t small_class) {
+  Orphans& o = orphans();
+  const std::lock_guard lock(o.mutex);
+  Block* const first = o.free[small_class];
+  Block* last = first;
+  if (!first) return nullptr;
+  for (std::size_t n = kSlab / (small_class * Pool::kGrain); n > 1 && last->next; --n)
+    last = last->next;
+  o.free[small_class] = std::exchange(last->next, nullptr);
+  return first;
+}
+
+}  // namespace
+
 // Small blocks are cut from slabs, which stay with the program: malloc would spend more on each
 // than an operation costs.
 void* pool_refill(std::size_t small_class) {
@@ -153,14 +173,11 @@ void* pool_refill(std::size_t small_class) {
   if (!pooled()) {
     first = ::new (from_system(bytes)) Block{};
   } else {
-    Orphans& o = orphans();
-    const std::lock_guard lock(o.mutex);
-    first = std::exchange(o.free[small_class], nullptr);
+    first = adopt(small_class);
   }
   if (!first) {
-    constexpr std::size_t slab = std::size_t{64} << 10;
-    auto* p = static_cast<char*>(from_system(slab));
-    for (std::size_t at = slab / bytes * bytes; at > 0;) {
+    auto* p = static_cast<char*>(from_system(kSlab));
+    for (std::size_t at = kSlab / bytes * bytes; at > 0;) {
       at -= bytes;
       first = ::new (p + at) Block{first};
     }
