@@ -10,6 +10,8 @@
 #include <new>
 #include <utility>
 
+#include "autograd/core/internal/fork.hpp"
+
 namespace autograd::detail {
 namespace {
 
@@ -74,7 +76,7 @@ using Block = Pool::Block;
 // Small blocks of threads that have ended or that were given blocks of other threads, for threads
 // that need some.
 struct Orphans {
-  std::mutex mutex;
+  ForkMutex mutex;
   Block* free[Pool::kSmall + 1] = {};
 };
 Orphans& orphans() {

@@ -5,13 +5,14 @@
 #include <mutex>
 
 #include "autograd/core/cpu.hpp"
+#include "autograd/core/internal/fork.hpp"
 #include "autograd/core/internal/prefetch.hpp"
 
 namespace autograd::detail {
 namespace {
 
 // One for all: it is taken where rows are looked at, not where elements are.
-std::mutex mutex;
+ForkMutex mutex;
 
 struct Entry {
   std::int64_t place;

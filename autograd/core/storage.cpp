@@ -6,10 +6,15 @@
 #include <new>
 
 #include "autograd/core/cpu.hpp"
+#include "autograd/core/internal/fork.hpp"
 #include "autograd/core/internal/instead.hpp"
 #include "autograd/core/internal/row_blocks.hpp"
 
 namespace autograd::detail {
+
+namespace {
+ForkMutex mutex;
+}  // namespace
 
 Ref<Storage> Storage::create(std::size_t bytes) {
   if (bytes >> 48) throw std::bad_alloc();
@@ -59,7 +64,6 @@ void* Storage::special_data(bool write) {
   if (kind_ == Kind::instead) instead()->refuse();
   Repeat& r = *repeat_of();
   if (!r.pending.load(std::memory_order_acquire)) return own_data();
-  static std::mutex mutex;
   const std::lock_guard lock(mutex);
   if (!r.pending.load(std::memory_order_relaxed)) return own_data();
   const auto fill = [&](auto zero) {

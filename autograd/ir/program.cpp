@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "autograd/core/cpu.hpp"
+#include "autograd/core/internal/fork.hpp"
 #include "autograd/core/internal/row_blocks.hpp"
 #include "autograd/ir/fuse.hpp"
 #include "autograd/tape/internal/tape.hpp"
@@ -22,7 +23,7 @@ std::atomic<std::uint64_t> changes{0};
 
 // References from recordings to each storage of the program.
 struct Registry {
-  std::mutex mutex;
+  detail::ForkMutex mutex;
   std::unordered_map<const Storage*, std::atomic<std::uint32_t>> references;
 };
 Registry& registry() {

@@ -1,6 +1,5 @@
 #include "autograd/kernels/one_thread.hpp"
 
-#include <pthread.h>
 #include <sched.h>
 
 #include <atomic>
@@ -34,15 +33,7 @@ class Change {
   ~Change() { changing.clear(std::memory_order_release); }
 };
 
-// A process that forks leaves behind the calls of its other threads.
-const bool has_threads = [] {
-  if (!openblas_get_num_threads || !openblas_set_num_threads || follows_openmp) return false;
-  pthread_atfork(nullptr, nullptr, [] {
-    calls = 0;
-    changing.clear();
-  });
-  return true;
-}();
+const bool has_threads = openblas_get_num_threads && openblas_set_num_threads && !follows_openmp;
 
 }  // namespace
 

@@ -2,6 +2,8 @@
 
 #include <omp.h>
 
+#include "autograd/core/internal/fork.hpp"
+
 namespace autograd::kernels {
 
 /// While it lives, the calling thread asks an OpenMP for one thread.
@@ -41,6 +43,7 @@ template <auto* F>
 struct SingleThreaded {
   template <class... A>
   void operator()(A... arguments) const {
+    const detail::NoFork call;
     if (blas_follows_openmp()) {
       const OneThread one(omp_get_max_threads, omp_set_num_threads);
       return F(arguments...);

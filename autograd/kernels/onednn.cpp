@@ -148,6 +148,7 @@ class Calls {
 
  private:
   const Library& library_;
+  const detail::NoFork call_;
   const OneThread ours_, its_;
   const NoSignals blocked_;
 };
