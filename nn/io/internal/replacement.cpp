@@ -60,8 +60,13 @@ void Replacement::commit() {
   const fs::path directory = target_.has_parent_path() ? target_.parent_path() : fs::path(".");
   const int dir = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (dir < 0) return;  // a directory may be writable but not readable
-  fsync(dir);
+  const int error = fsync(dir) == 0 ? 0 : errno;
   close(dir);
+  if (error != 0 && error != EINVAL)  // some file systems sync no directories
+    ag::fail(path_,
+             "its directory must be written to the disk, got '{}'; the file is complete, but its "
+             "name may be lost with the power",
+             std::strerror(error));
 }
 
 void Replacement::discard() noexcept {

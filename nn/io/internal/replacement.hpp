@@ -9,7 +9,8 @@
 namespace nn::detail {
 
 /// A new file that takes the place of `path` at `commit()`, or else vanishes: written beside it,
-/// synced, then renamed. Throws, and leaves an older file as it is, wherever the system refuses.
+/// synced, then renamed. Throws, and leaves an older file as it is, wherever the system refuses; where
+/// it refuses only to sync the directory, the new file is there.
 class Replacement {
  public:
   explicit Replacement(const std::string& path);
