@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -71,10 +72,11 @@ decltype(auto) dispatch(DType d, F&& f) {
 
 /// By its name.
 template <>
-struct fmt::formatter<autograd::DType> : fmt::formatter<fmt::string_view> {
-  auto format(autograd::DType d, fmt::format_context& context) const {
+struct fmt::formatter<autograd::DType> {
+  constexpr auto parse(fmt::format_parse_context& ctx) { return ctx.begin(); }
+  auto format(autograd::DType d, fmt::format_context& ctx) const {
     const std::string_view name = autograd::name(d);
-    return fmt::formatter<fmt::string_view>::format({name.data(), name.size()}, context);
+    return std::copy(name.begin(), name.end(), ctx.out());
   }
 };
 
