@@ -26,7 +26,7 @@ enum class Op : std::uint8_t {
   bit_and,
   bit_or,
   bit_xor,
-  shift,       ///< the bits of a, `bits` places to the left
+  shift,       ///< the bits of a, `bits` places to the left, or to the right if negative
   scale,       ///< a · 2^b for whole b; AVX-512 only
   round,       ///< to a whole number; `bits`: 0 nearest, 1 down, 2 up, 3 towards zero
   equal,       ///< masks from here on: a == b

@@ -3,7 +3,7 @@
 #include <bit>
 #include <cstdint>
 
-#include "autograd/formulas/simd.hpp"
+#include "autograd/formulas/simd_parts.hpp"
 #include "autograd/formulas/special.hpp"
 
 #if XGRAD_FAST_MATH
@@ -17,151 +17,6 @@
 /// within 3, erfc within 3.3 (float64: 2.5), the others within about 2.
 namespace autograd::simd {
 inline namespace XGRAD_SIMD_NAMESPACE {
-
-// ---------------------------------------------------------------- parts
-
-template <class T>
-struct Format;
-template <>
-struct Format<float> {
-  using Bits = std::int32_t;
-  static constexpr int mantissa = 23, bias = 127;
-  static constexpr double to_whole = 12582912;  // 1.5 · 2^23: adding it rounds to a whole number
-  static constexpr double ln2_high = 0.693359375, ln2_low = -2.12194440054690583e-4;
-  static constexpr double exp_least = -104.5, exp_most = 89;
-  static constexpr Bits upper_digits = static_cast<Bits>(0xffffe000u);
-};
-template <>
-struct Format<double> {
-  using Bits = std::int64_t;
-  static constexpr int mantissa = 52, bias = 1023;
-  static constexpr double to_whole = 6755399441055744;  // 1.5 · 2^52
-  static constexpr double ln2_high = 6.93147180369123816490e-01,
-                          ln2_low = 1.90821492927058770002e-10;
-  static constexpr double exp_least = -746, exp_most = 710;
-  static constexpr Bits upper_digits = static_cast<Bits>(0xffffffff00000000u);
-};
-
-template <class V>
-using FormatOf = Format<typename V::Element>;
-template <class V>
-inline constexpr bool narrow = sizeof(typename V::Element) == 4;
-
-/// The polynomial with these coefficients, the constant first.
-template <Register V, std::size_t N>
-V polynomial(V x, const double (&coefficient)[N]) {
-  V y = coefficient[N - 1];
-  for (std::size_t i = N - 1; i-- > 0;) y = fma(y, x, V(coefficient[i]));
-  return y;
-}
-
-template <Register V>
-V copysign(V magnitude, V sign) {
-  return abs(magnitude) | (sign & V(-0.0));
-}
-
-/// The nearest whole number, for |x| far below 2^mantissa.
-template <Register V>
-V nearest(V x) {
-  return (x + FormatOf<V>::to_whole) - FormatOf<V>::to_whole;
-}
-
-/// The bits of x, some places to the left.
-template <class T>
-Vec<T> shifted(Vec<T> x, int places) {
-  using Bits = xsimd::batch<typename Format<T>::Bits>;
-  return std::bit_cast<xsimd::batch<T>>(std::bit_cast<Bits>(x.b) << places);
-}
-
-/// 2^n for whole n within the range of the exponent.
-template <Register V>
-V power_of_two(V n) {
-  using F = FormatOf<V>;
-  return shifted(n + (F::to_whole + F::bias), F::mantissa);
-}
-
-/// x · 2^n for whole n, also where 2^n alone is no normal number. It rounds once.
-template <Register V>
-V scaled_in_halves(V x, V n) {
-  const V half = nearest(0.5 * n);
-  return x * power_of_two(half) * power_of_two(n - half);
-}
-template <class T>
-Vec<T> scaled(Vec<T> x, Vec<T> n) {
-#if defined(__AVX512F__)
-  if constexpr (sizeof(x) == 64 && sizeof(T) == 4)
-    return xsimd::batch<T>(_mm512_scalef_ps(x.b, n.b));
-  else if constexpr (sizeof(x) == 64)
-    return xsimd::batch<T>(_mm512_scalef_pd(x.b, n.b));
-#endif
-  return scaled_in_halves(x, n);
-}
-
-/// x within the bounds. NaN stays, because it is neither below nor above; which operand xsimd's max
-/// and min give then depends on its version.
-template <Register V>
-V bounded(V x, double least, double most) {
-  const V low(least), high(most), y = where(x > high, high, x);
-  return where(y < low, low, y);
-}
-
-// The parts of exp, by Cody and Waite's reduction: e^x = (1 + tail) · 2^n. The polynomials are
-// Cephes' for float and Taylor's for double.
-template <Register V>
-V exp_exponent(V x) {
-  return nearest(x * 1.4426950408889634);
-}
-template <Register V>
-V exp_tail(V r) {
-  if constexpr (narrow<V>) {
-    static constexpr double c[] = {5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2,
-                                   8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4};
-    return fma(r * r, polynomial(r, c), r);
-  } else {
-    static constexpr double c[] = {1.0 / 2,        1.0 / 6,         1.0 / 24,
-                                   1.0 / 120,      1.0 / 720,       1.0 / 5040,
-                                   1.0 / 40320,    1.0 / 362880,    1.0 / 3628800,
-                                   1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
-    return fma(r * r, polynomial(r, c), r);
-  }
-}
-/// x - n · log(2).
-template <Register V>
-V exp_rest(V x, V n) {
-  using F = FormatOf<V>;
-  return fma(n, V(-F::ln2_low), fma(n, V(-F::ln2_high), x));
-}
-/// exp(high + low) · factor as if the sum were exact, for |low| < 1 and a sum within exp's bounds.
-template <Register V>
-V exp_of_sum(V high, V low, V factor) {
-  using F = FormatOf<V>;
-  const V n = exp_exponent(high + low);
-  const V tail = exp_tail(fma(n, V(-F::ln2_high), high) - fma(n, V(F::ln2_low), -low));
-  return scaled(fma(tail, factor, factor), n);
-}
-/// exp within its bounds: where it is neither 0 nor infinite.
-template <Register V>
-V bounded_exp(V x) {
-  const V n = exp_exponent(x);
-  return scaled(1 + exp_tail(exp_rest(x, n)), n);
-}
-
-/// f of each lane, computed in double.
-template <class T, class F>
-Vec<T> by_lane(F f, Vec<T> x) {
-  T lane[Vec<T>::size];
-  x.store(lane);
-  for (T& v : lane) v = static_cast<T>(f(static_cast<double>(v)));
-  return Vec<T>::load(lane);
-}
-template <class T, class F>
-Vec<T> by_lane(F f, Vec<T> x, Vec<T> y) {
-  T lane[Vec<T>::size], other[Vec<T>::size];
-  x.store(lane), y.store(other);
-  for (std::int64_t i = 0; i < Vec<T>::size; ++i)
-    lane[i] = static_cast<T>(f(static_cast<double>(lane[i]), static_cast<double>(other[i])));
-  return Vec<T>::load(lane);
-}
 
 // ---------------------------------------------------------------- rounding
 // A result of 0 keeps the sign of x, which xsimd drops without SSE 4.1.
@@ -204,15 +59,64 @@ Vec<T> expm1(Vec<T> x) {
 }
 
 /// `f` of x through f of 2^54 x below the normal numbers, where xsimd's logarithms are wrong.
-template <class T, class F>
-Vec<T> with_denormals(F f, Vec<T> x, double log_of_scale) {
-  const auto tiny = x < Vec<T>(sizeof(T) == 4 ? 1.17549435e-38 : 2.2250738585072014e-308);
-  const Vec<T> y = f(where(tiny, x * 18014398509481984.0, x));
+template <Register V, class F>
+V with_denormals(F f, V x, double log_of_scale) {
+  const auto tiny = x < V(narrow<V> ? 1.17549435e-38 : 2.2250738585072014e-308);
+  const V y = f(where(tiny, x * 18014398509481984.0, x));
   return where(tiny, y - log_of_scale, y);
 }
-template <class T>
-Vec<T> log(Vec<T> x) {
-  return with_denormals([](Vec<T> v) -> Vec<T> { return xsimd::log(v.b); }, x, 37.42994775023705);
+
+/// A normal number as (1 + f) · 2^k, with 1 + f between √½ and √2.
+template <class V>
+struct LogParts {
+  V f, k;
+
+  explicit LogParts(V x) {
+    using F = FormatOf<V>;
+    using T = typename V::Element;
+    constexpr auto digits = (typename F::Bits{1} << F::mantissa) - 1;
+    // The exponent in the last places of 2^mantissa.
+    const V whole = narrow<V> ? 0x1p23 : 0x1p52;
+    const V exponent = (shifted(x, -F::mantissa) | whole) - (whole + F::bias);
+    const V m = (x & V(std::bit_cast<T>(digits))) | V(1);
+    const auto upper = m >= (narrow<V> ? 1.4142135381698608 : 1.4142131805419922);
+    f = where(upper, 0.5 * m, m) - 1;
+    k = where(upper, exponent + 1, exponent);
+  }
+
+  /// log(1 + f) + k log 2 + c, for `low` = k times the lower digits of log 2, + c. FreeBSD's
+  /// e_log.c (Sun Microsystems, 1993), as in xsimd.
+  V sum(V low) const {
+    const V s = f / (2 + f), z = s * s, w = z * z, half_square = 0.5 * f * f;
+    V odd, even;
+    if constexpr (narrow<V>) {
+      static constexpr double p[] = {0.40000972151756287, 0.24279078841209412},
+                              q[] = {0.6666666269302368, 0.2849878668785095};
+      odd = polynomial(w, p), even = polynomial(w, q);
+    } else {
+      static constexpr double p[] = {0.3999999999940942, 0.22222198432149784, 0.15313837699209373},
+                              q[] = {0.6666666666666735, 0.2857142874366239, 0.1818357216161805,
+                                     0.14798198605116586};
+      odd = polynomial(w, p), even = polynomial(w, q);
+    }
+    const V r = z * even + w * odd;
+    return fma(k, V(FormatOf<V>::ln2_high), fma(s, half_square + r, low) - half_square + f);
+  }
+};
+/// y, a logarithm of x, but for x = 0 and infinity, and NaN where that of `positive` is none.
+template <Register V>
+V log_or_special(V y, V x, V positive) {
+  const V infinity = special::infinity;
+  y = where(positive != 0, where(x == infinity, infinity, y), -infinity);
+  return where(!(positive >= 0), V(__builtin_nan("")), y);
+}
+template <Register V>
+V log(V x) {
+  const auto normal = [](V v) {
+    const LogParts<V> parts(v);
+    return log_or_special(parts.sum(parts.k * FormatOf<V>::ln2_low), v, v);
+  };
+  return with_denormals(normal, x, 37.42994775023705);
 }
 template <class T>
 Vec<T> log2(Vec<T> x) {
@@ -223,9 +127,13 @@ Vec<T> log10(Vec<T> x) {
   return with_denormals([](Vec<T> v) -> Vec<T> { return xsimd::log10(v.b); }, x,
                         16.255619765854984);
 }
-template <class T>
-Vec<T> log1p(Vec<T> x) {
-  return where(x == 0, x, Vec<T>(xsimd::log1p(x.b)));
+template <Register V>
+V log1p(V x) {
+  const V u = x + 1;
+  const LogParts<V> parts(u);
+  const V lost = where(parts.k >= 2, 1 - (u - x), x - (u - 1)) / u;  // of u
+  const V y = parts.sum(parts.k * FormatOf<V>::ln2_low + lost);
+  return where(x == 0, x, log_or_special(y, x, u));
 }
 
 // ---------------------------------------------------------------- powers and roots

@@ -2,8 +2,8 @@
 
 #include <limits>
 
-#include "autograd/formulas/formulas.hpp"
 #include "autograd/formulas/code.hpp"
+#include "autograd/formulas/formulas.hpp"
 
 #pragma GCC visibility push(default)
 
@@ -117,8 +117,6 @@ Traced<T> not_listed(Traced<T> x) {
     return not_listed(x);               \
   }
 XGRAD_NOT_LISTED(expm1)
-XGRAD_NOT_LISTED(log)
-XGRAD_NOT_LISTED(log1p)
 XGRAD_NOT_LISTED(log2)
 XGRAD_NOT_LISTED(log10)
 XGRAD_NOT_LISTED(sin)

@@ -302,9 +302,13 @@ class Assembler : public Xbyak::CodeGenerator {
     });
   }
   void shift(std::uint32_t v) {
-    const auto places = static_cast<std::uint8_t>(nodes_[v].bits);
+    const auto left = static_cast<std::int64_t>(nodes_[v].bits);
+    const auto places = static_cast<std::uint8_t>(left < 0 ? -left : left);
     unary(v, [&](int to, const Xmm& x) {
-      wide_ ? vpsllq(vec(to), x, places) : vpslld(vec(to), x, places);
+      if (left < 0)
+        wide_ ? vpsrlq(vec(to), x, places) : vpsrld(vec(to), x, places);
+      else
+        wide_ ? vpsllq(vec(to), x, places) : vpslld(vec(to), x, places);
     });
   }
 
