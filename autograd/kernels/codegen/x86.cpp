@@ -3,8 +3,8 @@
 #define XBYAK_NO_OP_NAMES
 #include <xbyak/xbyak.h>
 
-#include <algorithm>
 #include <array>
+#include <utility>
 
 #include "autograd/core/cpu.hpp"
 #include "autograd/kernels/codegen/flow.hpp"
@@ -44,8 +44,7 @@ class Assembler : public Xbyak::CodeGenerator {
     int reg = -1, slot = -1;
     const std::uint8_t* pool = nullptr;  // a constant's place
     bool stays = false;                  // in its slot
-    std::vector<std::uint32_t> uses;  // 2 · (the operation) + 1, or 2 · (the position of a store)
-    std::size_t next = 0;
+    std::size_t next = 0, end = 0;       // uses that are left
   };
   struct File {
     int count;
@@ -60,15 +59,27 @@ class Assembler : public Xbyak::CodeGenerator {
     state_.assign(nodes_.size(), {});
     std::vector<bool> needed(nodes_.size());
     for (const Flow::Store& s : flow.stores) needed[s.value] = true;
-    for (std::size_t v = nodes_.size(); v-- > 1;) {
-      if (!needed[v]) continue;
-      for (const std::uint32_t x : {nodes_[v].a, nodes_[v].b, nodes_[v].c}) {
-        needed[x] = true;
-        if (x != 0) state_[x].uses.push_back(2 * static_cast<std::uint32_t>(v) + 1);
+    for (std::size_t v = nodes_.size(); v-- > 1;)
+      if (needed[v])
+        for (const std::uint32_t x : {nodes_[v].a, nodes_[v].b, nodes_[v].c}) needed[x] = true;
+    const auto in_order = [&](auto&& use) {
+      auto store = flow.stores.begin();
+      for (std::uint32_t v = 1; v <= nodes_.size(); ++v) {
+        for (; store != flow.stores.end() && store->position == v; ++store)
+          use(state_[store->value], 2 * v);
+        if (v == nodes_.size() || !needed[v]) continue;
+        for (const std::uint32_t x : {nodes_[v].a, nodes_[v].b, nodes_[v].c})
+          if (x != 0) use(state_[x], 2 * v + 1);
       }
+    };
+    in_order([](State& s, std::uint32_t) { ++s.end; });
+    std::size_t all = 0;
+    for (State& s : state_) {
+      s.next = all;
+      all += std::exchange(s.end, all);
     }
-    for (const Flow::Store& s : flow.stores) state_[s.value].uses.push_back(2 * s.position);
-    for (State& s : state_) std::sort(s.uses.begin(), s.uses.end());
+    uses_.resize(all);
+    in_order([&](State& s, std::uint32_t when) { uses_[s.end++] = when; });
     for (std::size_t v = 1; v < nodes_.size(); ++v) {
       const Flow::Node& n = nodes_[v];
       if (n.op == Op::constant) state_[v].pool = pool_[n.origin];
@@ -80,7 +91,7 @@ class Assembler : public Xbyak::CodeGenerator {
   }
   std::uint32_t next_use(std::uint32_t v) const {
     const State& s = state_[v];
-    return s.next < s.uses.size() ? s.uses[s.next] : kNever;
+    return s.next < s.end ? uses_[s.next] : kNever;
   }
 
   // ---------------------------------------------------------------- registers
@@ -172,7 +183,7 @@ class Assembler : public Xbyak::CodeGenerator {
   void done(std::uint32_t v) {
     if (v == 0) return;
     State& s = state_[v];
-    if (++s.next < s.uses.size()) return;
+    if (++s.next < s.end) return;
     if (s.reg >= 0) file(v).owner[static_cast<std::size_t>(s.reg)] = 0;
     if (s.slot >= 0 && !s.stays) left_slots_.push_back(s.slot);
   }
@@ -218,7 +229,7 @@ class Assembler : public Xbyak::CodeGenerator {
     std::uint32_t a = nodes_[v].a, b = nodes_[v].b;
     const std::uint32_t c = nodes_[v].c;
     const auto dies = [&](std::uint32_t x) {
-      return state_[x].reg >= 0 && state_[x].uses.back() == 2 * v + 1;
+      return state_[x].reg >= 0 && uses_[state_[x].end - 1] == 2 * v + 1;
     };
     std::uint32_t over = 0;
     if (dies(c)) {
@@ -400,7 +411,7 @@ class Assembler : public Xbyak::CodeGenerator {
     auto next = flow.stores.begin();
     for (std::uint32_t v = 1; v <= nodes_.size(); ++v) {
       for (; next != flow.stores.end() && next->position == v; ++next) store(*next, inputs);
-      if (v == nodes_.size() || state_[v].uses.empty()) continue;
+      if (v == nodes_.size() || next_use(v) == kNever) continue;
       operation(v);
       finish();
     }
@@ -436,6 +447,7 @@ class Assembler : public Xbyak::CodeGenerator {
     rewrite(stack, static_cast<std::uint64_t>(slots_ * width_), 4);
     nodes_ = {};
     state_ = {};
+    uses_ = {};
   }
 #undef XGRAD_EITHER
 
@@ -443,6 +455,7 @@ class Assembler : public Xbyak::CodeGenerator {
   int width_;  // bytes of a register
   std::vector<Flow::Node> nodes_;
   std::vector<State> state_;
+  std::vector<std::uint32_t> uses_;  // 2 · (the operation) + 1, or 2 · (the position of a store)
   std::vector<const std::uint8_t*> pool_;  // by the value in the code
   std::vector<int> single_slot_;           // by inputs; -1: many elements
   const std::uint8_t *ones_ = nullptr, *entry_ = nullptr;
