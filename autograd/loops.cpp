@@ -17,6 +17,25 @@ using replay::with_axis;
 
 constexpr std::string_view kScan = "scan";
 
+// As the program would write it, for anomaly mode, which looks at each operation.
+TensorList unrolled(const Scan& scan, TensorList carry, const TensorList& xs) {
+  std::vector<TensorList> ys(static_cast<std::size_t>(scan.steps));
+  for (std::int64_t k = 0; k < scan.steps; ++k) {
+    const std::int64_t i = scan.reverse ? scan.steps - 1 - k : k;
+    TensorList in = carry;
+    for (const Tensor& t : xs) in.push_back(select(t, 0, i));
+    const TensorList out = scan.f(in);
+    carry = part(out, 0, scan.carries);
+    ys[static_cast<std::size_t>(i)] = part(out, scan.carries, out.size() - scan.carries);
+  }
+  for (std::size_t y = 0; y < ys[0].size(); ++y) {
+    TensorList all;
+    for (const TensorList& step : ys) all.push_back(step[y]);
+    carry.push_back(stack(all));
+  }
+  return carry;
+}
+
 // Chunks of `size` entries as entries of their own.
 TensorList in_chunks(const TensorList& xs, std::int64_t first, std::int64_t count,
                      std::int64_t size) {
@@ -90,6 +109,7 @@ TensorList detail::scan(LoopFunction f, const TensorList& init, const TensorList
   if (options.save_every < 1)
     fail(kScan, "save_every must be at least 1, got {}", options.save_every);
   const Scan scan{kScan, std::move(f), init.size(), steps_of(xs, options), options.reverse};
+  if (anomaly_mode() && !tracing && scan.steps > 0) return unrolled(scan, init, xs);
   // Without a gradient there is nothing to save.
   if (options.save_every == 1 || options.save_every >= scan.steps || !grad_enabled())
     return replay::run(scan, init, xs);
@@ -102,6 +122,15 @@ TensorList detail::while_loop(LoopFunction condition, LoopFunction f, const Tens
   if (options.max_steps && *options.max_steps < 0)
     fail("while_loop", "max_steps must be at least 0, got {}", *options.max_steps);
   Scan scan{"while_loop", std::move(f), init.size(), options.max_steps.value_or(replay::kAnySteps)};
+  if (anomaly_mode() && !tracing) {
+    TensorList carry = init;
+    for (std::int64_t k = 0; condition(carry)[0].item<bool>(); ++k) {
+      if (k == scan.steps)
+        fail("while_loop", "the condition must become false within max_steps, got {} steps", k);
+      carry = scan.f(carry);
+    }
+    return carry;
+  }
   scan.condition = std::move(condition);
   return replay::run(scan, init, {});
 }

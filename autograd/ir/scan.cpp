@@ -51,99 +51,6 @@ struct StepBack {
   }
 };
 
-struct Counts {
-  std::size_t xs, ys, draws;
-};
-
-class ScanNode final : public Node {
- public:
-  // in: carry, xs, captured; out: carry, ys, the carries of all steps.
-  ScanNode(const Scan& scan, Counts counts, const TensorList& in, const TensorList& out,
-           const TensorList& draws)
-      : scan_(scan), n_(counts), inputs_(in.size()) {
-    if (differentiable())
-      for (std::size_t i = scan.carries; i < in.size(); ++i) saved_.push_back(SavedTensor(in[i]));
-    for (std::size_t i = 0; differentiable() && i < scan.carries; ++i) {
-      const std::size_t at = scan.carries + n_.ys + i;
-      saved_.push_back(SavedTensor::output(out[at], static_cast<std::uint32_t>(at)));
-    }
-    for (const Tensor& t : draws) saved_.push_back(SavedTensor(t.detach()));
-    scan_.condition = nullptr;
-  }
-  std::string_view name() const override { return scan_.name; }
-  TensorList backward(TensorList& cotangents) override;
-  void release_saved() override {
-    saved_.clear();
-    scan_.f = nullptr;
-    scan_.count = {};
-  }
-  TensorList saved() const override {
-    TensorList list;
-    for (const SavedTensor& s : saved_) list.push_back(s.unchecked());
-    return list;
-  }
-
- private:
-  bool differentiable() const { return scan_.steps != kAnySteps; }
-  Scan scan_;
-  Counts n_;
-  std::size_t inputs_;
-  std::vector<SavedTensor> saved_;  // xs, captured, carries, draws
-};
-
-TensorList ScanNode::backward(TensorList& cotangents) {
-  if (!differentiable())
-    fail(name(),
-         "its gradient needs a bound for the number of steps, got none; pass {{.max_steps = n}}");
-  const std::size_t carries = scan_.carries, captures = inputs_ - carries - n_.xs;
-  TensorList saved;
-  for (const SavedTensor& s : saved_) saved.push_back(s.unpack(*this));
-  StepBack back{scan_.name, scan_.f, carries, n_.xs, n_.draws};
-  TensorList init, xs = part(saved, n_.xs + captures, carries);
-  append(xs, part(saved, 0, n_.xs));
-  append(xs, part(saved, n_.xs + captures + carries, n_.draws));
-  std::vector<std::size_t> edges;  // whose gradients are found, in order
-  for (std::size_t c = 0; c < carries; ++c) {
-    const auto& [shape, dtype] = outputs()[c];
-    if (!is_floating(dtype)) continue;
-    back.floating.push_back(c);
-    edges.push_back(c);
-    init.push_back(cotangents[c].defined() ? cotangents[c] : zeros(shape, dtype));
-  }
-  for (std::size_t i = 0; i < captures; ++i) {
-    const std::size_t edge = carries + n_.xs + i;
-    if (!this->edges()[edge].node()) continue;
-    const Tensor& t = saved[n_.xs + i];
-    if (needs(edge)) {
-      back.totals.push_back(back.captured.size());
-      edges.push_back(edge);
-      init.push_back(full(t.shape(), -0.0, t.dtype()));  // -0.0 + x is x to the bit
-    }
-    back.captured.push_back(t);
-  }
-  for (std::size_t x = 0; x < n_.xs; ++x)
-    if (needs(carries + x)) {
-      back.entries.push_back(x);
-      edges.push_back(carries + x);
-    }
-  const auto add_cotangents = [&](std::size_t first, std::size_t count, auto& which) {
-    for (std::size_t i = 0; i < count; ++i)
-      if (cotangents[first + i].defined()) {
-        which.push_back(i);
-        xs.push_back(cotangents[first + i]);
-      }
-  };
-  add_cotangents(carries, n_.ys, back.ys);
-  add_cotangents(carries + n_.ys, carries, back.saved);
-
-  const TensorList found =
-      run({scan_.name, std::move(back), init.size(), scan_.steps, !scan_.reverse, {}, scan_.count},
-          init, xs);
-  TensorList result(inputs_, Tensor());
-  for (std::size_t i = 0; i < edges.size(); ++i) result[edges[i]] = found[i];
-  return result;
-}
-
 // ---------------------------------------------------------------- recording
 
 TensorList stand_ins(const Scan& scan, const TensorList& init, const TensorList& xs) {
@@ -191,8 +98,7 @@ Recorded record_condition(const Scan& scan, const TensorList& init) {
 }
 
 // The last `given` of xs are what an earlier run has drawn.
-RecordedStep record_step(const Scan& scan, const TensorList& init, const TensorList& xs,
-                         std::size_t given) {
+RecordedStep record_step(const Scan& scan, const TensorList& arguments, std::size_t given) {
   RecordedStep step;
   const Draws* const outer = Draws::current();
   const auto f = [&](const TensorList& in) {
@@ -215,7 +121,7 @@ RecordedStep record_step(const Scan& scan, const TensorList& init, const TensorL
     if (step.keeps_draws) append(out, draws->tensors());
     return out;
   };
-  step.body = record(scan.name, f, stand_ins(scan, init, xs));
+  step.body = record(scan.name, f, arguments);
   return step;
 }
 
@@ -241,8 +147,190 @@ TensorList loop(const Scan& scan, const RecordedStep& step, const TensorList& in
     detail::trace(std::move(instruction), Inputs(pointers), results);
   else
     instruction->run(Inputs(pointers), results);
-  if (anomaly_mode()) check_anomaly(scan.name, Inputs(pointers), results);
   return out;
+}
+
+// ---------------------------------------------------------------- the tape
+
+struct Counts {
+  std::size_t xs, ys, draws;
+};
+
+// The gradient of first order. It is recorded with the scan, while what f refers to is there.
+struct FirstOrder {
+  Scan scan{};
+  RecordedStep step{};
+  std::vector<SavedTensor> captured{};                  // by its steps
+  std::vector<std::size_t> edges{};                     // whose gradients it finds, in order
+  std::vector<std::size_t> floating{}, totals{}, ys{};  // which carries, inputs and results
+};
+
+FirstOrder record_first_order(const Scan& scan, Counts n, const TensorList& in,
+                              const TensorList& out, const TensorList& draws) {
+  const NoGrad off;
+  FirstOrder first;
+  StepBack back{scan.name, scan.f, scan.carries, n.xs, n.draws};
+  TensorList arguments;
+  const std::int64_t at = scan.steps == 0 ? -1 : scan.reverse ? scan.steps - 1 : 0;
+  const auto add = [&](const Tensor& t, bool entries, std::int64_t entry) {
+    const Shape& shape = t.impl()->shape;
+    arguments.push_back(stand_in(t, Shape(shape.begin() + (entries ? 1 : 0), shape.end()), entry));
+  };
+  for (std::size_t c = 0; c < scan.carries; ++c)
+    if (is_floating(out[c].dtype())) {
+      back.floating.push_back(c);
+      add(out[c], false, -1);
+    }
+  first.edges = first.floating = back.floating;
+  for (std::size_t i = scan.carries + n.xs; i < in.size(); ++i)
+    if (on_tape(in[i])) {
+      back.totals.push_back(back.captured.size());
+      back.captured.push_back(in[i]);
+      first.totals.push_back(i);
+      add(in[i], false, -1);
+    }
+  first.edges.insert(first.edges.end(), first.totals.begin(), first.totals.end());
+  for (std::size_t c = 0; c < scan.carries; ++c) add(out[scan.carries + n.ys + c], true, at);
+  for (std::size_t x = 0; x < n.xs; ++x) {
+    add(in[scan.carries + x], true, at);
+    if (!on_tape(in[scan.carries + x])) continue;
+    back.entries.push_back(x);
+    first.edges.push_back(scan.carries + x);
+  }
+  for (const Tensor& t : draws) add(t, true, at);
+  for (std::size_t y = 0; y < n.ys; ++y)
+    if (is_floating(out[scan.carries + y].dtype())) {
+      back.ys.push_back(y);
+      add(out[scan.carries + y], true, -1);
+    }
+  first.ys = back.ys;
+  const std::size_t carries = first.floating.size() + first.totals.size();
+  first.scan = {scan.name, std::move(back), carries, scan.steps, !scan.reverse, {}, scan.count};
+  first.step = record_step(first.scan, arguments, 0);
+  for (const Tensor& t : first.step.body.captured) first.captured.push_back(SavedTensor(t));
+  first.step.body.captured.clear();
+  first.scan.f = nullptr;
+  return first;
+}
+
+class ScanNode final : public Node {
+ public:
+  // in: carry, xs, captured; out: carry, ys, the carries of all steps.
+  ScanNode(const Scan& scan, Counts counts, const TensorList& in, const TensorList& out,
+           const TensorList& draws)
+      : scan_(scan), n_(counts), inputs_(in.size()) {
+    scan_.condition = nullptr;
+    if (!differentiable()) return;
+    first_ = record_first_order(scan_, n_, in, out, draws);
+    for (std::size_t i = scan.carries; i < in.size(); ++i) saved_.push_back(SavedTensor(in[i]));
+    for (std::size_t i = 0; i < scan.carries; ++i) {
+      const std::size_t at = scan.carries + n_.ys + i;
+      saved_.push_back(SavedTensor::output(out[at], static_cast<std::uint32_t>(at)));
+    }
+    for (const Tensor& t : draws) saved_.push_back(SavedTensor(t.detach()));
+  }
+  std::string_view name() const override { return scan_.name; }
+  TensorList backward(TensorList& cotangents) override;
+  void release_saved() override {
+    saved_.clear();
+    scan_.f = nullptr;
+    scan_.count = {};
+    first_ = {};
+  }
+  TensorList saved() const override {
+    TensorList list;
+    for (const SavedTensor& s : saved_) list.push_back(s.unchecked());
+    return list;
+  }
+
+ private:
+  bool differentiable() const { return scan_.steps != kAnySteps; }
+  TensorList first_order(const TensorList& cotangents, const TensorList& saved);
+  Scan scan_;
+  Counts n_;
+  std::size_t inputs_;
+  std::vector<SavedTensor> saved_;  // xs, captured, carries, draws
+  FirstOrder first_;
+};
+
+TensorList ScanNode::first_order(const TensorList& cotangents, const TensorList& saved) {
+  const std::size_t carries = scan_.carries, captures = inputs_ - carries - n_.xs;
+  const auto cotangent = [&](std::size_t i) {
+    const auto& [shape, dtype] = outputs()[i];
+    return cotangents[i].defined() ? cotangents[i] : zeros(shape, dtype);
+  };
+  TensorList init, xs = part(saved, n_.xs + captures, carries);
+  for (const std::size_t c : first_.floating) init.push_back(cotangent(c));
+  for (const std::size_t i : first_.totals) {
+    const Tensor& t = saved[i - carries];
+    init.push_back(full(t.shape(), -0.0, t.dtype()));  // -0.0 + x is x to the bit
+  }
+  append(xs, part(saved, 0, n_.xs));
+  append(xs, part(saved, n_.xs + captures + carries, n_.draws));
+  for (const std::size_t y : first_.ys) xs.push_back(cotangent(carries + y));
+  RecordedStep step = first_.step;
+  for (const SavedTensor& s : first_.captured) step.body.captured.push_back(s.unpack(*this));
+  const TensorList found = loop(first_.scan, step, init, xs);
+  TensorList result(inputs_, Tensor());
+  for (std::size_t i = 0; i < first_.edges.size(); ++i)
+    if (needs(first_.edges[i])) result[first_.edges[i]] = found[i];
+  return result;
+}
+
+TensorList ScanNode::backward(TensorList& cotangents) {
+  if (!differentiable())
+    fail(name(),
+         "its gradient needs a bound for the number of steps, got none; pass {{.max_steps = n}}");
+  const std::size_t carries = scan_.carries, captures = inputs_ - carries - n_.xs;
+  TensorList saved;
+  for (const SavedTensor& s : saved_) saved.push_back(s.unpack(*this));
+  const auto of_carries = part(cotangents, carries + n_.ys, carries);
+  if (!grad_enabled() && std::ranges::none_of(of_carries, &Tensor::defined))
+    return first_order(cotangents, saved);
+  StepBack back{scan_.name, scan_.f, carries, n_.xs, n_.draws};
+  TensorList init, xs = part(saved, n_.xs + captures, carries);
+  append(xs, part(saved, 0, n_.xs));
+  append(xs, part(saved, n_.xs + captures + carries, n_.draws));
+  std::vector<std::size_t> edges;  // whose gradients are found, in order
+  for (std::size_t c = 0; c < carries; ++c) {
+    const auto& [shape, dtype] = outputs()[c];
+    if (!is_floating(dtype)) continue;
+    back.floating.push_back(c);
+    edges.push_back(c);
+    init.push_back(cotangents[c].defined() ? cotangents[c] : zeros(shape, dtype));
+  }
+  for (std::size_t i = 0; i < captures; ++i) {
+    const std::size_t edge = carries + n_.xs + i;
+    if (!this->edges()[edge].node()) continue;
+    const Tensor& t = saved[n_.xs + i];
+    if (needs(edge)) {
+      back.totals.push_back(back.captured.size());
+      edges.push_back(edge);
+      init.push_back(full(t.shape(), -0.0, t.dtype()));  // -0.0 + x is x to the bit
+    }
+    back.captured.push_back(t);
+  }
+  for (std::size_t x = 0; x < n_.xs; ++x)
+    if (needs(carries + x)) {
+      back.entries.push_back(x);
+      edges.push_back(carries + x);
+    }
+  const auto add_cotangents = [&](std::size_t first, std::size_t count, auto& which) {
+    for (std::size_t i = 0; i < count; ++i)
+      if (cotangents[first + i].defined()) {
+        which.push_back(i);
+        xs.push_back(cotangents[first + i]);
+      }
+  };
+  add_cotangents(carries, n_.ys, back.ys);
+  add_cotangents(carries + n_.ys, carries, back.saved);
+
+  const TensorList found =
+      run({scan_.name, std::move(back), init.size(), scan_.steps, !scan_.reverse, {}, scan_.count},
+          init, xs);
+  TensorList result(inputs_, Tensor());
+  for (std::size_t i = 0; i < edges.size(); ++i) result[edges[i]] = found[i];
+  return result;
 }
 
 }  // namespace
@@ -261,11 +349,11 @@ Tensor stand_in(const Tensor& t, const Shape& shape, std::int64_t entry) {
 TensorList run(const Scan& scan, const TensorList& init, const TensorList& xs) {
   Draws* const outer = Draws::current();
   TensorList entries = xs, draws;
-  RecordedStep step = record_step(scan, init, xs, 0);
+  RecordedStep step = record_step(scan, stand_ins(scan, init, xs), 0);
   if (outer && outer->gives() && step.drawn > 0) {
     for (std::size_t i = 0; i < step.drawn; ++i) draws.push_back(outer->next());
     append(entries, draws);
-    step = record_step(scan, init, entries, draws.size());
+    step = record_step(scan, stand_ins(scan, init, entries), draws.size());
   }
   if (scan.condition) step.condition = record_condition(scan, init);
   TensorList out = loop(scan, step, init, entries);

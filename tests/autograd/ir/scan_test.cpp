@@ -242,6 +242,27 @@ TEST_CASE("what a scan captured may be changed for its next call, but not before
   CHECK_THROWS_WITH(y.backward(), ContainsSubstring("must not change before the walk"));
 }
 
+TEST_CASE("the body of a scan may refer to what ends before its backward") {
+  const Tensor w = ag::tensor({2.0, 3.0}).requires_grad_(), h = ag::tensor({1.0, 1.0});
+  const auto scanned = [&] {
+    const Tensor local = ag::exp(w);
+    return ag::scan([&](const Tensor& c) { return c * local; }, h, {.length = 3});
+  };
+  const Tensor gradient = ag::grad({ag::sum(scanned())}, {w})[0];
+  CHECK(ag::allclose(gradient, 3 * ag::exp(3 * w.detach()), 1e-12));
+}
+
+TEST_CASE("anomaly mode finds the operation in the body of a scan") {
+  const ag::AnomalyMode on;
+  const Tensor h = ag::tensor({1.0, 2.0}).requires_grad_();
+  const auto f = [](const Tensor& c, const Tensor& x) { return Pair(c * x, c + x); };
+  const auto [last, ys] = ag::scan(f, h, ag::ones({3, 2}, ag::float64), {.reverse = true});
+  ag::sum(last * ag::sum(ys, 0)).backward();
+  CHECK(h.grad().to_vector<double>() == std::vector<double>{9, 15});
+  CHECK_THROWS_WITH(ag::scan([](const Tensor& c) { return ag::log(c - 2); }, h, {.length = 2}),
+                    ContainsSubstring("log"));
+}
+
 TEST_CASE("a scan says what it refuses") {
   const Tensor h = ag::zeros({2}), xs = ag::zeros({3, 2});
   const Tensor outside = ag::zeros({2});
