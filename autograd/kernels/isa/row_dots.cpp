@@ -15,6 +15,11 @@ constexpr int kRows = 8;
 constexpr int kRows = 4;
 #endif
 
+template <class T>
+Vec<T> get(const T* p, std::int64_t left) {
+  return left >= Vec<T>::size ? Vec<T>::load(p) : simd::load_first(p, left);
+}
+
 template <int R, class T>
 void dots(const T* a, const T* x, std::int64_t n, T beta, T* y) {
   using V = Vec<T>;
@@ -31,9 +36,8 @@ void dots(const T* a, const T* x, std::int64_t n, T beta, T* y) {
     }
   }
   for (; k < n; k += W) {
-    const std::int64_t left = n - k < W ? n - k : W;
-    const V x0 = simd::load_first(x + k, left);
-    for (int r = 0; r < R; ++r) even[r] = fma(x0, simd::load_first(a + r * n + k, left), even[r]);
+    const V x0 = get(x + k, n - k);
+    for (int r = 0; r < R; ++r) even[r] = fma(x0, get(a + r * n + k, n - k), even[r]);
   }
   for (int r = 0; r < R; ++r) {
     const T sum = simd::sum_lanes(even[r] + odd[r]);
