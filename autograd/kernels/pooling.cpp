@@ -39,7 +39,8 @@ void largest_of(const std::array<PoolAxis, 3>& axes, const T* plane, const std::
 
 // The elements of an axis that a window has.
 std::int64_t taps_of(const PoolAxis& axis, std::int64_t i) {
-  return (axis.end(i) - axis.begin(i) + axis.step() - 1) / axis.step();
+  const std::int64_t span = axis.end(i) - axis.begin(i), step = axis.step();
+  return step == 1 ? span : (span + step - 1) / step;
 }
 
 // Distances from the first element of a window that is whole along the row to all of them. Most
@@ -61,26 +62,37 @@ struct WindowTaps {
   }
 };
 
-// A row of windows. Those that are whole along the row read the same distances. `room` elements
-// stand from the plane on.
+// Rows of windows. Those from `begin` to `end` are whole along the row and read the same distances.
 template <class T>
-void pool_row(const std::array<PoolAxis, 3>& axes, const T* plane, std::int64_t room,
-              std::int64_t z, std::int64_t v, WindowTaps& taps, T* y, std::int64_t* indices) {
-  constexpr std::int64_t most = 1 << 24;
-  const PoolAxis& row = axes[2];
-  const bool many = axes[0].in * axes[1].in * row.in > most;  // taps may be as large
-  const std::int64_t begin = row.whole_begin(),
-                     end = many ? begin : std::max(row.whole_end(), begin);
-  for (std::int64_t u = 0; u < begin; ++u) largest_of(axes, plane, {z, v, u}, y[u], indices[u]);
-  for (std::int64_t u = end; u < row.out; ++u) largest_of(axes, plane, {z, v, u}, y[u], indices[u]);
-  if (begin == end) return;
-  taps.fit(axes, z, v);
-  const std::int64_t first =
-      (axes[0].begin(z) * axes[1].in + axes[1].begin(v)) * row.in + begin * row.stride - row.before;
-  LargestOfTaps<T>::here(plane + first, taps.distances.data(),
-                         static_cast<std::int64_t>(taps.distances.size()), row.stride, end - begin,
-                         first, room - first, y + begin, indices + begin);
-}
+class PoolRows {
+ public:
+  explicit PoolRows(const std::array<PoolAxis, 3>& axes) : axes_(axes) {
+    constexpr std::int64_t most = 1 << 24;
+    if (axes[0].in * axes[1].in * axes[2].in > most) return;  // distances may be as large
+    begin_ = axes[2].whole_begin();
+    end_ = std::max(axes[2].whole_end(), begin_);
+  }
+  // `room` elements stand from the plane on.
+  void run(const T* plane, std::int64_t room, std::int64_t z, std::int64_t v, T* y,
+           std::int64_t* indices) {
+    const PoolAxis& row = axes_[2];
+    for (std::int64_t u = 0; u < begin_; ++u) largest_of(axes_, plane, {z, v, u}, y[u], indices[u]);
+    for (std::int64_t u = end_; u < row.out; ++u)
+      largest_of(axes_, plane, {z, v, u}, y[u], indices[u]);
+    if (begin_ == end_) return;
+    taps_.fit(axes_, z, v);
+    const std::int64_t first = (axes_[0].begin(z) * axes_[1].in + axes_[1].begin(v)) * row.in +
+                               begin_ * row.stride - row.before;
+    LargestOfTaps<T>::here(plane + first, taps_.distances.data(),
+                           static_cast<std::int64_t>(taps_.distances.size()), row.stride,
+                           end_ - begin_, first, room - first, y + begin_, indices + begin_);
+  }
+
+ private:
+  const std::array<PoolAxis, 3>& axes_;
+  std::int64_t begin_ = 0, end_ = 0;
+  WindowTaps taps_;
+};
 
 }  // namespace
 
@@ -90,12 +102,12 @@ void max_pool(const std::array<PoolAxis, 3>& axes, std::int64_t planes, const T*
   const std::int64_t rows = axes[0].out * axes[1].out, in = axes[0].in * axes[1].in * axes[2].in;
   const double cost = 0.5 * static_cast<double>(in);
   parallel_for(planes, 1, cost, [&](std::int64_t begin, std::int64_t end) {
-    WindowTaps taps;
+    PoolRows<T> row(axes);
     std::int64_t at = begin * rows * axes[2].out;
     for (; begin < end; ++begin)
       for (std::int64_t z = 0; z < axes[0].out; ++z)
         for (std::int64_t v = 0; v < axes[1].out; ++v, at += axes[2].out)
-          pool_row(axes, x + begin * in, (planes - begin) * in, z, v, taps, y + at, indices + at);
+          row.run(x + begin * in, (planes - begin) * in, z, v, y + at, indices + at);
   });
 }
 

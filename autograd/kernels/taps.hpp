@@ -40,12 +40,14 @@ template <class T>
 struct TransformTaps : Kernel<TransformTaps<T>, Whole,
                               void(const T* taps, std::int64_t n, std::int64_t step, T* out)> {};
 
-/// The 2 × 2 results from the sums m[k step + j] of 16 products, in `rows` rows of kTapColumns, and
-/// their bias if there is one: out has two lines of 2 kTapColumns elements for each row.
+/// The results of patches that stand side by side in a line, from the sums m[k step + r kTapColumns +
+/// patch] of 16 products, and their bias if there is one: for each of `rows` rows one or two `lines`
+/// of `length` results, lines `width` and rows `channel` elements apart.
 template <class T>
-struct TransformSums
-    : Kernel<TransformSums<T>, Whole,
-             void(const T* m, std::int64_t step, std::int64_t rows, const T* bias, T* out)> {};
+struct TransformSums : Kernel<TransformSums<T>, Whole,
+                              void(const T* m, std::int64_t step, std::int64_t rows, const T* bias,
+                                   std::int64_t length, std::int64_t lines, std::int64_t width,
+                                   std::int64_t channel, T* out)> {};
 
 /// The same numbers for n patches in a line, of which each pixel has `pitch` channels side by side
 /// and each line `line` elements: out[k step + patch pitch + channel].

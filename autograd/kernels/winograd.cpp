@@ -3,11 +3,6 @@
 #include "autograd/core/kernel_call.hpp"
 
 namespace autograd::kernels {
-namespace {
-
-constexpr std::int64_t kColumns = 2 * kTapColumns;  // of results
-
-}  // namespace
 
 template <class T>
 bool goes_by_blocks(const TapSum& sum, std::int64_t results) {
@@ -83,22 +78,6 @@ void find_pieces(const detail::PooledVector<Run>& lines, std::int64_t length, st
                       std::min(length - at % length, end - at), at - begin});
 }
 
-// Two lines of results for each of `rows` channels.
-template <class T>
-void write_blocks(const TapSum& blocks, const detail::PooledVector<Piece>& pieces,
-                  std::int64_t rows, const T* sums, T* out) {
-  const std::int64_t height = blocks.result_size[1], width = blocks.result_size[2];
-  for (const Piece& p : pieces) {
-    const std::int64_t length = std::min(2 * p.n, width - 2 * p.first),
-                       two = std::min<std::int64_t>(2, height - p.line->at / width % height);
-    const T* from = sums + 2 * p.column;
-    T* to = out + p.line->at + 2 * p.first;
-    for (std::int64_t i = 0; i < rows; ++i, from += 2 * kColumns, to += blocks.result_channel)
-      for (std::int64_t line = 0; line < two; ++line)
-        std::copy_n(from + line * kColumns, length, to + line * width);
-  }
-}
-
 }  // namespace
 
 template <class T>
@@ -117,7 +96,8 @@ bool run_block_tile(const TapSum& blocks, const Tile& tile, const T* source, con
   // the patches that fill the last register.
   const std::int64_t step = blocks.channels * kTapColumns + kTapLanes;
   Buffer<T> patches(kProducts * step);
-  alignas(64) T sums[kProducts * kPanel * kTapColumns], lines[2 * kPanel * kColumns];
+  alignas(64) T sums[kProducts * kPanel * kTapColumns + kTapLanes];
+  const std::int64_t height = blocks.result_size[1], width = blocks.result_size[2];
   const std::int64_t length = (tile.count[2] + 1) / 2,
                      all = static_cast<std::int64_t>(runs.size()) * length;
   detail::PooledVector<Piece> pieces;
@@ -134,9 +114,12 @@ bool run_block_tile(const TapSum& blocks, const Tile& tile, const T* source, con
         SumTaps<T>::here(panels + (first * kProducts + k * rows) * blocks.channels, rows,
                          offsets.data(), blocks.channels, patches.data() + k * step, columns,
                          sums + k * kPanel * kTapColumns);
-      TransformSums<T>::here(sums, kPanel * kTapColumns, rows, bias ? bias + first : nullptr,
-                             lines);
-      write_blocks(blocks, pieces, rows, lines, out + first * blocks.result_channel);
+      for (const Piece& p : pieces)
+        TransformSums<T>::here(
+            sums + p.column, kPanel * kTapColumns, rows, bias ? bias + first : nullptr,
+            std::min(2 * p.n, width - 2 * p.first),
+            std::min<std::int64_t>(2, height - p.line->at / width % height), width,
+            blocks.result_channel, out + p.line->at + 2 * p.first + first * blocks.result_channel);
     }
   }
   return true;

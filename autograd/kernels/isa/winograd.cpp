@@ -83,12 +83,23 @@ void transform_taps(const T* taps, std::int64_t n, std::int64_t step, T* out) {
         [=](V x, T* p) { simd::store_first(x, p, rest); });
 }
 
+// As much of x as `count` elements are.
 template <class T>
-void transform_sums(const T* m, std::int64_t step, std::int64_t rows, const T* bias, T* out) {
+void put(Vec<T> x, T* p, std::int64_t count) {
+  if (count >= Vec<T>::size)
+    x.store(p);
+  else if (count > 0)
+    simd::store_first(x, p, count);
+}
+
+template <class T>
+void transform_sums(const T* m, std::int64_t step, std::int64_t rows, const T* bias,
+                    std::int64_t length, std::int64_t lines, std::int64_t width,
+                    std::int64_t channel, T* out) {
   using V = Vec<T>;
-  for (std::int64_t r = 0; r < rows; ++r, m += kTapColumns, out += 4 * kTapColumns) {
+  for (std::int64_t r = 0; r < rows; ++r, m += kTapColumns, out += channel) {
     const V b(bias ? bias[r] : T(0));
-    for (std::int64_t j = 0; j < kTapColumns; j += V::size) {
+    for (std::int64_t j = 0; 2 * j < length; j += V::size) {
       V s[2][4];
       for (int k = 0; k < 4; ++k) {
         const auto at = [&](int i) { return V::load(m + (4 * i + k) * step + j); };
@@ -96,11 +107,12 @@ void transform_sums(const T* m, std::int64_t step, std::int64_t rows, const T* b
         s[0][k] = at(0) + p + q;
         s[1][k] = p - q - at(3);
       }
-      for (int i = 0; i < 2; ++i) {
+      const std::int64_t left = length - 2 * j;
+      for (std::int64_t i = 0; i < lines; ++i) {
         const V even = s[i][0] + s[i][1] + s[i][2] + b, odd = s[i][1] - s[i][2] - s[i][3] + b;
-        T* to = out + 2 * (i * kTapColumns + j);
-        in_turn<T, 0>(even, odd, Lanes<T>()).store(to);
-        in_turn<T, V::size / 2>(even, odd, Lanes<T>()).store(to + V::size);
+        T* to = out + i * width + 2 * j;
+        put(in_turn<T, 0>(even, odd, Lanes<T>()), to, left);
+        put(in_turn<T, V::size / 2>(even, odd, Lanes<T>()), to + V::size, left - V::size);
       }
     }
   }
