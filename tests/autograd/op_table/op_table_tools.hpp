@@ -21,13 +21,15 @@ inline bool differs(double a, double b, double tolerance) {
   return std::abs(a - b) > tolerance * std::max(1.0, std::abs(b));
 }
 
-/// The largest difference relative to max(1, |b|); infinite where the shapes differ.
+/// The largest difference relative to max(1, |b|); infinite where the shapes differ, or only one is NaN.
 inline double distance(const Tensor& a, const Tensor& b) {
   if (a.shape() != b.shape()) return INFINITY;
   const auto x = a.to(ag::float64).to_vector<double>(), y = b.to(ag::float64).to_vector<double>();
   double worst = 0;
   for (std::size_t i = 0; i < x.size(); ++i)
-    if (differs(x[i], y[i], 0))
+    if (std::isnan(x[i]) != std::isnan(y[i]))
+      worst = INFINITY;
+    else if (differs(x[i], y[i], 0))
       worst = std::max(worst, std::abs(x[i] - y[i]) / std::max(1.0, std::abs(y[i])));
   return worst;
 }
