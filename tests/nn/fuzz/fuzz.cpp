@@ -25,8 +25,8 @@ class Mutator {
   Mutator(const std::vector<std::string>& files, std::uint64_t seed)
       : files_(files), engine_(seed) {}
 
-  std::string run() {
-    std::string file = files_[below(files_.size())];
+  std::string run() { return run(files_[below(files_.size())]); }
+  std::string run(std::string file) {
     const bool packed = file.starts_with("\x1f\x8b");
     // Damage behind the check sum of gzip is damage that its reader sees.
     const bool inside = packed && below(4) > 0;
@@ -146,8 +146,28 @@ std::string mutated(const Target& target, std::uint64_t seed, std::uint64_t numb
   return Mutator(target.files, seed * 0x9E37'79B9'7F4A'7C15 + number).run();
 }
 
+std::string damaged(const Target& target, std::string file, std::uint64_t seed) {
+  return Mutator(target.files, seed).run(std::move(file));
+}
+
 // Small files need little, whatever they say of themselves.
 constexpr std::int64_t kMostMemory = std::int64_t{16} << 20;
+
+bool taken(const Target& target, const std::string& path, std::uint64_t choice) {
+  autograd::reset_peak_memory();
+  const std::int64_t before = autograd::memory_stats().in_use;
+  bool is_taken = true;
+  try {
+    target.read(path, choice);
+  } catch (const autograd::Error&) {
+    is_taken = false;
+  } catch (const std::exception& e) {
+    throw std::runtime_error(fmt::format("{}: {}", typeid(e).name(), e.what()));
+  }
+  if (const auto bytes = autograd::memory_stats().peak - before; bytes > kMostMemory)
+    throw std::runtime_error(fmt::format("takes {} bytes of memory", bytes));
+  return is_taken;
+}
 
 Count run(const Target& target, std::uint64_t seed, std::uint64_t from, std::uint64_t to,
           const std::string& path) {
@@ -155,20 +175,12 @@ Count run(const Target& target, std::uint64_t seed, std::uint64_t from, std::uin
   for (std::uint64_t i = from; i < to; ++i) {
     std::filesystem::remove(path);  // a file that is written anew would be flushed to the disk
     write_bytes(path, mutated(target, seed, i));
-    autograd::reset_peak_memory();
-    const std::int64_t before = autograd::memory_stats().in_use;
     try {
-      target.read(path, i);
-      ++count.taken;
-    } catch (const autograd::Error&) {
-      ++count.refused;
+      ++(taken(target, path, i) ? count.taken : count.refused);
     } catch (const std::exception& e) {
-      throw std::runtime_error(fmt::format("{}: file {} of seed {}: {}: {}", target.reader, i, seed,
-                                           typeid(e).name(), e.what()));
+      throw std::runtime_error(
+          fmt::format("{}: file {} of seed {}: {}", target.reader, i, seed, e.what()));
     }
-    if (const auto taken = autograd::memory_stats().peak - before; taken > kMostMemory)
-      throw std::runtime_error(fmt::format("{}: file {} of seed {} takes {} bytes of memory",
-                                           target.reader, i, seed, taken));
   }
   return count;
 }

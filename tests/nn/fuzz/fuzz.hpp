@@ -29,13 +29,19 @@ std::string gzipped(const std::string& bytes);
 
 /// A damaged file: a function of the target's files, the seed and the number.
 std::string mutated(const Target& target, std::uint64_t seed, std::uint64_t number);
+/// `file`, damaged further.
+std::string damaged(const Target& target, std::string file, std::uint64_t seed);
+
+/// Has the file at `path` read; returns whether it was taken. Throws what is no `autograd::Error`,
+/// and if tensors take more than 16 MiB.
+bool taken(const Target& target, const std::string& path, std::uint64_t choice);
 
 /// What became of the files that were read.
 struct Count {
   std::uint64_t taken = 0, refused = 0;
 };
-/// Writes files `from` to `to` - 1, one after the other, to `path`, and has them read. Throws, with
-/// the number of the file, what is no `autograd::Error`, and if tensors take more than 16 MiB.
+/// Writes files `from` to `to` - 1, one after the other, to `path`, and has them read. Throws as
+/// `taken`, with the number of the file.
 Count run(const Target& target, std::uint64_t seed, std::uint64_t from, std::uint64_t to,
           const std::string& path);
 
