@@ -17,6 +17,7 @@
 #include "autograd/ops/ops.hpp"
 #include "nn/data/internal/unicode.hpp"
 #include "nn/data/readers/image_file.hpp"
+#include "nn/training/internal/graph_message.hpp"
 #include "nn/training/internal/held.hpp"
 #include "nn/training/internal/pictures.hpp"
 #include "nn/training/internal/wire.hpp"
@@ -280,6 +281,12 @@ void TensorBoardWriter::add_hparams(const std::map<std::string, HyperParameter>&
   for (const auto& [name, value] : metrics) add_scalar(name, value, 0);
   add("_hparams_/session_end_info", 4, end);
   flush();
+}
+
+void TensorBoardWriter::write_graph(const detail::ExportedModel& model,
+                                    const ag::TensorList& examples) {
+  Impl* const impl = detail::held(impl_, kType);
+  impl->add(Message().number(1, now()).bytes(4, detail::graph_message(model, examples).text()));
 }
 
 void TensorBoardWriter::flush() { detail::held(impl_, kType)->flush(); }

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "autograd/core/tensor.hpp"
+#include "nn/module/exported.hpp"
 
 #pragma GCC visibility push(default)
 
@@ -57,11 +58,20 @@ class TensorBoardWriter {
   /// for a run.
   void add_hparams(const std::map<std::string, HyperParameter>& hparams,
                    const std::map<std::string, double>& metrics);
+  /// The operations of a model, a module as in `eval()` or a function of tensors, as they run on
+  /// `examples`, with their shapes and attributes; those that use a layer's parameters stand in a
+  /// group of its name. Throws as `Recording` does.
+  template <class F>
+  void add_graph(F&& model, const ag::TensorList& examples) {
+    write_graph(detail::exported("add_graph", model, {}), examples);
+  }
   void flush();
   /// The file that it writes.
   const std::filesystem::path& path() const noexcept;
 
  private:
+  void write_graph(const detail::ExportedModel& model, const ag::TensorList& examples);
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -7,6 +7,10 @@
 #include <map>
 
 #include "autograd/ops/ops.hpp"
+#include "nn/layers/activation.hpp"
+#include "nn/layers/container.hpp"
+#include "nn/layers/dropout.hpp"
+#include "nn/layers/linear.hpp"
 #include "tests/catch.hpp"
 #include "tests/nn/scratch.hpp"
 
@@ -217,4 +221,17 @@ TEST_CASE("pictures of a TensorBoard file are PNG, several in one grid") {
   };
   CHECK(size(0) == std::vector<std::uint64_t>{4, 5, 3});
   CHECK(size(1) == std::vector<std::uint64_t>{4 * 2 + 2, 5 * 8 + 7 * 2, 1});
+}
+
+TEST_CASE("a model's operations stand in an event, each with the layer whose parameters it uses") {
+  const Scratch scratch;
+  nn::Sequential model(nn::Linear(4, 3), nn::Dropout(), nn::Tanh(), nn::Linear(3, 2));
+  nn::TensorBoardWriter writer(scratch.path());
+  writer.add_graph(model, {ag::ones({2, 4})});
+  writer.flush();
+  CHECK(model.is_training());
+  const std::string graph = records(writer.path()).at(1);
+  for (const char* node : {"input_0", "0/weight", "0/linear", "tanh", "3/linear", "output_0"})
+    CHECK_THAT(graph, ContainsSubstring(node));
+  CHECK(graph.find("dropout") == graph.npos);
 }
