@@ -47,8 +47,8 @@ struct Place {
 struct Link {
   detail::ElementwiseRun run;
   const void* formula;
-  const kernels::MachineCode* code;         // instead of `run`
-  std::uint32_t first, ins, outs;  // places: inputs, then outputs
+  const kernels::MachineCode* code;  // instead of `run`
+  std::uint32_t first, ins, outs;    // places: inputs, then outputs
 };
 
 /// What a replay does at once: a step by its instruction, or a chain of elementwise ones over n
