@@ -159,6 +159,8 @@ Recorded record(std::string_view name, const Body::Function& f, const TensorList
   };
   for (const Operand& o : recorder.steps.operands) capture(o);
   for (const Tensor& t : out) capture(recorder.operand(*t.impl()));
+  for (Value& v : recorder.steps.values)  // of which only the shape was asked
+    if (v.source == Source::outside) v.source = Source::argument;
   find_once(recorder.steps, arguments.size());
   recorded.body.reset(
       new Body(std::make_unique<Program>(recorder, out), arguments, std::move(capturing)));

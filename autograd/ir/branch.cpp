@@ -104,24 +104,85 @@ void check_results(std::string_view name, const std::array<Side, 2>& sides) {
   }
 }
 
+// Both sides, recorded.
+using Sides = std::array<Side, 2>;
+
+// Runs the chosen side: the results, and what each side draws.
+TensorList branch(std::string_view name, const Sides& sides, const Tensor& condition,
+                  const TensorList& arguments) {
+  TensorList in{condition}, out;
+  append(in, arguments);
+  std::array<Branch::Side, 2> plan;
+  const std::size_t results = sides[0].results;
+  const auto add = [&](const TensorSpec& spec) {
+    out.push_back(detail::empty_for(name, spec.shape, spec.dtype));
+  };
+  for (std::size_t i = 0; i < results; ++i) add(sides[0].recorded.results[i]);
+  for (std::size_t s = 0; s < 2; ++s) {
+    const Recorded& side = sides[s].recorded;
+    append(in, side.captured);
+    for (std::size_t i = results; i < side.results.size(); ++i) add(side.results[i]);
+    plan[s] = {side.body, side.captured.size(), side.results.size() - results};
+  }
+  std::vector<const Tensor*> pointers;
+  for (const Tensor& t : in) pointers.push_back(&t);
+  detail::trace(std::make_unique<Branch>(name, plan, arguments.size()), Inputs(pointers),
+                std::span<Tensor>(out.data(), out.size()));
+  return out;
+}
+
+// The gradients of both sides: of arguments, draws and cotangents of some results.
+struct Back {
+  std::vector<std::size_t> edges{};  // whose gradients are found
+  std::vector<std::size_t> of{};     // results with cotangents
+  TensorList captured{}, wanted{};   // that require a gradient, and whose gradient is wanted
+  std::size_t arguments = 0;
+  std::array<std::size_t, 2> draws{};
+
+  Body::Function side(std::string_view name, const Body::Function& f, std::size_t s) const {
+    return [*this, name, f, s](const TensorList& in) {
+      const std::size_t first = arguments + (s == 0 ? 0 : draws[0]);
+      Rerun rerun(name, f, part(in, 0, arguments), part(in, first, draws[s]), captured);
+      for (std::size_t i = 0; i < of.size(); ++i)
+        rerun.add(rerun.result(of[i]), in[arguments + draws[0] + draws[1] + i]);
+      TensorList all;
+      for (const std::size_t e : edges)
+        if (e < arguments) all.push_back(rerun.argument(e));
+      for (const Tensor& t : wanted) all.push_back(rerun.stand_in(t));
+      return rerun.gradients(all);
+    };
+  }
+  Functions sides(std::string_view name, const Functions& f) const {
+    return {side(name, f[0], 0), side(name, f[1], 1)};
+  }
+};
+
 class ChoiceNode final : public Node {
  public:
   // in: arguments, captured; draws: of both sides.
   ChoiceNode(std::string_view name, const Functions& functions, const Tensor& condition,
-             const TensorList& in, std::size_t arguments, const std::array<TensorList, 2>& draws)
-      : name_(name), functions_(functions), arguments_(arguments), inputs_(in.size()) {
+             const TensorList& in, const TensorList& results, std::size_t arguments,
+             const std::array<TensorList, 2>& draws)
+      : name_(name), functions_(functions), inputs_(in.size()) {
     for (const Tensor& t : in) saved_.push_back(SavedTensor(t));
-    for (std::size_t side = 0; side < 2; ++side) {
-      draws_[side] = draws[side].size();
-      for (const Tensor& t : draws[side]) saved_.push_back(SavedTensor(t.detach()));
+    back_.arguments = arguments;
+    for (std::size_t s = 0; s < 2; ++s) {
+      back_.draws[s] = draws[s].size();
+      for (const Tensor& t : draws[s]) saved_.push_back(SavedTensor(t.detach()));
     }
     saved_.push_back(SavedTensor(condition));
+    for (std::size_t i = arguments; i < in.size(); ++i)
+      if (is_floating(in[i].dtype()) && in[i].requires_grad()) back_.captured.push_back(in[i]);
+    record_first_order(in, results);
   }
   std::string_view name() const override { return name_; }
   TensorList backward(TensorList& cotangents) override;
   void release_saved() override {
     saved_.clear();
     functions_ = {};
+    back_ = first_ = {};
+    sides_ = {};
+    used_ = {};
   }
   TensorList saved() const override {
     TensorList list;
@@ -130,46 +191,77 @@ class ChoiceNode final : public Node {
   }
 
  private:
+  void record_first_order(const TensorList& in, const TensorList& results);
+  TensorList given(const TensorList& saved) const {
+    TensorList list = part(saved, 0, back_.arguments);
+    append(list, part(saved, inputs_, back_.draws[0] + back_.draws[1]));
+    return list;
+  }
   std::string_view name_;
   Functions functions_;
-  std::size_t arguments_, inputs_;
-  std::array<std::size_t, 2> draws_{};
+  std::size_t inputs_;
   std::vector<SavedTensor> saved_;  // arguments, captured, draws, the condition
+  Back back_, first_;
+  Sides sides_;  // of the gradient of first order
+  std::array<std::vector<SavedTensor>, 2> used_;
 };
 
-TensorList ChoiceNode::backward(TensorList& cotangents) {
-  TensorList saved, captured, wanted_captured;
-  for (const SavedTensor& s : saved_) saved.push_back(s.unpack(*this));
-  std::vector<std::size_t> edges, of;  // which gradients are found; results with cotangents
-  TensorList in = part(saved, 0, arguments_);
-  append(in, part(saved, inputs_, draws_[0] + draws_[1]));
-  for (std::size_t i = 0; i < cotangents.size(); ++i)
-    if (cotangents[i].defined()) {
-      of.push_back(i);
-      in.push_back(cotangents[i]);
-    }
-  for (std::size_t i = 0; i < inputs_; ++i) {
-    if (needs(i)) edges.push_back(i);
-    if (i >= arguments_ && this->edges()[i].node()) captured.push_back(saved[i]);
-    if (i >= arguments_ && needs(i)) wanted_captured.push_back(saved[i]);
+// While what the functions refer to is there.
+void ChoiceNode::record_first_order(const TensorList& in, const TensorList& results) {
+  const NoGrad off;
+  first_ = back_;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    if (!is_floating(in[i].dtype()) || !in[i].requires_grad()) continue;
+    first_.edges.push_back(i);
+    if (i >= back_.arguments) first_.wanted.push_back(in[i]);
   }
-  Functions back;
-  for (std::size_t side = 0; side < 2; ++side)
-    back[side] = [=, f = functions_[side], name = name_, n = arguments_,
-                  draws = draws_](const TensorList& all) {
-      const std::size_t first = n + (side == 0 ? 0 : draws[0]);
-      Rerun rerun(name, f, part(all, 0, n), part(all, first, draws[side]), captured);
-      for (std::size_t i = 0; i < of.size(); ++i)
-        rerun.add(rerun.result(of[i]), all[n + draws[0] + draws[1] + i]);
-      TensorList wanted;
-      for (const std::size_t e : edges)
-        if (e < n) wanted.push_back(rerun.argument(e));
-      for (const Tensor& t : wanted_captured) wanted.push_back(rerun.stand_in(t));
-      return rerun.gradients(wanted);
-    };
-  const TensorList found = choose(name_, saved.back(), back, in);
-  TensorList result(inputs_, Tensor());
-  for (std::size_t i = 0; i < edges.size(); ++i) result[edges[i]] = found[i];
+  TensorList saved;
+  for (const SavedTensor& s : saved_) saved.push_back(s.unchecked());
+  TensorList arguments = given(saved);
+  for (std::size_t i = 0; i < results.size(); ++i)
+    if (is_floating(results[i].dtype())) {
+      first_.of.push_back(i);
+      arguments.push_back(results[i]);
+    }
+  const Functions back = first_.sides(name_, functions_);
+  for (std::size_t s = 0; s < 2; ++s) {
+    sides_[s] = record_side(name_, back[s], arguments, 0, 0);
+    for (const Tensor& t : sides_[s].recorded.captured) used_[s].push_back(SavedTensor(t));
+    sides_[s].recorded.captured.clear();
+  }
+  first_.captured.clear();
+  first_.wanted.clear();
+}
+
+TensorList ChoiceNode::backward(TensorList& cotangents) {
+  TensorList saved, result(inputs_, Tensor());
+  for (const SavedTensor& s : saved_) saved.push_back(s.unpack(*this));
+  TensorList in = given(saved), found;
+  Back back = grad_enabled() ? back_ : first_;
+  if (!grad_enabled()) {
+    for (const std::size_t i : back.of) {
+      const auto& [shape, dtype] = outputs()[i];
+      in.push_back(cotangents[i].defined() ? cotangents[i] : zeros(shape, dtype));
+    }
+    Sides sides = sides_;
+    for (std::size_t s = 0; s < 2; ++s)
+      for (const SavedTensor& t : used_[s]) sides[s].recorded.captured.push_back(t.unpack(*this));
+    found = branch(name_, sides, saved.back(), in);
+  } else {
+    for (std::size_t i = 0; i < cotangents.size(); ++i)
+      if (cotangents[i].defined()) {
+        back.of.push_back(i);
+        in.push_back(cotangents[i]);
+      }
+    for (std::size_t i = 0; i < inputs_; ++i) {
+      if (!needs(i)) continue;
+      back.edges.push_back(i);
+      if (i >= back.arguments) back.wanted.push_back(saved[i]);
+    }
+    found = choose(name_, saved.back(), back.sides(name_, functions_), in);
+  }
+  for (std::size_t i = 0; i < back.edges.size(); ++i)
+    if (needs(back.edges[i])) result[back.edges[i]] = found[i];
   return result;
 }
 
@@ -178,8 +270,8 @@ TensorList ChoiceNode::backward(TensorList& cotangents) {
 TensorList choose(std::string_view name, const Tensor& condition, const Functions& functions,
                   const TensorList& arguments) {
   Draws* const outer = Draws::current();
-  TensorList all = arguments, captured;
-  std::array<Side, 2> sides;
+  TensorList all = arguments;
+  Sides sides;
   std::array<TensorList, 2> draws;
   for (std::size_t s = 0; s < 2; ++s) {
     sides[s] = record_side(name, functions[s], arguments, 0, 0);
@@ -196,51 +288,28 @@ TensorList choose(std::string_view name, const Tensor& condition, const Function
       sides[s] = record_side(name, f, all, first, draws[s].size());
     }
   check_results(name, sides);
+  TensorList out = branch(name, sides, condition, all);
 
-  TensorList in{condition}, out, used = arguments;
-  append(in, all);
-  for (const Side& side : sides) {
-    append(in, side.recorded.captured);
+  const std::size_t results = sides[0].results;
+  std::size_t next = results;
+  for (std::size_t s = 0; s < 2; ++s)
+    for (std::size_t i = 0; sides[s].keeps_draws && i < sides[s].drawn; ++i) {
+      draws[s].push_back(out[next++]);
+      if (outer && !outer->gives()) outer->keep(draws[s].back());
+    }
+  out = part(out, 0, results);
+  TensorList used = arguments;
+  for (const Side& side : sides)
     for (const Tensor& t : side.recorded.captured)
       if (std::none_of(used.begin() + static_cast<std::ptrdiff_t>(arguments.size()), used.end(),
                        [&](const Tensor& u) { return u.impl() == t.impl(); }))
         used.push_back(t);
-  }
-  const auto add_out = [&](const TensorSpec& spec) {
-    out.push_back(detail::empty_for(name, spec.shape, spec.dtype));
-  };
-  const std::size_t results = sides[0].results;
-  for (std::size_t i = 0; i < results; ++i) add_out(sides[0].recorded.results[i]);
-  for (const Side& side : sides)
-    for (std::size_t i = results; i < side.recorded.results.size(); ++i)
-      add_out(side.recorded.results[i]);
-  const auto plan = [&](const Side& side) {
-    return Branch::Side{side.recorded.body, side.recorded.captured.size(),
-                        side.recorded.results.size() - results};
-  };
   std::vector<const Tensor*> pointers;
-  for (const Tensor& t : in) pointers.push_back(&t);
-  const std::span<Tensor> made(out.data(), out.size());
-  Branch branch(name, {plan(sides[0]), plan(sides[1])}, all.size());
-  if (detail::tracing)
-    detail::trace(std::make_unique<Branch>(std::move(branch)), Inputs(pointers), made);
-  else
-    branch.run(Inputs(pointers), made);
-
-  std::size_t next = results;
-  for (std::size_t s = 0; s < 2; ++s)
-    if (sides[s].keeps_draws)
-      for (std::size_t i = 0; i < sides[s].drawn; ++i) {
-        draws[s].push_back(out[next++]);
-        if (outer && !outer->gives()) outer->keep(draws[s].back());
-      }
-  out = part(out, 0, results);
-  pointers.clear();
   for (const Tensor& t : used) pointers.push_back(&t);
   const std::span<Tensor> shown(out.data(), out.size());
   if ((sides[0].on_tape || sides[1].on_tape) && should_record(Inputs(pointers)))
-    autograd::record(detail::Ref<Node>::adopt(
-                         new ChoiceNode(name, functions, condition, used, arguments.size(), draws)),
+    autograd::record(detail::Ref<Node>::adopt(new ChoiceNode(name, functions, condition, used, out,
+                                                             arguments.size(), draws)),
                      Inputs(pointers), shown);
   else
     detail::mark_unrecorded(Inputs(pointers), shown);

@@ -66,8 +66,9 @@ TEST_CASE("a while_loop with max_steps is differentiated, and one without says w
 TEST_CASE("cond runs the function that its condition chooses, in each replay anew") {
   const Tensor w = ag::tensor({2.0, 3.0}).requires_grad_();
   const auto f = [&](const Tensor& x) {
+    const Tensor local = w * 1;  // ends before the backward
     return ag::cond(
-        ag::sum(x) > 0, [&](const Tensor& t) { return ag::exp(t) * w; },
+        ag::sum(x) > 0, [&](const Tensor& t) { return ag::exp(t) * local; },
         [&](const Tensor& t) { return ag::sin(t * w) + ag::cholesky(ag::eye(2, ag::float64))[0]; },
         x);
   };
