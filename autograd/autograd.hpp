@@ -8,6 +8,7 @@
 #include "autograd/core/random.hpp"
 #include "autograd/core/version.hpp"
 #include "autograd/elementwise/elementwise.hpp"
+#include "autograd/forward.hpp"
 #include "autograd/functional.hpp"
 #include "autograd/gradcheck.hpp"
 #include "autograd/loops.hpp"
@@ -21,3 +22,4 @@
 #include "autograd/tape/operation.hpp"
 #include "autograd/tape/recomputation.hpp"
 #include "autograd/tape/rows.hpp"
+#include "autograd/vmap.hpp"

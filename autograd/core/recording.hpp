@@ -69,7 +69,7 @@ class TraceOff {
 
 }  // namespace detail
 
-/// True while `compile()` records on this thread.
+/// True while `compile()` records on this thread, or a `vmap` calls its function.
 inline bool compiling() noexcept { return detail::tracing; }
 
 /// Makes compiled functions record anew: for when something has changed by which a function chooses
