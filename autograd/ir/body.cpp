@@ -49,7 +49,8 @@ void find_once(Steps& form, std::size_t arguments) {
     if (!step.once)
       for (const Operand& o : form.out(step)) changes[o.value] = true;
   }
-  std::ranges::stable_partition(form.steps, [](const Step& s) { return s.once != 0; });
+  std::stable_partition(form.steps.begin(), form.steps.end(),
+                        [](const Step& s) { return s.once != 0; });
 }
 
 }  // namespace
