@@ -127,11 +127,11 @@ auto loop_result(const C& init, const TensorList& out) {
 /// elements of what it is given, or writes into tensors from outside. Inside `compile` the whole
 /// scan is one recorded step.
 ///
-/// Gradients, of any order, are those of the loop, also of tensors that f captures. For derivatives
-/// of derivatives (`create_graph`) f is recorded again in the backward walk: what f captures by
-/// reference must live until then. Random tensors are new in each step and the same in both
-/// directions. Memory: the carries of all steps, and what they drew; see
-/// `ScanOptions::save_every`. In anomaly mode it is a plain loop.
+/// Gradients, of any order, are those of the loop, also of tensors that f captures; what is a sum
+/// over steps is added up from the last one. For derivatives of derivatives (`create_graph`) f is
+/// recorded again in the backward walk: what f captures by reference must live until then. Random
+/// tensors are new in each step and the same in both directions. Memory: the carries of all steps,
+/// and what they drew; see `ScanOptions::save_every`. In anomaly mode it is a plain loop.
 template <class F, class Carry, class X>
 auto scan(F f, const Carry& init, const X& xs, const ScanOptions& options = {}) {
   using C = detail::LoopValueOf<Carry>;
