@@ -101,6 +101,15 @@ TEST_CASE_METHOD(Fixture, "CyclicLR goes up and down, lower each time if told so
                                   .cycle_momentum = false});
   CHECK(own.lr_at(1, 0, 0) == Catch::Approx(1));
   CHECK(own.lr_at(5, 0, 0) == Catch::Approx(0.5));
+  const optim::CyclicLR falling(optimizer, {.base_lr = 0,
+                                            .max_lr = 1,
+                                            .step_size_up = 2,
+                                            .mode = optim::CyclicMode::exp_range,
+                                            .gamma = 0.5,
+                                            .cycle_momentum = false});
+  CHECK(falling.lr_at(1, 0, 0) == Catch::Approx(0.25));
+  CHECK(falling.lr_at(2, 0, 0) == Catch::Approx(0.25));
+  CHECK(falling.lr_at(6, 0, 0) == Catch::Approx(0.015625));
 }
 
 TEST_CASE_METHOD(Fixture,
