@@ -125,7 +125,17 @@ struct Residual : nn::Module {
   }
 };
 
+// Names that loops would take for theirs.
+struct Letters : nn::Module {
+  nn::Parameter b{ag::randn({2, 3, 4})}, i{ag::randn({3})}, sum{ag::randn({3})};
+  NN_MODULE(b, i, sum)
+  ag::Tensor forward(const ag::Tensor& t) const {
+    return ag::matmul(t, ag::transpose(b, 1, 2)) * i + sum;
+  }
+};
+
 void add_layers(Program& p) {
+  p.add("letters", Letters(), {x({2, 5, 4})});
   p.add("mlp",
         nn::Sequential(nn::Linear(12, 70), nn::GELU(), nn::Linear(70, 33), nn::Mish(), nn::ELU(0.7),
                        nn::Linear(33, 7), nn::GELU(nn::GELU::Approximate::tanh), nn::LogSoftmax()),
