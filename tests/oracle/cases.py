@@ -15,16 +15,17 @@ cases = {}
 
 
 class Case:
-    def __init__(self, f, samples, orders, tolerance, names):
+    def __init__(self, f, samples, orders, tolerance, names, margin):
         self.f, self.samples, self.orders = f, samples, orders
-        self.tolerance, self.names = tolerance, names
+        self.tolerance, self.names, self.margin = tolerance, names, margin
 
 
-def case(name, f, *samples, orders=2, tolerance=0.0, names=""):
+def case(name, f, *samples, orders=2, tolerance=0.0, names="", margin=4):
     """`orders`: of derivatives that PyTorch has. `tolerance`: for results that cannot agree to
-    1e-10. `names`: of the inputs after the first."""
+    1e-10. `names`: of the inputs after the first. `margin`: in float32, times what PyTorch itself
+    loses there."""
     assert name not in cases, name
-    cases[name] = Case(f, samples, orders, tolerance, names)
+    cases[name] = Case(f, samples, orders, tolerance, names, margin)
 
 
 def generator(name):

@@ -121,7 +121,7 @@ def pack_sample(case, sample, g):
     orders = sample[-1] if sample and isinstance(sample[-1], int) else case.orders
     inputs = [draw(g) for draw in sample if not isinstance(draw, int)]
     found = run(case, inputs, orders, torch.float64)
-    loss = 4 * error(run(case, inputs, orders, torch.float32), found)
+    loss = case.margin * error(run(case, inputs, orders, torch.float32), found)
     numbers = [max(DOUBLE, case.tolerance), max(FLOAT, case.tolerance, loss), len(inputs)]
     for kind, value in inputs:
         numbers += pack(kind, value)
