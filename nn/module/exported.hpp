@@ -96,6 +96,7 @@ ExportedModel exported(std::string_view op, F& f, const StateDict& state) {
   ExportedModel model;
   if constexpr (std::derived_from<std::remove_const_t<F>, Module>) {
     model.forward = [op, &f](const ag::TensorList& in) {
+      (void)op;  // where f takes a list
       if constexpr (requires { f.forward(in); })
         return listed(f(in));
       else
@@ -106,6 +107,7 @@ ExportedModel exported(std::string_view op, F& f, const StateDict& state) {
     if constexpr (!std::is_const_v<F>) model.module = &f;
   } else {
     model.forward = [op, &f](const ag::TensorList& in) {
+      (void)op;
       if constexpr (std::is_invocable_v<F&, const ag::TensorList&>)
         return listed(f(in));
       else

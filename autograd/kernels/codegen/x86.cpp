@@ -101,7 +101,10 @@ class Assembler : public Xbyak::CodeGenerator {
   Xmm vec_of(std::uint32_t v) const { return vec(state_[v].reg); }
   static Opmask mask(int r) { return Opmask(r + 1); }  // the first one means none
   Opmask mask_of(std::uint32_t v) const { return mask(state_[v].reg); }
-  Xbyak::Address on_stack(int slot) const { return ptr[rsp + slot * width_]; }
+  std::size_t bytes(int registers) const {
+    return static_cast<std::size_t>(registers) * static_cast<std::size_t>(width_);
+  }
+  Xbyak::Address on_stack(int slot) const { return ptr[rsp + bytes(slot)]; }
 
   int new_slot() {
     if (free_slots_.empty()) return slots_++;
@@ -370,8 +373,8 @@ class Assembler : public Xbyak::CodeGenerator {
   // ---------------------------------------------------------------- memory
 
   Xbyak::Address element(int operand, int copy) {
-    mov(rax, ptr[rdi + 8 * operand]);
-    return ptr[rax + rdx + copy * width_];
+    mov(rax, ptr[rdi + 8 * static_cast<std::size_t>(operand)]);
+    return ptr[rax + rdx + bytes(copy)];
   }
   void load(std::uint32_t v) {
     if (state_[v].stays) return;
@@ -389,7 +392,7 @@ class Assembler : public Xbyak::CodeGenerator {
     for (std::size_t k = 0; k < listing.inputs.size(); ++k) {
       single_slot_.push_back(listing.single[k] ? new_slot() : -1);
       if (!listing.single[k]) continue;
-      mov(rax, ptr[rdi + 8 * static_cast<int>(k)]);
+      mov(rax, ptr[rdi + 8 * k]);
       wide_ ? vbroadcastsd(first, ptr[rax]) : vbroadcastss(first, ptr[rax]);
       vmovups(on_stack(single_slot_[k]), vec(0));
     }
@@ -430,7 +433,7 @@ class Assembler : public Xbyak::CodeGenerator {
     xor_(edx, edx);
     Label loop, rest, end;
     L(loop);
-    lea(rax, ptr[rdx + 2 * width_]);
+    lea(rax, ptr[rdx + bytes(2)]);
     cmp(rax, rsi);
     ja(rest, T_NEAR);
     body(Flow(listing, 2), inputs);
@@ -444,7 +447,7 @@ class Assembler : public Xbyak::CodeGenerator {
     vzeroupper();
     leave();
     ret();
-    rewrite(stack, static_cast<std::uint64_t>(slots_ * width_), 4);
+    rewrite(stack, bytes(slots_), 4);
     nodes_ = {};
     state_ = {};
     uses_ = {};
@@ -468,7 +471,7 @@ class X86Code final : public MachineCode {
  public:
   X86Code(const Listing& listing, bool wide, std::size_t bytes)
       : MachineCode(listing, wide ? 64 : 32), assembler_(listing, wide, bytes) {
-    function_ = reinterpret_cast<Function>(reinterpret_cast<std::uintptr_t>(assembler_.entry()));
+    function_ = reinterpret_cast<Function>(const_cast<std::uint8_t*>(assembler_.entry()));
   }
   bool fits() const { return assembler_.fits(); }
 
