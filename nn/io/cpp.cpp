@@ -10,6 +10,7 @@
 #include "nn/io/files.hpp"
 #include "nn/io/internal/cpp/writer.hpp"
 #include "nn/io/internal/replacement.hpp"
+#include "nn/module/internal/evaluating.hpp"
 
 namespace nn {
 namespace {

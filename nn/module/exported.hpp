@@ -22,28 +22,6 @@ struct ExportedModel {
   std::optional<std::vector<NamedTensor>> buffers{};  // of a module
 };
 
-/// A module as in eval() for a while; null: nothing.
-class Evaluating {
- public:
-  explicit Evaluating(Module* model) {
-    if (!model) return;
-    for (const NamedModule& m : model->named_modules())
-      modes_.emplace_back(&m.module, m.module.is_training());
-    for (const auto& [module, training] : modes_) changed_ = changed_ || training;
-    if (changed_) model->eval();
-  }
-  ~Evaluating() {
-    if (!changed_) return;
-    for (const auto& [module, training] : modes_) module->train(training);
-  }
-  Evaluating(const Evaluating&) = delete;
-  Evaluating& operator=(const Evaluating&) = delete;
-
- private:
-  std::vector<std::pair<Module*, bool>> modes_;  // parents first
-  bool changed_ = false;
-};
-
 template <class R>
 ag::TensorList listed(R&& result) {
   using Result = std::remove_cvref_t<R>;

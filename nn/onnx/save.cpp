@@ -12,6 +12,7 @@
 #include "autograd/tape/grad_mode.hpp"
 #include "nn/io/files.hpp"
 #include "nn/io/internal/replacement.hpp"
+#include "nn/module/internal/evaluating.hpp"
 #include "nn/onnx/internal/save/table.hpp"
 
 namespace nn {

@@ -4,7 +4,7 @@
 
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/grad_mode.hpp"
-#include "nn/training/internal/evaluating.hpp"
+#include "nn/module/internal/evaluating.hpp"
 
 namespace nn {
 
@@ -13,7 +13,7 @@ ag::Tensor detail::predict(Module& model, const ag::Tensor& x, std::int64_t batc
   if (!x.defined()) ag::fail("predict", "x must be defined, got an undefined tensor");
   if (x.ndim() == 0) ag::fail("predict", "x must have rows, got a 0-d tensor");
   if (batch_size < 1) ag::fail("predict", "batch_size must be at least 1, got {}", batch_size);
-  const Evaluating evaluating(model);
+  const Evaluating evaluating(&model);
   const ag::NoGrad no_grad;
   const std::int64_t n = x.size(0);
   ag::TensorList results;

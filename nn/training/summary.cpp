@@ -12,7 +12,7 @@
 
 #include "autograd/core/trace.hpp"
 #include "nn/layers/attention.hpp"
-#include "nn/training/internal/evaluating.hpp"
+#include "nn/module/internal/evaluating.hpp"
 
 namespace nn {
 namespace {
@@ -157,7 +157,7 @@ detail::SummaryWatch::SummaryWatch(Module& model) : log_(std::make_shared<Log>(m
           log->leave(*watched, inputs, outputs);
         }));
   }
-  log_->evaluating.emplace(model);
+  log_->evaluating.emplace(&model);
 }
 
 detail::SummaryWatch::~SummaryWatch() {

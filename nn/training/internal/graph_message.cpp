@@ -5,6 +5,7 @@
 #include <map>
 
 #include "autograd/tape/grad_mode.hpp"
+#include "nn/module/internal/evaluating.hpp"
 
 namespace nn::detail {
 namespace {
