@@ -11,25 +11,6 @@ namespace {
 
 constexpr std::size_t kNone = ag::Recording::kNone;
 
-class Keeper final : public ag::AttributeVisitor {
- public:
-  void attribute(std::string_view name, const ag::Attribute& value) override {
-    std::visit(
-        [&]<class T>(const T& v) {
-          if constexpr (std::same_as<T, std::span<const std::int64_t>>)
-            kept[std::string(name)] = Sizes(v.begin(), v.end());
-          else if constexpr (std::same_as<T, std::span<const bool>>)
-            kept[std::string(name)] = std::vector<bool>(v.begin(), v.end());
-          else if constexpr (std::same_as<T, std::string_view>)
-            kept[std::string(name)] = std::string(v);
-          else
-            kept[std::string(name)] = v;
-        },
-        value);
-  }
-  Attributes kept;
-};
-
 void check_step(const Step& s) {
   if (s.operation->first_written() < s.in.size())
     ag::fail("save_cpp",
@@ -84,12 +65,6 @@ std::string text(const Sizes& shape) { return fmt::format("({})", fmt::join(shap
 
 ag::Tensor Program::elements(const Operand& o) const {
   return ag::reshape(values[o.value].elements, o.shape);
-}
-
-Attributes attributes_of(const Step& step) {
-  Keeper keeper;
-  step.operation->visit_attributes(keeper);
-  return std::move(keeper.kept);
 }
 
 Program program_of(const ag::Recording::Function& f, const ag::TensorList& examples) {

@@ -1,11 +1,9 @@
 #pragma once
 
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "autograd/recording.hpp"
@@ -47,10 +45,5 @@ struct Program {
 /// Records `f`. Throws where steps write tensors, draw numbers, read elements or are not the
 /// library's.
 Program program_of(const ag::Recording::Function& f, const ag::TensorList& examples);
-
-using Attribute = std::variant<std::monostate, bool, std::int64_t, double, std::string, ag::DType,
-                               Sizes, std::vector<bool>>;
-using Attributes = std::map<std::string, Attribute, std::less<>>;
-Attributes attributes_of(const Step& step);
 
 }  // namespace nn::cpp_out

@@ -251,7 +251,10 @@ std::string Writer::body() const {
 // ---------------------------------------------------------------- one step
 
 Call::Call(Writer& all, const Step& step)
-    : all_(all), step_(step), name_(step.operation->name()), attributes_(attributes_of(step)) {}
+    : all_(all),
+      step_(step),
+      name_(step.operation->name()),
+      attributes_(detail::kept_attributes(*step.operation)) {}
 
 std::optional<Text> Call::number(std::size_t i) const {
   if (!is_constant(i) || elements(i).numel() != 1) return {};

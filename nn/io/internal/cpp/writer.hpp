@@ -1,10 +1,12 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <span>
 
 #include "nn/io/internal/cpp/program.hpp"
 #include "nn/io/internal/cpp/text.hpp"
+#include "nn/io/internal/kept_attributes.hpp"
 
 /// Steps as statements on arrays. Internal.
 namespace nn::cpp_out {
@@ -144,7 +146,7 @@ class Call {
   Writer& all_;
   const Step& step_;
   std::string name_;
-  Attributes attributes_;
+  detail::KeptAttributes attributes_;
 };
 
 /// Loops over `sizes` in which each operand goes on by its strides; axes along which all of them

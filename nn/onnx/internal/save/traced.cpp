@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "autograd/ops/ops.hpp"
+#include "nn/io/internal/kept_attributes.hpp"
 
 namespace nn::onnx_out {
 namespace {
@@ -18,29 +19,6 @@ using Source = ag::Recording::Source;
   ag::fail("save_onnx", "the model must compute the same for all inputs of its shape, got {}; {}",
            what, advice);
 }
-
-// Keeps what a visitor is shown.
-class Keeper final : public ag::AttributeVisitor {
- public:
-  using Kept =
-      std::map<std::string, std::variant<std::monostate, bool, std::int64_t, double, std::string,
-                                         ag::DType, std::vector<std::int64_t>, std::vector<bool>>>;
-  void attribute(std::string_view name, const ag::Attribute& value) override {
-    std::visit(
-        [&]<class T>(const T& v) {
-          if constexpr (std::same_as<T, std::span<const std::int64_t>>)
-            kept[std::string(name)] = std::vector<std::int64_t>(v.begin(), v.end());
-          else if constexpr (std::same_as<T, std::span<const bool>>)
-            kept[std::string(name)] = std::vector<bool>(v.begin(), v.end());
-          else if constexpr (std::same_as<T, std::string_view>)
-            kept[std::string(name)] = std::string(v);
-          else
-            kept[std::string(name)] = v;
-        },
-        value);
-  }
-  Kept kept;
-};
 
 template <class T>
 Varying<T> varying(const std::vector<std::int64_t>& batches, const std::vector<T>& seen) {
@@ -67,7 +45,8 @@ Dims dims_of(const Traced& t, const std::vector<const ag::Shape*>& seen) {
 }
 
 // One attribute, as it was at each batch size; none where its kind or length differs.
-Attribute merged(const Traced& t, const std::vector<Keeper::Kept>& seen, const std::string& name) {
+Attribute merged(const Traced& t, const std::vector<detail::KeptAttributes>& seen,
+                 const std::string& name) {
   const auto& first = seen[0].at(name);
   return std::visit(
       [&]<class T>(const T& one) -> Attribute {
@@ -95,12 +74,12 @@ Attribute merged(const Traced& t, const std::vector<Keeper::Kept>& seen, const s
       first);
 }
 
-bool same_kind(const std::vector<Keeper::Kept>& seen) {
+bool same_kind(const std::vector<detail::KeptAttributes>& seen) {
   const auto length = [](const auto& v) {
     const auto* list = std::get_if<std::vector<std::int64_t>>(&v);
     return list ? list->size() : 0;
   };
-  return std::ranges::all_of(seen, [&](const Keeper::Kept& s) {
+  return std::ranges::all_of(seen, [&](const detail::KeptAttributes& s) {
     return std::ranges::equal(s, seen[0], [&](const auto& a, const auto& b) {
       return a.first == b.first && a.second.index() == b.second.index() &&
              length(a.second) == length(b.second);
@@ -166,14 +145,12 @@ Operand merged_operand(const Traced& t, const std::vector<const ag::Recording::O
 
 Step merged_step(const Traced& t, const Recordings& seen, std::size_t i) {
   Step step;
-  std::vector<Keeper::Kept> attributes;
+  std::vector<detail::KeptAttributes> attributes;
   for (const ag::Recording& r : seen) {
     const auto& s = r.steps()[i];
     check_step(s);
     step.operation.push_back(s.operation);
-    Keeper keeper;
-    s.operation->visit_attributes(keeper);
-    attributes.push_back(std::move(keeper.kept));
+    attributes.push_back(detail::kept_attributes(*s.operation));
   }
   const auto& first = seen[0].steps()[i];
   step.name = first.operation->name();

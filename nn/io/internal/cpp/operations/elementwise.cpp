@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "nn/io/internal/cpp/operations/extremes.hpp"
 #include "nn/io/internal/cpp/writer.hpp"
 
 // Element by element, by the formulas of elementwise.def.
@@ -93,17 +94,6 @@ constexpr Row kFormulas[] = {
 #include "autograd/formulas/elementwise.def"
 };
 
-const Kernel kExtremes{R"(
-// NaN where either is.
-template <class T>
-inline T maximum(T a, T b) {
-  return a > b || a != a ? a : b;
-}
-template <class T>
-inline T minimum(T a, T b) {
-  return a < b || a != a ? a : b;
-}
-)"};
 const Kernel kRemainder{R"(
 // With the sign of the divisor.
 template <class T>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "nn/io/internal/cpp/operations/extremes.hpp"
 #include "nn/io/internal/cpp/operations/sums.hpp"
 
 // Along axes: sums, extremes, and what comes from all entries before.
@@ -45,18 +46,6 @@ inline void sums(T* __restrict y, F f) {
 }
 )",
                    {&kSum}};
-
-const Kernel kExtremes{R"(
-// NaN where either is.
-template <class T>
-inline T larger(T a, T b) {
-  return a > b || a != a ? a : b;
-}
-template <class T>
-inline T smaller(T a, T b) {
-  return a < b || a != a ? a : b;
-}
-)"};
 
 using Flags = std::vector<bool>;
 
@@ -131,7 +120,7 @@ void extreme(const Call& call) {
   const std::string start = ag::is_floating(d) ? (largest ? "-" : "") + limits + "infinity()"
                                                : limits + (largest ? "lowest()" : "max()");
   fold(call, call.flags("reduced"), start,
-       largest ? "{y} = kernels::larger({y}, {x});" : "{y} = kernels::smaller({y}, {x});");
+       largest ? "{y} = kernels::maximum({y}, {x});" : "{y} = kernels::minimum({y}, {x});");
 }
 
 void prod(const Call& call) {
