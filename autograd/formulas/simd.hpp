@@ -211,14 +211,23 @@ struct Vec<std::int64_t> {
   std::int64_t v;
 };
 
+/// The lanes of x plus those `half` further on.
+template <std::size_t half, class R, std::size_t... I>
+R plus_half(R x, std::index_sequence<I...>) {
+  return x + __builtin_shufflevector(x, x, ((I + half) % sizeof...(I))...);
+}
+
 /// Lanes added from left to right by halves; the order never depends on the data.
-template <class T>
+template <class T, std::size_t half = Vec<T>::size / 2>
 T sum_lanes(Vec<T> x) {
-  T lanes[Vec<T>::size];
-  x.store(lanes);
-  for (std::int64_t half = Vec<T>::size / 2; half > 0; half /= 2)
-    for (std::int64_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  return lanes[0];
+  using Batch = typename Vec<T>::Batch;
+  constexpr auto all = std::make_index_sequence<static_cast<std::size_t>(Vec<T>::size)>();
+  const typename Batch::register_type sum =
+      plus_half<half>(typename Batch::register_type(x.b), all);
+  if constexpr (half > 1)
+    return sum_lanes<T, half / 2>(Batch(sum));
+  else
+    return sum[0];
 }
 
 /// `count` values, fewer than `below`, a power of 2. In pieces of fixed sizes: for a number that

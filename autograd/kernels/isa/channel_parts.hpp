@@ -1,7 +1,7 @@
 #pragma once
 
-#include "autograd/formulas/simd.hpp"
 #include "autograd/kernels/batch_norm.hpp"
+#include "autograd/kernels/isa/registers.hpp"
 
 /// What the kernels of batch normalisation are made of. For the file that defines them.
 namespace autograd::kernels::XGRAD_ISA {
@@ -28,21 +28,6 @@ void each_part(const Channels& s, std::int64_t channel, F&& f) {
       f(Part{o * pitch + channel * s.inner + i, s.outer - o < lines ? s.outer - o : lines,
              s.inner - i < kPart ? s.inner - i : kPart, pitch});
 }
-
-// How a register is loaded: whole, or as far as there are elements, with `rest` in the other lanes.
-template <class T>
-struct AllLanes {
-  Vec<T> operator()(const T* p, T) const { return Vec<T>::load(p); }
-};
-template <class T>
-struct FirstLanes {
-  std::int64_t count;
-  Vec<T> operator()(const T* p, T rest) const {
-    using V = Vec<T>;
-    alignas(V) static constexpr T lane[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    return where(V::load(lane) < V(static_cast<T>(count)), simd::load_first(p, count), V(rest));
-  }
-};
 
 // The processor follows a line, but not from one to the next, which may be one of another tensor.
 template <class T>
@@ -86,7 +71,10 @@ void map(const Part& part, T* y, F&& f, P... sources) {
     const std::int64_t end = i + part.n;
     (fetch(sources, i + part.pitch), ...);
     for (; i + W <= end; i += W) f(AllLanes<T>{}, i).store(y + i);
-    if (i < end) simd::store_first(f(FirstLanes<T>{end - i}, i), y + i, end - i);
+    if (i < end) {
+      const FirstLanes<T> some{end - i};
+      some.store(f(some, i), y + i);
+    }
   }
 }
 

@@ -1,10 +1,8 @@
 #include "autograd/kernels/reduce.hpp"
-#include "autograd/formulas/simd.hpp"
+#include "autograd/kernels/isa/registers.hpp"
 
 namespace autograd::kernels::XGRAD_ISA {
 namespace {
-
-using simd::Vec;
 
 constexpr std::int64_t kTile = 256;  // columns reduced together
 
@@ -69,38 +67,6 @@ void sum(const T* in, T* out, std::int64_t outer, std::int64_t n, std::int64_t i
     else
       sum_columns(in + o * n * stride, out + o * inner, n, inner, stride);
   }
-}
-
-template <class T, bool Largest>
-Vec<T> pick(Vec<T> a, Vec<T> b) {
-  // The first operand is the new value: a NaN there stays, and one in the running value stays as
-  // well.
-  if constexpr (Largest)
-    return where(a > b || a != a, a, b);
-  else
-    return where(a < b || a != a, a, b);
-}
-template <class T, bool Largest>
-T pick(T a, T b) {
-  return (Largest ? a > b : a < b) || a != a ? a : b;
-}
-
-template <class T, bool Largest>
-T extreme_row(const T* x, std::int64_t n) {
-  using V = Vec<T>;
-  constexpr std::int64_t W = V::size;
-  T best = x[0];
-  std::int64_t i = 1;
-  if (n >= W) {
-    V v = V::load(x);
-    for (i = W; i + W <= n; i += W) v = pick<T, Largest>(V::load(x + i), v);
-    T lanes[W];
-    v.store(lanes);
-    best = lanes[0];
-    for (std::int64_t w = 1; w < W; ++w) best = pick<T, Largest>(lanes[w], best);
-  }
-  for (; i < n; ++i) best = pick<T, Largest>(x[i], best);
-  return best;
 }
 
 template <class T, bool Largest>

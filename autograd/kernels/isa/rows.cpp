@@ -1,88 +1,40 @@
 #include "autograd/kernels/rows.hpp"
 #include "autograd/formulas/simd_math.hpp"
+#include "autograd/kernels/isa/registers.hpp"
 
 // Operations on rows of contiguous elements: softmax, log-softmax, layer normalisation.
 namespace autograd::kernels::XGRAD_ISA {
 namespace {
 
-using simd::Vec;
-
-// f(i, v) for each register of the row, then for the rest one element at a time in a register of
-// its own, padded with `fill`; what f returns is stored.
-template <class T, class F>
-void map_row(const T* x, T* y, std::int64_t n, T fill, F&& f) {
-  using V = Vec<T>;
-  constexpr std::int64_t W = V::size;
-  std::int64_t i = 0;
-  for (; i + W <= n; i += W) f(i, V::load(x + i)).store(y + i);
-  if (i == n) return;
-  T buffer[W];
-  for (std::int64_t w = 0; w < W; ++w) buffer[w] = i + w < n ? x[i + w] : fill;
-  f(i, V::load(buffer)).store(buffer);
-  for (std::int64_t w = 0; i < n; ++w, ++i) y[i] = buffer[w];
-}
-
+// Two sums at once.
 template <class T>
-T lowest() {
-  return -__builtin_inf();
-}
-
-template <class T>
-T max_row(const T* x, std::int64_t n) {
-  using V = Vec<T>;
-  constexpr std::int64_t W = V::size;
-  V v(lowest<T>());
-  std::int64_t i = 0;
-  for (; i + W <= n; i += W) v = maximum(V::load(x + i), v);
-  T lanes[W];
-  v.store(lanes);
-  T best = lowest<T>();
-  for (std::int64_t w = 0; w < W; ++w)
-    best = lanes[w] > best || lanes[w] != lanes[w] ? lanes[w] : best;
-  for (; i < n; ++i) best = x[i] > best || x[i] != x[i] ? x[i] : best;
-  return best;
-}
-
-// Σ f(register) over the row; padded lanes must give 0.
-template <class T, class F>
-T reduce_row(const T* x, std::int64_t n, T fill, F&& f) {
-  using V = Vec<T>;
-  constexpr std::int64_t W = V::size;
-  V a(0), b(0);
-  std::int64_t i = 0;
-  for (; i + 2 * W <= n; i += 2 * W) {
-    a += f(i, V::load(x + i));
-    b += f(i + W, V::load(x + i + W));
+struct Two {
+  Vec<T> a, b;
+  explicit Two(int zero) : a(zero), b(zero) {}
+  Two(Vec<T> x, Vec<T> y) : a(x), b(y) {}
+  Two& operator+=(const Two& o) {
+    a += o.a;
+    b += o.b;
+    return *this;
   }
-  for (; i + W <= n; i += W) a += f(i, V::load(x + i));
-  a += b;
-  if (i < n) {
-    T buffer[W];
-    for (std::int64_t w = 0; w < W; ++w) buffer[w] = i + w < n ? x[i + w] : fill;
-    a += f(i, V::load(buffer));
-  }
-  return simd::sum_lanes(a);
-}
+};
 
-// A register of `x` from i, padded with zeros beyond n.
 template <class T>
-Vec<T> load_part(const T* x, std::int64_t i, std::int64_t n) {
-  using V = Vec<T>;
-  constexpr std::int64_t W = V::size;
-  if (i + W <= n) return V::load(x + i);
-  T buffer[W];
-  for (std::int64_t w = 0; w < W; ++w) buffer[w] = i + w < n ? x[i + w] : T(0);
-  return V::load(buffer);
-}
+constexpr T kLowest = -__builtin_inf();
 
 template <class T>
 void softmax(const T* x, T* y, std::int64_t rows, std::int64_t n) {
   using V = Vec<T>;
-  for (std::int64_t r = 0; r < rows; ++r, x += n, y += n) {
-    const V top(max_row(x, n));
-    map_row(x, y, n, lowest<T>(), [&](std::int64_t, V v) { return exp(v - top); });
-    const V scale(T(1) / reduce_row(y, n, T(0), [](std::int64_t, V v) { return v; }));
-    map_row(y, y, n, T(0), [&](std::int64_t, V v) { return v * scale; });
+  for (std::int64_t r = 0; r < rows && n > 0; ++r, x += n, y += n) {
+    const V top(extreme_row<T, true>(x, n));
+    const V total = sum_registers<T>(n, [&](auto lanes, std::int64_t i) {
+      const V e = exp(lanes(x + i, kLowest<T>) - top);
+      lanes.store(e, y + i);
+      return e;
+    });
+    const V scale(T(1) / simd::sum_lanes(total));
+    each_register<T>(
+        n, [&](auto lanes, std::int64_t i) { lanes.store(lanes(y + i, T(0)) * scale, y + i); });
   }
 }
 
@@ -90,21 +42,26 @@ template <class T>
 void softmax_gradient(const T* y, const T* g, T* out, std::int64_t rows, std::int64_t n) {
   using V = Vec<T>;
   for (std::int64_t r = 0; r < rows; ++r, y += n, g += n, out += n) {
-    const V dot(
-        reduce_row(y, n, T(0), [&](std::int64_t i, V v) { return v * load_part(g, i, n); }));
-    map_row(y, out, n, T(0), [&](std::int64_t i, V v) { return v * (load_part(g, i, n) - dot); });
+    const V dot(simd::sum_lanes(sum_registers<T>(
+        n, [&](auto lanes, std::int64_t i) { return lanes(y + i, T(0)) * lanes(g + i, T(0)); })));
+    each_register<T>(n, [&](auto lanes, std::int64_t i) {
+      lanes.store(lanes(y + i, T(0)) * (lanes(g + i, T(0)) - dot), out + i);
+    });
   }
 }
 
 template <class T>
 void log_softmax(const T* x, T* y, std::int64_t rows, std::int64_t n) {
   using V = Vec<T>;
-  for (std::int64_t r = 0; r < rows; ++r, x += n, y += n) {
-    const V top(max_row(x, n));
-    const V total(reduce_row(x, n, lowest<T>(), [&](std::int64_t, V v) { return exp(v - top); }));
+  for (std::int64_t r = 0; r < rows && n > 0; ++r, x += n, y += n) {
+    const V top(extreme_row<T, true>(x, n));
+    const V total(simd::sum_lanes(sum_registers<T>(
+        n, [&](auto lanes, std::int64_t i) { return exp(lanes(x + i, kLowest<T>) - top); })));
     const V shift = log(total);
     // Two subtractions: top + shift would round away what a large top leaves.
-    map_row(x, y, n, T(0), [&](std::int64_t, V v) { return (v - top) - shift; });
+    each_register<T>(n, [&](auto lanes, std::int64_t i) {
+      lanes.store((lanes(x + i, T(0)) - top) - shift, y + i);
+    });
   }
 }
 
@@ -112,9 +69,11 @@ template <class T>
 void log_softmax_gradient(const T* y, const T* g, T* out, std::int64_t rows, std::int64_t n) {
   using V = Vec<T>;
   for (std::int64_t r = 0; r < rows; ++r, y += n, g += n, out += n) {
-    const V total(reduce_row(g, n, T(0), [](std::int64_t, V v) { return v; }));
-    map_row(y, out, n, T(0),
-            [&](std::int64_t i, V v) { return load_part(g, i, n) - exp(v) * total; });
+    const V total(simd::sum_lanes(
+        sum_registers<T>(n, [&](auto lanes, std::int64_t i) { return lanes(g + i, T(0)); })));
+    each_register<T>(n, [&](auto lanes, std::int64_t i) {
+      lanes.store(lanes(g + i, T(0)) - exp(lanes(y + i, T(0))) * total, out + i);
+    });
   }
 }
 
@@ -133,17 +92,22 @@ struct Normal {
   T unit, mean, rstd;
 };
 
+// The mean of f(x) over a row; `rest` stands for x where there is no element, and must give 0.
+template <class T, class F>
+T mean_of(const T* x, std::int64_t n, T rest, F&& f) {
+  return simd::sum_lanes(sum_registers<T>(
+             n, [&](auto lanes, std::int64_t i) { return f(lanes(x + i, rest)); })) /
+         T(n);
+}
+
 template <class T>
 Normal<T> normal(const T* x, std::int64_t n, bool centred, double eps, T unit) {
   using V = Vec<T>;
-  const T m =
-      centred ? reduce_row(x, n, T(0), [=](std::int64_t, V v) { return v * unit; }) / T(n) : T(0);
-  const T var = reduce_row(x, n, m / unit,
-                           [=](std::int64_t, V v) {
-                             const V d = fma(v, V(unit), V(-m));
-                             return d * d;
-                           }) /
-                T(n);
+  const T m = centred ? mean_of(x, n, T(0), [=](V v) { return v * unit; }) : T(0);
+  const T var = mean_of(x, n, m / unit, [=](V v) {
+    const V d = fma(v, V(unit), V(-m));
+    return d * d;
+  });
   const double u = unit, total = static_cast<double>(var) + eps * u * u;
   return {unit, m, T(1) / static_cast<T>(__builtin_sqrt(total))};
 }
@@ -169,15 +133,15 @@ void layer_norm(const T* x, const T* weight, const T* bias, T* y, T* mean, T* rs
                 std::int64_t rows, std::int64_t n, bool centred, double eps) {
   using V = Vec<T>;
   for (std::int64_t r = 0; r < rows; ++r, x += n, y += n) {
-    const T m = centred ? reduce_row(x, n, T(0), [](std::int64_t, V v) { return v; }) / T(n) : T(0);
-    const T var = reduce_row(x, n, m, [&](std::int64_t, V v) { return (v - m) * (v - m); }) / T(n);
+    const T m = centred ? mean_of(x, n, T(0), [](V v) { return v; }) : T(0);
+    const T var = mean_of(x, n, m, [=](V v) { return (v - m) * (v - m); });
     const double total = static_cast<double>(var) + eps;
     const auto write = [&](auto normalised) {
-      map_row(x, y, n, T(0), [&](std::int64_t i, V v) {
-        V z = normalised(v);
-        if (weight) z = z * load_part(weight, i, n);
-        if (bias) z = z + load_part(bias, i, n);
-        return z;
+      each_register<T>(n, [&](auto lanes, std::int64_t i) {
+        V z = normalised(lanes(x + i, T(0)));
+        if (weight) z = z * lanes(weight + i, T(0));
+        if (bias) z = z + lanes(bias + i, T(0));
+        lanes.store(z, y + i);
       });
     };
     if (total > Limits<T>::tiny && var < __builtin_inf()) [[likely]] {
@@ -199,26 +163,25 @@ template <class T, class F>
 void layer_norm_row_gradient(const T* x, const T* weight, T mean, T rstd, const T* g, T* gx,
                              T* gweight, T* gbias, std::int64_t n, bool centred, F normalised) {
   using V = Vec<T>;
+  const auto scaled = [=](auto lanes, std::int64_t i) {
+    const V v = lanes(g + i, T(0));
+    return weight ? v * lanes(weight + i, T(0)) : v;
+  };
+  T a(0), b(0);
   if (gx) {
-    auto scaled = [&](std::int64_t i) {
-      const V v = load_part(g, i, n);
-      return weight ? v * load_part(weight, i, n) : v;
-    };
-    const T a = centred
-                    ? reduce_row(x, n, mean, [&](std::int64_t i, V) { return scaled(i); }) / T(n)
-                    : T(0);
-    const T b =
-        reduce_row(x, n, mean, [&](std::int64_t i, V v) { return scaled(i) * normalised(v); }) /
-        T(n);
-    map_row(x, gx, n, mean,
-            [&](std::int64_t i, V v) { return rstd * (scaled(i) - a - normalised(v) * b); });
-  }
-  if (gweight)
-    map_row(gweight, gweight, n, T(0), [&](std::int64_t i, V v) {
-      return v + load_part(g, i, n) * normalised(load_part(x, i, n));
+    const auto sums = sum_registers<T, Two<T>>(n, [&](auto lanes, std::int64_t i) {
+      const V s = scaled(lanes, i);
+      return Two<T>(s, s * normalised(lanes(x + i, mean)));
     });
-  if (gbias)
-    map_row(gbias, gbias, n, T(0), [&](std::int64_t i, V v) { return v + load_part(g, i, n); });
+    if (centred) a = simd::sum_lanes(sums.a) / T(n);
+    b = simd::sum_lanes(sums.b) / T(n);
+  }
+  each_register<T>(n, [&](auto lanes, std::int64_t i) {
+    const V z = normalised(lanes(x + i, mean));
+    if (gx) lanes.store(rstd * (scaled(lanes, i) - a - z * b), gx + i);
+    if (gweight) lanes.store(lanes(gweight + i, T(0)) + lanes(g + i, T(0)) * z, gweight + i);
+    if (gbias) lanes.store(lanes(gbias + i, T(0)) + lanes(g + i, T(0)), gbias + i);
+  });
 }
 
 template <class T>
