@@ -211,23 +211,28 @@ struct Vec<std::int64_t> {
   std::int64_t v;
 };
 
-/// The lanes of x plus those `half` further on.
-template <std::size_t half, class R, std::size_t... I>
-R plus_half(R x, std::index_sequence<I...>) {
-  return x + __builtin_shufflevector(x, x, ((I + half) % sizeof...(I))...);
+/// The lanes of x, `by` places to the left; the first ones follow the last.
+template <std::size_t by, class R, std::size_t... I>
+R turned(R x, std::index_sequence<I...>) {
+  return __builtin_shufflevector(x, x, ((I + by) % sizeof...(I))...);
 }
 
-/// Lanes added from left to right by halves; the order never depends on the data.
-template <class T, std::size_t half = Vec<T>::size / 2>
-T sum_lanes(Vec<T> x) {
+/// The lanes of x joined by f(register, register) from left to right by halves; the order never
+/// depends on the data.
+template <class T, std::size_t half = Vec<T>::size / 2, class F>
+T join_lanes(Vec<T> x, F&& f) {
   using Batch = typename Vec<T>::Batch;
+  using R = typename Batch::register_type;
   constexpr auto all = std::make_index_sequence<static_cast<std::size_t>(Vec<T>::size)>();
-  const typename Batch::register_type sum =
-      plus_half<half>(typename Batch::register_type(x.b), all);
+  x = f(x, Vec<T>(Batch(turned<half>(R(x.b), all))));
   if constexpr (half > 1)
-    return sum_lanes<T, half / 2>(Batch(sum));
+    return join_lanes<T, half / 2>(x, f);
   else
-    return sum[0];
+    return R(x.b)[0];
+}
+template <class T>
+T sum_lanes(Vec<T> x) {
+  return join_lanes(x, [](Vec<T> a, Vec<T> b) { return a + b; });
 }
 
 /// `count` values, fewer than `below`, a power of 2. In pieces of fixed sizes: for a number that

@@ -59,42 +59,61 @@ S sum_registers(std::int64_t n, F&& f) {
 }
 
 /// The larger, or smaller; of equal ones b. NaN if one is.
-template <class V, bool Largest>
-V pick(V a, V b) {
-  if constexpr (std::is_arithmetic_v<V>)
-    return (Largest ? a > b : a < b) || a != a ? a : b;
-  else if constexpr (Largest)
-    return where(a > b || a != a, a, b);
-  else
-    return where(a < b || a != a, a, b);
+template <class T, bool Largest>
+T pick(T a, T b) {
+  return (Largest ? a > b : a < b) || a != a ? a : b;
 }
 
-/// The largest, or smallest, of n > 0 elements.
+/// The largest, or smallest, so far, and whether there was a NaN: xsimd's max and min give either
+/// operand then.
+template <class T, bool Largest>
+struct Extreme {
+  using V = Vec<T>;
+  V best;
+  typename V::Mask nan;
+  explicit Extreme(V x) : best(x), nan(x != x) {}
+  static V further(V a, V b) {
+    if constexpr (Largest)
+      return xsimd::max(a.b, b.b);
+    else
+      return xsimd::min(a.b, b.b);
+  }
+  void add(V x) {
+    best = further(x, best);
+    nan = nan || x != x;
+  }
+  void add(const Extreme& o) {
+    best = further(o.best, best);
+    nan = nan || o.nan;
+  }
+};
+
+/// The largest, or smallest, of n > 0 elements; NaN if one is.
 template <class T, bool Largest>
 T extreme_row(const T* x, std::int64_t n) {
   using V = Vec<T>;
+  using E = Extreme<T, Largest>;
   constexpr std::int64_t W = V::size;
-  T best = x[0];
   if (n < W) {
+    T best = x[0];
     for (std::int64_t i = 1; i < n; ++i) best = pick<T, Largest>(x[i], best);
     return best;
   }
-  V a = V::load(x), b = a, c = a, d = a;
+  E a(V::load(x)), b = a, c = a, d = a;
   std::int64_t i = W;
   for (; i + 4 * W <= n; i += 4 * W) {
-    a = pick<V, Largest>(V::load(x + i), a);
-    b = pick<V, Largest>(V::load(x + i + W), b);
-    c = pick<V, Largest>(V::load(x + i + 2 * W), c);
-    d = pick<V, Largest>(V::load(x + i + 3 * W), d);
+    a.add(V::load(x + i));
+    b.add(V::load(x + i + W));
+    c.add(V::load(x + i + 2 * W));
+    d.add(V::load(x + i + 3 * W));
   }
-  for (; i + W <= n; i += W) a = pick<V, Largest>(V::load(x + i), a);
-  b = pick<V, Largest>(V::load(x + n - W), b);  // some of them again
-  a = pick<V, Largest>(pick<V, Largest>(c, d), pick<V, Largest>(a, b));
-  T lanes[W];
-  a.store(lanes);
-  best = lanes[0];
-  for (std::int64_t w = 1; w < W; ++w) best = pick<T, Largest>(lanes[w], best);
-  return best;
+  for (; i + W <= n; i += W) a.add(V::load(x + i));
+  b.add(V::load(x + n - W));  // some of them again
+  a.add(b);
+  c.add(d);
+  a.add(c);
+  if (xsimd::any(a.nan.m)) return __builtin_nan("");
+  return simd::join_lanes(a.best, E::further);
 }
 
 }  // namespace autograd::kernels::XGRAD_ISA

@@ -182,14 +182,19 @@ TEST_CASE("NaN is kept") {
   for (const Tensor& t :
        {ag::maximum(x, y), ag::maximum(y, x), ag::minimum(x, y), ag::minimum(y, x)})
     for (const double v : values(t)) CHECK(std::isnan(v));
-  for (const double n : {3, 40})
-    for (std::int64_t at = 0; at < n; ++at) {
-      Tensor row = ag::ones({static_cast<std::int64_t>(n)}, ag::float64);
-      row.mutable_data<double>()[at] = kNan;
-      CHECK(std::isnan(ag::max(row).item()));
-      CHECK(std::isnan(ag::min(row).item()));
-      CHECK(ag::argmax(row).item() == static_cast<double>(at));
-    }
+  for (const std::int64_t n : {3, 40, 97})
+    for (std::int64_t at = 0; at < n; ++at)
+      for (const auto dtype : {ag::float32, ag::float64}) {
+        Tensor row = ag::ones({n}, dtype);
+        row[at] = 2;
+        CHECK(ag::max(row).item() == 2);
+        row[at] = 0.5;
+        CHECK(ag::min(row).item() == 0.5);
+        row[at] = kNan;
+        CHECK(std::isnan(ag::max(row).item()));
+        CHECK(std::isnan(ag::min(row).item()));
+        CHECK(ag::argmax(row).item() == static_cast<double>(at));
+      }
   CHECK(std::isnan(ag::relu(x).to_vector<double>()[0]));
   CHECK(std::isnan(values(ag::clamp(x, -1, 1))[0]));
   CHECK(values(x != x) == V{1, 0});
