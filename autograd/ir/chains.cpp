@@ -2,8 +2,26 @@
 
 #include "autograd/core/cpu.hpp"
 #include "autograd/ir/fuse.hpp"
+#include "autograd/kernels/reduce_cut.hpp"
 
 namespace autograd::replay {
+namespace {
+
+using kernels::kSumBlock;
+static_assert(kTile % kSumBlock == 0);
+
+// What `Sum` adds up in the type of the elements: blocks of n elements at `data`.
+template <class T>
+void sum_blocks(const char* data, std::int64_t n, double* sums) {
+  const T* const x = reinterpret_cast<const T*>(data);
+  for (std::int64_t i = 0; i < n; i += kSumBlock) {
+    T sum;
+    kernels::Sum<T>::here(x + i, &sum, 1, std::min(n - i, kSumBlock), 1, 1);
+    *sums++ = static_cast<double>(sum);
+  }
+}
+
+}  // namespace
 
 void Program::add_chain(Action& action, const detail::PooledVector<Home>& homes) {
   action.in = static_cast<std::uint32_t>(links_.size());
@@ -43,6 +61,8 @@ void Program::run_action(const Action& action) {
 }
 
 void Program::run_chain(const Action& action) const {
+  const std::int64_t blocks = (action.n + kSumBlock - 1) / kSumBlock;
+  detail::PooledVector<double> sums(action.sums * static_cast<std::size_t>(blocks));
   auto tiles = [&](std::int64_t begin, std::int64_t end) {
     const detail::PooledVector<char> scratch(action.scratch);
     const auto address = [&](const Place& p, std::int64_t i) -> char* {
@@ -51,7 +71,8 @@ void Program::run_chain(const Action& action) const {
     };
     const std::span<const Link> links(links_.data() + action.in, action.ins);
     const std::int64_t tile = links.size() == 1 ? end - begin : kTile;
-    for (std::int64_t i = begin; i < end; i += tile)
+    for (std::int64_t i = begin; i < end; i += tile) {
+      double* sum = sums.data() + i / kSumBlock;
       for (const Link& link : links) {
         const std::int64_t n = std::min(tile, end - i);
         const Place* place = places_.data() + link.first;
@@ -59,6 +80,12 @@ void Program::run_chain(const Action& action) const {
         for (std::uint32_t k = 0; k < link.ins + link.outs; ++k) operands[k] = address(place[k], i);
         if (link.code) {
           link.code->run(operands, n);
+          continue;
+        }
+        if (link.adds_up()) {
+          (place->stride == sizeof(float) ? sum_blocks<float> : sum_blocks<double>)(operands[0], n,
+                                                                                    sum);
+          sum += blocks;
           continue;
         }
         const void* in[10];
@@ -69,10 +96,22 @@ void Program::run_chain(const Action& action) const {
         }
         link.run(link.formula, in, step, operands[link.ins], n);
       }
+    }
   };
   // Rough nanoseconds of an element.
   const std::uint32_t steps = action.end - action.begin;
   parallel_for(action.n, kTile, 0.25 * static_cast<double>(steps), tiles);
+  const Link* link = links_.data() + action.in + action.ins - action.sums;
+  for (const double* sum = sums.data(); link != links_.data() + action.in + action.ins; ++link) {
+    double total = 0;
+    for (std::int64_t b = 0; b < blocks; ++b) total += *sum++;
+    const Place* place = places_.data() + link->first;
+    char* const result = data_[place[1].at];
+    if (place->stride == sizeof(float))
+      *reinterpret_cast<float*>(result) = static_cast<float>(total);
+    else
+      *reinterpret_cast<double*>(result) = total;
+  }
 }
 
 }  // namespace autograd::replay

@@ -121,7 +121,7 @@ std::vector<Fusion> fuse(const Steps& form, const detail::PooledVector<Action>& 
     };
     for (std::uint32_t i = action.begin; i < action.end; ++i) {
       const Step& step = form.steps[i];
-      const RowListing* row = find_listing(step.run);
+      const RowListing* row = step.run ? find_listing(step.run) : nullptr;
       if (open && (!row || row->wide != open->wide() || open->full(step))) close();
       if (!row) continue;
       if (!open) open.emplace(form, action.n, i, row->wide);

@@ -225,15 +225,23 @@ Numbers sources(const Steps& form) {
   return sources;
 }
 
-// For each elementwise step the next one over as many elements.
+// A sum of more elements than one tile is added up as tiles come.
+bool adds_tiles(const Steps& form, const Step& step) {
+  return step.adds_up && form.numel(form.in(step)[0]) > kTile;
+}
+
+// For each step that a chain may take the next one over as many elements.
 Numbers next_alike(const Steps& form) {
   Numbers next(form.steps.size(), kNone);
   std::unordered_map<std::int64_t, std::uint32_t> last;
   std::int64_t n = -1;
   std::uint32_t* of_n = nullptr;  // in `last`
   for (std::size_t i = 0; i < form.steps.size(); ++i) {
-    if (!elementwise(form.steps[i])) continue;
-    if (const std::int64_t now = form.numel(form.out(form.steps[i])[0]); !of_n || now != n) {
+    const Step& step = form.steps[i];
+    const bool adds = adds_tiles(form, step);
+    if (!adds && !elementwise(step)) continue;
+    if (const std::int64_t now = form.numel((adds ? form.in(step) : form.out(step))[0]);
+        !of_n || now != n) {
       n = now;
       of_n = &last.emplace(n, kNone).first->second;
     }
@@ -286,16 +294,20 @@ detail::PooledVector<Action> arrange(Steps& form) {
     if (chain_of[i] != kNone) continue;
     Action& action = actions.emplace_back();
     action.begin = number(ordered.size());
+    detail::PooledVector<Step> sums;  // at the end of the chain
     const auto take = [&](std::uint32_t step) {
       chain_of[step] = i;
-      ordered.push_back(std::move(form.steps[step]));
+      (step != i && !elementwise(form.steps[step]) ? sums : ordered)
+          .push_back(std::move(form.steps[step]));
     };
     take(i);
     if (elementwise(ordered.back())) {
       action.n = form.numel(form.out(ordered.back())[0]);
-      // What reads from a step in between that no chain has taken has to wait for it.
+      // What reads from a step in between that no chain has taken has to wait for it, and so has
+      // what reads a sum of this chain.
       const auto free = [&](std::uint32_t source) {
-        return source == kNone || chain_of[source] <= i;
+        return source == kNone || chain_of[source] < i ||
+               (chain_of[source] == i && elementwise(form.steps[source]));
       };
       std::uint32_t before = i;
       int waiting = 0;
@@ -313,6 +325,8 @@ detail::PooledVector<Action> arrange(Steps& form) {
           break;
       }
     }
+    action.sums = sums.size();
+    std::ranges::move(sums, std::back_inserter(ordered));
     action.end = number(ordered.size());
   }
   form.steps = std::move(ordered);

@@ -43,16 +43,19 @@ struct Place {
   std::uint32_t scratch : 1 = 0;
 };
 
-/// One elementwise operation of a chain, or several that are one piece of machine code.
+/// One elementwise operation of a chain, or several that are one piece of machine code, or, without
+/// either, the sum of all elements.
 struct Link {
   detail::ElementwiseRun run;
   const void* formula;
   const kernels::MachineCode* code;  // instead of `run`
   std::uint32_t first, ins, outs;    // places: inputs, then outputs
+  bool adds_up() const { return !run && !code; }
 };
 
 /// What a replay does at once: a step by its instruction, or a chain of elementwise ones over n
-/// elements that runs tile by tile, so that what is needed in the chain only stays in the cache.
+/// elements, with sums of them at the end, that runs tile by tile, so that what is needed in the chain
+/// only stays in the cache.
 struct Action {
   const detail::Instruction* instruction = nullptr;  // null: a chain
   std::uint32_t begin = 0, end = 0;                  // of steps
@@ -61,6 +64,7 @@ struct Action {
   std::uint32_t out = 0, outs = 0;
   std::int64_t n = 0;
   std::size_t scratch = 0;  // bytes
+  std::size_t sums = 0;     // links
 };
 
 inline constexpr std::int64_t kTile = 2048;

@@ -211,6 +211,7 @@ void Recorder::add(std::unique_ptr<detail::Instruction> instruction, const Input
 void Recorder::note_pass(Step& step, const Inputs& in, const Tensor& out) {
   const detail::Pass pass = step.instruction->pass(in, out);
   step.expands = pass.expands;
+  step.adds_up = pass.adds_up;
   if (!pass.run) return;
   const auto flat = [&](int k) {
     const std::int64_t n = k < 0 ? 1 : in[static_cast<std::size_t>(k)].impl()->numel;

@@ -68,8 +68,9 @@ struct Step {
   detail::ElementwiseRun run = nullptr;
   const void* formula = nullptr;
   std::uint32_t first = 0, ins = 0, outs = 0;  // among all operands: inputs, then outputs
-  std::uint32_t position : 30 = 0;             // in the recording
+  std::uint32_t position : 29 = 0;             // in the recording
   std::uint32_t expands : 1 = 0;               // the result is its only input repeated
+  std::uint32_t adds_up : 1 = 0;               // the result is the sum of its only input
   std::uint32_t once : 1 = 0;  // before the others, for all replays of the body of a loop
 };
 

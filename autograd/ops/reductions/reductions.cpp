@@ -90,6 +90,9 @@ struct Sum {
                            p.outer, p.n, p.inner, p.inner);
     });
   }
+  detail::Pass pass(const Inputs& in, const Tensor& out) const {
+    return {.adds_up = out.numel() == 1 && is_floating(in[0].dtype())};
+  }
   TensorList backward(const Call& call) const { return {expand(call.grad(), call.input_shape(0))}; }
   TensorList batch(const internal::Batch& in) const {
     return in.call(Sum{behind(reduced), internal::with_front(in.samples(), kept)}, {in[0]});
