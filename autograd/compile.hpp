@@ -4,11 +4,10 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 
-#include "autograd/core/structure.hpp"
+#include "autograd/core/structure_call.hpp"
 
 #pragma GCC visibility push(default)
 
@@ -67,30 +66,19 @@ class Recordings {
 /// A function that records its operations: see `compile`. Movable; for one thread at a time.
 template <class F>
 class CompiledFunction {
-  template <class T>
-  static constexpr bool is_tensor = std::is_convertible_v<const T&, Tensor>;
-  template <class T>
-  using As = std::conditional_t<is_tensor<T>, const Tensor&, T>;
-
  public:
   explicit CompiledFunction(F f, const CompileOptions& options = {})
       : f_(std::move(f)), recordings_(options) {}
 
   /// Of tensors, and structures of them.
-  template <class... T>
-  requires((is_tensor<T> || TensorStructure<T>)&&...) &&
-      std::invocable<F&, As<T>...> auto operator()(const T&... arguments) {
-    TensorList list;
-    (append(list, arguments), ...);
-    return call(list, [&](const TensorList& in) -> decltype(auto) {
-      [[maybe_unused]] std::size_t next = 0;                     // without arguments
-      std::tuple<As<T>...> same{taken(arguments, in, next)...};  // braces go from left to right
-      return std::apply(f_, std::move(same));
-    });
+  template <detail::TensorArgument... T>
+  requires std::invocable<F&, detail::PassedAs<T>...>
+  auto operator()(const T&... arguments) {
+    return detail::call_by_list_of(f_, caller(), arguments...);
   }
   /// For a function of a list.
   auto operator()(const TensorList& arguments) requires std::invocable<F&, const TensorList&> {
-    return call(arguments, [this](const TensorList& in) -> decltype(auto) { return f_(in); });
+    return detail::call_by_list(f_, arguments, caller());
   }
 
   /// Calls that ran the function and recorded it.
@@ -110,57 +98,9 @@ class CompiledFunction {
   }
 
  private:
-  template <class F2>
-  auto call(const TensorList& arguments, const F2& f) {
-    using Result = decltype(f(arguments));
-    static_assert(std::is_void_v<Result> || std::is_convertible_v<Result, TensorList> ||
-                      std::is_convertible_v<Result, Tensor> || TensorStructure<Result>,
-                  "compile: the function must return a tensor, a structure of tensors, a "
-                  "TensorList or nothing");
-    const auto listed = [&f](const TensorList& in) -> TensorList {
-      if constexpr (std::is_void_v<Result>) {
-        f(in);
-        return {};
-      } else if constexpr (std::is_convertible_v<Result, Tensor>) {
-        return {Tensor(f(in))};
-      } else if constexpr (TensorStructure<Result>) {
-        TensorList list;
-        append(list, f(in));
-        return list;
-      } else {
-        return f(in);
-      }
-    };
-    TensorList out = recordings_.call(std::cref(listed), arguments);
-    if constexpr (std::is_convertible_v<Result, Tensor>) {
-      return Tensor(std::move(out[0]));
-    } else if constexpr (TensorStructure<Result>) {
-      std::remove_cv_t<Result> result{};
-      [[maybe_unused]] std::size_t next = 0;  // without arguments
-      detail::for_each_tensor(result, [&](Tensor& t) { t = std::move(out[next++]); });
-      return result;
-    } else if constexpr (!std::is_void_v<Result>) {
-      return out;
-    }
-  }
-
-  template <class T>
-  static void append(TensorList& list, const T& value) {
-    if constexpr (is_tensor<T>)
-      list.push_back(value);
-    else
-      detail::for_each_tensor(value, [&](const Tensor& t) { list.push_back(t); });
-  }
-  // The argument with the next tensors of `in`.
-  template <class T>
-  static As<T> taken(const T& argument, const TensorList& in, std::size_t& next) {
-    if constexpr (is_tensor<T>) {
-      return in[next++];
-    } else {
-      T same = argument;
-      detail::for_each_tensor(same, [&](Tensor& t) { t = in[next++]; });
-      return same;
-    }
+  auto caller() {
+    return
+        [this](const auto& f, const TensorList& in) { return recordings_.call(std::cref(f), in); };
   }
 
   F f_;

@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "autograd/core/structure.hpp"
+#include "autograd/core/structure_call.hpp"
 
 #pragma GCC visibility push(default)
 
@@ -42,52 +42,19 @@ TensorList cond(const Tensor& condition, LoopFunction f, LoopFunction g,
 /// What a loop may carry: a structure, or as many tensors as there are at the start.
 template <class T>
 concept LoopValue = TensorStructure<T> || std::same_as<T, TensorList>;
-template <class T>
-using LoopValueOf =
-    std::conditional_t<std::is_convertible_v<const T&, Tensor>, Tensor, std::remove_cvref_t<T>>;
-
-template <class T>
-TensorList tensors_of(const T& value) {
-  TensorList list;
-  for_each_tensor(value, [&](const Tensor& t) { list.push_back(t); });
-  return list;
-}
-// A value like this one, without its tensors.
-template <class T>
-T blank(T value) {
-  for_each_tensor(value, [](Tensor& t) { t = Tensor(); });
-  return value;
-}
-// A value like this one, of the next tensors.
-template <class T>
-T with_tensors(T like, const TensorList& list, std::size_t& next) {
-  for_each_tensor(like, [&](Tensor& t) { t = list[next++]; });
-  return like;
-}
-// A value of the tensors that are left.
-template <class T>
-T of_the_rest(const TensorList& list, std::size_t next) {
-  T value{};
-  if constexpr (std::same_as<T, TensorList>)
-    for (; next < list.size(); ++next) value.push_back(list[next]);
-  else
-    for_each_tensor(value, [&](Tensor& t) { t = list[next++]; });
-  return value;
-}
-
 // What a step returns: the next carry, or {the next carry, y}.
 template <class R, class C>
 struct LoopStep {
   static constexpr bool has_y = false;
-  static_assert(std::same_as<LoopValueOf<R>, C>,
+  static_assert(std::same_as<StructureOf<R>, C>,
                 "the function must return the next carry, or a pair of it and y");
   static TensorList list(const C& carry) { return tensors_of(carry); }
 };
 template <class A, class Y, class C>
 requires(!std::same_as<std::pair<A, Y>, C>) struct LoopStep<std::pair<A, Y>, C> {
   static constexpr bool has_y = true;
-  using Ys = LoopValueOf<Y>;
-  static_assert(std::same_as<LoopValueOf<A>, C> && LoopValue<Ys>,
+  using Ys = StructureOf<Y>;
+  static_assert(std::same_as<StructureOf<A>, C> && LoopValue<Ys>,
                 "the function must return the next carry, or a pair of it and y");
   static TensorList list(const std::pair<A, Y>& step) {
     TensorList list = tensors_of<C>(step.first);
@@ -134,8 +101,8 @@ auto loop_result(const C& init, const TensorList& out) {
 /// and what they drew; see `ScanOptions::save_every`. In anomaly mode it is a plain loop.
 template <class F, class Carry, class X>
 auto scan(F f, const Carry& init, const X& xs, const ScanOptions& options = {}) {
-  using C = detail::LoopValueOf<Carry>;
-  using In = detail::LoopValueOf<X>;
+  using C = detail::StructureOf<Carry>;
+  using In = detail::StructureOf<X>;
   static_assert(detail::LoopValue<C> && detail::LoopValue<In>,
                 "scan: the carry and xs must be tensors or structures of them");
   check_callable("scan", f);
@@ -156,7 +123,7 @@ auto scan(F f, const Carry& init, const X& xs, const ScanOptions& options = {}) 
 /// The same without xs: `options.length` steps of f(carry).
 template <class F, class Carry>
 auto scan(F f, const Carry& init, const ScanOptions& options) {
-  using C = detail::LoopValueOf<Carry>;
+  using C = detail::StructureOf<Carry>;
   static_assert(detail::LoopValue<C>, "scan: the carry must be a tensor or a structure of tensors");
   check_callable("scan", f);
   const C first = init;
@@ -183,7 +150,7 @@ auto scan(F f, const Carry& init, const ScanOptions& options) {
 /// more steps throws.
 template <class P, class F, class Carry>
 auto while_loop(P condition, F f, const Carry& init, const WhileOptions& options = {}) {
-  using C = detail::LoopValueOf<Carry>;
+  using C = detail::StructureOf<Carry>;
   static_assert(detail::LoopValue<C>,
                 "while_loop: the carry must be a tensor or a structure of tensors");
   check_callable("while_loop", condition);
@@ -214,15 +181,15 @@ auto while_loop(P condition, F f, const Carry& init, const WhileOptions& options
 /// choice is made in each replay.
 template <class F, class G, class... T>
 auto cond(const Tensor& condition, F f, G g, const T&... arguments) {
-  using R = detail::LoopValueOf<
-      std::remove_cvref_t<std::invoke_result_t<F&, const detail::LoopValueOf<T>&...>>>;
-  static_assert(detail::LoopValue<R> && (detail::LoopValue<detail::LoopValueOf<T>> && ...),
+  using R = detail::StructureOf<
+      std::remove_cvref_t<std::invoke_result_t<F&, const detail::StructureOf<T>&...>>>;
+  static_assert(detail::LoopValue<R> && (detail::LoopValue<detail::StructureOf<T>> && ...),
                 "cond: arguments and results must be tensors or structures of them");
   check_callable("cond", f);
   check_callable("cond", g);
   const auto listed = [&](auto function) {
     return [function = std::move(function),
-            blanks = std::tuple(detail::blank(detail::LoopValueOf<T>(arguments))...)](
+            blanks = std::tuple(detail::blank(detail::StructureOf<T>(arguments))...)](
                const TensorList& in) mutable {
       [[maybe_unused]] std::size_t next = 0;
       return std::apply(
@@ -236,7 +203,7 @@ auto cond(const Tensor& condition, F f, G g, const T&... arguments) {
   };
   TensorList in;
   const auto add = [&](const TensorList& more) { in.append(more.begin(), more.end()); };
-  (add(detail::tensors_of<detail::LoopValueOf<T>>(arguments)), ...);
+  (add(detail::tensors_of<detail::StructureOf<T>>(arguments)), ...);
   return detail::of_the_rest<R>(
       detail::cond(condition, listed(std::move(f)), listed(std::move(g)), in), 0);
 }

@@ -5,12 +5,11 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
-#include "autograd/core/structure.hpp"
+#include "autograd/core/structure_call.hpp"
 #include "autograd/tape/vmap_error.hpp"
 
 #pragma GCC visibility push(default)
@@ -42,85 +41,30 @@ TensorList vmap(const ListFunction& f, const TensorList& arguments, const VmapOp
 /// is for one thread at a time.
 template <class F>
 class VmappedFunction {
-  template <class T>
-  static constexpr bool is_tensor = std::is_convertible_v<const T&, Tensor>;
-  template <class T>
-  using As = std::conditional_t<is_tensor<T>, const Tensor&, T>;
-
  public:
   explicit VmappedFunction(F f, VmapOptions options = {})
       : f_(std::move(f)), options_(std::move(options)) {}
 
   /// Of tensors, and structures of them.
-  template <class... T>
-  requires((is_tensor<T> || TensorStructure<T>)&&...) &&
-      std::invocable<const F&, As<T>...> auto operator()(const T&... arguments) const {
-    TensorList list;
-    (append(list, arguments), ...);
-    return call(list, [&](const TensorList& in) -> decltype(auto) {
-      std::size_t next = 0;
-      std::tuple<As<T>...> same{taken(arguments, in, next)...};  // braces go from left to right
-      return std::apply(f_, std::move(same));
-    });
+  template <detail::TensorArgument... T>
+  requires std::invocable<const F&, detail::PassedAs<T>...>
+  auto operator()(const T&... arguments) const {
+    return detail::call_by_list_of(f_, caller(), arguments...);
   }
   /// For a function of a list.
   auto operator()(
       const TensorList& arguments) const requires std::invocable<const F&, const TensorList&> {
-    return call(arguments, [this](const TensorList& in) -> decltype(auto) { return f_(in); });
+    return detail::call_by_list(f_, arguments, caller());
   }
 
   /// Names of operations and Functions that the last call ran for one sample after the other.
   const std::vector<std::string>& looped() const { return looped_; }
 
  private:
-  template <class F2>
-  auto call(const TensorList& arguments, const F2& f) const {
-    using Result = std::remove_cvref_t<decltype(f(arguments))>;
-    static_assert(std::is_convertible_v<Result, TensorList> ||
-                      std::is_convertible_v<Result, Tensor> || TensorStructure<Result>,
-                  "vmap: the function must return a tensor, a structure of tensors or a "
-                  "TensorList");
-    const auto listed = [&f](const TensorList& in) -> TensorList {
-      if constexpr (std::is_convertible_v<Result, Tensor>) {
-        return {Tensor(f(in))};
-      } else if constexpr (TensorStructure<Result>) {
-        TensorList list;
-        append(list, f(in));
-        return list;
-      } else {
-        return f(in);
-      }
+  auto caller() const {
+    return [this](const auto& f, const TensorList& in) {
+      return detail::vmap(f, in, options_, looped_);
     };
-    TensorList out = detail::vmap(listed, arguments, options_, looped_);
-    if constexpr (std::is_convertible_v<Result, Tensor>) {
-      return Tensor(std::move(out[0]));
-    } else if constexpr (TensorStructure<Result>) {
-      Result result{};
-      std::size_t next = 0;
-      detail::for_each_tensor(result, [&](Tensor& t) { t = std::move(out[next++]); });
-      return result;
-    } else {
-      return out;
-    }
-  }
-
-  template <class T>
-  static void append(TensorList& list, const T& value) {
-    if constexpr (is_tensor<T>)
-      list.push_back(value);
-    else
-      detail::for_each_tensor(value, [&](const Tensor& t) { list.push_back(t); });
-  }
-  // The argument with the next tensors of `in`.
-  template <class T>
-  static As<T> taken(const T& argument, const TensorList& in, std::size_t& next) {
-    if constexpr (is_tensor<T>) {
-      return in[next++];
-    } else {
-      T same = argument;
-      detail::for_each_tensor(same, [&](Tensor& t) { t = in[next++]; });
-      return same;
-    }
   }
 
   F f_;
