@@ -1,6 +1,8 @@
 #include "autograd/loops.hpp"
 
 #include "autograd/core/internal/helpers.hpp"
+#include "autograd/elementwise/builtins.hpp"
+#include "autograd/ir/batching.hpp"
 #include "autograd/ir/branch.hpp"
 #include "autograd/ir/scan.hpp"
 #include "autograd/ops/indexing/indexing.hpp"
@@ -11,20 +13,41 @@ namespace {
 
 using detail::LoopFunction;
 using replay::append;
+using replay::Batching;
 using replay::part;
 using replay::Scan;
 using replay::with_axis;
 
 constexpr std::string_view kScan = "scan";
 
-// As the program would write it, for anomaly mode, which looks at each operation.
+// As the program would write it: for anomaly mode, which looks at each operation, and for `vmap`,
+// which calls each for all samples.
+bool goes_by_operations() {
+  return detail::tracing ? Batching::current() != nullptr : anomaly_mode();
+}
+
+// Without steps only shapes come of the function.
+TensorList no_steps(const Scan& scan, TensorList carry, const TensorList& xs) {
+  const NoGrad off;
+  TensorList in = carry;
+  for (const Tensor& t : xs)
+    in.push_back(zeros(Shape(t.shape().begin() + 1, t.shape().end()), t.dtype()));
+  const TensorList out = scan.f(in);
+  replay::check_carry(scan, out, in);
+  for (std::size_t y = scan.carries; y < out.size(); ++y)
+    carry.push_back(zeros(with_axis(0, out[y].shape()), out[y].dtype()));
+  return carry;
+}
+
 TensorList unrolled(const Scan& scan, TensorList carry, const TensorList& xs) {
+  if (scan.steps == 0) return no_steps(scan, std::move(carry), xs);
   std::vector<TensorList> ys(static_cast<std::size_t>(scan.steps));
   for (std::int64_t k = 0; k < scan.steps; ++k) {
     const std::int64_t i = scan.reverse ? scan.steps - 1 - k : k;
     TensorList in = carry;
     for (const Tensor& t : xs) in.push_back(select(t, 0, i));
     const TensorList out = scan.f(in);
+    replay::check_carry(scan, out, in);
     carry = part(out, 0, scan.carries);
     ys[static_cast<std::size_t>(i)] = part(out, scan.carries, out.size() - scan.carries);
   }
@@ -34,6 +57,44 @@ TensorList unrolled(const Scan& scan, TensorList carry, const TensorList& xs) {
     carry.push_back(stack(all));
   }
   return carry;
+}
+
+// The same of `while_loop`. Samples whose condition is false stay as they are while others go on.
+TensorList unrolled_while(const Scan& scan, TensorList carry) {
+  const Batching* const level = Batching::current();
+  Tensor goes_on;
+  for (std::int64_t k = 0;; ++k) {
+    const Tensor now = scan.condition(carry)[0];
+    replay::check_condition(scan.name, now);
+    goes_on = goes_on.defined() ? logical_and(goes_on, now) : now;
+    if (!(level ? level->any(goes_on) : goes_on.item<bool>())) return carry;
+    if (k == scan.steps)
+      fail(scan.name, "the condition must become false within max_steps, got {} steps", k);
+    TensorList next = scan.f(carry);
+    replay::check_carry(scan, next, carry);
+    if (level && level->has(goes_on))
+      for (std::size_t c = 0; c < next.size(); ++c)
+        next[c] = where(reshape(goes_on, {}), next[c], carry[c]);
+    carry = std::move(next);
+  }
+}
+
+std::vector<TensorSpec> specs_of(const TensorList& results) {
+  std::vector<TensorSpec> specs;
+  for (const Tensor& t : results) {
+    if (!t.defined()) fail("cond", "the function must return tensors, got an undefined one");
+    specs.push_back({t.shape(), t.dtype()});
+  }
+  return specs;
+}
+
+// Of the samples of a `vmap` some may need the one result, some the other.
+TensorList both(const Tensor& condition, const TensorList& a, const TensorList& b) {
+  replay::check_alike("cond", specs_of(a), specs_of(b));
+  TensorList out;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    out.push_back(where(reshape(condition, {}), a[i], b[i]));
+  return out;
 }
 
 // Chunks of `size` entries as entries of their own.
@@ -109,7 +170,7 @@ TensorList detail::scan(LoopFunction f, const TensorList& init, const TensorList
   if (options.save_every < 1)
     fail(kScan, "save_every must be at least 1, got {}", options.save_every);
   const Scan scan{kScan, std::move(f), init.size(), steps_of(xs, options), options.reverse};
-  if (anomaly_mode() && !tracing && scan.steps > 0) return unrolled(scan, init, xs);
+  if (goes_by_operations()) return unrolled(scan, init, xs);
   // Without a gradient there is nothing to save.
   if (options.save_every == 1 || options.save_every >= scan.steps || !grad_enabled())
     return replay::run(scan, init, xs);
@@ -122,17 +183,8 @@ TensorList detail::while_loop(LoopFunction condition, LoopFunction f, const Tens
   if (options.max_steps && *options.max_steps < 0)
     fail("while_loop", "max_steps must be at least 0, got {}", *options.max_steps);
   Scan scan{"while_loop", std::move(f), init.size(), options.max_steps.value_or(replay::kAnySteps)};
-  if (anomaly_mode() && !tracing) {
-    TensorList carry = init;
-    for (std::int64_t k = 0; condition(carry)[0].item<bool>(); ++k) {
-      if (k == scan.steps)
-        fail("while_loop", "the condition must become false within max_steps, got {} steps", k);
-      carry = scan.f(carry);
-    }
-    return carry;
-  }
   scan.condition = std::move(condition);
-  return replay::run(scan, init, {});
+  return goes_by_operations() ? unrolled_while(scan, init) : replay::run(scan, init, {});
 }
 
 TensorList detail::cond(const Tensor& condition, LoopFunction f, LoopFunction g,
@@ -142,7 +194,10 @@ TensorList detail::cond(const Tensor& condition, LoopFunction f, LoopFunction g,
   if (condition.numel() != 1 || condition.dtype() != boolean)
     fail("cond", "the condition must be one bool, got {} {}", condition.shape(),
          name(condition.dtype()));
-  if (!tracing) return condition.item<bool>() ? f(arguments) : g(arguments);
+  const Batching* const level = Batching::current();
+  if (level && (level->has(condition) || level->replays()))
+    return both(condition, f(arguments), g(arguments));
+  if (level || !tracing) return condition.item<bool>() ? f(arguments) : g(arguments);
   return replay::choose("cond", condition, {std::move(f), std::move(g)}, arguments);
 }
 

@@ -98,7 +98,8 @@ auto loop_result(const C& init, const TensorList& out) {
 /// over steps is added up from the last one. For derivatives of derivatives (`create_graph`) f is
 /// recorded again in the backward walk: what f captures by reference must live until then. Random
 /// tensors are new in each step and the same in both directions. Memory: the carries of all steps,
-/// and what they drew; see `ScanOptions::save_every`. In anomaly mode it is a plain loop.
+/// and what they drew; see `ScanOptions::save_every`. In anomaly mode it is a plain loop, and in a
+/// function of `vmap` one whose steps are taken for all samples at once.
 template <class F, class Carry, class X>
 auto scan(F f, const Carry& init, const X& xs, const ScanOptions& options = {}) {
   using C = detail::StructureOf<Carry>;
@@ -148,6 +149,10 @@ auto scan(F f, const Carry& init, const ScanOptions& options) {
 /// A gradient walks back through the steps, whose number depends on elements. So it needs
 /// `max_steps`, for which carries have room, and throws without; with it, a loop that would take
 /// more steps throws.
+///
+/// In a function of `vmap` the loop goes on until the condition is false for all samples; those for
+/// which it is false stay as they are, but f is computed for them: where it gives infinity or NaN,
+/// their gradients are NaN.
 template <class P, class F, class Carry>
 auto while_loop(P condition, F f, const Carry& init, const WhileOptions& options = {}) {
   using C = detail::StructureOf<Carry>;
@@ -178,7 +183,8 @@ auto while_loop(P condition, F f, const Carry& init, const WhileOptions& options
 ///
 /// Outside of recordings this is a plain call. In `compile` and in the function of a loop both are
 /// recorded, as that of `scan` is; their results must have the same shapes and dtypes, and the
-/// choice is made in each replay.
+/// choice is made in each replay. In a function of `vmap` both run if samples differ, and the
+/// results are chosen as by `where`.
 template <class F, class G, class... T>
 auto cond(const Tensor& condition, F f, G g, const T&... arguments) {
   using R = detail::StructureOf<

@@ -3,6 +3,7 @@
 #include "autograd/ir/batching.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/grad_mode.hpp"
+#include "autograd/tape/internal/capture_off.hpp"
 
 namespace autograd {
 namespace {
@@ -60,6 +61,7 @@ TensorList detail::vmap(const ListFunction& f, const TensorList& tensors,
   TensorList result;
   {
     replay::Batching level(count_samples(arguments));
+    const internal::CaptureOff own_tape;  // that of one sample is nobody else's
     TensorList in;
     for (const auto& [all, differs] : arguments)
       in.push_back(differs ? level.sample(all, grad_enabled() && all.impl()->node) : all);

@@ -85,6 +85,16 @@ Tensor Batching::all(const Tensor& t) const {
   return s->all.detach();
 }
 
+Batching* Batching::current() {
+  return detail::tracing ? dynamic_cast<Batching*>(Tracer::current()) : nullptr;
+}
+
+bool Batching::any(const Tensor& t) const {
+  const Tensor each = all(t);
+  const Outside outside(*this);
+  return autograd::any(each).item<bool>();
+}
+
 Tensor Batching::whole(const Tensor& t) const {
   if (has(t)) return all(t);
   const Outside outside(*this);
@@ -374,7 +384,7 @@ bool detail::has_samples(const Inputs& in) {
 
 TensorList detail::for_each_sample(std::string_view name, const SampleFunction& f,
                                    const TensorList& in) {
-  auto* const level = dynamic_cast<replay::Batching*>(replay::Tracer::current());
+  auto* const level = replay::Batching::current();
   if (!level) fail(name, "vmap's samples must not be used after it, got one");
   return level->for_each_sample(name, f, in);
 }

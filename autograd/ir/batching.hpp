@@ -39,6 +39,10 @@ class Batching final : public Tracer {
   /// One sample of `all` (samples, …). `leaf`: that requires a gradient, as an argument may.
   Tensor sample(const Tensor& all, bool leaf = false);
   bool has(const Tensor& t) const { return sample_of(t) != nullptr; }
+  /// The one whose function runs on this thread, or null.
+  static Batching* current();
+  /// Whether one bool is true for some sample.
+  bool any(const Tensor& t) const;
   /// All samples of it (samples, …), or itself if it is the same for all.
   Tensor all(const Tensor& t) const;
   /// The same, repeated if need be.

@@ -92,16 +92,9 @@ Side record_side(std::string_view name, const Body::Function& f, const TensorLis
   return side;
 }
 
-void check_results(std::string_view name, const std::array<Side, 2>& sides) {
-  if (sides[0].results != sides[1].results)
-    fail(name, "both functions must return as many tensors, got {} and {}", sides[0].results,
-         sides[1].results);
-  for (std::size_t i = 0; i < sides[0].results; ++i) {
-    const TensorSpec &a = sides[0].recorded.results[i], &b = sides[1].recorded.results[i];
-    if (a.shape != b.shape || a.dtype != b.dtype)
-      fail(name, "both functions must return the same shapes and dtypes, got {} {} and {} {} at {}",
-           a.shape, autograd::name(a.dtype), b.shape, autograd::name(b.dtype), i);
-  }
+std::vector<TensorSpec> results_of(const Side& side) {
+  const auto begin = side.recorded.results.begin();
+  return {begin, begin + static_cast<std::ptrdiff_t>(side.results)};
 }
 
 // Both sides, recorded.
@@ -267,6 +260,16 @@ TensorList ChoiceNode::backward(TensorList& cotangents) {
 
 }  // namespace
 
+void check_alike(std::string_view name, const std::vector<TensorSpec>& a,
+                 const std::vector<TensorSpec>& b) {
+  if (a.size() != b.size())
+    fail(name, "both functions must return as many tensors, got {} and {}", a.size(), b.size());
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (a[i].shape != b[i].shape || a[i].dtype != b[i].dtype)
+      fail(name, "both functions must return the same shapes and dtypes, got {} {} and {} {} at {}",
+           a[i].shape, autograd::name(a[i].dtype), b[i].shape, autograd::name(b[i].dtype), i);
+}
+
 TensorList choose(std::string_view name, const Tensor& condition, const Functions& functions,
                   const TensorList& arguments) {
   Draws* const outer = Draws::current();
@@ -287,7 +290,7 @@ TensorList choose(std::string_view name, const Tensor& condition, const Function
       const std::size_t first = arguments.size() + (s == 0 ? 0 : draws[0].size());
       sides[s] = record_side(name, f, all, first, draws[s].size());
     }
-  check_results(name, sides);
+  check_alike(name, results_of(sides[0]), results_of(sides[1]));
   TensorList out = branch(name, sides, condition, all);
 
   const std::size_t results = sides[0].results;

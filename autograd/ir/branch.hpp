@@ -12,4 +12,8 @@ namespace autograd::replay {
 TensorList choose(std::string_view name, const Tensor& condition,
                   const std::array<Body::Function, 2>& functions, const TensorList& arguments);
 
+/// Throws where the results of both would not be alike.
+void check_alike(std::string_view name, const std::vector<TensorSpec>& a,
+                 const std::vector<TensorSpec>& b);
+
 }  // namespace autograd::replay

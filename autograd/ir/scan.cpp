@@ -62,20 +62,6 @@ TensorList stand_ins(const Scan& scan, const TensorList& init, const TensorList&
   return list;
 }
 
-void check_carry(const Scan& scan, const TensorList& out, const TensorList& in) {
-  if (out.size() < scan.carries)
-    fail(scan.name, "the function must return a carry of {} tensors, got {} tensors in all",
-         scan.carries, out.size());
-  for (std::size_t c = 0; c < scan.carries; ++c) {
-    internal::check_defined(scan.name, out[c], c);
-    if (out[c].shape() != in[c].shape() || out[c].dtype() != in[c].dtype())
-      fail(scan.name,
-           "the carry must keep its shapes and dtypes, got {} {} for tensor {} of it, which was {} "
-           "{}",
-           out[c].shape(), name(out[c].dtype()), c, in[c].shape(), name(in[c].dtype()));
-  }
-}
-
 struct RecordedStep {
   Recorded body, condition{};
   std::size_t ys = 0;
@@ -89,9 +75,7 @@ Recorded record_condition(const Scan& scan, const TensorList& init) {
     const TensorList out = scan.condition(in);
     if (!draws.tensors().empty())
       fail(scan.name, "the condition must draw no random numbers, got one that does");
-    if (out[0].defined() && (out[0].numel() != 1 || out[0].dtype() != boolean))
-      fail(scan.name, "the condition must return one bool, got {} {}", out[0].shape(),
-           name(out[0].dtype()));
+    check_condition(scan.name, out[0]);
     return out;
   };
   return record(scan.name, f, stand_ins(scan, init, {}));
@@ -334,6 +318,28 @@ TensorList ScanNode::backward(TensorList& cotangents) {
 }
 
 }  // namespace
+
+void check_carry(const Scan& scan, const TensorList& out, const TensorList& in) {
+  if (out.size() < scan.carries)
+    fail(scan.name, "the function must return a carry of {} tensors, got {} tensors in all",
+         scan.carries, out.size());
+  for (std::size_t c = 0; c < scan.carries; ++c) {
+    internal::check_defined(scan.name, out[c], c);
+    if (out[c].shape() != in[c].shape() || out[c].dtype() != in[c].dtype())
+      fail(scan.name,
+           "the carry must keep its shapes and dtypes, got {} {} for tensor {} of it, which was {} "
+           "{}",
+           out[c].shape(), name(out[c].dtype()), c, in[c].shape(), name(in[c].dtype()));
+  }
+}
+
+void check_condition(std::string_view name, const Tensor& condition) {
+  if (!condition.defined() || condition.numel() != 1 || condition.dtype() != boolean)
+    fail(name, "the condition must return one bool, got {}",
+         condition.defined()
+             ? fmt::format("{} {}", condition.shape(), autograd::name(condition.dtype()))
+             : "an undefined tensor");
+}
 
 Tensor stand_in(const Tensor& t, const Shape& shape, std::int64_t entry) {
   const detail::TraceOff off;

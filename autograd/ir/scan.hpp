@@ -20,6 +20,10 @@ struct Scan {
 /// whose gradient is another scan, from the last step to the first.
 TensorList run(const Scan& scan, const TensorList& init, const TensorList& xs);
 
+/// Throw where a step does not return a carry like that which it got, or the condition one bool.
+void check_carry(const Scan& scan, const TensorList& out, const TensorList& in);
+void check_condition(std::string_view name, const Tensor& condition);
+
 /// The list from `first` on, or `count` of it.
 inline TensorList part(const TensorList& list, std::size_t first, std::size_t count) {
   const auto begin = list.begin() + static_cast<std::ptrdiff_t>(first);

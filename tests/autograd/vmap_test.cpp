@@ -4,6 +4,7 @@
 #include "autograd/core/random.hpp"
 #include "autograd/forward.hpp"
 #include "autograd/functional.hpp"
+#include "autograd/loops.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/checkpoint.hpp"
 #include "autograd/tape/function.hpp"
@@ -257,4 +258,68 @@ TEST_CASE("linearize and jacfwd give the derivative along directions, and all of
   check_close(ag::jacfwd(matrix, numbers({2, 3})), ag::jacobian(matrix, numbers({2, 3})));
   CHECK_THROWS_WITH(along(numbers({2})),
                     "linearize: v must have the shape of x, got (2,) for (3,)");
+}
+
+TEST_CASE("loops and branches in vmap are those of each sample, with their gradients") {
+  const Tensor w = numbers({3, 3}, 2).requires_grad_(), hs = numbers({4, 3}),
+               xs = numbers({4, 5, 3}, 3);
+  const auto next = [&](const Tensor& h) { return ag::tanh(ag::matmul(h, w)); };
+  const auto scanned = [&](const Tensor& h, const Tensor& x) {
+    const auto step = [&](const Tensor& carry, const Tensor& entry) {
+      const Tensor made = next(carry + entry);
+      return std::pair(made, ag::sum(made));
+    };
+    const auto [last, sums] = ag::scan(step, h, x);
+    return ag::sum(last) + ag::sum(sums * sums);
+  };
+  const auto until_small = [&](const Tensor& h, const Tensor&) {
+    const auto large = [](const Tensor& v) { return ag::sum(v * v) > 0.5; };
+    const auto shrunk = [&](const Tensor& v) { return 0.5 * next(v); };
+    return ag::sum(ag::while_loop(large, shrunk, 3 * h, {.max_steps = 20}));
+  };
+  const auto chosen = [&](const Tensor& h, const Tensor& x) {
+    const auto f = [&](const Tensor& v) { return ag::sum(next(v)); };
+    const auto g = [](const Tensor& v) { return ag::sum(v * v * v); };
+    return ag::cond(ag::sum(x) > 0, f, g, h);
+  };
+  const auto check = [&](const auto& f) {
+    const auto with_slope = [&](const Tensor& h, const Tensor& x) {
+      return ag::grad({f(h, x)}, {h})[0];
+    };
+    const auto of_all = [&](const auto& call) {
+      TensorList rows;
+      for (std::int64_t i = 0; i < 4; ++i) {
+        const Tensor h = ag::select(hs, 0, i).requires_grad_();
+        rows.push_back(call(h, ag::select(xs, 0, i)));
+      }
+      return ag::stack(rows);
+    };
+    const Tensor values = ag::vmap(f)(hs, xs), expected = of_all(f);
+    check_close(values, expected);
+    check_close(ag::grad({ag::sum(values)}, {w})[0], ag::grad({ag::sum(expected)}, {w})[0]);
+    check_close(ag::vmap([&](const Tensor& h, const Tensor& x) {
+                  return with_slope(h.detach().requires_grad_(), x);
+                })(hs, xs),
+                of_all(with_slope));
+  };
+  check(scanned);
+  check(until_small);
+  check(chosen);
+  CHECK(ag::vmap([](const Tensor& h) {
+          return ag::scan([](const Tensor& v) { return std::pair(v, v); }, h, {.length = 0}).second;
+        })(hs)
+            .shape() == Shape{4, 0, 3});
+
+  // The other way round: a gradient through a scan of a vmap.
+  const auto rows = [&](const Tensor& h, const Tensor& x) {
+    const Tensor made =
+        ag::vmap([&](const Tensor& a, const Tensor& b) { return next(a + b); })(h, x);
+    return std::pair(made, made);
+  };
+  const Tensor steps = ag::movedim(xs, 1, 0);
+  Tensor h = hs, total = ag::zeros({}, ag::float64);
+  for (std::int64_t i = 0; i < 5; ++i)
+    total = total + ag::sum(h = next(h + ag::select(steps, 0, i)));
+  check_close(ag::grad({ag::sum(ag::scan(rows, hs, steps).second)}, {w})[0],
+              ag::grad({total}, {w})[0]);
 }
