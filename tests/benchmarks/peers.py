@@ -10,6 +10,8 @@ import warnings
 
 warnings.filterwarnings("ignore")  # of torch's exporter
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))
+if hasattr(os, "sched_setaffinity"):  # XLA takes as many threads as there are CPUs
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
 
 
 def onnx_session(layers, sample):
@@ -62,6 +64,86 @@ def embedding_sparse_adam():
     return step
 
 
+def jitted(f, *inputs):
+    """A call of f, compiled by JAX, that waits for its first result."""
+    import jax
+
+    compiled = jax.jit(f)
+    first = compiled if hasattr(compiled(*inputs), "block_until_ready") else (
+        lambda *inputs: jax.tree_util.tree_leaves(compiled(*inputs))[0])
+    return lambda: first(*inputs).block_until_ready()
+
+
+def million(f):
+    """The gradient of sum(f(x)) for a million floats."""
+    import jax
+
+    x = jax.random.normal(jax.random.PRNGKey(0), (1000, 1000))
+    return jitted(jax.grad(lambda x: f(jax, x).sum()), x)
+
+
+def gelu_formula(jax, x):
+    return 0.5 * x * (1 + jax.numpy.tanh(0.79788456 * (x + 0.044715 * x * x * x)))
+
+
+def layer_norm(jax, x):
+    centred = x - x.mean(1, keepdims=True)
+    return centred * jax.lax.rsqrt((centred * centred).mean(1, keepdims=True) + 1e-5)
+
+
+def hessian():
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+
+    def rosenbrock(x):
+        return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
+
+    return jitted(jax.hessian(rosenbrock), jax.numpy.linspace(0.0, 1.0, 100))
+
+
+def rk4_scan():
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    h = 0.01
+
+    def rate(y, p):
+        return jax.numpy.stack([p[0] * y[0] - p[1] * y[0] * y[1],
+                                p[2] * y[0] * y[1] - p[3] * y[1]])
+
+    def following(y, p):
+        k1 = rate(y, p)
+        k2 = rate(y + h / 2 * k1, p)
+        k3 = rate(y + h / 2 * k2, p)
+        k4 = rate(y + h * k3, p)
+        return y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+
+    def loss(p):
+        def step(y, _):
+            return following(y, p), None
+
+        return jax.lax.scan(step, jax.numpy.ones(2), None, length=200)[0].sum()
+
+    return jitted(jax.grad(loss), jax.numpy.array([1.5, 1.0, 1.0, 3.0]))
+
+
+def per_sample_grads():
+    import jax
+
+    normal, key = jax.random.normal, jax.random.PRNGKey(0)
+    sizes = [784, 256, 128, 10]
+    layers = [(0.05 * normal(key, (o, i)), jax.numpy.zeros(o)) for i, o in zip(sizes, sizes[1:])]
+
+    def loss(layers, x, label):
+        for k, (weight, bias) in enumerate(layers):
+            x = weight @ (jax.nn.relu(x) if k else x) + bias
+        return -jax.nn.log_softmax(x)[label]
+
+    grads = jax.vmap(jax.grad(loss), (None, 0, 0))
+    return jitted(grads, layers, normal(key, (64, 784)), jax.numpy.zeros(64, int))
+
+
 def word2vec():
     from gensim.models import Word2Vec
 
@@ -89,7 +171,13 @@ def measure(f, seconds=0.07):
 
 
 rows = {"embedding_sparse_adam": embedding_sparse_adam, "infer_mlp": infer_mlp,
-        "infer_cnn": infer_cnn, "word2vec/100000": word2vec}
+        "infer_cnn": infer_cnn, "word2vec/100000": word2vec,
+        "gelu_composed": lambda: million(gelu_formula),
+        "gelu": lambda: million(lambda jax, x: jax.nn.gelu(x, approximate=False)),
+        "layer_norm": lambda: million(layer_norm),
+        "softmax": lambda: million(lambda jax, x: jax.nn.softmax(x, 1) ** 2),
+        "per_sample_grads": per_sample_grads,
+        "hessian": hessian, "rk4_scan": rk4_scan}  # these two in float64, which stays switched on
 for name, make in rows.items():
     if not re.search(sys.argv[1], name):
         continue

@@ -113,6 +113,31 @@ void softmax(const Run& run) {
   million([](const ag::Tensor& x) { return ag::square(ag::softmax(x, 1)); }, run);
 }
 
+template <class Run>
+void gelu(const Run& run) {
+  million([](const ag::Tensor& x) { return ag::gelu(x); }, run);
+}
+
+/// The Hessian of Rosenbrock's function of 100 variables.
+template <class Run>
+void hessian(const Run& run) {
+  const auto rosenbrock = [](const ag::Tensor& x) {
+    const ag::Tensor a = ag::narrow(x, 0, 0, 99), b = ag::narrow(x, 0, 1, 99);
+    return ag::sum(100 * ag::square(b - ag::square(a)) + ag::square(1 - a));
+  };
+  run([&](const ag::Tensor& x) { return ag::hessian(rosenbrock, x); },
+      ag::rand({100}, ag::float64));
+}
+
+/// The gradients of the MLP for each of 64 samples.
+template <class Run>
+void per_sample_grads(const Run& run) {
+  nn::Sequential model = mlp();
+  run([&](const ag::Tensor& x,
+          const ag::Tensor& y) { return nn::per_sample_grads(model, mlp_loss, x, y); },
+      ag::rand({64, 784}), ag::randint(0, 10, {64}));
+}
+
 /// A matrix product (m, k) (k, n) that nobody records.
 template <class Run>
 void gemm(std::int64_t m, std::int64_t n, std::int64_t k, const Run& run) {

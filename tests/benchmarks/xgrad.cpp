@@ -53,6 +53,20 @@ void mlp_adam_replay(State& state) { workloads::mlp_adam(state.range(0), replay(
 BENCHMARK(mlp_adam_replay)->Apply(settings::batches);
 void gelu_composed_replay(State& state) { workloads::gelu_composed(replay(state)); }
 BENCHMARK(gelu_composed_replay);
+void gelu(State& state) { workloads::gelu(eager(state)); }
+BENCHMARK(gelu);
+void gelu_replay(State& state) { workloads::gelu(replay(state)); }
+BENCHMARK(gelu_replay);
+void layer_norm_replay(State& state) { workloads::layer_norm(replay(state)); }
+BENCHMARK(layer_norm_replay);
+void softmax_replay(State& state) { workloads::softmax(replay(state)); }
+BENCHMARK(softmax_replay);
+void hessian(State& state) { workloads::hessian(eager(state)); }
+BENCHMARK(hessian);
+void hessian_replay(State& state) { workloads::hessian(replay(state)); }
+BENCHMARK(hessian_replay);
+void per_sample_grads(State& state) { workloads::per_sample_grads(eager(state)); }
+BENCHMARK(per_sample_grads);
 void cnn(State& state) { workloads::cnn(replay(state)); }
 BENCHMARK(cnn);
 void residual(State& state) { workloads::residual(replay(state)); }
