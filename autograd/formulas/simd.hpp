@@ -250,15 +250,43 @@ void copy_some(T* to, const T* from, std::int64_t count) {
   }
 }
 
-/// The `count` values at p, fewer than a register has; the other lanes hold the last one again.
+/// A vector again and again. Twice as often each time: of more, g++ 12 makes a detour by memory.
+template <class R, class Some, std::size_t... I>
+R repeated(Some some, std::index_sequence<I...>) {
+  if constexpr (sizeof(Some) == sizeof(R)) {
+    return R(some);
+  } else {
+    constexpr std::size_t n = sizeof...(I);
+    return repeated<R>(__builtin_shufflevector(some, some, I..., I...),
+                       std::make_index_sequence<2 * n>());
+  }
+}
+template <std::size_t count, class T>
+Vec<T> load_repeated(const T* p) {
+  typedef T Some __attribute__((vector_size(count * sizeof(T))));
+  using Batch = typename Vec<T>::Batch;
+  Some some;
+  std::memcpy(&some, p, sizeof some);
+  return Batch(repeated<typename Batch::register_type>(some, std::make_index_sequence<count>()));
+}
+
+/// The `count` values at p, fewer than a register has; the other lanes hold some of them again.
+/// Those of a vector of 2, 4 or 8 are read at once, as they were written: a wider load would wait
+/// for the store.
 template <class T>
 Vec<T> load_some(const T* p, std::int64_t count) {
-  Vec<T> x = p[count - 1];
-  if (count == 1) return x;
-  alignas(Vec<T>) T lanes[Vec<T>::size];
-  x.store(lanes);
-  copy_some<Vec<T>::size>(lanes, p, count);
-  return Vec<T>::load(lanes);
+  constexpr std::int64_t width = Vec<T>::size;
+  if (count == 1) return Vec<T>(*p);
+  if constexpr (width > 2)
+    if (count == 2) return load_repeated<2>(p);
+  if constexpr (width > 4)
+    if (count == 4) return load_repeated<4>(p);
+  if constexpr (width > 8)
+    if (count == 8) return load_repeated<8>(p);
+  alignas(Vec<T>) T all[width];
+  Vec<T>(p[count - 1]).store(all);
+  copy_some<width>(all, p, count);
+  return Vec<T>::load(all);
 }
 
 #if defined(__AVX2__) && !defined(__AVX512F__)

@@ -124,9 +124,11 @@ bool Body::has_effect() const {
 
 Recorded record(std::string_view name, const Body::Function& f, const TensorList& arguments) {
   const internal::CaptureOff apart;  // the tape of the function is nobody else's
+  const bool repeats = internal::replays();
   Recorder recorder(arguments, {});
   recorder.name = name;
   recorder.edges_lead_out = true;
+  recorder.repeats = repeats;
   Recorded recorded;
   TensorList out;
   {

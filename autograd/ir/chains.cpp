@@ -60,43 +60,45 @@ void Program::run_action(const Action& action) {
                           {out_.data() + action.out, action.outs});
 }
 
+// The links of a chain for n elements from the i-th on.
+void Program::run_links(const Action& action, char* scratch, std::int64_t i, std::int64_t n,
+                        double* sums, std::int64_t blocks) const {
+  const Link* const end = links_.data() + action.in + action.ins;
+  for (const Link* link = end - action.ins; link != end; ++link) {
+    const Place* const places = places_.data() + link->first;
+    char* operands[kernels::MachineCode::kMost];
+    for (std::uint32_t k = 0; k < link->ins + link->outs; ++k) {
+      const Place& p = places[k];
+      operands[k] = p.scratch ? scratch + p.at : data_[p.at] + i * p.stride;
+    }
+    if (link->code) {
+      link->code->run(operands, n);
+    } else if (link->run) {
+      const void* in[10];
+      std::int64_t step[10];
+      for (std::uint32_t k = 0; k < link->ins; ++k) {
+        in[k] = operands[k];
+        step[k] = places[k].stride != 0;
+      }
+      link->run(link->formula, in, step, operands[link->ins], n);
+    } else {
+      const auto add_up = places->stride == sizeof(float) ? sum_blocks<float> : sum_blocks<double>;
+      add_up(operands[0], n, sums);
+      sums += blocks;
+    }
+  }
+}
+
 void Program::run_chain(const Action& action) const {
+  if (action.n <= kTile) return run_links(action, nullptr, 0, action.n, nullptr, 0);
   const std::int64_t blocks = (action.n + kSumBlock - 1) / kSumBlock;
   detail::PooledVector<double> sums(action.sums * static_cast<std::size_t>(blocks));
   auto tiles = [&](std::int64_t begin, std::int64_t end) {
-    const detail::PooledVector<char> scratch(action.scratch);
-    const auto address = [&](const Place& p, std::int64_t i) -> char* {
-      if (p.scratch) return const_cast<char*>(scratch.data()) + p.at;
-      return data_[p.at] + i * p.stride;
-    };
-    const std::span<const Link> links(links_.data() + action.in, action.ins);
-    const std::int64_t tile = links.size() == 1 ? end - begin : kTile;
-    for (std::int64_t i = begin; i < end; i += tile) {
-      double* sum = sums.data() + i / kSumBlock;
-      for (const Link& link : links) {
-        const std::int64_t n = std::min(tile, end - i);
-        const Place* place = places_.data() + link.first;
-        char* operands[kernels::MachineCode::kMost];
-        for (std::uint32_t k = 0; k < link.ins + link.outs; ++k) operands[k] = address(place[k], i);
-        if (link.code) {
-          link.code->run(operands, n);
-          continue;
-        }
-        if (link.adds_up()) {
-          (place->stride == sizeof(float) ? sum_blocks<float> : sum_blocks<double>)(operands[0], n,
-                                                                                    sum);
-          sum += blocks;
-          continue;
-        }
-        const void* in[10];
-        std::int64_t step[10];
-        for (std::uint32_t k = 0; k < link.ins; ++k) {
-          in[k] = operands[k];
-          step[k] = place[k].stride != 0;
-        }
-        link.run(link.formula, in, step, operands[link.ins], n);
-      }
-    }
+    detail::PooledVector<char> scratch(action.scratch);
+    const std::int64_t tile = action.ins == 1 ? end - begin : kTile;
+    for (std::int64_t i = begin; i < end; i += tile)
+      run_links(action, scratch.data(), i, std::min(tile, end - i), sums.data() + i / kSumBlock,
+                blocks);
   };
   // Rough nanoseconds of an element.
   const std::uint32_t steps = action.end - action.begin;
@@ -105,9 +107,9 @@ void Program::run_chain(const Action& action) const {
   for (const double* sum = sums.data(); link != links_.data() + action.in + action.ins; ++link) {
     double total = 0;
     for (std::int64_t b = 0; b < blocks; ++b) total += *sum++;
-    const Place* place = places_.data() + link->first;
-    char* const result = data_[place[1].at];
-    if (place->stride == sizeof(float))
+    const Place* const places = places_.data() + link->first;
+    char* const result = data_[places[1].at];
+    if (places->stride == sizeof(float))
       *reinterpret_cast<float*>(result) = static_cast<float>(total);
     else
       *reinterpret_cast<double*>(result) = total;

@@ -15,7 +15,7 @@ using kernels::Outlet;
 using kernels::RowListing;
 using simd::Code;
 
-// Elements that are worth making code.
+// Elements that are worth making code for one run.
 constexpr std::int64_t kWorthwhile = 256;
 // Operands of a fusion, before those that only another part of its chain reads.
 constexpr std::size_t kOperands = 32;
@@ -107,12 +107,12 @@ class Growing {
 }  // namespace
 
 std::vector<Fusion> fuse(const Steps& form, const detail::PooledVector<Action>& actions,
-                         detail::PooledVector<Home>& homes) {
+                         detail::PooledVector<Home>& homes, bool repeats) {
   std::vector<Fusion> fusions;
   if (!MachineCode::available()) return fusions;
   const std::vector<std::uint32_t> last_reader = last_readers(form);
   for (const Action& action : actions) {
-    if (action.n < kWorthwhile || action.end - action.begin < 2) continue;
+    if ((action.n < kWorthwhile && !repeats) || action.end - action.begin < 2) continue;
     std::optional<Growing> open;
     const auto close = [&] {
       if (open)

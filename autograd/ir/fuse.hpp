@@ -14,8 +14,8 @@ struct Fusion {
 };
 
 /// Makes machine code of what can be of each chain; what lives only in there gets its home in
-/// registers. In the order of steps.
+/// registers. In the order of steps. `repeats`: one replay runs them many times.
 std::vector<Fusion> fuse(const Steps& form, const detail::PooledVector<Action>& actions,
-                         detail::PooledVector<Home>& homes);
+                         detail::PooledVector<Home>& homes, bool repeats);
 
 }  // namespace autograd::replay

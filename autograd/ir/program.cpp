@@ -113,7 +113,7 @@ Program::Program(Recorder& recorder, const TensorList& results)
   keep_gradients();
   own_values();
   simplify(form_);
-  allocate();
+  allocate(recorder.repeats);
 }
 
 Program::~Program() = default;
@@ -206,10 +206,10 @@ void Program::keep_gradients() {
     }
 }
 
-void Program::allocate() {
+void Program::allocate(bool repeats) {
   actions_ = arrange(form_);
   detail::PooledVector<Home> homes(form_.values.size());
-  fusions_ = fuse(form_, actions_, homes);
+  fusions_ = fuse(form_, actions_, homes, repeats);
   arena_ = Storage::create(place(form_, actions_, homes));
   auto* base = static_cast<char*>(arena_->data());
   data_.resize(form_.values.size());

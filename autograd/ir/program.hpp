@@ -43,14 +43,13 @@ struct Place {
   std::uint32_t scratch : 1 = 0;
 };
 
-/// One elementwise operation of a chain, or several that are one piece of machine code, or, without
-/// either, the sum of all elements.
+/// One elementwise operation of a chain, or several that are one piece of machine code, or, with
+/// neither, the sum of all elements.
 struct Link {
   detail::ElementwiseRun run;
   const void* formula;
   const kernels::MachineCode* code;  // instead of `run`
   std::uint32_t first, ins, outs;    // places: inputs, then outputs
-  bool adds_up() const { return !run && !code; }
 };
 
 /// What a replay does at once: a step by its instruction, or a chain of elementwise ones over n
@@ -153,7 +152,7 @@ class Program {
   void add_guards(const Recorder& recorder);
   void keep_gradients();
   void own_values();
-  void allocate();
+  void allocate(bool repeats);
   void add_actions(const detail::PooledVector<Home>& homes);
   void add_instruction(Action& action, const Step& step, const detail::PooledVector<Home>& homes);
   void add_chain(Action& action, const detail::PooledVector<Home>& homes);
@@ -165,6 +164,8 @@ class Program {
   void bind_all(const TensorList& arguments);
   void unbind() noexcept;
   bool leaves_are_distinct(const TensorList& arguments) const;
+  void run_links(const Action& action, char* scratch, std::int64_t i, std::int64_t n, double* sums,
+                 std::int64_t blocks) const;
   void run_chain(const Action& action) const;
   void run_action(const Action& action);
   Tensor result(const Operand& operand, const TensorList& arguments) const;

@@ -91,6 +91,7 @@ class Recorder final : public Tracer {
 
   std::string_view name = "compile";  // of what records, for errors
   bool edges_lead_out = false;        // results of operations outside may get gradients
+  bool repeats = false;               // one replay runs it many times
   Steps steps;
   TensorList arguments;
   std::vector<Leaf> leaves;
