@@ -11,21 +11,21 @@
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/grad_mode.hpp"
 #include "nn/distributed/internal/failure.hpp"
-#include "nn/distributed/internal/reduce.hpp"
+#include "nn/distributed/internal/reducer.hpp"
 #include "nn/module/fingerprint.hpp"
 
 namespace nn::distributed {
 
 namespace {
 
-using detail::Sums;
+using detail::Reducer, detail::TensorSum;
 
 std::uint64_t mixed(std::uint64_t a, std::uint64_t b) {
   return fingerprint(ag::tensor({static_cast<std::int64_t>(a), static_cast<std::int64_t>(b)}));
 }
 
 // Names, shapes and dtypes, and who computes with them.
-std::uint64_t kind_of(const Module& model, std::int64_t shards) {
+std::uint64_t kind_of(const Module& model, const DataParallelOptions& options) {
   StateDict kinds;
   for (const auto& [name, tensor] : model.state_dict()) {
     ag::Tensor sizes = ag::zeros({tensor.ndim() + 1}, ag::int64);
@@ -34,15 +34,17 @@ std::uint64_t kind_of(const Module& model, std::int64_t shards) {
     p[tensor.ndim()] = static_cast<std::int64_t>(tensor.dtype());
     kinds.push_back({name, sizes});
   }
-  kinds.push_back({std::string(ag::version()), ag::tensor({shards})});
+  kinds.push_back({std::string(ag::version()),
+                   ag::tensor({options.shards, static_cast<std::int64_t>(options.wire),
+                               options.bucket_bytes})});
   return fingerprint(kinds);
 }
 
 // What ranks must agree on in each step: the rows of the batch, and who gets a gradient.
-std::uint64_t kind_of_step(const Module& model, std::int64_t rows) {
-  auto all = static_cast<std::uint64_t>(rows);
-  for (const ag::Tensor& p : model.parameters()) all = mixed(all, p.requires_grad());
-  return all;
+std::uint64_t kind_of_step(const ag::TensorList& parameters, std::int64_t rows) {
+  std::vector<std::int64_t> all{rows};
+  for (const ag::Tensor& p : parameters) all.push_back(p.requires_grad());
+  return fingerprint(ag::tensor(all));
 }
 
 std::uint64_t fingerprint_of(const ag::TensorList& batch) {
@@ -99,6 +101,8 @@ std::int64_t rows_of(const ag::TensorList& batch, std::int64_t shards) {
 
 DataParallel::DataParallel(Module& model, const World& world, const DataParallelOptions& options)
     : model_(model), world_(world), shards_(options.shards) {
+  if (options.bucket_bytes < 0)
+    ag::fail("DataParallel", "bucket_bytes must be at least 0, got {}", options.bucket_bytes);
   if (shards_ < 1 || !std::has_single_bit(static_cast<std::uint64_t>(shards_)))
     ag::fail("DataParallel", "shards must be a power of two, got {}", shards_);
   if (shards_ < world.size())
@@ -106,7 +110,7 @@ DataParallel::DataParallel(Module& model, const World& world, const DataParallel
              "there must be a shard for each rank, got {} for {} ranks; set shards to "
              "a larger power of two",
              shards_, world.size());
-  world.check_same("model, shards and version of xgrad", kind_of(model, shards_));
+  world.check_same("model, shards and version of xgrad", kind_of(model, options));
   world.broadcast(model);
   const ag::Generator::State state = ag::default_generator().state();
   ag::Tensor same = ag::tensor(
@@ -115,6 +119,7 @@ DataParallel::DataParallel(Module& model, const World& world, const DataParallel
   const auto* p = same.data<std::int64_t>();
   ag::default_generator().set_state(
       {static_cast<std::uint64_t>(p[0]), static_cast<std::uint64_t>(p[1])});
+  reducer_ = std::make_unique<Reducer>(model, world, options);
 }
 
 namespace {
@@ -127,54 +132,62 @@ struct Step {
   ag::Generator::State random = ag::default_generator().state();
 
   Step(const Module& model, ag::TensorList f, ag::TensorList c)
-      : floating(std::move(f)), counted(std::move(c)), statistics(floating), counts(counted) {
-    for (ag::Tensor& p : model.parameters()) {
-      if (!p.requires_grad()) continue;
-      parameters.push_back(p);
-      before.push_back(p.grad());
-      p.zero_grad();
-    }
+      : parameters(model.parameters()),
+        before(parameters.size()),
+        floating(std::move(f)),
+        counted(std::move(c)),
+        statistics(floating),
+        counts(counted) {
+    for (std::size_t i = 0; i < parameters.size(); ++i)
+      if (parameters[i].requires_grad())
+        before[i] = parameters[i].grad(), parameters[i].zero_grad();
   }
   void undo() {
-    for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i].set_grad(before[i]);
+    for (std::size_t i = 0; i < parameters.size(); ++i)
+      if (parameters[i].requires_grad()) parameters[i].set_grad(before[i]);
     statistics.put_back(), counts.put_back();
     ag::default_generator().set_state(random);
   }
-  // The gradients of a shard, its floating buffers where it changed them, and as numbers its loss and
+  // Of a shard: the gradients, the floating buffers where it changed them, and as numbers its loss and
   // which buffers those are.
-  Sums take(double loss) {
-    Sums sums;
-    for (ag::Tensor& p : parameters) sums.push_back(p.grad()), p.zero_grad();
+  ag::TensorList take(double loss) {
+    ag::TensorList all;
+    for (ag::Tensor& p : parameters) {
+      all.push_back(p.requires_grad() ? p.grad() : ag::Tensor());
+      if (p.requires_grad()) p.zero_grad();
+    }
     ag::Tensor numbers = no_numbers();
     auto* to = numbers.mutable_data<double>();
     *to++ = loss;
     for (std::size_t i = 0; i < floating.size(); ++i) {
       const bool changed = statistics.changed(i);
       *to++ = changed;
-      sums.push_back(changed ? floating[i].clone() : ag::Tensor());
+      all.push_back(changed ? floating[i].clone() : ag::Tensor());
     }
-    sums.push_back(numbers);
+    all.push_back(numbers);
     statistics.put_back();
-    return sums;
+    return all;
   }
-  // Shapes and dtypes of what take() gives.
-  Sums like() const {
-    Sums all = parameters;
-    for (const ag::Tensor& b : floating) all.push_back(b);
-    all.push_back(no_numbers());
+  // What take() gives is added up so.
+  std::vector<TensorSum> sums(Wire wire) const {
+    std::vector<TensorSum> all;
+    for (const ag::Tensor& p : parameters) all.emplace_back(p, wire);
+    for (const ag::Tensor& b : floating) all.emplace_back(b, Wire::full);
+    all.emplace_back(no_numbers(), Wire::full);
     return all;
   }
   ag::Tensor no_numbers() const {
     return ag::zeros({1 + static_cast<std::int64_t>(floating.size())}, ag::float64);
   }
   // Returns the loss.
-  double finish(const Sums& total) {
+  double finish(const ag::TensorList& total) {
     const ag::NoGrad no_grad;
     const std::size_t n = parameters.size();
     for (std::size_t i = 0; i < n; ++i) {
-      Sums sum{before[i].defined() ? before[i].clone() : ag::Tensor()};
-      detail::add_sums(sum, {total[i]});
-      parameters[i].set_grad(sum[0]);
+      if (!parameters[i].requires_grad()) continue;
+      ag::Tensor sum = before[i].defined() ? before[i].clone() : ag::Tensor();
+      detail::AddTensors{Wire::full}(sum, ag::Tensor(total[i]));
+      parameters[i].set_grad(sum);
     }
     for (std::size_t i = 0; i < floating.size(); ++i)
       if (total[n + i].defined())
@@ -185,15 +198,26 @@ struct Step {
 
 }  // namespace
 
+DataParallel::~DataParallel() = default;
+
 double DataParallel::backward(const ag::TensorList& batch,
                               const std::function<ag::Tensor(const ag::TensorList&)>& loss) {
+  return run(batch, [&](const ag::TensorList& rows, bool last) {
+    const ag::Tensor value = loss(rows);
+    if (last) reducer_->begin_walk();
+    value.backward();
+    return value.detach();
+  });
+}
+
+double DataParallel::run(const ag::TensorList& batch, const Shard& shard) {
   ag::detail::refuse_in_trace("DataParallel::backward", "compile what the loss calls");
   ag::TensorList floating, counted;
   for (const ag::Tensor& b : model_.buffers())
     (ag::is_floating(b.dtype()) ? floating : counted).push_back(b);
   Step step(model_, std::move(floating), std::move(counted));
   const std::int64_t begin = first_shard(world_.rank()), end = last_shard(world_.rank());
-  detail::Tree<Sums, void (*)(Sums&, Sums &&)> tree(detail::add_sums);
+  reducer_->begin(step.sums(reducer_->wire()));
   ag::TensorList counted_once;  // integer buffers after the first shard
   ag::Generator::State after;
   std::int64_t rows = 0;
@@ -207,9 +231,8 @@ double DataParallel::backward(const ag::TensorList& batch,
       ag::TensorList part;
       for (const ag::Tensor& t : batch) part.push_back(ag::narrow(t, 0, first, last - first));
       ag::default_generator().set_state({mixed(seed, static_cast<std::uint64_t>(s)), 0});
-      const ag::Tensor value = loss(part);
-      value.backward();
-      tree.push({s, 1, step.take(value.detach().to(ag::float64).item())});
+      const ag::Tensor value = shard(part, s + 1 == end);
+      reducer_->push(s, step.take(value.to(ag::float64).item()));
       if (s == begin)
         for (const ag::Tensor& t : step.counted) counted_once.push_back(t.clone());
       step.counts.put_back();
@@ -217,26 +240,28 @@ double DataParallel::backward(const ag::TensorList& batch,
   } catch (...) {
     failure = std::current_exception();
   }
+  ag::TensorList total;
   try {
-    detail::share_failure(world_, "compute its part of the batch", failure);
-    if (!compared_) world_.check_same("the first batch", fingerprint_of(batch));
+    const auto kind = static_cast<std::int64_t>(kind_of_step(step.parameters, rows));
+    const auto seen = compared_ || failure ? 0 : static_cast<std::int64_t>(fingerprint_of(batch));
+    const auto all = reducer_->agree({failure != nullptr, seen, kind});
+    detail::throw_failures(world_, "compute its part of the batch", failure, all[0]);
+    detail::check_same("the first batch", all[1]);
     compared_ = true;
-    world_.check_same("the rows of a batch and which parameters require gradients",
-                      kind_of_step(model_, rows));
+    detail::check_same("the rows of a batch and which parameters require gradients", all[2]);
+    total = reducer_->finish();
   } catch (...) {
+    reducer_->abandon();
     step.undo();
     throw;
   }
   ag::default_generator().set_state(after);
-
-  const double total = step.finish(
-      detail::reduce(world_, std::move(tree.nodes()), step.like(), shards_,
-                     [this](int rank) { return std::pair(first_shard(rank), last_shard(rank)); }));
+  const double loss = step.finish(total);
   for (std::size_t i = 0; i < step.counted.size(); ++i) {
     step.counts.write(i, counted_once[i]);
     world_.broadcast(step.counted[i]);
   }
-  return total;
+  return loss;
 }
 
 }  // namespace nn::distributed

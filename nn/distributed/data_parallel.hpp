@@ -3,18 +3,41 @@
 #include <concepts>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <utility>
 
+#include "autograd/compile.hpp"
 #include "nn/distributed/world.hpp"
 
 #pragma GCC visibility push(default)
 
 namespace nn::distributed {
 
+/// How float32 gradients travel between ranks.
+enum class Wire : std::uint8_t {
+  full,     ///< as they are
+  float16,  ///< 11 bits of precision, from 6e-8 to 65504; beyond that infinity
+  bfloat16  ///< 8 bits of precision, the range of float32
+};
+
+namespace detail {
+class Reducer;
+}
+template <class F>
+class CompiledBackward;
+
 /// Options of `DataParallel`.
 struct DataParallelOptions {
   /// Into how many parts a batch is cut: a power of two, at least as many as ranks. Another number
   /// gives other bits.
   std::int64_t shards = 16;
+  /// Other than `full`: the gradients of each shard and each sum of two of them are rounded to the
+  /// nearest such number, ties to even, on one rank too. So the bits are those of this option, for
+  /// any number of ranks. float64 gradients, losses and statistics travel as they are.
+  Wire wire = Wire::full;
+  /// Gradients begin to travel while the backward walk of the last shard goes on, in buckets that
+  /// are closed at so many bytes; 0: after it. The bits are the same for any number.
+  std::int64_t bucket_bytes = 1 << 19;
 };
 
 /// Trains one model on the processes of a world: each computes gradients for its share of every
@@ -38,6 +61,9 @@ class DataParallel {
   /// Gives all ranks the parameters, buffers and default generator of rank 0. Throws unless model
   /// and options are alike on all ranks. Model and world must outlive this object.
   DataParallel(Module& model, const World& world, const DataParallelOptions& options = {});
+  ~DataParallel();
+  DataParallel(const DataParallel&) = delete;
+  DataParallel& operator=(const DataParallel&) = delete;
 
   /// Computes the gradients of the model's parameters, adding to those that are there, and returns
   /// the sum of the losses. `loss(x, y)` is called for each shard of this rank with its rows of the
@@ -54,16 +80,67 @@ class DataParallel {
   double backward(const ag::TensorList& batch,
                   const std::function<ag::Tensor(const ag::TensorList&)>& loss);
 
+  /// A function that is called as `backward` with all but the loss. Forward and backward pass of a
+  /// shard are recorded at the first one and replayed, as a function of `ag::compile` is: to the same
+  /// bits. What they give begins to travel after the last shard. It must not outlive this object.
+  ///
+  ///     auto step = parallel.compile([&](const ag::Tensor& x, const ag::Tensor& y) { … });
+  ///     const double loss = step(x, y);
+  template <class F>
+  CompiledBackward<std::decay_t<F>> compile(F&& loss, const ag::CompileOptions& recordings = {}) {
+    return {*this, std::forward<F>(loss), recordings};
+  }
+
   std::int64_t shards() const noexcept { return shards_; }
   /// The shards [first, last) of a rank.
   std::int64_t first_shard(int rank) const { return shards_ * rank / world_.size(); }
   std::int64_t last_shard(int rank) const { return first_shard(rank + 1); }
 
  private:
+  template <class F>
+  friend class CompiledBackward;
+  // Leaves the gradients of a shard with the parameters and returns its loss; `last` of this rank.
+  using Shard = std::function<ag::Tensor(const ag::TensorList& rows, bool last)>;
+  double run(const ag::TensorList& batch, const Shard& shard);
+
   Module& model_;
   const World& world_;
   std::int64_t shards_;
   bool compared_ = false;
+  std::unique_ptr<detail::Reducer> reducer_;
+};
+
+/// A compiled `DataParallel::backward`. One thread.
+template <class F>
+class CompiledBackward {
+ public:
+  double operator()(const ag::Tensor& x, const ag::Tensor& y) { return (*this)({x, y}); }
+  /// For a loss of a list.
+  double operator()(const ag::TensorList& batch) {
+    return parallel_.run(batch, [&](const ag::TensorList& rows, bool) { return shard_(rows); });
+  }
+  ag::CompileStats stats() const { return shard_.stats(); }
+
+ private:
+  friend class DataParallel;
+  struct WithGradients {
+    F loss;
+    ag::Tensor operator()(const ag::TensorList& rows) {
+      ag::Tensor value;
+      if constexpr (std::invocable<F&, const ag::Tensor&, const ag::Tensor&>)
+        value = loss(rows[0], rows[1]);
+      else
+        value = loss(rows);
+      value.backward();
+      return value.detach();
+    }
+  };
+  template <class G>
+  CompiledBackward(DataParallel& parallel, G&& loss, const ag::CompileOptions& recordings)
+      : parallel_(parallel), shard_(WithGradients{std::forward<G>(loss)}, recordings) {}
+
+  DataParallel& parallel_;
+  ag::CompiledFunction<WithGradients> shard_;
 };
 
 }  // namespace nn::distributed

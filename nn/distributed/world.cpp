@@ -7,14 +7,13 @@
 #include <cstdlib>
 #include <exception>
 
+#include "nn/distributed/internal/failure.hpp"
+#include "nn/distributed/internal/mpi.hpp"
+#include "nn/distributed/internal/transfers.hpp"
+
 namespace nn::distributed {
 
-namespace {
-
-constexpr int kTag = 7;
-constexpr std::size_t kMost = std::size_t{1} << 30;  // bytes of a message: MPI counts in int
-
-void check(int code, const char* what) {
+void detail::check_mpi(int code, const char* what) {
   if (code == MPI_SUCCESS) return;
   char text[MPI_MAX_ERROR_STRING];
   int size = 0;
@@ -22,6 +21,12 @@ void check(int code, const char* what) {
   ag::fail("World", "MPI must be able to {}, got \"{}\"", what,
            ag::quoted({text, static_cast<std::size_t>(size)}));
 }
+
+namespace {
+
+using detail::check_mpi, detail::for_messages;
+
+constexpr int kTag = 7;
 
 std::size_t bytes_of(const ag::Tensor& t) {
   return static_cast<std::size_t>(t.numel()) * ag::size_of(t.dtype());
@@ -32,14 +37,6 @@ void* elements(ag::Tensor& t) {
       t.dtype(), [&](auto zero) { return static_cast<void*>(t.mutable_data<decltype(zero)>()); });
 }
 
-// The numbers of all ranks.
-template <class T>
-std::vector<T> gathered(T number, MPI_Datatype type, int size) {
-  std::vector<T> all(static_cast<std::size_t>(size));
-  check(MPI_Allgather(&number, 1, type, all.data(), 1, type, MPI_COMM_WORLD), "gather");
-  return all;
-}
-
 }  // namespace
 
 World::World(int, char**) : exceptions_(std::uncaught_exceptions()) {
@@ -48,7 +45,7 @@ World::World(int, char**) : exceptions_(std::uncaught_exceptions()) {
   if (begun)
     MPI_Query_thread(&level);
   else
-    check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &level), "begin");
+    check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &level), "begin");
   began_ = !begun;
   if (level < MPI_THREAD_FUNNELED)
     ag::fail("World",
@@ -72,35 +69,25 @@ World::~World() {
 
 std::string World::str() const { return fmt::format("rank {} of {}", rank_, size_); }
 
-void World::barrier() const { check(MPI_Barrier(MPI_COMM_WORLD), "wait"); }
+void World::barrier() const { check_mpi(MPI_Barrier(MPI_COMM_WORLD), "wait"); }
 
 void World::exchange(const void* send, std::size_t send_bytes, int to, void* receive,
                      std::size_t receive_bytes, int from) const {
-  auto* out = static_cast<const char*>(send);
-  auto* in = static_cast<char*>(receive);
-  bytes_sent_ += static_cast<std::int64_t>(send_bytes);
-  do {
-    const std::size_t n = std::min(send_bytes, kMost), m = std::min(receive_bytes, kMost);
-    check(MPI_Sendrecv(out, static_cast<int>(n), MPI_BYTE, to, kTag, in, static_cast<int>(m),
-                       MPI_BYTE, from, kTag, MPI_COMM_WORLD, MPI_STATUS_IGNORE),
-          "exchange messages");
-    out += n, send_bytes -= n;
-    in += m, receive_bytes -= m;
-  } while (send_bytes > 0 || receive_bytes > 0);
+  detail::Transfers transfers(*this, kTag);
+  transfers.exchange(send, send_bytes, to, receive, receive_bytes, from);
+  transfers.wait();
 }
 
 void World::broadcast(ag::Tensor& tensor, int root) const {
   if (root < 0 || root >= size_)
     ag::fail("broadcast", "root must be in [0, {}), got {}", size_, root);
   if (size_ == 1) return;
-  std::size_t bytes = bytes_of(tensor);
+  const std::size_t bytes = bytes_of(tensor);
   auto* p = static_cast<char*>(elements(tensor));
   if (rank_ == root) bytes_sent_ += static_cast<std::int64_t>(bytes);
-  for (; bytes > 0;) {
-    const std::size_t n = std::min(bytes, kMost);
-    check(MPI_Bcast(p, static_cast<int>(n), MPI_BYTE, root, MPI_COMM_WORLD), "broadcast");
-    p += n, bytes -= n;
-  }
+  for_messages(bytes, [&](std::size_t at, int n) {
+    check_mpi(MPI_Bcast(p + at, n, MPI_BYTE, root, MPI_COMM_WORLD), "broadcast");
+  });
 }
 
 void World::broadcast(Module& model, int root) const {
@@ -158,14 +145,30 @@ StateDict World::broadcast(const StateDict& state, int root) const {
   return out;
 }
 
-std::vector<std::int64_t> World::gather(std::int64_t number) const {
-  bytes_sent_ += size_ > 1 ? 8 : 0;
-  return gathered(number, MPI_INT64_T, size_);
+template <class T>
+std::vector<T> World::gathered(const T* numbers, std::size_t n) const {
+  const auto bytes = static_cast<int>(n * sizeof(T));
+  std::vector<T> all(n * static_cast<std::size_t>(size_));
+  bytes_sent_ += size_ > 1 ? bytes : 0;
+  check_mpi(MPI_Allgather(numbers, bytes, MPI_BYTE, all.data(), bytes, MPI_BYTE, MPI_COMM_WORLD),
+            "gather");
+  return all;
 }
 
-std::vector<double> World::gather(double number) const {
-  bytes_sent_ += size_ > 1 ? 8 : 0;
-  return gathered(number, MPI_DOUBLE, size_);
+std::vector<std::int64_t> World::gather(std::int64_t number) const { return gathered(&number, 1); }
+
+std::vector<double> World::gather(double number) const { return gathered(&number, 1); }
+
+std::vector<std::vector<std::int64_t>> World::gather(
+    const std::vector<std::int64_t>& numbers) const {
+  const auto all = gathered(numbers.data(), numbers.size());
+  std::vector<std::vector<std::int64_t>> out;
+  for (auto from = all.begin(); out.size() < static_cast<std::size_t>(size_);) {
+    const auto end = from + static_cast<std::ptrdiff_t>(numbers.size());
+    out.emplace_back(from, end);
+    from = end;
+  }
+  return out;
 }
 
 std::vector<ag::Tensor> World::gather(const ag::Tensor& tensor) const {
@@ -192,14 +195,17 @@ std::vector<ag::Tensor> World::gather(const ag::Tensor& tensor) const {
   return all;
 }
 
-void World::check_same(std::string_view what, std::uint64_t number) const {
-  const auto all = gather(static_cast<std::int64_t>(number));
-  for (int r = 1; r < size_; ++r)
-    if (all[static_cast<std::size_t>(r)] != all[0])
+void detail::check_same(std::string_view what, const std::vector<std::int64_t>& all) {
+  for (std::size_t r = 1; r < all.size(); ++r)
+    if (all[r] != all[0])
       ag::fail("World",
                "{} must be the same on all ranks, got others on ranks 0 and {}; start all "
                "ranks with the same program, options and data",
                what, r);
+}
+
+void World::check_same(std::string_view what, std::uint64_t number) const {
+  detail::check_same(what, gather(static_cast<std::int64_t>(number)));
 }
 
 }  // namespace nn::distributed

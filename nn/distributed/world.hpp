@@ -12,6 +12,10 @@ namespace nn::distributed {
 
 namespace ag = autograd;
 
+namespace detail {
+class Transfers;
+}
+
 /// The processes of a run, started by `mpirun -n N program`, or the one of `program` alone. One
 /// object in a process, made at the beginning of main(), by the thread that all its members are
 /// called from. Every member is called by all ranks, in the same order.
@@ -47,6 +51,8 @@ class World {
   /// The numbers of all ranks, by rank.
   std::vector<double> gather(double number) const;
   std::vector<std::int64_t> gather(std::int64_t number) const;
+  /// The same for lists, as long on all ranks.
+  std::vector<std::vector<std::int64_t>> gather(const std::vector<std::int64_t>& numbers) const;
   /// Throws on every rank, for `what`, unless `number` is the same on all.
   void check_same(std::string_view what, std::uint64_t number) const;
   /// The bytes that this rank has sent so far.
@@ -57,6 +63,10 @@ class World {
                 std::size_t receive_bytes, int from) const;
 
  private:
+  friend class detail::Transfers;
+  template <class T>
+  std::vector<T> gathered(const T* numbers, std::size_t n) const;
+
   int rank_ = 0, size_ = 1;
   bool began_ = false;
   int exceptions_ = 0;

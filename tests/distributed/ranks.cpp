@@ -13,22 +13,25 @@
 
 namespace ag = autograd;
 using nn::distributed::DataParallel;
+using nn::distributed::Wire;
 using nn::distributed::World;
 
 namespace {
 
 constexpr std::int64_t kBatch = 37, kClasses = 5;
 
-// Random numbers, running statistics, and gradients that only some shards have.
+// Random numbers, running statistics, and gradients that only some shards or none have.
 struct Images : nn::Module {
   nn::Conv2d conv{1, 4, 3};
   nn::BatchNorm2d norm{4, {.momentum = std::nullopt}};  // by the count of batches
   nn::Dropout dropout{0.3};
   nn::Linear output{4 * 6 * 6, kClasses};
-  ag::Tensor unused = nn::Parameter(ag::ones({3}));
-  NN_MODULE(conv, norm, dropout, output)
+  nn::Parameter unused{ag::ones({3})}, sometimes{ag::ones({kClasses})};
+  bool branches = true;
+  NN_MODULE(conv, norm, dropout, output, unused, sometimes)
   ag::Tensor forward(const ag::Tensor& x) const {
-    return output(dropout(ag::flatten(ag::relu(norm(conv(x))), 1)));
+    const ag::Tensor y = output(dropout(ag::flatten(ag::relu(norm(conv(x))), 1)));
+    return branches && ag::flatten(x)[0].item() < 0.3 ? y * sometimes : y;
   }
 };
 
@@ -40,9 +43,14 @@ struct Words : nn::Module {
 };
 
 template <class M, class Batch>
-void train(const World& world, M model, ag::DType dtype, int steps, Batch&& batch) {
+void train(const World& world, M model, ag::DType dtype, int steps, Batch&& batch,
+           const nn::distributed::DataParallelOptions& options = {}, bool compiled = false) {
   model.to(dtype);
-  DataParallel parallel(model, world);
+  DataParallel parallel(model, world, options);
+  const auto loss_of = [&](const ag::Tensor& in, const ag::Tensor& target) {
+    return nn::cross_entropy(model(in), target, {.reduction = nn::Reduction::sum}) / double(kBatch);
+  };
+  auto replayed = parallel.compile(loss_of);
   nn::optim::SGD optimizer(model.parameters(), {.lr = 0.1});
   ag::Generator data(3);
   double loss = 0;
@@ -50,12 +58,12 @@ void train(const World& world, M model, ag::DType dtype, int steps, Batch&& batc
     optimizer.zero_grad();
     const ag::Tensor x = batch(data), y = ag::randint(0, kClasses, {kBatch}, data);
     for (int twice = 0; twice < 2; ++twice)  // gradients add up
-      loss = parallel.backward(x, y, [&](const ag::Tensor& in, const ag::Tensor& target) {
-        return nn::cross_entropy(model(in), target, {.reduction = nn::Reduction::sum}) /
-               double(kBatch);
-      });
+      loss = compiled ? replayed(x, y) : parallel.backward(x, y, loss_of);
     optimizer.step();
+    // A hook that comes after those of the buckets has the last word.
+    if (i == 1) model.output.weight.register_hook([](const ag::Tensor& g) { return g * 0.5; });
   }
+  if (compiled && replayed.stats().replays == 0) throw ag::Error("shards must be replayed");
   const auto all = world.gather(static_cast<std::int64_t>(nn::fingerprint(model)));
   for (const auto f : all)
     if (f != all[0]) throw ag::Error("ranks ended with different weights");
@@ -139,6 +147,25 @@ void alone(const World& world, std::string_view model) {
   throw ag::Error("after that the ranks went on together");
 }
 
+// Two ranks: each sends its half of what is dense twice, and a number for each check and each tensor.
+void bytes(const World& world) {
+  nn::Linear linear(8, 4);
+  DataParallel parallel(linear, world, {.bucket_bytes = 100});
+  const ag::Tensor x = ag::randn({kBatch, 8});
+  const std::int64_t dense = (8 * 4 + 4) * 4 + 8, checks = 3 + 2 + 1;
+  for (int step = 0; step < 4; ++step) {
+    const std::int64_t before = world.bytes_sent();
+    parallel.backward(x, x,
+                      [&](const ag::Tensor& in, const ag::Tensor&) { return ag::sum(linear(in)); });
+    const std::int64_t sent = world.bytes_sent() - before;
+    // The first step plans the next ones: rank 0 tells an order of two parameters.
+    const std::int64_t plan = step == 0 && world.rank() == 0 ? 2 * 8 : 0;
+    if (sent != dense + checks * 8 + plan)
+      throw ag::Error(
+          fmt::format("step {} must send {} bytes, got {}", step, dense + checks * 8 + plan, sent));
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
@@ -149,15 +176,22 @@ int main(int argc, char** argv) try {
   ag::manual_seed(model == "seeds" ? world.rank() : 1);  // the weights of rank 0 go to all
   ag::set_num_threads(world.rank() % 2 + 1);
   const auto images = [](ag::Generator& g) { return ag::randn({kBatch, 1, 8, 8}, ag::float32, g); };
-  if (model == "images" || model == "seeds") train(world, Images(), ag::float32, steps, images);
+  const auto words = [](ag::Generator& g) { return ag::randint(0, 50, {kBatch, 7}, g); };
+  if (model == "images" || model == "seeds")
+    train(world, Images(), ag::float32, steps, images, {.bucket_bytes = 100});
+  if (model == "later") train(world, Images(), ag::float32, steps, images, {.bucket_bytes = 0});
+  if (model == "half") train(world, Images(), ag::float32, steps, images, {.wire = Wire::float16});
+  if (model == "straight" || model == "compiled") {
+    Images straight;
+    straight.branches = false;
+    train(world, straight, ag::float32, steps, images, {}, model == "compiled");
+  }
   if (model == "double")
     train(world, Images(), ag::float64, steps, [](ag::Generator& g) {
       return ag::randn({kBatch, 1, 8, 8}, ag::float64, g);
     });
-  if (model == "words")
-    train(world, Words(), ag::float32, steps, [](ag::Generator& g) {
-      return ag::randint(0, 50, {kBatch, 7}, g);
-    });
+  if (model == "words") train(world, Words(), ag::float32, steps, words);
+  if (model == "short") train(world, Words(), ag::float32, steps, words, {.wire = Wire::bfloat16});
   if (model == "whole" || model == "sharded" || model == "killed")
     go_on(world, model, steps, argc == 4 ? argv[3] : "");
   if (model == "data") {  // ranks with data of their own
@@ -170,6 +204,7 @@ int main(int argc, char** argv) try {
     nn::Linear linear(2, 2);
     DataParallel(linear, world, {.shards = 16 << (world.rank() % 2)});
   }
+  if (model == "bytes") bytes(world);
   if (model == "rows" || model == "frozen" || model == "throws") alone(world, model);
   if (model == "fails" && world.rank() == world.size() - 1)
     throw ag::Error("this rank has had enough");
