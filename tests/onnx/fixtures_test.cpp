@@ -4,7 +4,9 @@
 #include "autograd/compile.hpp"
 #include "nn/nn.hpp"
 #include "nn/onnx/load.hpp"
+#include "nn/onnx/save.hpp"
 #include "tests/catch.hpp"
+#include "tests/nn/scratch.hpp"
 
 namespace ag = autograd;
 namespace fs = std::filesystem;
@@ -26,8 +28,8 @@ std::vector<std::string> fixtures() {
 
 }  // namespace
 
-TEST_CASE("models of PyTorch's exporters compute PyTorch's numbers and gradients") {
-  REQUIRE(fixtures().size() >= 12);
+TEST_CASE("models of PyTorch's and Keras' exporters compute their numbers and gradients") {
+  REQUIRE(fixtures().size() >= 22);
   for (const std::string& stem : fixtures()) {
     INFO(stem);
     nn::OnnxModel model = nn::load_onnx(stem + ".onnx");
@@ -44,13 +46,28 @@ TEST_CASE("models of PyTorch's exporters compute PyTorch's numbers and gradients
         CHECK(distance(tensor.grad(), *gradient) <= 1e-4 * scale);
         ++compared;
       }
-    // Every gradient that PyTorch has is that of a parameter.
+    // Every gradient of the fixture is that of a parameter.
     CHECK(compared == std::count_if(wanted.begin(), wanted.end(),
                                     [](const auto& t) { return t.name.starts_with("grad."); }));
   }
 }
 
-TEST_CASE("training steps of PyTorch's exported models are compiled and replay to the same bits") {
+TEST_CASE("exported models are saved again for any batch size, with the same parameters") {
+  const Scratch dir;
+  const ag::NoGrad off;
+  for (const std::string& stem : fixtures()) {
+    INFO(stem);
+    const nn::OnnxModel model = nn::load_onnx(stem + ".onnx");
+    const nn::StateDict wanted = nn::read_safetensors(stem + ".safetensors").tensors;
+    const ag::Tensor x = ag::narrow(wanted.at("in.0"), 0, 0, 1);
+    nn::save_onnx(model, {x}, dir / "again.onnx", {.dynamic_batch = true});
+    const nn::OnnxModel again = nn::load_onnx(dir / "again.onnx");
+    CHECK(distance(again(wanted.at("in.0")), wanted.at("out.0")) <= 1e-5);
+    CHECK(again.num_parameters() == model.num_parameters());
+  }
+}
+
+TEST_CASE("training steps of exported models are compiled and replay to the same bits") {
   for (const std::string& stem : fixtures()) {
     INFO(stem);
     nn::OnnxModel model = nn::load_onnx(stem + ".onnx");

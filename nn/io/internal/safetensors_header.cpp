@@ -207,14 +207,30 @@ std::vector<TensorRange> check_layout(const std::string& path, const std::vector
   return ranges;
 }
 
+// Names files of others, which users take for one of ours.
+void refuse_others(const std::string& path, std::string_view beginning) {
+  if (beginning == "\x89HDF\r\n\x1a\n")
+    fail(path,
+         "must be a safetensors file, got HDF5, in which Keras writes weights; export the model as "
+         "ONNX for load_onnx");
+  if (beginning.starts_with("PK\x03\x04"))
+    fail(path,
+         "must be a safetensors file, got a zip archive; load_torch reads PyTorch's, load_npz "
+         "NumPy's; export Keras' as ONNX for load_onnx");
+}
+
 std::string header_text(const std::string& path, const RegularFile& file) {
   if (file.size() < 8)
     fail(path, "a safetensors file must have at least 8 bytes, got {}", file.size());
   std::uint64_t length = 0;
   file.read(&length, 8, 0);
-  if (length > kMaxHeader)
+  if (length > kMaxHeader) {
+    std::string beginning(8, '\0');
+    file.read(beginning.data(), 8, 0);
+    refuse_others(path, beginning);
     fail(path, "the header must have at most {} bytes, got {}; is this a safetensors file?",
          kMaxHeader, length);
+  }
   if (length > file.size() - 8)
     fail(path,
          "the header must end within the file, got {} bytes in a file of {}; the file is cut off",

@@ -144,6 +144,13 @@ TEST_CASE_METHOD(Fixture, "a file that is cut off or no safetensors file is refu
   refuses(bytes_of(~0ull) + "{}",
           "the header must have at most 100000000 bytes, got 18446744073709551615; is this a "
           "safetensors file?");
+  refuses(
+      "\x89HDF\r\n\x1a\n{}",
+      "must be a safetensors file, got HDF5, in which Keras writes weights; export the model as "
+      "ONNX for load_onnx");
+  refuses(std::string("PK\x03\x04\x14\0\x08\x08", 8),
+          "must be a safetensors file, got a zip archive; load_torch reads PyTorch's, load_npz "
+          "NumPy's; export Keras' as ONNX for load_onnx");
   refuses(bytes_of(3) + "{}",
           "the header must end within the file, got 3 bytes in a file of 10; the file is cut off");
   refuses(file_of(""), "the header must begin with '{', got nothing; is this a safetensors file?");
