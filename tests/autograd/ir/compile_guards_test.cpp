@@ -372,16 +372,23 @@ TEST_CASE("a tensor made in a compiled function is not kept by the program") {
 
 TEST_CASE("an error in a replay leaves gradients as the function would") {
   const Tensor table = ag::ones({4});
-  // Each: gradients before, cleared or not, one walk or two before the step that fails.
+  // Each: gradients before, cleared or not, one walk or two before the step that fails, or a
+  // gradient that is found before it and set after it.
+  constexpr int kSetLate = -1;
   for (const bool clear : {false, true})
-    for (const int walks : {0, 1, 2}) {
+    for (const int walks : {kSetLate, 0, 1, 2}) {
       auto make = [&](Tensor& w, Tensor& state) {
         return [&, clear, walks](const Tensor& i, const Tensor& x) {
           if (clear) w.zero_grad();
-          for (int k = 0; k < walks; ++k) ag::sum(ag::tanh(w * x) * x).backward();
+          const auto loss = [&] { return ag::sum(ag::tanh(w * x) * x); };
+          const Tensor late = walks == kSetLate ? ag::grad({loss()}, {w})[0] : Tensor();
+          for (int k = 0; k < walks; ++k) loss().backward();
           state.copy_(state + 1);
           const Tensor picked = ag::index_select(table, 0, i);
-          ag::sum(w * picked).backward();
+          if (late.defined())
+            w.set_grad(late);
+          else
+            ag::sum(w * picked).backward();
           return ag::sum(picked);
         };
       };
