@@ -1,6 +1,7 @@
 #include "autograd/ir/fuse.hpp"
 
 #include <cstring>
+#include <memory>
 #include <optional>
 
 #include "autograd/kernels/codegen/rows.hpp"
@@ -113,7 +114,7 @@ std::vector<Fusion> fuse(const Steps& form, const detail::PooledVector<Action>& 
   const std::vector<std::uint32_t> last_reader = last_readers(form);
   for (const Action& action : actions) {
     if ((action.n < kWorthwhile && !repeats) || action.end - action.begin < 2) continue;
-    std::optional<Growing> open;
+    std::unique_ptr<Growing> open;  // g++ 16 takes an optional's elements for uninitialised
     const auto close = [&] {
       if (open)
         if (auto fusion = open->finish(last_reader, homes)) fusions.push_back(std::move(*fusion));
@@ -124,7 +125,7 @@ std::vector<Fusion> fuse(const Steps& form, const detail::PooledVector<Action>& 
       const RowListing* row = step.run ? find_listing(step.run) : nullptr;
       if (open && (!row || row->wide != open->wide() || open->full(step))) close();
       if (!row) continue;
-      if (!open) open.emplace(form, action.n, i, row->wide);
+      if (!open) open = std::make_unique<Growing>(form, action.n, i, row->wide);
       open->add(step, *row);
     }
     close();

@@ -64,7 +64,7 @@ void MachineCode::run(char* const* operands, std::int64_t n) const {
 // The last, partial register: of copies, in which the last element is there for those that lack.
 void MachineCode::run_rest(char* const* operands, std::int64_t n) const {
   alignas(kWidest) char room[kMost][kWidest];
-  char* at[kMost];
+  char* at[kMost] = {};
   const auto element = static_cast<std::size_t>(element_),
              bytes = static_cast<std::size_t>(n) * element;
   for (std::size_t k = 0; k < operands_; ++k) {
