@@ -119,6 +119,11 @@ while read -r line; do
 done < <(grep -rnoE 'Catch::(Contains|StartsWith|EndsWith|Matches|Equals|Message|WithinAbs|WithinRel|WithinULP)\b' tests --include=*.?pp |
   grep -v ^tests/catch.hpp)
 
+# fmt 11 has join in that header only.
+while read -r file; do
+  grep -q '^#include <fmt/ranges.h>' "$file" || breach "$file: fmt::join needs <fmt/ranges.h>"
+done < <(grep -rl --include=*.?pp 'fmt::join' autograd nn tests examples findings)
+
 # Every public header compiles by itself, without a warning; the door to Eigen where that is.
 [[ -d /usr/include/eigen3 ]] || public=("${public[@]/#autograd\/eigen.hpp/autograd/array.hpp}")
 printf '%s\n' "${public[@]}" | xargs -P "$(nproc)" -I{} \

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "autograd/autograd.hpp"
 #include "nn/data/readers/input_file.hpp"

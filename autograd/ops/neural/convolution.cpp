@@ -1,6 +1,7 @@
 #include "autograd/ops/neural/convolution.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 

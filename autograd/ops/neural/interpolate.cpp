@@ -1,6 +1,7 @@
 #include "autograd/ops/neural/interpolate.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>

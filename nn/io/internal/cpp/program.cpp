@@ -1,6 +1,7 @@
 #include "nn/io/internal/cpp/program.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 

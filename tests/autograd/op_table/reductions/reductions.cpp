@@ -1,6 +1,7 @@
 #include "tests/autograd/op_table/op_table.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <algorithm>
 #include <cmath>
 #include <numeric>
