@@ -154,16 +154,19 @@ function json(   i, name, g) {
   }
   print "]}"
 }
-function markdown(   i, name, peer) {
-  print "| one thread, µs | xgrad | LibTorch | ratio | by hand |"
-  print "|---|---|---|---|---|"
+function cell(v) { return v ? " " number(v) " |" : " |" }
+function cells(name, side) {
+  return cell(value(name, side)) (value(name, side) ? " " times(ratio(name, side)) " |" : " |")
+}
+function markdown(   i, name, two) {
+  print "| one thread, µs | xgrad | LibTorch | ratio | Python | ratio | by hand | two threads | LibTorch | ratio |"
+  print "|---|---|---|---|---|---|---|---|---|---|"
   for (i = 1; i <= titles; ++i) {
     name = titled[i]
+    two = "two_threads/" name
     if (!has(name, "xgrad")) continue
-    peer = value(name, "libtorch")
-    printf "| %s | %s |%s|%s|\n", title[goal_of(name)], number(value(name, "xgrad")),
-           peer ? " " number(peer) " | " times(ratio(name, "libtorch")) " " : " | ",
-           value(name, "hand") ? " " number(value(name, "hand")) " " : " "
+    print "| " title[goal_of(name)] " |" cell(value(name, "xgrad")) cells(name, "libtorch") cells(name, "python") \
+          cell(value(name, "hand")) cell(value(two, "xgrad")) cells(two, "libtorch")
   }
 }
 END {
