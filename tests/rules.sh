@@ -116,13 +116,13 @@ done
 # Tests use the names of Catch2 3, which tests/catch.hpp gives to version 2.
 while read -r line; do
   breach "$line: Catch2 3 has that in Catch::Matchers"
-done < <(grep -rnoE 'Catch::(Contains|StartsWith|EndsWith|Matches|Equals|Message|WithinAbs|WithinRel|WithinULP)\b' tests --include=*.?pp |
+done < <(grep -rnoE 'Catch::(Contains|StartsWith|EndsWith|Matches|Equals|Message|WithinAbs|WithinRel|WithinULP)\b' tests '--include=*.?pp' |
   grep -v ^tests/catch.hpp)
 
 # fmt 11 has join in that header only.
 while read -r file; do
   grep -q '^#include <fmt/ranges.h>' "$file" || breach "$file: fmt::join needs <fmt/ranges.h>"
-done < <(grep -rl --include=*.?pp 'fmt::join' autograd nn tests examples findings)
+done < <(grep -rl '--include=*.?pp' 'fmt::join' autograd nn tests examples findings)
 
 # Every public header compiles by itself, without a warning; the door to Eigen where that is.
 [[ -d /usr/include/eigen3 ]] || public=("${public[@]/#autograd\/eigen.hpp/autograd/array.hpp}")
