@@ -41,13 +41,6 @@ auto adapt(P data, const Tensor& t) {
                    xt::dynamic_shape<std::size_t>(t.shape().begin(), t.shape().end()));
 }
 
-// std::uint64_t is the one integer type that does not fit in std::int64_t.
-inline std::int64_t to_int64(std::uint64_t value) {
-  if (value > static_cast<std::uint64_t>(INT64_MAX))
-    fail("Tensor", "unsigned integers must fit in int64, got {}", value);
-  return static_cast<std::int64_t>(value);
-}
-
 // xtensor evaluates a lazy reduction with keep_dims wrongly where it is broadcast.
 template <class E>
 void check_broadcast(const E&, const Shape&) {}

@@ -56,7 +56,10 @@ Tensor from_eigen(const Eigen::DenseBase<D>& x) {
   Tensor t = detail::empty_for("from_eigen", detail::shape_of(x), dtype_of<T>);
   Eigen::Map<Eigen::Array<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>> to(
       static_cast<T*>(t.raw_mutable()), x.rows(), x.cols());
-  to = x.derived().array().template cast<T>();
+  if constexpr (std::is_unsigned_v<Scalar> && sizeof(Scalar) == 8)
+    to = x.derived().array().unaryExpr([](Scalar v) { return detail::to_int64(v); });
+  else
+    to = x.derived().array().template cast<T>();
   return t;
 }
 
@@ -79,7 +82,7 @@ Tensor from_eigen(const E& x) {
     step[k] = rows ? step[k + 1] * shape[k + 1] : step[k - 1] * shape[k - 1];
   }
   for (std::int64_t n = 0, place = 0; n < t.numel(); ++n) {
-    to[n] = static_cast<T>(from[place]);
+    to[n] = detail::stored(from[place]);
     for (std::size_t d = shape.size(); d-- > 0;) {
       place += step[d];
       if (++at[d] < shape[d]) break;
@@ -128,8 +131,12 @@ template <class T>
 using EigenVector = Eigen::Matrix<T, Eigen::Dynamic, 1>;
 
 namespace detail {
-inline void check_axes(std::string_view op, const Tensor& t, std::int64_t axes) {
+template <class T>
+void check_matrix(std::string_view op, const Tensor& t, std::int64_t axes) {
   if (!t.defined()) refuse_undefined(op, 0);
+  if (t.dtype() != dtype_of<T>)
+    fail(op, "the elements must be {}, got a tensor of {}; convert it by to()", name(dtype_of<T>),
+         name(t.dtype()));
   if (t.ndim() != axes)
     fail(op, "the tensor must have {} {}, got shape {}; reshape it", axes,
          axes == 1 ? "axis" : "axes", t.shape());
@@ -140,24 +147,24 @@ inline void check_axes(std::string_view op, const Tensor& t, std::int64_t axes) 
 /// the dtype.
 template <Element T>
 Eigen::Map<const EigenMatrix<T>> eigen_matrix(const Tensor& t) {
-  detail::check_axes("eigen_matrix", t, 2);
+  detail::check_matrix<T>("eigen_matrix", t, 2);
   return {t.data<T>(), t.size(0), t.size(1)};
 }
 /// The same to be written, which counts as a write.
 template <Element T>
 Eigen::Map<EigenMatrix<T>> eigen_matrix(Tensor& t) {
-  detail::check_axes("eigen_matrix", t, 2);
+  detail::check_matrix<T>("eigen_matrix", t, 2);
   return {t.mutable_data<T>(), t.size(0), t.size(1)};
 }
 /// A tensor of one axis as a column.
 template <Element T>
 Eigen::Map<const EigenVector<T>> eigen_vector(const Tensor& t) {
-  detail::check_axes("eigen_vector", t, 1);
+  detail::check_matrix<T>("eigen_vector", t, 1);
   return {t.data<T>(), t.size(0)};
 }
 template <Element T>
 Eigen::Map<EigenVector<T>> eigen_vector(Tensor& t) {
-  detail::check_axes("eigen_vector", t, 1);
+  detail::check_matrix<T>("eigen_vector", t, 1);
   return {t.mutable_data<T>(), t.size(0)};
 }
 

@@ -81,7 +81,7 @@ TensorList detail::vmap(const ListFunction& f, const TensorList& tensors,
   }
   for (std::size_t i = 0; i < result.size(); ++i)
     if (const Axis to = axis_of("out_axes", options.out_axes, i, result.size()); to && *to != 0)
-      result[i] = movedim(result[i], 0, *to);
+      result[i] = movedim(result[i], 0, shapes::axis("vmap", *to, result[i].shape()));
   return result;
 }
 

@@ -88,7 +88,9 @@ class VmappedFunction {
 /// An operation has a rule for its axis of samples, or else is called for one sample after the
 /// other, as is a `Function`; `looped()` names those. Throws `VmapError` where a loop would do what
 /// one call cannot: when `f` reads elements of a sample (item(), an `if` on a value), calls
-/// backward() to leaves from outside, writes into tensors from outside, or changes modules.
+/// backward() to leaves from outside, changes modules, or writes in place into tensors from outside
+/// or where samples take part; `where`, `index_put` and `scatter` give what would have been written.
+/// A sample that is kept is refused after the call.
 template <class F>
 VmappedFunction<std::decay_t<F>> vmap(F&& f, VmapOptions options = {}) {
   check_callable<std::decay_t<F>>("vmap", f);

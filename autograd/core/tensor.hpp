@@ -288,6 +288,20 @@ using StoredAs = std::conditional_t<std::integral<T> && !std::same_as<T, bool>, 
 }
 
 namespace detail {
+/// std::uint64_t is the one integer type that does not fit in std::int64_t.
+inline std::int64_t to_int64(std::uint64_t value) {
+  if (value > static_cast<std::uint64_t>(INT64_MAX))
+    fail("Tensor", "unsigned integers must fit in int64, got {}", value);
+  return static_cast<std::int64_t>(value);
+}
+/// As an element of a tensor.
+template <class T>
+StoredAs<T> stored(T value) {
+  if constexpr (std::is_unsigned_v<T> && sizeof(T) == 8)
+    return to_int64(value);
+  else
+    return static_cast<StoredAs<T>>(value);
+}
 /// `empty`, with the name of `op` in its errors.
 Tensor empty_for(std::string_view op, const Shape& shape, DType dtype);
 [[noreturn]] void refuse_undefined(std::string_view op, std::size_t input);
@@ -367,7 +381,7 @@ Tensor from_blob(T* data, const Shape& shape,
 /// A 0-d tensor; the dtype follows the C++ type (double → float64; any integer → int64).
 template <class T>
 requires std::is_arithmetic_v<T> Tensor tensor(T value) {
-  const auto v = static_cast<detail::StoredAs<T>>(value);
+  const auto v = detail::stored(value);
   detail::refuse_tensor_in_trace();
   return from_data(&v, {});
 }
@@ -376,7 +390,8 @@ template <class T>
 requires std::is_arithmetic_v<T> Tensor tensor(std::initializer_list<T> values) {
   detail::refuse_tensor_in_trace();
   Tensor t = detail::empty_for("tensor", {values.size()}, dtype_of<detail::StoredAs<T>>);
-  std::copy(values.begin(), values.end(), static_cast<detail::StoredAs<T>*>(t.raw_mutable()));
+  std::ranges::transform(values, static_cast<detail::StoredAs<T>*>(t.raw_mutable()),
+                         detail::stored<T>);
   return t;
 }
 template <class T>
@@ -384,7 +399,8 @@ requires std::is_arithmetic_v<T> &&(!std::same_as<T, bool>)Tensor
     tensor(const std::vector<T>& values) {
   detail::refuse_tensor_in_trace();
   Tensor t = detail::empty_for("tensor", {values.size()}, dtype_of<detail::StoredAs<T>>);
-  std::copy(values.begin(), values.end(), static_cast<detail::StoredAs<T>*>(t.raw_mutable()));
+  std::ranges::transform(values, static_cast<detail::StoredAs<T>*>(t.raw_mutable()),
+                         detail::stored<T>);
   return t;
 }
 /// A 2-d tensor: `tensor({{1.0, 2.0}, {3.0, 4.0}})`. Rows must have one length.
@@ -398,7 +414,7 @@ tensor(std::initializer_list<std::initializer_list<T>> rows) {
   for (const auto& row : rows) {
     if (row.size() != width)
       fail("tensor", "rows must have one length, got {} and {}", width, row.size());
-    p = std::copy(row.begin(), row.end(), p);
+    for (const T value : row) *p++ = detail::stored(value);
   }
   return t;
 }

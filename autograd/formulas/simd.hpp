@@ -96,6 +96,10 @@ struct Vec {
     friend Mask operator&&(Mask a, Mask b) { return {a.m & b.m}; }
     friend Mask operator||(Mask a, Mask b) { return {a.m | b.m}; }
     friend Mask operator!(Mask a) { return {~a.m}; }
+    // As tensors have them.
+    friend Mask operator&(Mask a, Mask b) { return a && b; }
+    friend Mask operator|(Mask a, Mask b) { return a || b; }
+    friend Mask operator~(Mask a) { return !a; }
   };
 
   Vec() = default;
@@ -177,6 +181,9 @@ struct Vec<std::int64_t> {
     friend Mask operator&&(Mask a, Mask b) { return {a.m && b.m}; }
     friend Mask operator||(Mask a, Mask b) { return {a.m || b.m}; }
     friend Mask operator!(Mask a) { return {!a.m}; }
+    friend Mask operator&(Mask a, Mask b) { return a && b; }
+    friend Mask operator|(Mask a, Mask b) { return a || b; }
+    friend Mask operator~(Mask a) { return !a; }
   };
 
   Vec() = default;

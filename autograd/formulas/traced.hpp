@@ -32,6 +32,9 @@ struct Traced {
     friend Mask operator&&(Mask a, Mask b) { return {record(Op::mask_and, a.id, b.id)}; }
     friend Mask operator||(Mask a, Mask b) { return {record(Op::mask_or, a.id, b.id)}; }
     friend Mask operator!(Mask a) { return {record(Op::mask_not, a.id)}; }
+    friend Mask operator&(Mask a, Mask b) { return a && b; }
+    friend Mask operator|(Mask a, Mask b) { return a || b; }
+    friend Mask operator~(Mask a) { return !a; }
   };
 
   Traced() = default;

@@ -173,7 +173,8 @@ void Batching::check_written(const detail::Instruction& instruction, const Input
     for (std::size_t k = 0; k < in.size(); ++k) own &= !has(in[k]);
     if (!own)
       fail_vmap(fmt::format("a write by {} into a tensor of shape {}", instruction.name(), t.shape),
-                "return what is to be written");
+                "make a new tensor by where(), index_put() or scatter(), or return what is to be "
+                "written");
   }
 }
 

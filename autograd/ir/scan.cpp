@@ -323,8 +323,10 @@ void check_carry(const Scan& scan, const TensorList& out, const TensorList& in) 
   if (out.size() < scan.carries)
     fail(scan.name, "the function must return a carry of {} tensors, got {} tensors in all",
          scan.carries, out.size());
+  for (std::size_t i = 0; i < out.size(); ++i)
+    if (!out[i].defined())
+      fail(scan.name, "the function must return tensors, got an undefined one at {}", i);
   for (std::size_t c = 0; c < scan.carries; ++c) {
-    internal::check_defined(scan.name, out[c], c);
     if (out[c].shape() != in[c].shape() || out[c].dtype() != in[c].dtype())
       fail(scan.name,
            "the carry must keep its shapes and dtypes, got {} {} for tensor {} of it, which was {} "

@@ -20,9 +20,14 @@ namespace nn {
 namespace {
 
 std::string clock_time(double seconds) {
-  const auto s = std::llround(seconds);
+  const auto s = std::llround(std::clamp(seconds, 0.0, 1e15));
   if (s < 3600) return fmt::format("{}:{:02}", s / 60, s % 60);
   return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+}
+
+std::FILE* checked(std::FILE* out) {
+  if (!out) autograd::fail("progress", "the stream must be open, got a null pointer");
+  return out;
 }
 
 std::string bar(double fraction, int width) {
@@ -62,7 +67,7 @@ Progress::Progress(std::string title, std::int64_t steps, std::int64_t done, std
       steps_(std::max<std::int64_t>(steps, 0)),
       done_(std::max<std::int64_t>(done, 0)),
       resumed_(done_),
-      out_(out),
+      out_(checked(out)),
       terminal_(isatty(fileno(out)) == 1) {}
 
 Progress::~Progress() {
@@ -144,8 +149,12 @@ std::string Progress::line(double seconds, int width) const {
   const int room = width - static_cast<int>(left.size() + right.size()) - 2;
   const double fraction = steps_ ? static_cast<double>(done_) / static_cast<double>(steps_) : 1;
   if (room >= 5) left += bar(std::min(fraction, 1.0), std::min(room, 40));
-  const std::string text = left + right;
-  return width > 0 ? text.substr(0, static_cast<std::size_t>(width)) : text;
+  std::string text = left + right;
+  if (auto end = static_cast<std::size_t>(width); width > 0 && text.size() > end) {
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+    text.resize(end);  // not within a character
+  }
+  return text;
 }
 
 void Progress::show() {

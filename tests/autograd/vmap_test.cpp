@@ -2,6 +2,7 @@
 
 #include "autograd/compile.hpp"
 #include "autograd/core/random.hpp"
+#include "autograd/elementwise/elementwise.hpp"
 #include "autograd/forward.hpp"
 #include "autograd/functional.hpp"
 #include "autograd/loops.hpp"
@@ -205,7 +206,16 @@ TEST_CASE("vmap refuses what one call cannot do as a loop would") {
   (void)ag::vmap(keeps)(x);
   CHECK_THROWS_WITH(kept.item<double>(),
                     Catch::Matchers::ContainsSubstring("item: the tensor must have exactly one"));
-  CHECK_THROWS_WITH(ag::sum(kept), Catch::Matchers::ContainsSubstring("elements of one sample"));
+  const auto halved = ag::elementwise("halved", [](auto v) { return v / 2; });
+  for (const auto& use : std::initializer_list<std::function<Tensor()>>{
+           [&] { return ag::sum(kept); }, [&] { return kept * 2.0; }, [&] { return ag::exp(kept); },
+           [&] { return kept > 0.0; }, [&] { return ag::isnan(kept); },
+           [&] { return halved(kept); }, [&] { return ag::where(kept > x[0], x[0], kept); },
+           [&] { return ag::compile([](const Tensor& v) { return v * 2.0; })(kept); },
+           [&] { return ag::scan([&](const Tensor& c) { return c * kept; }, x[0], {.length = 2}); },
+           [&] { return ag::vmap([&](const Tensor& v) { return v * kept; })(x); },
+           [&] { return x[0] - 0.1 * kept; }})
+    CHECK_THROWS_WITH(use(), Catch::Matchers::ContainsSubstring("elements of one sample"));
   // Tensors that are made inside may be written, and gradients collected by leaves made there.
   const auto own = [](const Tensor& v) {
     Tensor t = ag::zeros({3}, ag::float64);

@@ -29,7 +29,8 @@ struct Operands {
     step[k] = whole && n > 1;
     flat &= whole || impl.numel == 1;
     p[k] = impl.storage->plain_data();
-    if (p[k] || impl.storage->instead()) return;
+    // What stands for other elements is for who traces them; otherwise it refuses to have any.
+    if (p[k] || (detail::tracing && impl.storage->instead())) return;
     p[k] = whole ? impl.storage->repeated() : nullptr;
     if (p[k])
       step[k] = 0;

@@ -35,6 +35,8 @@ TEST_CASE("containers of every element type convert into tensors") {
   const xt::xarray<std::uint64_t> fits{INT64_MAX};
   CHECK(ag::Tensor(fits).item<std::int64_t>() == INT64_MAX);
   const xt::xarray<std::uint64_t> large{std::uint64_t{1} << 63};
+  CHECK_THROWS_AS(ag::tensor({std::uint64_t{1} << 63}), ag::Error);
+  CHECK_THROWS_AS(ag::tensor(std::uint64_t{1} << 63), ag::Error);
   CHECK_THROWS_WITH(ag::Tensor(large),
                     "Tensor: unsigned integers must fit in int64, got 9223372036854775808");
 }

@@ -18,6 +18,8 @@ TEST_CASE("matrices and vectors of Eigen become tensors, whatever their order") 
         std::vector<std::int64_t>{1, 2, 3});
   CHECK(ag::from_eigen((columns.array() > 2).eval()).dtype() == ag::boolean);
   CHECK(ag::from_eigen(Eigen::MatrixXd(0, 3)).shape() == ag::Shape{0, 3});
+  const Eigen::Vector<std::uint64_t, 2> large(1, ~std::uint64_t{0});
+  CHECK_THROWS_WITH(ag::from_eigen(large), Catch::Matchers::ContainsSubstring("must fit in int64"));
 }
 
 TEST_CASE("a view of a row-major matrix shares its elements") {

@@ -24,7 +24,7 @@ const auto swish = ag::elementwise("swish", [](auto x) {
 
 const auto everything = ag::elementwise("everything", [](auto a, auto b, auto c) {
   using std::abs, std::cos, std::exp, std::log, std::pow, std::sin, std::sqrt, std::tanh;
-  auto y = where(a > b, sin(a) * c, maximum(cos(b), 0.1) - pow(c, 2.5));
+  auto y = where(((a > b) & (c > -9)) | ~(a <= b), sin(a) * c, maximum(cos(b), 0.1) - pow(c, 2.5));
   y += log1p(square(a)) + expm1(b) / 3 - erf(c);
   y *= 2;
   y -= sigmoid(a) + softplus(b) + relu(c) + gelu(a) + clamp(b, 0.0, 0.9);
