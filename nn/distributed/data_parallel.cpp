@@ -11,7 +11,9 @@
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/grad_mode.hpp"
 #include "nn/distributed/internal/failure.hpp"
+#include "nn/distributed/internal/lockstep.hpp"
 #include "nn/distributed/internal/reducer.hpp"
+#include "nn/layers/parts.hpp"
 #include "nn/module/fingerprint.hpp"
 
 namespace nn::distributed {
@@ -65,13 +67,21 @@ class Kept {
     for (std::size_t i = 0; i < tensors_.size(); ++i)
       if (changed(i)) write(i, copies_[i]);
   }
+  // What has changed, and back to it.
+  ag::TensorList changes() const {
+    ag::TensorList all(tensors_.size(), ag::Tensor());
+    for (std::size_t i = 0; i < all.size(); ++i)
+      if (changed(i)) all[i] = tensors_[i].clone();
+    return all;
+  }
+  void change(const ag::TensorList& to) {
+    for (std::size_t i = 0; i < to.size(); ++i)
+      if (to[i].defined()) tensors_[i].copy_(to[i]);
+  }
+  // As if it had been so.
   void write(std::size_t i, const ag::Tensor& from) {
-    ag::Tensor& to = tensors_[i];
-    ag::dispatch(to.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      std::copy_n(from.data<T>(), to.numel(), to.mutable_data<T>());
-    });
-    versions_[i] = to.version();
+    tensors_[i].copy_(from);
+    versions_[i] = tensors_[i].version();
   }
 
  private:
@@ -100,7 +110,10 @@ std::int64_t rows_of(const ag::TensorList& batch, std::int64_t shards) {
 }  // namespace
 
 DataParallel::DataParallel(Module& model, const World& world, const DataParallelOptions& options)
-    : model_(model), world_(world), shards_(options.shards) {
+    : model_(model),
+      world_(world),
+      shards_(options.shards),
+      together_(options.batch_statistics == BatchStatistics::whole) {
   if (options.bucket_bytes < 0)
     ag::fail("DataParallel", "bucket_bytes must be at least 0, got {}", options.bucket_bytes);
   if (shards_ < 1 || !std::has_single_bit(static_cast<std::uint64_t>(shards_)))
@@ -168,6 +181,24 @@ struct Step {
     statistics.put_back();
     return all;
   }
+  // What a shard has so far, while another has its turn.
+  struct Turn {
+    ag::TensorList gradients, floating, counted;
+  };
+  Turn leave() {
+    Turn turn{{}, statistics.changes(), counts.changes()};
+    for (ag::Tensor& p : parameters) {
+      turn.gradients.push_back(p.requires_grad() ? p.grad() : ag::Tensor());
+      if (p.requires_grad()) p.zero_grad();
+    }
+    statistics.put_back(), counts.put_back();
+    return turn;
+  }
+  void enter(Turn turn) {
+    for (std::size_t i = 0; i < turn.gradients.size(); ++i)
+      if (parameters[i].requires_grad()) parameters[i].set_grad(turn.gradients[i]);
+    statistics.change(turn.floating), counts.change(turn.counted);
+  }
   // What take() gives is added up so.
   std::vector<TensorSum> sums(Wire wire) const {
     std::vector<TensorSum> all;
@@ -198,13 +229,43 @@ struct Step {
 
 }  // namespace
 
+namespace {
+
+// body(shard) for each shard of this rank: one after another, or together from one sum over all
+// shards to the next.
+void for_shards(const World& world, const detail::Shares& shares, bool together, Step& step,
+                const std::function<void(std::int64_t)>& body) {
+  const std::int64_t begin = shares.first(world.rank()), end = shares.last(world.rank());
+  if (!together) {
+    for (std::int64_t s = begin; s < end; ++s) body(s);
+    return;
+  }
+  std::vector<Step::Turn> turns(static_cast<std::size_t>(end - begin));
+  detail::Lockstep lockstep(
+      world, shares, [&](std::size_t k) { step.enter(std::move(turns[k])); },
+      [&](std::size_t k) { turns[k] = step.leave(); });
+  const nn::detail::SumOverParts sum = [&](const ag::Tensor& t) { return lockstep.sum(t); };
+  lockstep.run([&](std::int64_t s) {
+    const nn::detail::PartOfBatch part(sum);
+    body(s);
+  });
+}
+
+}  // namespace
+
 DataParallel::~DataParallel() = default;
+
+void DataParallel::check_replays() const {
+  if (together_)
+    ag::fail("DataParallel::compile",
+             "statistics must be those of shards, got those of whole batches; call backward()");
+}
 
 double DataParallel::backward(const ag::TensorList& batch,
                               const std::function<ag::Tensor(const ag::TensorList&)>& loss) {
   return run(batch, [&](const ag::TensorList& rows, bool last) {
     const ag::Tensor value = loss(rows);
-    if (last) reducer_->begin_walk();
+    if (last && !together_) reducer_->begin_walk();
     value.backward();
     return value.detach();
   });
@@ -226,7 +287,7 @@ double DataParallel::run(const ag::TensorList& batch, const Shard& shard) {
     rows = rows_of(batch, shards_);
     const std::uint64_t seed = ag::default_generator().next_u64();
     after = ag::default_generator().state();
-    for (std::int64_t s = begin; s < end; ++s) {
+    for_shards(world_, {shards_, world_.size()}, together_, step, [&](std::int64_t s) {
       const std::int64_t first = s * rows / shards_, last = (s + 1) * rows / shards_;
       ag::TensorList part;
       for (const ag::Tensor& t : batch) part.push_back(ag::narrow(t, 0, first, last - first));
@@ -236,7 +297,7 @@ double DataParallel::run(const ag::TensorList& batch, const Shard& shard) {
       if (s == begin)
         for (const ag::Tensor& t : step.counted) counted_once.push_back(t.clone());
       step.counts.put_back();
-    }
+    });
   } catch (...) {
     failure = std::current_exception();
   }

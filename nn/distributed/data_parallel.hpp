@@ -20,6 +20,12 @@ enum class Wire : std::uint8_t {
   bfloat16  ///< 8 bits of precision, the range of float32
 };
 
+/// Over what batch norm takes its statistics in training.
+enum class BatchStatistics : std::uint8_t {
+  shard,  ///< the samples of a shard
+  whole   ///< all samples of the batch, of all ranks
+};
+
 namespace detail {
 class Reducer;
 }
@@ -35,6 +41,12 @@ struct DataParallelOptions {
   /// nearest such number, ties to even, on one rank too. So the bits are those of this option, for
   /// any number of ranks. float64 gradients, losses and statistics travel as they are.
   Wire wire = Wire::full;
+  /// `whole`: the statistics of each batch norm, and their gradients, are summed over the shards in
+  /// the same tree, as PyTorch's SyncBatchNorm does. The shards of a rank then go on together, from
+  /// one batch norm to the next, each on a thread of its own, of which one works at a time: all must
+  /// come to the same batch norms, the memory is that of all of them, `compile` is refused, and
+  /// gradients travel after the walk.
+  BatchStatistics batch_statistics = BatchStatistics::shard;
   /// Gradients begin to travel while the backward walk of the last shard goes on, in buckets that
   /// are closed at so many bytes; 0: after it. The bits are the same for any number.
   std::int64_t bucket_bytes = 1 << 19;
@@ -52,7 +64,7 @@ struct DataParallelOptions {
 ///   that the default generator gives for the step;
 /// - floating buffers (running statistics of batch norm) begin each shard as they were before the
 ///   step, and become the mean over the shards; other buffers become those of the first shard. So
-///   statistics are those of a shard of B / shards samples.
+///   statistics are those of a shard of B / shards samples, unless the options say otherwise.
 ///
 /// The ranks must run the same program on the same data; the first batch is compared, and in each
 /// step the number of rows and which parameters require gradients.
@@ -88,6 +100,7 @@ class DataParallel {
   ///     const double loss = step(x, y);
   template <class F>
   CompiledBackward<std::decay_t<F>> compile(F&& loss, const ag::CompileOptions& recordings = {}) {
+    check_replays();
     return {*this, std::forward<F>(loss), recordings};
   }
 
@@ -102,10 +115,12 @@ class DataParallel {
   // Leaves the gradients of a shard with the parameters and returns its loss; `last` of this rank.
   using Shard = std::function<ag::Tensor(const ag::TensorList& rows, bool last)>;
   double run(const ag::TensorList& batch, const Shard& shard);
+  void check_replays() const;
 
   Module& model_;
   const World& world_;
   std::int64_t shards_;
+  bool together_;  // shards go on together, from one batch norm to the next
   bool compared_ = false;
   std::unique_ptr<detail::Reducer> reducer_;
 };

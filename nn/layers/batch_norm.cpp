@@ -2,6 +2,9 @@
 
 #include "autograd/ops/neural/norms.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/grad_mode.hpp"
+#include "autograd/tape/recomputation.hpp"
+#include "nn/layers/parts.hpp"
 
 namespace nn::detail {
 namespace {
@@ -80,8 +83,49 @@ void BatchNorm::set_momentum(std::optional<double> momentum) {
   options_.momentum = momentum;
 }
 
+namespace {
+
+// As `ag::batch_norm` writes them, from mean and variance of n values for each channel.
+void write_running(const RunningNorm& norm, const ag::Tensor& mean, const ag::Tensor& var, double n,
+                   std::optional<double> momentum) {
+  if (!norm.running_mean.defined() || ag::recomputing()) return;
+  const ag::NoGrad no_grad;
+  ag::Tensor count = norm.num_batches_tracked;
+  count.copy_(count + 1);
+  const double share = momentum ? *momentum : 1.0 / static_cast<double>(count.item<std::int64_t>());
+  const auto blend = [&](ag::Tensor running, const ag::Tensor& now) {
+    running.copy_((1 - share) * running.to(ag::float64) + share * now.to(ag::float64));
+  };
+  blend(norm.running_mean, mean);
+  blend(norm.running_var, var.to(ag::float64) * (n / (n - 1)));
+}
+
+// By the statistics over all parts of a batch, of which x is one.
+ag::Tensor by_all_parts(const RunningNorm& norm, const ag::Tensor& x, const SumOverParts& sum,
+                        const BatchNormOptions& options) {
+  ag::Axes axes{0};
+  ag::Shape along{1, x.size(1)};
+  for (int i = 2; i < x.ndim(); ++i) axes.push_back(i), along.push_back(1);
+  const auto own = static_cast<double>(x.numel() / x.size(1));
+  const double n = sum(ag::tensor(own)).item();
+  if (n < 2)
+    ag::fail("batch_norm", "training needs more than one value per channel, got {} in all shards",
+             n);
+  const ag::Tensor mean = sum(ag::sum(x, axes)) / n;
+  const ag::Tensor centred = x - ag::reshape(mean, along);
+  const ag::Tensor var = sum(ag::sum(centred * centred, axes)) / n;
+  write_running(norm, mean.detach(), var.detach(), n, options.momentum);
+  ag::Tensor y = centred / ag::reshape(ag::sqrt(var + options.eps), along);
+  if (norm.weight.defined()) y = y * ag::reshape(norm.weight, along);
+  return norm.bias.defined() ? y + ag::reshape(norm.bias, along) : y;
+}
+
+}  // namespace
+
 ag::Tensor BatchNorm::forward(const ag::Tensor& x) const {
   check(x, axes_ == 1 ? 2 : axes_ + 2);
+  if (const auto* sum = sum_over_parts(); sum && is_training())
+    return by_all_parts(*this, x, *sum, options_);
   if (!is_training() || !running_mean.defined())
     return ag::batch_norm(x, running_mean, running_var, weight, bias,
                           {.training = !running_mean.defined(), .eps = options_.eps});

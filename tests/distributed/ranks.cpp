@@ -2,9 +2,11 @@
 // came of it, which must not depend on the number of ranks; or says what a wrong call is told.
 #include <fmt/core.h>
 
+#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <numeric>
+#include <optional>
 #include <string_view>
 
 #include "autograd/autograd.hpp"
@@ -27,11 +29,13 @@ struct Images : nn::Module {
   nn::Dropout dropout{0.3};
   nn::Linear output{4 * 6 * 6, kClasses};
   nn::Parameter unused{ag::ones({3})}, sometimes{ag::ones({kClasses})};
-  bool branches = true;
+  bool branches = true, apart = false;  // some shards go another way, and without batch norm
   NN_MODULE(conv, norm, dropout, output, unused, sometimes)
   ag::Tensor forward(const ag::Tensor& x) const {
-    const ag::Tensor y = output(dropout(ag::flatten(ag::relu(norm(conv(x))), 1)));
-    return branches && ag::flatten(x)[0].item() < 0.3 ? y * sometimes : y;
+    const bool other = (branches || apart) && ag::flatten(x)[0].item() < 0.3;
+    const ag::Tensor h = conv(x), normal = other && apart ? h : norm(h);
+    const ag::Tensor y = output(dropout(ag::flatten(ag::relu(normal), 1)));
+    return other ? y * sometimes : y;
   }
 };
 
@@ -50,7 +54,8 @@ void train(const World& world, M model, ag::DType dtype, int steps, Batch&& batc
   const auto loss_of = [&](const ag::Tensor& in, const ag::Tensor& target) {
     return nn::cross_entropy(model(in), target, {.reduction = nn::Reduction::sum}) / double(kBatch);
   };
-  auto replayed = parallel.compile(loss_of);
+  std::optional<decltype(parallel.compile(loss_of))> replayed;
+  if (compiled) replayed.emplace(parallel.compile(loss_of));
   nn::optim::SGD optimizer(model.parameters(), {.lr = 0.1});
   ag::Generator data(3);
   double loss = 0;
@@ -58,18 +63,55 @@ void train(const World& world, M model, ag::DType dtype, int steps, Batch&& batc
     optimizer.zero_grad();
     const ag::Tensor x = batch(data), y = ag::randint(0, kClasses, {kBatch}, data);
     for (int twice = 0; twice < 2; ++twice)  // gradients add up
-      loss = compiled ? replayed(x, y) : parallel.backward(x, y, loss_of);
+      loss = replayed ? (*replayed)(x, y) : parallel.backward(x, y, loss_of);
     optimizer.step();
     // A hook that comes after those of the buckets has the last word.
     if (i == 1) model.output.weight.register_hook([](const ag::Tensor& g) { return g * 0.5; });
   }
-  if (compiled && replayed.stats().replays == 0) throw ag::Error("shards must be replayed");
+  if (replayed && replayed->stats().replays == 0) throw ag::Error("shards must be replayed");
   const auto all = world.gather(static_cast<std::int64_t>(nn::fingerprint(model)));
   for (const auto f : all)
     if (f != all[0]) throw ag::Error("ranks ended with different weights");
   if (world.rank() == 0)
     fmt::print("loss {:a} weights {:016x} random {:a}\n", loss, nn::fingerprint(model),
                ag::rand({}, ag::float64).item());
+}
+
+// Batch norm over the whole batch gives what it gives where the batch is not cut.
+void together(const World& world) {
+  Images model;
+  model.branches = false;
+  model.dropout = nn::Dropout(0.0);
+  Images same = model;
+  DataParallel parallel(model, world,
+                        {.batch_statistics = nn::distributed::BatchStatistics::whole});
+  same.load_state_dict(model.state_dict());
+  const ag::Tensor x = ag::randn({kBatch, 1, 8, 8}), y = ag::randint(0, kClasses, {kBatch});
+  const auto loss_of = [&](const Images& of, const ag::Tensor& in, const ag::Tensor& target) {
+    return nn::cross_entropy(of(in), target, {.reduction = nn::Reduction::sum}) / double(kBatch);
+  };
+  for (int i = 0; i < 2; ++i) {
+    const double loss = parallel.backward(
+        x, y,
+        [&](const ag::Tensor& in, const ag::Tensor& target) { return loss_of(model, in, target); });
+    const ag::Tensor whole = loss_of(same, x, y);
+    whole.backward();
+    if (std::abs(loss - whole.item()) > 1e-5) throw ag::Error("the loss must be that of the batch");
+  }
+  const auto state = model.state_dict(), expected = same.state_dict();
+  for (std::size_t i = 0; i < state.size(); ++i)
+    if (!ag::allclose(state[i].tensor.to(ag::float64), expected[i].tensor.to(ag::float64), 1e-4,
+                      1e-5))
+      throw ag::Error(state[i].name + " must be that of the batch");
+  const auto p = model.parameters(), q = same.parameters();
+  for (std::size_t i = 0; i < p.size(); ++i)
+    if (p[i].grad().defined() && !ag::allclose(p[i].grad(), q[i].grad(), 1e-3, 1e-5))
+      throw ag::Error("gradients must be those of the batch");
+  nn::StateDict all = state;
+  for (const ag::Tensor& t : p)
+    if (t.grad().defined()) all.push_back({"", t.grad()});
+  world.check_same("what came of it", nn::fingerprint(all));
+  if (world.rank() == 0) fmt::print("loss and all {:016x}\n", nn::fingerprint(all));
 }
 
 std::int64_t bytes_of(const nn::StateDict& state) {
@@ -181,6 +223,13 @@ int main(int argc, char** argv) try {
     train(world, Images(), ag::float32, steps, images, {.bucket_bytes = 100});
   if (model == "later") train(world, Images(), ag::float32, steps, images, {.bucket_bytes = 0});
   if (model == "half") train(world, Images(), ag::float32, steps, images, {.wire = Wire::float16});
+  if (model == "together") together(world);
+  if (model == "apart") {
+    Images apart;
+    apart.apart = true;
+    train(world, apart, ag::float32, 1, images,
+          {.batch_statistics = nn::distributed::BatchStatistics::whole});
+  }
   if (model == "straight" || model == "compiled") {
     Images straight;
     straight.branches = false;

@@ -29,6 +29,7 @@ same words words 2 3 8
 same compiled straight 1 2 3
 same half half 2 5
 same short short 3 4
+same together together 2 3 # batch norm over whole batches
 mpi 2 bytes 1 || { echo "bytes: must be those of the formula"; failed=1; }
 [[ $(mpi 3 seeds 2) == "$("$program" seeds 2)" ]] || { echo "the weights of rank 0 must go to all"; failed=1; }
 
@@ -56,6 +57,7 @@ refused() {
 refused 2 data "World: the first batch must be the same on all ranks, got others on ranks 0 and 1"
 refused 2 shards "World: model, shards and version of xgrad must be the same on all ranks"
 refused 17 images "DataParallel: there must be a shard for each rank, got 16 for 17 ranks"
+refused 2 apart "all shards must come to the same batch norms"
 refused 2 rows "World: the rows of a batch and which parameters require gradients must be the same on all ranks"
 refused 3 frozen "World: the rows of a batch and which parameters require gradients must be the same on all ranks"
 refused 3 throws "this loss has had enough"
