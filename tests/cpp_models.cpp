@@ -145,6 +145,10 @@ void add_layers(Program& p) {
   precise.to(ag::float64);
   p.add("precise", precise, {x({2, 6}).to(ag::float64)});
   p.add("residual", Residual(), {x({1, 3, 9, 14})});
+  p.add("tiles",
+        nn::Sequential(nn::Conv2d(3, 16, 3), nn::Conv2d(16, 24, 3, {.padding = 1, .bias = false}),
+                       nn::Conv2d(24, 16, 3)),
+        {x({2, 3, 20, 21})});
   p.add("solids",
         nn::Sequential(nn::Conv3d(2, 5, {3, 2, 2}, {.padding = 1}), nn::GroupNorm(5, 5), nn::SELU(),
                        nn::MaxPool3d(2), nn::AdaptiveAvgPool3d({2, 1, 2}), nn::Flatten()),
@@ -204,6 +208,15 @@ void add_functions(Program& p) {
                                 ag::remainder(t, ag::full({}, 0.7))};
         },
         {x({3, 4}), ag::randint(0, 4, {3, 2})});
+  p.add(
+      "computed",  // weights
+      [](const ag::TensorList& in) {
+        const ag::Tensor w = 2.0 * in[1], y = ag::conv2d(in[0], w);
+        const auto lstm = ag::lstm(ag::reshape(in[0], {3, 4, 18}), {}, {},
+                                   {.input = ag::flatten(w, 1), .hidden = in[2]});
+        return ag::TensorList{y, ag::conv_transpose2d(y, w), ag::linear(in[2], in[2]), lstm.output};
+      },
+      {x({1, 2, 9, 12}), x({16, 2, 3, 3}), x({16, 4})});
   p.add("integers",
         [](const ag::TensorList& in) { return in[0] * 3.0 + ag::sum(in[0], {1}, true); },
         {ag::reshape(ag::arange(20), {4, 5})});

@@ -106,7 +106,7 @@ void detail::save_cpp(const ExportedModel& model, const ag::TensorList& examples
   const auto inputs = numbered("input", examples.size()),
              outputs = numbered("output", program.results.size());
   const std::vector<std::string> names = names_of(program, model.state);
-  Writer writer(program, names, inputs, outputs, options.function);
+  Writer writer(program, names, inputs, outputs, options);
   writer.run();
   Replacement file(path);
   file.write(text_of(program, writer, inputs, outputs, options));

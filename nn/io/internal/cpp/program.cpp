@@ -6,45 +6,25 @@
 #include <algorithm>
 
 #include "autograd/ops/ops.hpp"
+#include "nn/io/internal/recorded_steps.hpp"
 
 namespace nn::cpp_out {
 namespace {
 
 constexpr std::size_t kNone = ag::Recording::kNone;
 
-void check_step(const Step& s) {
-  if (s.operation->first_written() < s.in.size())
-    ag::fail("save_cpp",
-             "the model must leave its tensors as they are, got a write by {}; switch it to eval()",
-             s.operation->name());
-  if (!s.built_in)
-    ag::fail("save_cpp",
-             "operations must be those of the library, got {} of the program; write it in "
-             "operations on tensors for the export",
-             s.operation->name());
-}
-
-void find_wanted(Program& p) {
-  p.wanted.assign(p.values.size(), false);
-  for (const Operand& o : p.results) p.wanted[o.value] = true;
-  std::vector<Step> kept;
-  for (std::size_t i = p.steps.size(); i-- > 0;) {
-    Step& s = p.steps[i];
-    if (!std::ranges::any_of(s.out, [&](std::size_t o) { return p.wanted[o]; })) continue;
-    for (const Operand& o : s.in)
-      if (o.value != kNone) p.wanted[o.value] = true;
-    kept.push_back(std::move(s));
-  }
-  p.steps.assign(std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend()));
+void drop_unwanted(Program& p) {
+  p.wanted = detail::wanted_values(p.values.size(), p.steps, p.results);
+  std::erase_if(p.steps, [&](const Step& s) {
+    return std::ranges::none_of(s.out, [&](std::size_t o) { return p.wanted[o]; });
+  });
 }
 
 void run(Program& p, const Step& s) {
   ag::TensorList in, out;
-  std::vector<const ag::Tensor*> pointers;
   for (const Operand& o : s.in) in.push_back(o.value == kNone ? ag::Tensor() : p.elements(o));
-  for (const ag::Tensor& x : in) pointers.push_back(&x);
   for (const std::size_t o : s.out) out.push_back(ag::empty(p.values[o].shape, p.values[o].dtype));
-  s.operation->run(ag::Inputs(pointers), {out.data(), out.size()});
+  detail::run_step(*s.operation, in, out);
   for (std::size_t k = 0; k < s.out.size(); ++k) p.values[s.out[k]].elements = out[k];
 }
 
@@ -76,16 +56,16 @@ Program program_of(const ag::Recording::Function& f, const ag::TensorList& examp
              "reads elements of argument {}; choose by where()",
              recording.arguments_read()[0]);
   Program p{recording.values(), recording.steps(), recording.results(), {}};
-  find_wanted(p);
+  drop_unwanted(p);
   std::erase_if(p.steps, [&](const Step& s) {
-    check_step(s);
+    detail::check_step("save_cpp", s);
     const bool known = std::ranges::all_of(
         s.in, [&](const Operand& o) { return o.value == kNone || p.is_constant(o); });
     if (s.operation->has_effect() || !known) return false;
     run(p, s);
     return true;
   });
-  find_wanted(p);
+  drop_unwanted(p);
   for (std::size_t i = 0; i < p.values.size(); ++i)
     if (p.wanted[i] && p.values[i].elements.defined() == false && p.values[i].shape.size() > 0 &&
         numel(sizes_of(p.values[i].shape)) == 0)

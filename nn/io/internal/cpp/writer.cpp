@@ -6,6 +6,7 @@
 #include <cctype>
 
 #include "autograd/ops/ops.hpp"
+#include "nn/io/cpp.hpp"
 
 namespace nn::cpp_out {
 namespace {
@@ -83,9 +84,9 @@ std::string Identifiers::make(std::string_view wish) {
 
 Writer::Writer(const Program& program, const std::vector<std::string>& names,
                std::span<const std::string> inputs, std::span<const std::string> outputs,
-               std::string_view function)
-    : program_(program), names_(names), array_of_(program.values.size()) {
-  identifiers_.make(function);
+               const CppOptions& options)
+    : program_(program), names_(names), options_(options), array_of_(program.values.size()) {
+  identifiers_.make(options.function);
   for (std::size_t i = 0; i < inputs.size(); ++i)
     array_of_[i] =
         array(Array::input, inputs[i], program.values[i].dtype, sizes_of(program.values[i].shape));
@@ -109,8 +110,10 @@ std::size_t Writer::array(Array::Kind kind, std::string_view wish, ag::DType dty
 std::string Writer::constant(const ag::Tensor& elements, std::string_view wish, const Sizes& shape,
                              std::string_view note) {
   const std::string name = identifiers_.make(wish);
-  std::string text = fmt::format("// {}{}{}.\ninline constexpr {} {}[] = {{", cpp_out::text(shape),
-                                 note.empty() ? "" : ", ", note, type_of(elements.dtype()), name);
+  constexpr std::int64_t kLarge = 256;  // elements, which vectors read from whole lines on
+  std::string text = fmt::format(
+      "// {}{}{}.\n{}inline constexpr {} {}[] = {{", cpp_out::text(shape), note.empty() ? "" : ", ",
+      note, elements.numel() < kLarge ? "" : "alignas(64) ", type_of(elements.dtype()), name);
   std::size_t line = 0;
   ag::dispatch(elements.dtype(), [&]<class T>(T) {
     const auto* p = static_cast<const T*>(elements.raw());

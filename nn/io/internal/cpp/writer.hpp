@@ -9,6 +9,9 @@
 #include "nn/io/internal/kept_attributes.hpp"
 
 /// Steps as statements on arrays. Internal.
+namespace nn {
+struct CppOptions;
+}
 namespace nn::cpp_out {
 
 /// A function that statements call, written once, after those that it needs.
@@ -45,7 +48,7 @@ class Writer {
   /// With names for values: of arguments, results, and constants that have one.
   Writer(const Program& program, const std::vector<std::string>& names,
          std::span<const std::string> inputs, std::span<const std::string> outputs,
-         std::string_view function);
+         const CppOptions& options);
   /// Translates all steps, and finds places for arrays.
   void run();
 
@@ -71,6 +74,7 @@ class Writer {
 
   const Program& program_;
   const std::vector<std::string>& names_;
+  const CppOptions& options_;
   Identifiers identifiers_;
   std::vector<Array> arrays_;
   std::vector<std::optional<std::size_t>> array_of_;  // by value
@@ -88,6 +92,7 @@ class Call {
   Call(Writer& all, const Step& step);
 
   const std::string& name() const { return name_; }
+  const CppOptions& options() const { return all_.options_; }
   std::size_t inputs() const { return step_.in.size(); }
   Sizes shape(std::size_t i) const { return sizes_of(step_.in[i].shape); }
   ag::DType dtype(std::size_t i) const { return all_.program_.values[step_.in[i].value].dtype; }

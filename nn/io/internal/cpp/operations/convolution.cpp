@@ -4,6 +4,7 @@
 #include <array>
 
 #include "autograd/ops/ops.hpp"
+#include "nn/io/internal/cpp/operations/convolution.hpp"
 #include "nn/io/internal/cpp/operations/product.hpp"
 
 // Convolutions, their transposes, and resampling.
@@ -32,20 +33,26 @@ inline void convolution_tile(const T* x, const T* w, const T* bias, T* __restric
   constexpr Index W = lanes_of<T>(P), L = P / W;
   using V = Lanes<T, W>;
   typename V::type sum[R][L];
-  for (Index r = 0; r < R; ++r)
-    for (Index l = 0; l < L; ++l) sum[r][l] = bias ? V::load(bias + l * W) : typename V::type{};
+  XGRAD_UNROLL
+  for (Index i = 0; i < R * L; ++i)
+    sum[i / L][i % L] = bias ? V::load(bias + i % L * W) : typename V::type{};
   for (Index c = 0; c < S::in_channels; ++c)
     for (Index d = 0; d < S::kernel_d; ++d)
       for (Index h = 0; h < S::kernel_h; ++h) {
         const T* const row = x + ((c * S::padded_d + d * S::dilation_d) * S::padded_h +
                                   h * S::dilation_h) * S::padded_w;
-        for (Index k = 0; k < S::kernel_w; ++k, w += P)
-          for (Index r = 0; r < R; ++r)
-            for (Index l = 0; l < L; ++l)
-              sum[r][l] += row[r * S::stride_w + k * S::dilation_w] * V::load(w + l * W);
+        for (Index k = 0; k < S::kernel_w; ++k, w += P) {
+          XGRAD_UNROLL
+          for (Index i = 0; i < R * L; ++i)
+            sum[i / L][i % L] +=
+                row[i / L * S::stride_w + k * S::dilation_w] * V::load(w + i % L * W);
+        }
       }
-  for (Index p = 0; p < P; ++p)
+  XGRAD_UNROLL
+  for (Index p = 0; p < P; ++p) {
+    XGRAD_UNROLL
     for (Index r = 0; r < R; ++r) y[p * S::plane + r] = V::at(sum[r][p / W], p % W);
+  }
 }
 
 template <class S, Index P, class T>
@@ -168,67 +175,17 @@ inline void resample(const T* x, const P* place, const T* weight, T* __restrict 
 }
 )"};
 
-constexpr const char* kAxes[] = {"d", "h", "w"};
-using Members = std::vector<std::pair<std::string, std::int64_t>>;
-
-struct Extents {
-  std::int64_t images, groups, in_channels, out_channels;
-  std::array<std::int64_t, 3> in, out, kernel, stride, dilation, before;
-
-  explicit Extents(const Call& call)
-      : images(call.integer("sizes.images")),
-        groups(call.integer("sizes.groups")),
-        in_channels(call.integer("sizes.in_channels")),
-        out_channels(call.integer("sizes.out_channels")) {
-    const auto take = [&](auto& to, const char* name) {
-      std::ranges::copy(call.list(std::string("sizes.") + name), to.begin());
-    };
-    take(in, "in"), take(out, "out"), take(kernel, "kernel"), take(stride, "stride");
-    take(dilation, "dilation"), take(before, "before");
-  }
-  // What windows reach, from `before` on.
-  std::int64_t padded(std::size_t d) const {
-    return (out[d] - 1) * stride[d] + (kernel[d] - 1) * dilation[d] + 1;
-  }
-  bool is_padded() const {
-    for (std::size_t d = 0; d < 3; ++d)
-      if (before[d] != 0 || padded(d) > in[d]) return true;
-    return false;
-  }
-  Members members() const {
-    Members m{{"images", images},
-              {"groups", groups},
-              {"in_channels", in_channels},
-              {"out_channels", out_channels},
-              {"planes", images * groups * in_channels},
-              {"plane", out[0] * out[1] * out[2]}};
-    const bool pads = is_padded();
-    for (std::size_t d = 0; d < 3; ++d) {
-      const auto add = [&](const char* name, std::int64_t value) {
-        m.emplace_back(std::string(name) + "_" + kAxes[d], value);
-      };
-      const std::int64_t whole = pads ? std::max(padded(d), before[d]) : in[d];
-      add("in", in[d]), add("out", out[d]), add("kernel", kernel[d]), add("stride", stride[d]);
-      add("dilation", dilation[d]), add("before", before[d]), add("padded", whole);
-      add("copied", std::min(in[d], whole - before[d]));
-    }
-    return m;
-  }
-};
-
-// (groups · out, in, taps…) as panels of channels: (groups, panels, in, taps…, channels).
+// (groups · out, in, taps…) as panels of 16 channels of each group: (panels, in, taps…, channels).
 ag::Tensor in_panels(const ag::Tensor& w, std::int64_t groups) {
-  constexpr std::int64_t kPanel = 16;
   const std::int64_t each = w.size(0) / groups, taps = w.numel() / w.size(0);
   const ag::Tensor rows = ag::reshape(w, {groups, each, taps});
   ag::TensorList parts;
   for (std::int64_t g = 0; g < groups; ++g)
-    for (std::int64_t c = 0; c < each; c += kPanel) {
-      const ag::Tensor some = ag::narrow(ag::select(rows, 0, g), 0, c, std::min(kPanel, each - c));
-      parts.push_back(ag::flatten(ag::transpose(some, 0, 1)));
-    }
+    parts.push_back(panels(ag::transpose(ag::select(rows, 0, g), 0, 1), 16));
   return ag::concat(parts, 0);
 }
+
+}  // namespace
 
 std::string bias_of(const Call& call) {
   return call.flag("biased")
@@ -236,15 +193,13 @@ std::string bias_of(const Call& call) {
              : fmt::format("static_cast<const {}*>(nullptr)", type_of(call.dtype(0)));
 }
 
-void check_weight(const Call& call) {
-  if (!call.is_constant(1)) call.refuse("a weight that is computed from the inputs");
-}
+namespace {
 
 void conv(const Call& call) {
-  check_weight(call);
   Extents e(call);
   for (const auto b : e.before)
     if (b < 0) call.refuse("negative padding");
+  if (by_winograd(call, e)) return;
   // Windows of one element over a plane are windows along one axis.
   const auto ones = [](const auto& all) {
     return std::ranges::all_of(all, [](auto n) { return n == 1; });
@@ -261,7 +216,7 @@ void conv(const Call& call) {
     call.line(fmt::format("kernels::pad<{}>({}, {});", sizes, x, padded));
     x = padded;
   }
-  const bool rows = e.out_channels < 4;
+  const bool rows = e.out_channels < 4 || !call.is_constant(1);
   call.use(rows ? kRows : kConvolution);
   const std::string weight = rows ? call.in(1)
                                   : call.table(1, in_panels(call.elements(1), e.groups),
@@ -271,7 +226,6 @@ void conv(const Call& call) {
 }
 
 void conv_transpose(const Call& call) {
-  check_weight(call);
   call.use(kTransposed);
   const std::string sizes = call.sizes(call.name() + "_sizes", Extents(call).members());
   call.line(fmt::format("kernels::convolution_transposed<{}>({}, {}, {}, {});", sizes, call.in(0),

@@ -4,6 +4,13 @@ namespace nn::cpp_out {
 
 // Arrays of sums that loops of any compiler keep in registers: plain arrays of floats they do not.
 const Kernel kLanes{R"(
+// Loops whose counters are constants, such as places of registers.
+#if defined(__GNUC__) && !defined(XGRAD_UNROLL)
+#define XGRAD_UNROLL _Pragma("GCC unroll 64")
+#elif !defined(XGRAD_UNROLL)
+#define XGRAD_UNROLL
+#endif
+
 // W elements that a register holds, and how many that may be.
 #if defined(__GNUC__)
 template <class T, Index W>
@@ -14,6 +21,7 @@ struct Lanes {
     __builtin_memcpy(&v, p, sizeof v);
     return v;
   }
+  static void store(const type& v, T* p) { __builtin_memcpy(p, &v, sizeof v); }
   static T at(const type& v, Index i) { return v[i]; }
 };
 #else
@@ -24,6 +32,7 @@ template <class T>
 struct Lanes<T, 1> {
   using type = T;
   static T load(const T* p) { return *p; }
+  static void store(T v, T* p) { *p = v; }
   static T at(T v, Index) { return v; }
 };
 

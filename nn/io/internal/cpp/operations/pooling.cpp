@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "nn/io/internal/cpp/writer.hpp"
+#include "nn/io/internal/cpp/operations/extremes.hpp"
 
 // The largest of windows.
 namespace nn::cpp_out {
@@ -49,33 +49,38 @@ inline void max_pool(const T* x, T* __restrict y, P* at) {
 )"};
 
 const Kernel kWholeMaxPool{R"(
-// The same where windows have no gaps and none is cut off: rows of results, tap by tap.
+// The same where windows have no gaps and none is cut off: the largest of the columns, then of the row.
 template <class S, class T>
 inline void max_pool_whole(const T* x, T* __restrict y) {
+  T row[S::in_w];
   for (Index p = 0; p < S::planes; ++p, x += S::in_d * S::in_h * S::in_w)
     for (Index a = 0; a < S::out_d; ++a)
       for (Index b = 0; b < S::out_h; ++b, y += S::out_w) {
         const T* const from = x + (a * S::stride_d * S::in_h + b * S::stride_h) * S::in_w;
-        for (Index c = 0; c < S::out_w; ++c) {
-          T most = from[c * S::stride_w];
+        for (Index c = 0; c < S::in_w; ++c) {
+          T most = from[c];
           for (Index i = 0; i < S::kernel_d; ++i)
             for (Index j = 0; j < S::kernel_h; ++j)
-              for (Index k = 0; k < S::kernel_w; ++k) {
-                const T v = from[(i * S::in_h + j) * S::in_w + c * S::stride_w + k];
-                most = v > most || v != v ? v : most;
-              }
+              most = maximum(from[(i * S::in_h + j) * S::in_w + c], most);
+          row[c] = most;
+        }
+        for (Index c = 0; c < S::out_w; ++c) {
+          T most = row[c * S::stride_w];
+          for (Index k = 1; k < S::kernel_w; ++k) most = maximum(row[c * S::stride_w + k], most);
           y[c] = most;
         }
       }
 }
-)"};
+)",
+                           {&kExtremes}};
 
 constexpr const char* kAxes[] = {"d", "h", "w"};
 
 void max_pool(const Call& call) {
+  constexpr std::int64_t kLongest = 4096;  // a row that stands on the stack
   std::vector<std::pair<std::string, std::int64_t>> members;
   std::int64_t plane = 1;
-  bool whole = !call.wanted(1);
+  bool whole = !call.wanted(1) && call.integer("along.2.in") <= kLongest;
   for (std::size_t d = 0; d < 3; ++d) {
     const auto of = [&](const char* what) {
       return call.integer(fmt::format("along.{}.{}", d, what));

@@ -8,7 +8,6 @@
 
 // Products of matrices.
 namespace nn::cpp_out {
-namespace {
 
 const Kernel kProduct{R"(
 // Where there is no bias.
@@ -22,13 +21,16 @@ inline void tile(const T* a, const T* b, const T* bias, T* __restrict y) {
   constexpr Index W = lanes_of<T>(P), L = P / W;
   using V = Lanes<T, W>;
   typename V::type sum[R][L];
-  for (Index r = 0; r < R; ++r)
-    for (Index l = 0; l < L; ++l) sum[r][l] = bias ? V::load(bias + l * W) : typename V::type{};
-  for (Index k = 0; k < K; ++k)
-    for (Index r = 0; r < R; ++r)
-      for (Index l = 0; l < L; ++l) sum[r][l] += a[r * AM + k * AK] * V::load(b + k * B + l * W);
-  for (Index r = 0; r < R; ++r)
-    for (Index p = 0; p < P; ++p) y[r * N + p] = V::at(sum[r][p / W], p % W);
+  XGRAD_UNROLL
+  for (Index i = 0; i < R * L; ++i)
+    sum[i / L][i % L] = bias ? V::load(bias + i % L * W) : typename V::type{};
+  for (Index k = 0; k < K; ++k) {
+    XGRAD_UNROLL
+    for (Index i = 0; i < R * L; ++i)
+      sum[i / L][i % L] += a[i / L * AM + k * AK] * V::load(b + k * B + i % L * W);
+  }
+  XGRAD_UNROLL
+  for (Index i = 0; i < R * L; ++i) V::store(sum[i / L][i % L], y + i / L * N + i % L * W);
 }
 
 template <Index P, Index M, Index K, Index N, Index AM, Index AK, Index B, class T>
@@ -54,9 +56,6 @@ inline void product(const T* a, const T* b, const T* bias, T* __restrict y) {
 )",
                       {&kLanes}};
 
-}  // namespace
-
-// (K, N), P columns behind the others.
 ag::Tensor panels(const ag::Tensor& matrix, std::int64_t p) {
   const std::int64_t n = matrix.size(1);
   ag::TensorList parts;
@@ -70,19 +69,25 @@ Product::Product(const Call& call, std::int64_t m, std::int64_t k, std::int64_t 
   call.use(kProduct);
 }
 
-std::string Product::transposed(std::size_t weight) const {
-  const ag::Tensor w = call_.elements(weight);
-  const std::int64_t p = std::min(p_, n_);
-  return call_.table(weight, panels(ag::transpose(w, 0, 1), p),
-                     fmt::format("in panels of {} rows", p));
+Right Product::transposed(std::size_t weight) const {
+  if (call_.is_constant(weight)) {
+    const std::int64_t p = std::min(p_, n_);
+    return {call_.table(weight, panels(ag::transpose(call_.elements(weight), 0, 1), p),
+                        fmt::format("in panels of {} rows", p)),
+            true};
+  }
+  const std::string from = call_.in(weight), to = call_.scratch(call_.dtype(weight), {k_, n_});
+  call_.line(fmt::format("for (Index i = 0; i < {}; ++i)", k_));
+  call_.line(fmt::format("  for (Index j = 0; j < {0}; ++j) {1}[i * {0} + j] = {2}[j * {3} + i];",
+                         n_, to, from, k_));
+  return {to, false};
 }
 
 std::string Product::line(const std::string& a, std::pair<std::int64_t, std::int64_t> steps,
-                          const std::string& b, bool packed, const std::string& bias,
-                          const std::string& y) const {
+                          const Right& b, const std::string& bias, const std::string& y) const {
   return fmt::format(
-      "kernels::product<{}, {}, {}, {}, {}, {}, {}>({}, {}, {}, {});", std::min(p_, n_), packed, m_,
-      k_, n_, steps.first, steps.second, a, b,
+      "kernels::product<{}, {}, {}, {}, {}, {}, {}>({}, {}, {}, {});", std::min(p_, n_), b.packed,
+      m_, k_, n_, steps.first, steps.second, a, b.name,
       bias.empty() ? fmt::format("kernels::nothing<{}>", type_of(call_.result_dtype())) : bias, y);
 }
 
@@ -90,17 +95,10 @@ namespace {
 
 void linear(const Call& call) {
   const Sizes x = call.shape(0), w = call.shape(1);
-  const std::string from = call.in(0), bias = call.flag("biased") ? call.in(2) : "";
   const Product product(call, x[0], w[1], w[0]);
-  if (call.is_constant(1)) {
-    const std::string weight = product.transposed(1);
-    return call.line(product.line(from, {w[1], 1}, weight, true, bias, call.out()));
-  }
-  const std::string turned = call.scratch(call.dtype(1), {w[1], w[0]});
-  call.line(fmt::format("for (Index i = 0; i < {}; ++i)", w[1]));
-  call.line(fmt::format("  for (Index j = 0; j < {0}; ++j) {1}[i * {0} + j] = {2}[j * {3} + i];",
-                        w[0], turned, call.in(1), w[1]));
-  call.line(product.line(from, {w[1], 1}, turned, false, bias, call.out()));
+  const Right weight = product.transposed(1);
+  call.line(product.line(call.in(0), {w[1], 1}, weight, call.flag("biased") ? call.in(2) : "",
+                         call.out()));
 }
 
 // Batches of the result are a loop; those of the operands may be broadcast.
@@ -123,7 +121,7 @@ void matmul(const Call& call) {
     const std::int64_t p = std::min(m == 1 ? std::int64_t{64} : std::int64_t{16}, n);
     const std::string packed = call.table(1, panels(tb ? ag::transpose(w, 0, 1) : w, p),
                                           fmt::format("in panels of {} columns", p));
-    return call.line(product.line(call.in(0), steps, packed, true, "", call.out()));
+    return call.line(product.line(call.in(0), steps, {packed, true}, "", call.out()));
   }
   const Loops loops(
       batches, {scaled(contiguous(batches), m * n), scaled(broadcast(batch(a), batches), m * k),
@@ -135,14 +133,14 @@ void matmul(const Call& call) {
   };
   if (!tb)
     return loops.around(
-        call, product.line(from(left, 1), steps, from(right, 2), false, "", from(out, 0)));
+        call, product.line(from(left, 1), steps, {from(right, 2), false}, "", from(out, 0)));
   const std::string turned = call.scratch(call.dtype(1), {k, n});
   loops.around(call, "{");
   call.line(fmt::format("  const {}* const b = {};", type_of(call.dtype(1)), from(right, 2)));
   call.line(fmt::format("  for (Index r = 0; r < {}; ++r)", k));
   call.line(fmt::format("    for (Index c = 0; c < {0}; ++c) {1}[r * {0} + c] = b[c * {2} + r];", n,
                         turned, k));
-  call.line("  " + product.line(from(left, 1), steps, turned, false, "", from(out, 0)));
+  call.line("  " + product.line(from(left, 1), steps, {turned, false}, "", from(out, 0)));
   call.line("}");
 }
 

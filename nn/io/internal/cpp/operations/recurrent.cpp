@@ -104,12 +104,13 @@ void check_lengths(const Layer& l) {
 void recurrent(const Call& call) {
   if (call.wanted(3)) call.refuse("what it keeps for its gradient");
   const Layer l(call);
-  for (const std::size_t w : {Layer::kInput, Layer::kHidden})
-    if (!call.is_constant(w)) call.refuse("weights that are computed from the inputs");
   call.use(kCells);
   const auto d = call.dtype(0);
   const Product input(call, l.batch, l.width, l.gates), hidden(call, l.batch, l.state, l.gates),
       projection(call, l.batch, l.hidden, l.state);
+  const Right input_weight = input.transposed(Layer::kInput),
+              hidden_weight = hidden.transposed(Layer::kHidden),
+              projected = l.projected ? projection.transposed(l.projection()) : Right{};
   const auto bias = [&](std::size_t k) { return l.biased ? call.in(Layer::kBias + k) : ""; };
   const std::string own = call.scratch(d, {l.batch, l.gates}),
                     part = call.scratch(d, {l.batch, l.gates}), y = call.out(), h = call.out(1),
@@ -125,14 +126,11 @@ void recurrent(const Call& call) {
   call.line(
       fmt::format("  const Index s = {};", l.reverse ? fmt::format("{} - t", l.steps - 1) : "t"));
   call.line("  " + input.line(fmt::format("{} + s * {}", call.in(0), l.batch * l.width),
-                              {l.width, 1}, input.transposed(Layer::kInput), true, bias(0), own));
-  call.line("  " +
-            hidden.line(h, {l.state, 1}, hidden.transposed(Layer::kHidden), true, bias(1), part));
+                              {l.width, 1}, input_weight, bias(0), own));
+  call.line("  " + hidden.line(h, {l.state, 1}, hidden_weight, bias(1), part));
   if (cell != c) call.line("  " + copy(l.batch * l.hidden, cell, c));
   call.line("  " + step(l, own, part, h, cell, next));
-  if (l.projected)
-    call.line("  " + projection.line(next, {l.hidden, 1}, projection.transposed(l.projection()),
-                                     true, "", output));
+  if (l.projected) call.line("  " + projection.line(next, {l.hidden, 1}, projected, "", output));
   const std::int64_t n = l.batch * l.state;
   if (l.masked) {
     keep_ended(l, h, l.state, output);
