@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <unordered_map>
 
+#include "autograd/tape/frames.hpp"
 #include "autograd/tape/graph_svg.hpp"
 #include "autograd/tape/internal/picture.hpp"
 #include "autograd/tape/internal/tape.hpp"
@@ -80,8 +82,9 @@ class Drawing {
     }
   }
 
-  internal::Picture picture() {
+  internal::Picture picture(const std::vector<Frames::Frame>& frames = {}) {
     for (const Node* node : nodes_) draw(*node);
+    enclose(frames);
     return std::move(picture_);
   }
 
@@ -131,6 +134,48 @@ class Drawing {
     return picture_.boxes.size() - 1;
   }
 
+  // What was computed stands in the innermost frame, what it is made of in the innermost that has all
+  // its uses, but outside of those that take it in.
+  void enclose(const std::vector<Frames::Frame>& frames) {
+    const auto within = [&](std::uint64_t first, std::uint64_t last, std::size_t before) {
+      std::size_t i = before;
+      while (i-- > 0)
+        if (frames[i].first <= first && last <= frames[i].last) return i;
+      return internal::kNoFrame;
+    };
+    for (std::size_t i = 0; i < frames.size(); ++i)
+      picture_.frames.push_back({frames[i].title, within(frames[i].first, frames[i].last, i)});
+    for (const Node* node : nodes_)
+      if (!node->is_leaf())
+        picture_.boxes[ids_[node]].frame =
+            within(node->sequence() - 1, node->sequence(), frames.size());
+    const auto parent = [&](std::size_t f) { return picture_.frames[f].parent; };
+    const auto contains = [&](std::size_t f, std::size_t inner) {
+      while (inner != f && inner != internal::kNoFrame) inner = parent(inner);
+      return inner == f;
+    };
+    std::vector<bool> seen(picture_.boxes.size());
+    for (const internal::Arrow& a : picture_.arrows) {
+      internal::Box &box = picture_.boxes[a.from], &user = picture_.boxes[a.to];
+      if (box.kind == internal::Box::result) continue;
+      if (!seen[a.from]) box.frame = user.frame;
+      seen[a.from] = true;
+      while (!contains(box.frame, user.frame)) box.frame = parent(box.frame);
+    }
+    for (std::size_t f = 0; f < frames.size(); ++f)
+      for (const Tensor& t : frames[f].inputs)
+        if (const std::size_t b = box_of(t); b != internal::kNoFrame)
+          if (internal::Box& box = picture_.boxes[b];
+              box.kind != internal::Box::result && contains(f, box.frame))
+            box.frame = parent(f);
+  }
+  std::size_t box_of(const Tensor& t) const {
+    if (!t.defined()) return internal::kNoFrame;
+    if (const auto at = ids_.find(t.impl()->node.get()); at != ids_.end()) return at->second;
+    const auto at = constants_.find(t.impl());
+    return at != constants_.end() ? at->second : internal::kNoFrame;
+  }
+
   std::vector<const Node*> nodes_;
   std::map<Key, Tensor> values_;
   std::map<Key, std::string> names_;
@@ -166,7 +211,27 @@ std::string to_dot(const Tensor& output, const std::vector<std::pair<std::string
 }
 
 std::string to_svg(const Tensor& output, const std::vector<std::pair<std::string, Tensor>>& names) {
-  return internal::svg_of(Drawing("to_svg", output, names).picture());
+  return to_svg(output, names, {});
+}
+
+std::string to_svg(const Tensor& output, const std::vector<std::pair<std::string, Tensor>>& names,
+                   const Frames& frames) {
+  for (const Frames::Frame& f : frames.all())
+    if (f.last == Frames::kOpen)
+      fail("to_svg", "each frame must have its end, got an open one '{}'; call end()",
+           quoted(f.title));
+  return internal::svg_of(Drawing("to_svg", output, names).picture(frames.all()));
+}
+
+void Frames::begin(std::string title, const TensorList& inputs) {
+  frames_.push_back({std::move(title), inputs, internal::last_sequence(), kOpen});
+}
+
+void Frames::end() {
+  const auto open = std::find_if(frames_.rbegin(), frames_.rend(),
+                                 [](const Frame& f) { return f.last == kOpen; });
+  if (open == frames_.rend()) fail("Frames", "end() must come after a begin(), got none");
+  open->last = internal::last_sequence();
 }
 
 }  // namespace autograd

@@ -3,28 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
+#include <map>
 
+#include "autograd/tape/internal/layered.hpp"
 #include "autograd/tape/internal/picture.hpp"
 
-// Boxes in columns, each right of all that it is made of; arrows over several columns get a place in
-// each of them, so that they pass between boxes (Sugiyama, Tagawa and Toda 1981).
+// Each frame is laid out by itself and is a box of the frame around it; arrows enter it at its left edge
+// and leave it at its right one.
 namespace autograd::internal {
 namespace {
 
-constexpr double kLine = 15, kLetter = 6.8, kGap = 22, kColumn = 60;
+constexpr double kLine = 15, kLetter = 6.8, kSide = 14, kTitle = 24;
 
-struct Place {
-  const Box* box;  // null: where an arrow passes
-  std::vector<std::string> lines{};
-  std::size_t column = 0;
-  double x = 0, y = 0, width = 0, height = 8;  // y of the middle
-};
-
-struct Route {
-  std::vector<std::size_t> through;  // places
-  bool back;
-};
+double width_of(const std::string& text) { return static_cast<double>(text.size()) * kLetter + 20; }
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines{""};
@@ -45,107 +36,169 @@ std::string escaped(const std::string& text) {
 
 class Layout {
  public:
-  explicit Layout(const Picture& picture) {
-    for (const Box& box : picture.boxes) {
-      Place p{&box, lines_of(box.label)};
-      for (const std::string& l : p.lines)
-        p.width = std::max(p.width, static_cast<double>(l.size()) * kLetter + 20);
-      p.height = static_cast<double>(p.lines.size()) * kLine + 12;
-      places.push_back(p);
-    }
-    find_columns(picture);
-    for (const Arrow& a : picture.arrows) route(a);
-    columns.resize(1);
-    for (const Place& p : places) columns.resize(std::max(columns.size(), p.column + 1));
-    for (std::size_t i = 0; i < places.size(); ++i) columns[places[i].column].push_back(i);
-    // Each column by the middle of what it comes from, then of what it goes to.
-    stack();
-    for (int sweep = 0; sweep < 6; ++sweep) order(sweep % 2 == 0);
-    set_x();
+  explicit Layout(const Picture& picture) : picture_(picture) {
+    for (const Box& b : picture.boxes) lines.push_back(lines_of(b.label));
+    for (const PictureFrame& f : picture.frames) parents_.push_back(f.parent);
+    // Frames stand after those around them; the whole is the last level.
+    levels.resize(picture.frames.size() + 1);
+    for (std::size_t f = picture.frames.size(); f-- > 0;) arrange(f);
+    arrange(kNoFrame);
+    put(kNoFrame, {0, 0});
   }
 
-  std::vector<Place> places;
-  std::vector<Route> routes;
-  std::vector<std::vector<std::size_t>> columns;
-  double width = 0, height = 0;
+  /// From the right edge of a box to the left edge of another.
+  std::vector<Point> path(const Arrow& a) const {
+    const std::size_t from = picture_.boxes[a.from].frame, to = picture_.boxes[a.to].frame,
+                      shared = common(from, to);
+    std::vector<Point> points{edge(a.from, 1)};
+    for (std::size_t f = from; f != shared; f = parents_[f]) {
+      pass(f, a.from, level(f).item_of.at({a.from, kOut}), points);
+      cross(f, {a.from, kOut}, points);
+    }
+    pass(shared, a.from, item(shared, a.to), points);
+    std::vector<std::size_t> inner;
+    for (std::size_t f = to; f != shared; f = parents_[f]) inner.push_back(f);
+    for (std::size_t k = inner.size(); k-- > 0;) {
+      cross(inner[k], {a.from, kIn}, points);
+      pass(inner[k], a.from, item(inner[k], a.to), points);
+    }
+    points.push_back(edge(a.to, -1));
+    return points;
+  }
+
+  struct Level {
+    std::map<std::pair<std::size_t, std::size_t>, std::size_t> item_of{};
+    std::map<std::pair<std::size_t, std::size_t>, std::size_t> arrow_of{};  // box, item
+    Layered inside{};
+    Point corner{}, outer{};  // of what is inside, and of the frame
+    double width = 0, height = 0;
+  };
+  const Level& level(std::size_t frame) const {
+    return levels[frame == kNoFrame ? levels.size() - 1 : frame];
+  }
+  /// The middle of a box.
+  Point middle(std::size_t box) const {
+    const Level& l = level(picture_.boxes[box].frame);
+    const Layered::Item& i = l.inside.items[l.item_of.at({box, kBox})];
+    return {l.corner.x + i.x, l.corner.y + i.y};
+  }
+  double width(std::size_t box) const {
+    double widest = 0;
+    for (const std::string& line : lines[box]) widest = std::max(widest, width_of(line));
+    return widest;
+  }
+  double height(std::size_t box) const {
+    return static_cast<double>(lines[box].size()) * kLine + 12;
+  }
+
+  std::vector<std::vector<std::string>> lines;
+  std::vector<Level> levels;
 
  private:
-  void find_columns(const Picture& picture) {
-    for (const Arrow& a : picture.arrows)
-      places[a.to].column = std::max(places[a.to].column, places[a.from].column + 1);
-    // What is not computed stands just before its first use.
-    for (std::size_t i = 0; i < places.size(); ++i) {
-      if (places[i].column != 0) continue;
-      std::size_t first = 0;
-      for (const Arrow& a : picture.arrows)
-        if (a.from == i && (first == 0 || places[a.to].column < first)) first = places[a.to].column;
-      if (first > 0) places[i].column = first - 1;
-    }
+  // What an item of a level is of: a box, a frame, or where arrows from a box enter or leave.
+  enum Of : std::size_t { kBox, kFrame, kIn, kOut };
+
+  bool contains(std::size_t frame, std::size_t inner) const {
+    while (inner != frame && inner != kNoFrame) inner = parents_[inner];
+    return inner == frame;
   }
-  void route(const Arrow& a) {
-    Route r{{a.from}, a.back};
-    for (std::size_t c = places[a.from].column + 1; c < places[a.to].column; ++c) {
-      r.through.push_back(places.size());
-      places.push_back({nullptr, {}, c});
-    }
-    r.through.push_back(a.to);
-    routes.push_back(r);
+  std::size_t common(std::size_t a, std::size_t b) const {
+    while (!contains(a, b)) a = parents_[a];
+    return a;
   }
-  void stack() {
-    for (const auto& column : columns) {
-      double y = 0;
-      for (const std::size_t i : column) {
-        places[i].y = y + places[i].height / 2;
-        y += places[i].height + kGap;
-      }
-      height = std::max(height, y);
-    }
-    for (const auto& column : columns) {
-      double all = -kGap;
-      for (const std::size_t i : column) all += places[i].height + kGap;
-      for (const std::size_t i : column) places[i].y += (height - all) / 2;
-    }
+  // The item in which a box of this level stands.
+  std::size_t item(std::size_t frame, std::size_t box) const {
+    std::size_t f = picture_.boxes[box].frame;
+    if (f == frame) return level(frame).item_of.at({box, kBox});
+    while (parents_[f] != frame) f = parents_[f];
+    return level(frame).item_of.at({f, kFrame});
   }
-  void order(bool forward) {
-    std::vector<double> sum(places.size(), 0), count(places.size(), 0);
-    for (const Route& r : routes)
-      for (std::size_t k = 1; k < r.through.size(); ++k) {
-        const std::size_t from = r.through[k - (forward ? 1 : 0)],
-                          to = r.through[k - (forward ? 0 : 1)];
-        sum[to] += places[from].y, count[to] += 1;
-      }
-    const auto middle = [&](std::size_t i) {
-      return count[i] > 0 ? sum[i] / count[i] : places[i].y;
+
+  void arrange(std::size_t frame) {
+    Level& l = levels[frame == kNoFrame ? levels.size() - 1 : frame];
+    std::vector<Layered::Item> items;
+    const auto add = [&](std::size_t of, Of what, Layered::Item i) {
+      if (l.item_of.emplace(std::pair{of, what}, items.size()).second) items.push_back(i);
+      return l.item_of.at({of, what});
     };
-    for (auto& column : columns)
-      std::ranges::stable_sort(column, [&](auto i, auto j) { return middle(i) < middle(j); });
-    stack();
-  }
-  void set_x() {
-    for (const auto& column : columns) {
-      double widest = 0;
-      for (const std::size_t i : column) widest = std::max(widest, places[i].width);
-      for (const std::size_t i : column) places[i].x = width + widest / 2;
-      width += widest + kColumn;
+    for (std::size_t b = 0; b < picture_.boxes.size(); ++b)
+      if (picture_.boxes[b].frame == frame) add(b, kBox, {Layered::Item::box, width(b), height(b)});
+    for (std::size_t f = 0; f < parents_.size(); ++f)
+      if (parents_[f] == frame && !levels[f].item_of.empty())
+        add(f, kFrame, {Layered::Item::box, levels[f].width, levels[f].height});
+    std::vector<std::pair<std::size_t, std::size_t>> arrows;
+    for (const Arrow& a : picture_.arrows) {
+      const bool from_here = contains(frame, picture_.boxes[a.from].frame),
+                 to_here = contains(frame, picture_.boxes[a.to].frame);
+      if (!from_here && !to_here) continue;
+      const std::size_t from = from_here ? item(frame, a.from)
+                                         : add(a.from, kIn, {Layered::Item::entry, 0, 8}),
+                        to = to_here ? item(frame, a.to)
+                                     : add(a.from, kOut, {Layered::Item::exit, 0, 8});
+      if (from != to && l.arrow_of.emplace(std::pair{a.from, to}, arrows.size()).second)
+        arrows.emplace_back(from, to);
     }
-    width -= kColumn;
+    l.inside = Layered(std::move(items), arrows);
+    l.width = l.inside.width, l.height = l.inside.height;
+    if (frame == kNoFrame) return;
+    l.width = std::max(l.width, width_of(picture_.frames[frame].title)) + 2 * kSide;
+    l.height += kTitle + kSide;
   }
+
+  void put(std::size_t frame, Point corner) {
+    Level& l = levels[frame == kNoFrame ? levels.size() - 1 : frame];
+    l.corner = l.outer = corner;
+    if (frame != kNoFrame)
+      l.corner = {corner.x + (l.width - l.inside.width) / 2, corner.y + kTitle};
+    for (std::size_t f = 0; f < parents_.size(); ++f) {
+      if (parents_[f] != frame || levels[f].item_of.empty()) continue;
+      const Layered::Item& i = l.inside.items[l.item_of.at({f, kFrame})];
+      put(f, {l.corner.x + i.x - i.width / 2, l.corner.y + i.y - i.height / 2});
+    }
+  }
+
+  Point edge(std::size_t box, int side) const {
+    const Point m = middle(box);
+    return {m.x + side * width(box) / 2, m.y};
+  }
+  // Through the columns of a level, from where a box is to an item.
+  void pass(std::size_t frame, std::size_t box, std::size_t to, std::vector<Point>& points) const {
+    const Level& l = level(frame);
+    for (const Point& p : l.inside.between[l.arrow_of.at({box, to})])
+      points.push_back({l.corner.x + p.x, l.corner.y + p.y});
+  }
+  // Over the edge of a frame.
+  void cross(std::size_t frame, std::pair<std::size_t, std::size_t> of,
+             std::vector<Point>& points) const {
+    const Level& l = level(frame);
+    const Layered::Item& i = l.inside.items[l.item_of.at(of)];
+    const double y = l.corner.y + i.y, x = l.corner.x + i.x;
+    if (of.second == kIn)
+      points.insert(points.end(), {{l.outer.x, y}, {x + i.width / 2, y}});
+    else
+      points.insert(points.end(), {{x - i.width / 2, y}, {l.outer.x + l.width, y}});
+  }
+
+  const Picture& picture_;
+  std::vector<std::size_t> parents_;
 };
 
 // Curves that leave and arrive level.
-std::string path(const Layout& l, const Route& r, double shift) {
-  const auto x = [&](std::size_t k, bool left) {
-    const Place& p = l.places[r.through[k]];
-    return p.x + (left ? -1 : 1) * p.width / 2;
-  };
-  std::string d = fmt::format("M{:.1f} {:.1f}", x(0, false), l.places[r.through[0]].y + shift);
-  for (std::size_t k = 1; k < r.through.size(); ++k) {
-    const double from = x(k - 1, false), to = x(k, true), half = (from + to) / 2,
-                 y = l.places[r.through[k]].y + shift;
-    d += fmt::format(" C{:.1f} {:.1f} {:.1f} {:.1f} {:.1f} {:.1f}", half,
-                     l.places[r.through[k - 1]].y + shift, half, y, to, y);
+std::string curve(const std::vector<Point>& points, double shift) {
+  std::string d = fmt::format("M{:.1f} {:.1f}", points[0].x, points[0].y + shift);
+  for (std::size_t k = 1; k < points.size(); ++k) {
+    const double half = (points[k - 1].x + points[k].x) / 2, y = points[k].y + shift;
+    d += fmt::format(" C{:.1f} {:.1f} {:.1f} {:.1f} {:.1f} {:.1f}", half, points[k - 1].y + shift,
+                     half, y, points[k].x, y);
   }
   return d;
+}
+
+std::string rectangle(std::string_view kind, Point corner, double width, double height) {
+  return fmt::format(
+      "<rect class=\"{}\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" "
+      "rx=\"6\"/>\n",
+      kind, corner.x, corner.y, width, height);
 }
 
 }  // namespace
@@ -157,6 +210,7 @@ std::string svg_of(const Picture& picture) {
       R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="{0} {0} {1:.0f} {2:.0f}" width="{1:.0f}" height="{2:.0f}" font-family="sans-serif" font-size="12">
 <style>
 rect {{ fill: #eef3fb; stroke: #456; }} .leaf {{ fill: #fdf3d8; }} .constant {{ fill: #fff; }}
+.frame {{ fill: #8882; stroke: #888; }} .title {{ font-weight: bold; }}
 text {{ fill: #111; }} path {{ fill: none; stroke: #111; }} .back {{ stroke: #c04030; stroke-dasharray: 4 3; }}
 marker path {{ fill: #111; stroke: none; }} #back path {{ fill: #c04030; }}
 @media (prefers-color-scheme: dark) {{
@@ -167,25 +221,32 @@ text {{ fill: #eee; }} path {{ stroke: #ddd; }} marker path {{ fill: #ddd; }} .b
 <defs><marker id="ahead" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto"><path d="M0 0L8 4L0 8z"/></marker>
 <marker id="back" viewBox="0 0 8 8" refX="0" refY="4" markerWidth="8" markerHeight="8" orient="auto"><path d="M8 0L0 4L8 8z"/></marker></defs>
 )",
-      -margin, l.width + 2 * margin, l.height + 2 * margin);
-  for (const Route& r : l.routes) {
-    if (r.back)
+      -margin, l.level(kNoFrame).width + 2 * margin, l.level(kNoFrame).height + 2 * margin);
+  for (std::size_t f = 0; f < picture.frames.size(); ++f) {
+    const Layout::Level& frame = l.level(f);
+    if (frame.item_of.empty()) continue;
+    text += rectangle("frame", frame.outer, frame.width, frame.height);
+    text += fmt::format("<text class=\"title\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
+                        frame.outer.x + 10, frame.outer.y + 16, escaped(picture.frames[f].title));
+  }
+  for (const Arrow& a : picture.arrows) {
+    const std::vector<Point> points = l.path(a);
+    if (a.back)
       text += fmt::format("<path class=\"back\" marker-start=\"url(#back)\" d=\"{}\"/>\n",
-                          path(l, r, 5));
-    text +=
-        fmt::format("<path marker-end=\"url(#ahead)\" d=\"{}\"/>\n", path(l, r, r.back ? -3 : 0));
+                          curve(points, 5));
+    text += fmt::format("<path marker-end=\"url(#ahead)\" d=\"{}\"/>\n",
+                        curve(points, a.back ? -3 : 0));
   }
   constexpr const char* classes[] = {"result", "leaf", "constant"};
-  for (const Place& p : l.places) {
-    if (!p.box) continue;
-    text += fmt::format(
-        "<rect class=\"{}\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" "
-        "rx=\"6\"/>\n",
-        classes[p.box->kind], p.x - p.width / 2, p.y - p.height / 2, p.width, p.height);
-    for (std::size_t i = 0; i < p.lines.size(); ++i)
-      text += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n", p.x,
-                          p.y - p.height / 2 + 6 + kLine * (static_cast<double>(i) + 0.75),
-                          escaped(p.lines[i]));
+  for (std::size_t b = 0; b < picture.boxes.size(); ++b) {
+    const Point m = l.middle(b);
+    const double top = m.y - l.height(b) / 2;
+    text += rectangle(classes[picture.boxes[b].kind], {m.x - l.width(b) / 2, top}, l.width(b),
+                      l.height(b));
+    for (std::size_t i = 0; i < l.lines[b].size(); ++i)
+      text +=
+          fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n", m.x,
+                      top + 6 + kLine * (static_cast<double>(i) + 0.75), escaped(l.lines[b][i]));
   }
   return text + "</svg>\n";
 }

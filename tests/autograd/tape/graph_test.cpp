@@ -1,6 +1,7 @@
 #include "autograd/tape/graph.hpp"
 
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/frames.hpp"
 #include "autograd/tape/graph_svg.hpp"
 #include "tests/catch.hpp"
 
@@ -94,4 +95,31 @@ TEST_CASE("a graph is drawn as SVG with a box for each tensor and an arrow for e
   CHECK_THAT(svg,
              ContainsSubstring(">a&lt;b  ()</text>") && ContainsSubstring(">value 0.1</text>"));
   CHECK_THROWS_WITH(ag::to_svg(x), ContainsSubstring("to_svg: the tensor must be on the tape"));
+}
+
+TEST_CASE("frames stand around what was recorded in them, and nothing else") {
+  const ag::Tensor x = ag::tensor(0.5), w = ag::tensor(2.0).requires_grad_();
+  ag::Frames frames;
+  frames.begin("outer", {x});
+  frames.begin("inner", {x});
+  const ag::Tensor y = ag::exp(w * x);
+  frames.end();
+  frames.begin("empty");
+  frames.end();
+  const ag::Tensor z = ag::sin(y) + w;
+  CHECK_THROWS_WITH(ag::to_svg(z, {}, frames),
+                    "to_svg: each frame must have its end, got an open one 'outer'; call end()");
+  frames.end();
+  CHECK_THROWS_WITH(frames.end(), "Frames: end() must come after a begin(), got none");
+  const std::string svg = ag::to_svg(z * w, {}, frames), plain = ag::to_svg(z * w);
+  CHECK(svg.find(">empty<") == svg.npos);
+  for (const char* title : {">outer<", ">inner<"}) CHECK(svg.find(title) < svg.find("<path marker"));
+  const auto count = [](const std::string& text, const std::string& part) {
+    std::size_t n = 0;
+    for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++n;
+    return n;
+  };
+  for (const char* part : {"url(#ahead)", "url(#back)", "text-anchor"})
+    CHECK(count(svg, part) == count(plain, part));
+  CHECK(count(svg, "<rect ") == count(plain, "<rect ") + 2);
 }
