@@ -6,9 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
-
 #include <array>
+#include <cmath>
+#include <mutex>
+#include <optional>
+#include <thread>
+
 #include <nlohmann/json.hpp>
 
 #include "autograd/core/errors.hpp"
@@ -60,6 +63,55 @@ void replace(const std::string& path, const std::string& text) {
   file.commit();
 }
 
+// Lines on terminals: each stands below the one of the same thread in whose loop it began.
+struct Line {
+  Progress* of;
+  std::FILE* out;
+  std::thread::id thread;
+  bool shares(const Line& other) const { return out == other.out && thread == other.thread; }
+};
+
+class Lines {
+ public:
+  /// The one above the new line, if there is one.
+  Progress* add(const Line& line) {
+    const std::lock_guard lock(mutex_);
+    const auto above =
+        std::find_if(all_.rbegin(), all_.rend(), [&](const Line& l) { return l.shares(line); });
+    Progress* const outer = above == all_.rend() ? nullptr : above->of;
+    all_.push_back(line);
+    return outer;
+  }
+  /// How many stand below a line; none if it has gone.
+  std::optional<std::ptrdiff_t> below(const Progress* p) {
+    const std::lock_guard lock(mutex_);
+    const auto own = std::ranges::find(all_, p, &Line::of);
+    if (own == all_.end()) return {};
+    return std::count_if(own + 1, all_.end(), [&](const Line& l) { return l.shares(*own); });
+  }
+  /// A line within another goes with its loop, the others stay if they were drawn.
+  void close(const Progress* p, bool drawn) {
+    const std::lock_guard lock(mutex_);
+    const auto own = std::ranges::find(all_, p, &Line::of);
+    if (own == all_.end()) return;
+    if (std::any_of(all_.begin(), own, [&](const Line& l) { return l.shares(*own); }))
+      fmt::print(own->out, "\r\x1b[K\x1b[A");
+    else if (drawn)
+      std::fputc('\n', own->out);
+    std::fflush(own->out);
+    all_.erase(own);
+  }
+
+ private:
+  std::mutex mutex_{};
+  std::vector<Line> all_{};
+};
+
+Lines& lines() {
+  static Lines& all = *new Lines;  // there may be a Progress that is destroyed after it
+  return all;
+}
+
 }  // namespace
 
 Progress::Progress(std::string title, std::int64_t steps, std::int64_t done, std::FILE* out)
@@ -68,12 +120,16 @@ Progress::Progress(std::string title, std::int64_t steps, std::int64_t done, std
       done_(std::max<std::int64_t>(done, 0)),
       resumed_(done_),
       out_(checked(out)),
-      terminal_(isatty(fileno(out)) == 1) {}
+      terminal_(isatty(fileno(out)) == 1) {
+  if (!terminal_) return;
+  if (Progress* const outer = lines().add({this, out_, std::this_thread::get_id()})) {
+    outer->show();
+    std::fputc('\n', out_);
+  }
+}
 
 Progress::~Progress() {
-  if (!open_) return;
-  std::fputc('\n', out_);
-  std::fflush(out_);
+  if (terminal_) lines().close(this, open_);
 }
 
 void Progress::step(std::int64_t samples, double loss) {
@@ -161,10 +217,17 @@ void Progress::show() {
   shown_ = Clock::now();
   const std::string text = line(std::chrono::duration<double>(shown_ - start_).count(),
                                 terminal_ ? columns(out_) - 1 : 0);
-  open_ = terminal_ && done_ < steps_;
+  const auto below = terminal_ ? lines().below(this) : std::nullopt;
+  open_ = below.has_value();
+  const auto move = [&](char way) {
+    if (below.value_or(0) > 0) fmt::print(out_, "\x1b[{}{}", *below, way);
+  };
+  move('A');
   fmt::print(out_, "{}{}{}", terminal_ ? "\r" : "", text, terminal_ ? "\x1b[K" : "");
+  move('B');
   if (!open_) std::fputc('\n', out_);
   std::fflush(out_);
+  if (open_ && done_ >= steps_) lines().close(this, true);
 }
 
 }  // namespace nn

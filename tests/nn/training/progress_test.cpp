@@ -1,7 +1,10 @@
 #include "nn/training/progress.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <memory>
@@ -84,6 +87,44 @@ TEST_CASE("progress prints plain lines where the output is no terminal") {
   CHECK(text.find("epoch  2/2  loss 1.0000") == 0);
   CHECK(text.back() == '\n');
   CHECK(text.find_first_of("\r\x1b") == std::string::npos);
+}
+
+TEST_CASE("the progress of a loop within another stands below it on a terminal, and goes with it") {
+  const int master = posix_openpt(O_RDWR | O_NOCTTY);
+  REQUIRE((master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0));
+  const File out(std::fopen(ptsname(master), "w"), std::fclose);
+  REQUIRE(out);
+  {
+    nn::Progress outer("runs", 2, 0, out.get());
+    for (int i = 0; i < 2; ++i) {
+      nn::Progress inner("steps", 1, 0, out.get());
+      inner.step(1, 0.5);
+      outer.step(1, 1.0);
+    }
+  }
+  std::string text(4096, ' ');
+  text.resize(static_cast<std::size_t>(std::max<ssize_t>(read(master, text.data(), 4096), 0)));
+  close(master);
+  // What the terminal shows in the end.
+  std::vector<std::string> screen{""};
+  std::size_t row = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\r') continue;
+    if (text.compare(i, 3, "\x1b[A") == 0) {
+      --row, i += 2;
+    } else if (text.compare(i, 3, "\x1b[K") == 0) {
+      if (text[i - 1] == '\r') screen[row].clear();
+      i += 2;
+    } else if (text[i] == '\n') {
+      if (++row == screen.size()) screen.emplace_back();
+    } else {
+      if (i > 0 && text[i - 1] == '\r') screen[row].clear();
+      screen[row] += text[i];
+    }
+  }
+  CHECK(row == 1);
+  CHECK(screen[0].find("2/2  loss 1.0000") != std::string::npos);
+  CHECK(text.find("0/2") < text.find("steps"));
 }
 
 TEST_CASE("progress keeps what it was told, as CSV and as lines of JSON") {
