@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "autograd/ops/ops.hpp"
+#include "nn/io/internal/recorded_steps.hpp"
 
 namespace nn::onnx_out {
 
@@ -79,16 +80,9 @@ Translation::Translation(Graph& graph, const Traced& traced)
       traced_(traced),
       names_(traced.values.size()),
       makers_(traced.values.size()),
-      wanted_(traced.values.size()) {
+      wanted_(detail::wanted_values(traced.values.size(), traced.steps, traced.results)) {
   for (const Step& s : traced.steps)
     for (const std::size_t o : s.out) makers_[o] = &s;
-  for (const Operand& o : traced.results) wanted_[o.value] = true;
-  for (std::size_t i = traced.steps.size(); i-- > 0;) {
-    const Step& s = traced.steps[i];
-    if (!std::ranges::any_of(s.out, [&](std::size_t o) { return wanted_[o]; })) continue;
-    for (const Operand& o : s.in)
-      if (o.value != ag::Recording::kNone) wanted_[o.value] = true;
-  }
 }
 
 std::optional<double> Translation::number(const Operand& o) const {

@@ -8,6 +8,7 @@
 
 #include "autograd/ops/ops.hpp"
 #include "nn/io/internal/kept_attributes.hpp"
+#include "nn/io/internal/recorded_steps.hpp"
 
 namespace nn::onnx_out {
 namespace {
@@ -112,18 +113,6 @@ void check_alike(const Recordings& seen) {
   }
 }
 
-void check_step(const ag::Recording::Step& s) {
-  if (s.operation->first_written() < s.in.size())
-    ag::fail("save_onnx",
-             "the model must leave its tensors as they are, got a write by {}; switch it to eval()",
-             s.operation->name());
-  if (!s.built_in)
-    ag::fail("save_onnx",
-             "operations must be those of the library, got {} of the program; write it in "
-             "operations on tensors for the export",
-             ag::call_text(*s.operation));
-}
-
 Value merged_value(const Traced& t, const Recordings& seen, std::size_t i) {
   const auto& first = seen[0].values()[i];
   Value v{first.source, first.dtype, {}, first.from, {}, {}};
@@ -148,7 +137,7 @@ Step merged_step(const Traced& t, const Recordings& seen, std::size_t i) {
   std::vector<detail::KeptAttributes> attributes;
   for (const ag::Recording& r : seen) {
     const auto& s = r.steps()[i];
-    check_step(s);
+    detail::check_step("save_onnx", s);
     step.operation.push_back(s.operation);
     attributes.push_back(detail::kept_attributes(*s.operation));
   }
@@ -192,18 +181,16 @@ void fold(Traced& t) {
     for (const std::size_t o : s.out)
       if (!is_constant(t.values[o].shape)) return false;
     ag::TensorList in, out;
-    std::vector<const ag::Tensor*> pointers;
     for (const Operand& o : s.in) {
       const auto shape = sizes(o.shape);
       in.push_back(
           ag::reshape(t.values[o.value].elements[0], ag::Shape(shape.begin(), shape.end())));
     }
-    for (const ag::Tensor& x : in) pointers.push_back(&x);
     for (const std::size_t o : s.out) {
       const auto shape = sizes(t.values[o].shape);
       out.push_back(ag::empty(ag::Shape(shape.begin(), shape.end()), t.values[o].dtype));
     }
-    s.operation[0]->run(ag::Inputs(pointers), {out.data(), out.size()});
+    detail::run_step(*s.operation[0], in, out);
     for (std::size_t k = 0; k < s.out.size(); ++k) {
       t.values[s.out[k]].source = Source::constant;
       t.values[s.out[k]].elements = {out[k]};
