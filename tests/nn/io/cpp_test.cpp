@@ -32,6 +32,19 @@ TEST_CASE("a model as C++ is that of eval(), with weights to the last bit under 
     CHECK_THAT(text, Catch::Matchers::ContainsSubstring(part));
 }
 
+TEST_CASE("convolutions of 3 x 3 are Winograd's unless the smallest file is wanted") {
+  const Scratch scratch;
+  for (const bool winograd : {false, true}) {
+    const std::string path = scratch / "model.hpp";
+    nn::save_cpp(
+        [](const ag::Tensor& x) {
+          return ag::conv2d(x, ag::ones({16, 16, 3, 3}));
+        },
+        {ag::zeros({1, 16, 18, 18})}, path, {.winograd = winograd});
+    CHECK((read_bytes(path).find("kernels::winograd<") != std::string::npos) == winograd);
+  }
+}
+
 TEST_CASE("what cannot be C++ is refused by name, and an older file stays") {
   const Scratch scratch;
   const std::string path = scratch / "model.hpp";

@@ -119,7 +119,7 @@ bool suits(const Call& call, const Extents& e, std::int64_t tiles) {
   const bool kernel = e.kernel == Three{1, 3, 3} && e.stride == Three{1, 1, 1} &&
                       e.dilation == Three{1, 1, 1} && e.in[0] == 1 && e.out[0] == 1;
   const auto vectors = [](std::int64_t channels) { return channels >= 16 && channels % 8 == 0; };
-  return kernel && e.groups == 1 && call.is_constant(1) &&
+  return call.options().winograd && kernel && e.groups == 1 && call.is_constant(1) &&
          vectors(e.in_channels) && vectors(e.out_channels) &&
          e.in_channels * e.out_channels <= 8192 && tiles >= 16 &&
          16 * tiles <= 3 * e.out[1] * e.out[2] / 2;
