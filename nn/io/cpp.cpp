@@ -22,7 +22,32 @@ void check_name(std::string_view what, const std::string& name) {
   std::string made = Identifiers().make(name);
   if (made != name)
     ag::fail("save_cpp", "{} must be a name in C++ with a small letter, got {}; such as {}", what,
-             ag::quoted(name), made);
+             name.empty() ? "none" : ag::quoted(name), made);
+}
+
+// Of the global names that <cmath>, <cstddef> and <cstdint> may bring; a namespace cannot share one.
+// Functions come with an f or l behind as well.
+bool is_global(std::string name) {
+  static constexpr std::string_view types[] = {"div_t", "double_t", "float_t", "ldiv_t", "size_t"};
+  static constexpr std::string_view functions[] = {
+      "abs",     "acos",        "acosh",    "asin",   "asinh",   "atan",  "atan2",     "atanh",
+      "cbrt",    "ceil",        "copysign", "cos",    "cosh",    "div",   "drem",      "erf",
+      "erfc",    "exp",         "exp10",    "exp2",   "expm1",   "fabs",  "fdim",      "finite",
+      "floor",   "fma",         "fmax",     "fmin",   "fmod",    "frexp", "gamma",     "hypot",
+      "ilogb",   "isinf",       "isnan",    "j0",     "j1",      "jn",    "labs",      "ldexp",
+      "ldiv",    "lgamma",      "llabs",    "llrint", "llround", "log",   "log10",     "log1p",
+      "log2",    "logb",        "lrint",    "lround", "modf",    "nan",   "nearbyint", "nextafter",
+      "pow",     "remainder",   "remquo",   "rint",   "round",   "scalb", "scalbln",   "scalbn",
+      "signgam", "significand", "sin",      "sincos", "sinh",    "sqrt",  "tan",       "tanh",
+      "tgamma",  "trunc",       "y0",       "y1",     "yn"};
+  const auto known = [&] {
+    return std::ranges::find(types, name) != std::end(types) ||
+           std::ranges::find(functions, name) != std::end(functions);
+  };
+  if (known()) return true;
+  if (!name.ends_with('f') && !name.ends_with('l')) return false;
+  name.pop_back();
+  return known();
 }
 
 std::vector<std::string> numbered(std::string_view what, std::size_t count) {
@@ -96,6 +121,9 @@ void detail::save_cpp(const ExportedModel& model, const ag::TensorList& examples
                       const std::string& path, const CppOptions& options) {
   check_path(path);
   check_name("name_space", options.name_space);
+  if (is_global(options.name_space))
+    ag::fail("save_cpp", "name_space must be no name of the C library, got {}; such as {}_model",
+             options.name_space, options.name_space);
   check_name("function", options.function);
   const ag::NoGrad off;
   Program program;
@@ -109,7 +137,7 @@ void detail::save_cpp(const ExportedModel& model, const ag::TensorList& examples
   Writer writer(program, names, inputs, outputs, options);
   writer.run();
   Replacement file(path);
-  file.write(text_of(program, writer, inputs, outputs, options));
+  file.write(text_of(program, writer, writer.inputs(), writer.outputs(), options));
   file.commit();
 }
 

@@ -66,5 +66,18 @@ TEST_CASE("what cannot be C++ is refused by name, and an older file stays") {
   refused([](const ag::Tensor& x) { return x; }, {.name_space = "my model"},
           "save_cpp: name_space must be a name in C++ with a small letter, got my model; such as "
           "my_model");
+  refused([](const ag::Tensor& x) { return x; }, {.name_space = "exp"},
+          "save_cpp: name_space must be no name of the C library, got exp; such as exp_model");
+  refused(
+      [none = ag::zeros({0, 2})](const ag::Tensor& x) {
+        return ag::concat({x, none});
+      },
+      {}, "save_cpp: tensors must have elements, got one of shape (0, 2)");
   CHECK(read_bytes(path) == "older");
+  nn::save_cpp([](const ag::Tensor& x) { return x; }, {ag::ones({2, 2})}, path,
+               {.function = "input"});
+  CHECK_THAT(read_bytes(path), Catch::Matchers::ContainsSubstring("inline bool input(const float* "
+                                                                  "input_1, "));
+  nn::save_cpp([](const ag::Tensor& x) { return x + x; }, {ag::ones({2, 2}, ag::int64)}, path);
+  CHECK_THAT(read_bytes(path), Catch::Matchers::ContainsSubstring("std::uint64_t(input["));
 }

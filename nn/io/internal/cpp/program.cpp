@@ -67,8 +67,7 @@ Program program_of(const ag::Recording::Function& f, const ag::TensorList& examp
   });
   drop_unwanted(p);
   for (std::size_t i = 0; i < p.values.size(); ++i)
-    if (p.wanted[i] && p.values[i].elements.defined() == false && p.values[i].shape.size() > 0 &&
-        numel(sizes_of(p.values[i].shape)) == 0)
+    if (p.wanted[i] && p.values[i].shape.size() > 0 && numel(sizes_of(p.values[i].shape)) == 0)
       ag::fail("save_cpp", "tensors must have elements, got one of shape {}", p.values[i].shape);
   return p;
 }

@@ -50,6 +50,10 @@ std::string Text::in(const Text& like, Level least) const {
 
 Text binary(const char* op, const Text& a, const Text& b, Text::Level level) {
   const Text& like = a.is_number() ? b : a;
+  if (like.dtype == ag::int64 && (level == Text::sum || level == Text::product))  // wraps around
+    return {fmt::format("std::int64_t(std::uint64_t({}){}std::uint64_t({}))",
+                        a.in(like, Text::choice), op, b.in(like, Text::choice)),
+            like.dtype};
   // To the right of a minus or a division stands what binds more.
   const auto right = static_cast<Text::Level>(level + 1);
   return {a.in(like, level == Text::order ? right : level) + op + b.in(like, right), like.dtype,
@@ -65,7 +69,9 @@ Text call(const char* f, const Text& a, const Text& b) {
           like.dtype};
 }
 
-Text operator-(const Text& x) { return {"-" + x.in(x, Text::whole), x.dtype, Text::sign}; }
+Text operator-(const Text& x) {
+  return x.dtype == ag::int64 ? 0 - x : Text("-" + x.in(x, Text::whole), x.dtype, Text::sign);
+}
 
 Text where(const Text& condition, const Text& a, const Text& b) {
   const Text& like = a.is_number() ? b : a;

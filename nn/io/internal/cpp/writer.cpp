@@ -87,6 +87,7 @@ Writer::Writer(const Program& program, const std::vector<std::string>& names,
                const CppOptions& options)
     : program_(program), names_(names), options_(options), array_of_(program.values.size()) {
   identifiers_.make(options.function);
+  inputs_ = inputs.size();
   for (std::size_t i = 0; i < inputs.size(); ++i)
     array_of_[i] =
         array(Array::input, inputs[i], program.values[i].dtype, sizes_of(program.values[i].shape));

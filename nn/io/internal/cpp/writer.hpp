@@ -52,6 +52,9 @@ class Writer {
   /// Translates all steps, and finds places for arrays.
   void run();
 
+  /// What inputs and outputs are called, which may be other than was wished.
+  std::vector<std::string> inputs() const { return array_names(0, inputs_); }
+  std::vector<std::string> outputs() const { return array_names(inputs_, outputs_.size()); }
   /// What is declared before the function.
   std::string kernels() const;
   const std::string& constants() const { return constants_; }
@@ -78,7 +81,13 @@ class Writer {
   Identifiers identifiers_;
   std::vector<Array> arrays_;
   std::vector<std::optional<std::size_t>> array_of_;  // by value
-  std::vector<std::size_t> outputs_;                  // arrays
+  std::vector<std::string> array_names(std::size_t first, std::size_t count) const {
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < count; ++i) names.push_back(arrays_[first + i].name);
+    return names;
+  }
+  std::size_t inputs_ = 0;            // the first arrays, then the outputs
+  std::vector<std::size_t> outputs_;  // arrays
   std::vector<Statement> statements_;
   std::vector<const Kernel*> kernels_;
   std::string constants_;
