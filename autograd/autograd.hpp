@@ -15,6 +15,7 @@
 #include "autograd/ops/indexing/choice.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/checkpoint.hpp"
+#include "autograd/tape/frames.hpp"
 #include "autograd/tape/function.hpp"
 #include "autograd/tape/gradient.hpp"
 #include "autograd/tape/graph.hpp"

@@ -47,6 +47,7 @@
 #include "nn/module/parameter_vector.hpp"
 #include "nn/optim/optim.hpp"
 #include "nn/training/clip.hpp"
+#include "nn/training/drawing.hpp"
 #include "nn/training/gradient_report.hpp"
 #include "nn/training/interrupt.hpp"
 #include "nn/training/metrics.hpp"
