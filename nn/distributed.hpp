@@ -5,3 +5,4 @@
 #include "nn/distributed/data_parallel.hpp"
 #include "nn/distributed/sharded_optimizer.hpp"
 #include "nn/distributed/world.hpp"
+#include "nn/layers/parts.hpp"
