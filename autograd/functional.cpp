@@ -1,14 +1,19 @@
 #include "autograd/functional.hpp"
 
+#include <set>
+#include <unordered_set>
+
 #include "autograd/forward.hpp"
 #include "autograd/ir/batching.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/push.hpp"
 #include "autograd/vmap.hpp"
 
 namespace autograd {
 namespace {
 
 using detail::check_arguments, detail::check_value;
+using internal::Record;
 
 void check_vector(std::string_view op, std::string_view of, const Tensor& v, const Tensor& like) {
   if (!v.defined()) fail(op, "v must be defined, got an undefined tensor");
@@ -40,6 +45,17 @@ TensorList leaves(std::string_view op, const TensorList& x) {
   check_arguments(op, x);
   TensorList list;
   for (const Tensor& t : x) list.push_back(t.detach().requires_grad_());
+  return list;
+}
+
+// What is recorded around a call differentiates it again.
+Record as_around() { return grad_enabled() ? Record::as_needed : Record::never; }
+
+// Leaves, or aliases of what requires a gradient, to which a recorded result leads on.
+TensorList places(std::string_view op, const TensorList& x, Record record) {
+  TensorList list = leaves(op, x);
+  for (std::size_t i = 0; i < list.size() && record != Record::never; ++i)
+    if (x[i].requires_grad()) list[i] = internal::alias(x[i]);
   return list;
 }
 
@@ -133,43 +149,14 @@ Shape joined(const Shape& a, const Shape& b) {
   return shape;
 }
 
-// u ↦ uᵀJ is linear, and its own gradient along v is Jv, whatever u is.
-struct Pushforward {
-  Tensor y, u;
-  TensorList pulled;  // uᵀJ for each x, recorded; undefined: zero
-
-  Pushforward(const Tensor& value, const TensorList& x)
-      : y(value), u(ones_like(value).requires_grad_()), pulled(pull(value, x, u, true)) {}
-
-  // False where a gradient was not recorded: its derivative would silently be zero.
-  bool recorded() const {
-    for (const Tensor& w : pulled)
-      if (w.defined() && !w.requires_grad() && any_nonzero(w)) return false;
-    return true;
-  }
-  // The sum of J[i] v[i] over the inputs whose v is defined.
-  Tensor along(const TensorList& v, bool create_graph) const {
-    GradOptions options{.retain_graph = true, .create_graph = create_graph, .allow_unused = true};
-    TensorList of;
-    for (std::size_t i = 0; i < pulled.size(); ++i)
-      if (v[i].defined() && pulled[i].defined() && pulled[i].requires_grad()) {
-        of.push_back(pulled[i]);
-        options.grad_outputs.push_back(v[i]);
-      }
-    const Tensor g = of.empty() ? Tensor() : grad(of, {u}, options)[0];
-    return g.defined() ? g : zeros_like(y);
-  }
-
- private:
-  static bool any_nonzero(const Tensor& t) {
-    return dispatch(t.dtype(), [&](auto zero) {
-      const auto* p = t.data<decltype(zero)>();
-      for (std::int64_t i = 0; i < t.numel(); ++i)
-        if (p[i] != 0) return true;
-      return false;
-    });
-  }
-};
+// The derivative of each y along v, of which one that is undefined is zero.
+TensorList along(std::string_view op, const TensorList& y, const TensorList& x, const TensorList& v,
+                 Record record) {
+  TensorList result = internal::push(op, y, x, v, record);
+  for (std::size_t i = 0; i < y.size(); ++i)
+    if (!result[i].defined()) result[i] = zeros_like(y[i]);
+  return result;
+}
 
 TensorList jacobian_by_rows(const Tensor& y, const TensorList& x, bool create_graph) {
   std::int64_t size = y.numel();
@@ -181,22 +168,28 @@ TensorList jacobian_by_rows(const Tensor& y, const TensorList& x, bool create_gr
   return result;
 }
 
-TensorList jacobian_by_columns(const Pushforward& push, const TensorList& x, bool create_graph) {
-  TensorList result;
+// Block [i][k]: of y[i] by x[k].
+std::vector<TensorList> jacobian_by_columns(std::string_view op, const TensorList& y,
+                                            const TensorList& x, Record record) {
+  std::vector<TensorList> blocks(y.size());
+  std::int64_t size = 0;
+  for (const Tensor& t : y) size = std::max(size, t.numel());
   for (std::size_t k = 0; k < x.size(); ++k) {
-    const Shape shape = joined(push.y.shape(), x[k].shape());
-    if (x[k].numel() == 0) {
-      result.push_back(zeros(shape, x[k].dtype()));
-      continue;
+    TensorList v(x.size(), Tensor()), columns;
+    if (x[k].numel() > 0)
+      columns = of_basis(x[k], std::max(size, x[k].numel()), [&](const Tensor& basis) {
+        v[k] = basis;
+        TensorList column = along(op, y, x, v, record);
+        for (Tensor& t : column) t = t.to(x[k].dtype());
+        return column;
+      });
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      const Shape shape = joined(y[i].shape(), x[k].shape());
+      blocks[i].push_back(columns.empty() ? zeros(shape, x[k].dtype())
+                                          : reshape(movedim(columns[i], 0, -1), shape));
     }
-    TensorList v(x.size(), Tensor());
-    const TensorList columns = of_basis(x[k], push.y.numel(), [&](const Tensor& along) {
-      v[k] = along;
-      return TensorList{push.along(v, create_graph).to(x[k].dtype())};
-    });
-    result.push_back(reshape(movedim(columns[0], 0, -1), shape));
   }
-  return result;
+  return blocks;
 }
 
 // A column was measured to take as long as 1.2 to 2 rows.
@@ -212,21 +205,11 @@ TensorList jacobians(std::string_view op, const TensorsFunction& f, const Tensor
     for (const Tensor& x : in) result.push_back(zeros(joined(y.shape(), x.shape()), x.dtype()));
     return result;
   }
-  if (y.numel() > kRowsPerColumn * columns && y.requires_grad()) {
-    const Pushforward push(y, in);
-    if (push.recorded()) return jacobian_by_columns(push, in, create_graph);
-  }
+  if (y.numel() > kRowsPerColumn * columns && y.requires_grad()) try {
+      return jacobian_by_columns(op, {y}, in, create_graph ? Record::always : Record::never)[0];
+    } catch (const internal::LeavesTape&) {
+    }
   return jacobian_by_rows(y, in, create_graph);
-}
-
-// At x, of which the inputs are leaves: everything can be differentiated twice.
-Pushforward pushforward(std::string_view op, const TensorsFunction& f, const TensorList& in) {
-  Pushforward push(evaluate(op, f, in), in);
-  if (!push.recorded())
-    fail(op,
-         "every gradient must be differentiable, got one that leaves the tape; write its backward "
-         "in tensor operations");
-  return push;
 }
 
 TensorsFunction of_one(std::string_view op, const TensorFunction& f) {
@@ -264,52 +247,87 @@ TensorList jacobian(const TensorsFunction& f, const TensorList& x, bool create_g
 std::vector<TensorList> hessian(const TensorsFunction& f, const TensorList& x) {
   const EnableGrad recording;
   const TensorList in = leaves("hessian", x);
+  const TensorList gradients = gradient("hessian", f, in);
+  try {
+    return jacobian_by_columns("hessian", gradients, in, Record::never);
+  } catch (const Error&) {  // as in hvp
+  }
   std::vector<TensorList> blocks;
-  for (const Tensor& g : gradient("hessian", f, in))
-    blocks.push_back(jacobians(
-        "hessian", [&g](const TensorList&) { return g; }, in, false));
+  for (const Tensor& g : gradients) blocks.push_back(jacobian_by_rows(g, in, false));
   return blocks;
 }
 
-TensorList hvp(const TensorsFunction& f, const TensorList& x, const TensorList& v) {
-  const EnableGrad recording;
-  const TensorList in = leaves("hvp", x);
-  check_vectors("hvp", v, x);
-  const TensorList g = gradient("hvp", f, in);
-  TensorList of, along;
+namespace {
+
+// The gradient of Σ g v: H v, since H is symmetric.
+TensorList back_along(const TensorList& g, const TensorList& in, const TensorList& v, bool create) {
+  GradOptions options{.create_graph = create, .allow_unused = true};
+  TensorList of, result(in.size(), Tensor());
   for (std::size_t i = 0; i < g.size(); ++i)
     if (g[i].requires_grad()) {
       of.push_back(g[i]);
-      along.push_back(v[i]);
+      options.grad_outputs.push_back(v[i]);
     }
-  TensorList result(in.size(), Tensor());
-  if (!of.empty()) result = grad(of, in, {.grad_outputs = along, .allow_unused = true});
+  if (!of.empty()) result = grad(of, in, options);
   for (std::size_t i = 0; i < in.size(); ++i)
     if (!result[i].defined()) result[i] = zeros_like(in[i]);
   return result;
 }
 
-Tensor jvp(const TensorsFunction& f, const TensorList& x, const TensorList& v) {
+}  // namespace
+
+TensorList hvp(const TensorsFunction& f, const TensorList& x, const TensorList& v) {
+  const Record record = as_around();
   const EnableGrad recording;
-  const TensorList in = leaves("jvp", x);
+  const TensorList in = places("hvp", x, record);
+  check_vectors("hvp", v, x);
+  const TensorList g = gradient("hvp", f, in);
+  try {
+    return along("hvp", g, in, v, record);
+  } catch (const Error&) {  // what forward refuses may go backward, or throws again
+    return back_along(g, in, v, record != Record::never);
+  }
+}
+
+Tensor jvp(const TensorsFunction& f, const TensorList& x, const TensorList& v) {
+  const Record record = as_around();
+  const EnableGrad recording;
+  const TensorList in = places("jvp", x, record);
   check_vectors("jvp", v, x);
-  return pushforward("jvp", f, in).along(v, false);
+  return along("jvp", {evaluate("jvp", f, in)}, in, v, record)[0];
 }
 
 std::pair<Tensor, TensorsFunction> linearize(const TensorsFunction& f, const TensorList& x) {
+  const Record record = as_around();
   const EnableGrad recording;
-  const TensorList in = leaves("linearize", x);
-  const Pushforward push = pushforward("linearize", f, in);
-  return {push.y.detach(), [push, in](const TensorList& v) {
+  const TensorList in = places("linearize", x, record);
+  const Tensor y = evaluate("linearize", f, in);
+  return {y.detach(), [y, in](const TensorList& v) {
             check_vectors("linearize", v, in);
-            return push.along(v, false);
+            return along("linearize", {y}, in, v, as_around())[0];
           }};
 }
 
 TensorList jacfwd(const TensorsFunction& f, const TensorList& x) {
+  const Record record = as_around();
   const EnableGrad recording;
-  const TensorList in = leaves("jacfwd", x);
-  return jacobian_by_columns(pushforward("jacfwd", f, in), in, false);
+  const TensorList in = places("jacfwd", x, record);
+  return jacobian_by_columns("jacfwd", {evaluate("jacfwd", f, in)}, in, record)[0];
+}
+
+std::vector<std::string> operations_without_jvp(const Tensor& y) {
+  if (!y.defined()) fail("operations_without_jvp", "y must be defined, got an undefined tensor");
+  std::set<std::string> names;
+  std::unordered_set<const Node*> seen{nullptr};
+  std::vector<const Node*> left{y.impl()->node.get()};
+  while (!left.empty()) {
+    const Node* const node = left.back();
+    left.pop_back();
+    if (!seen.insert(node).second) continue;
+    if (!node->is_leaf() && node->jacobian() == Jacobian::any) names.emplace(node->name());
+    for (const Edge& e : node->edges()) left.push_back(e.node());
+  }
+  return {names.begin(), names.end()};
 }
 
 TensorList vjp(const TensorsFunction& f, const TensorList& x, const Tensor& v) {

@@ -53,12 +53,15 @@ using TensorsFunction = std::function<Tensor(const TensorList&)>;
 Tensor jacobian(const TensorFunction& f, const Tensor& x, bool create_graph = false);
 /// Second derivatives of a function of one element: shape x.shape() + x.shape().
 Tensor hessian(const TensorFunction& f, const Tensor& x);
-/// Hessian times v (of the shape of x), without forming the Hessian.
+/// Hessian times v (of the shape of x), without forming the Hessian: `jvp` of the gradient, and
+/// recorded as that is.
 Tensor hvp(const TensorFunction& f, const Tensor& x, const Tensor& v);
-/// Jacobian times v (of the shape of x): the derivative of f along v, in the shape of f(x). Goes
-/// backward twice, so that any operation will do whose gradient can be differentiated, and throws
-/// for one whose gradient leaves the tape. Takes 1 to 11 times as long as f alone, 17
-/// times for layer_norm (measured in docs/debugging.md).
+/// Jacobian times v (of the shape of x): the derivative of f along v, in the shape of f(x). Records
+/// f and walks forward, with a tangent for each value; an operation that has no rule for tangents
+/// has its gradient taken twice, and throws if that leaves the tape. Outside of NoGrad the result
+/// is recorded where x, v or what f uses besides requires a gradient: to differentiate it again,
+/// to any order, forward and reverse. Takes mostly 2 to 3 times as long as f alone (measured in
+/// docs/debugging.md).
 Tensor jvp(const TensorFunction& f, const Tensor& x, const Tensor& v);
 /// vᵀ times Jacobian, for v of the shape of f(x): in the shape of x.
 Tensor vjp(const TensorFunction& f, const Tensor& x, const Tensor& v);

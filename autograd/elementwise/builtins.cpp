@@ -147,6 +147,7 @@ struct Where {
     return {Tensor(), call.needs(1) ? where(c, g, 0.0) : Tensor(),
             call.needs(2) ? where(c, 0.0, g) : Tensor()};
   }
+  static Jacobian jacobian() { return Jacobian::diagonal; }
   TensorList batch(const internal::Batch& in) const { return in.call(*this, in.aligned()); }
 };
 

@@ -47,6 +47,7 @@ struct Elementwise {
   Pass pass(const Inputs& in, const Tensor& out) const;
   TensorList batch(const internal::Batch& in) const;
   TensorList backward(const Call& call) const;
+  static Jacobian jacobian() { return Jacobian::diagonal; }
 };
 
 template <class F>

@@ -112,6 +112,18 @@ struct DeleteCallRecord {
 };
 }  // namespace detail
 
+/// What the Jacobian of an operation is like: from that, `jvp` and its kin find tangents of results
+/// without a formula of their own.
+enum class Jacobian : std::uint8_t {
+  any,          ///< its gradient, transposed, gives the tangent: always right, and slower
+  diagonal,     ///< elementwise, inputs broadcast: its gradient for an input, of that one's tangent
+  reducing,     ///< of one input, some axes of which become 1: its gradient of 1, times the tangent
+  symmetric,    ///< of its first input, the only one with a gradient: its gradient, of the tangent
+  linear,       ///< linear in all floating inputs together: the operation itself, of their tangents
+  multilinear,  ///< linear in each floating input: itself, with one tangent in place of its input
+  own,          ///< it has a rule of its own
+};
+
 /// One recorded operation. Counted, so that a graph lives as long as something can still walk it.
 class Node : public detail::Counted {
  public:
@@ -128,6 +140,12 @@ class Node : public detail::Counted {
   virtual TensorList saved() const;
   /// The output, where it was saved; otherwise undefined.
   virtual Tensor saved_output() const { return {}; }
+  virtual Jacobian jacobian() const { return Jacobian::any; }
+  /// Where the Jacobian is `own`: tangents of the outputs (undefined: zero) from those of the inputs
+  /// (undefined: zero, or none).
+  virtual TensorList jvp(TensorList& /*tangents*/) { return {}; }
+  /// Where it is linear or multilinear: the outputs for other inputs, of the same shapes.
+  virtual TensorList again(const Inputs&) const { return {}; }
   /// The gradient that backward left with output i; undefined if it left none.
   Tensor kept_grad(std::uint32_t i) const;
   bool is_leaf() const noexcept { return kind_ == Kind::leaf; }

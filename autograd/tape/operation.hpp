@@ -29,12 +29,15 @@ constexpr unsigned save_output(unsigned i) {
 }
 inline constexpr unsigned kSaveOutput = save_output(0);
 
-/// What an operation's gradient sees of its recorded call; valid during the call of `backward`.
+/// What an operation's gradient sees of its recorded call; valid during the call of `backward`, or
+/// of `jvp`.
 class Call {
  public:
-  /// `outputs`: the saved ones, in their places.
+  /// `outputs`: the saved ones, in their places. For `jvp` tangents in place of cotangents.
   Call(const Node& node, const SavedTensor* outputs, TensorList& cotangents)
       : node_(node), outputs_(outputs), cotangents_(cotangents) {}
+  /// In `jvp`: the tangent of input i; undefined where it is zero.
+  const Tensor& tangent(std::size_t i) const { return cotangents_[i]; }
   /// The cotangent of output i; undefined where it is zero, which the only output's never is.
   const Tensor& grad(std::size_t i = 0) const { return cotangents_[i]; }
   /// The same, given away: its buffer may be reused if nobody else holds it.
@@ -71,7 +74,9 @@ class Call {
 ///   `static constexpr bool kTotal = true` where no elements make forward throw, so that a replay
 ///   may leave out a result that nobody uses; `saves() const` → bits of `save_input(i)` and
 ///   `save_output(i)` (default: nothing); `backward(const Call&) const` → TensorList, the gradient
-///   in tensor operations.
+///   in tensor operations; `jacobian() const` → Jacobian, where more is known of it than that
+///   gradient, or `jvp(const Call&) const` → TensorList, the tangents of the outputs in tensor
+///   operations (undefined: zero) from `call.tangent(i)` and what was saved.
 /// Without `backward` the operation is not differentiable and never recorded. `forward` may run
 /// again later on other elements of the same shapes (see `compile`): what it depends on are its
 /// attributes and inputs, and elements are checked in it, not in `infer`.
@@ -128,6 +133,26 @@ class OperationNode final : public Node {
   }
   TensorList backward(TensorList& cotangents) override {
     return op_.backward(Call(*this, outputs_.data(), cotangents));
+  }
+  Jacobian jacobian() const override {
+    if constexpr (requires { op_.jacobian(); })
+      return op_.jacobian();
+    else if constexpr (requires(const Call& call) { op_.jvp(call); })
+      return Jacobian::own;
+    else
+      return Jacobian::any;
+  }
+  TensorList jvp(TensorList& tangents) override {
+    if constexpr (requires(const Call& call) { op_.jvp(call); })
+      return op_.jvp(Call(*this, outputs_.data(), tangents));
+    else
+      return {};
+  }
+  TensorList again(const Inputs& in) const override {
+    if constexpr (requires { op_.jacobian(); })
+      return detail::listed(apply(op_, in));
+    else
+      return {};
   }
   void release_saved() override {
     for (SavedTensor& s : outputs_) s = {};

@@ -1,5 +1,6 @@
 #include "autograd/tape/internal/reference.hpp"
 #include "autograd/tape/gradient.hpp"
+#include "autograd/tape/internal/push.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -26,6 +27,23 @@ TensorList internal::reference_gradients(
   for (std::size_t i = 0, k = 0; i < call.inputs(); ++i)
     if (call.needs(i)) result[i] = found[k++];
   return result;
+}
+
+TensorList internal::reference_tangents(
+    const Call& call, const std::function<TensorList(const TensorList&)>& reference) {
+  const bool create = grad_enabled();
+  const EnableGrad recording;
+  TensorList in, moved, tangents;
+  for (std::size_t i = 0; i < call.inputs(); ++i) {
+    Tensor x = create ? call.input(i) : call.input(i).detach();
+    if (call.tangent(i).defined()) {
+      x = alias(x.requires_grad() ? x : x.detach().requires_grad_());
+      moved.push_back(x);
+      tangents.push_back(call.tangent(i));
+    }
+    in.push_back(x);
+  }
+  return push("jvp", reference(in), moved, tangents, create ? Record::always : Record::never);
 }
 
 TensorList reference_gradient(const Call& call,

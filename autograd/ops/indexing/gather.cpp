@@ -59,6 +59,7 @@ struct IndexSelect {
   TensorList backward(const Call& call) const {
     return {apply(IndexSelect{axis, whole, !add}, call.grad(), call.input(1)), Tensor()};
   }
+  static Jacobian jacobian() { return Jacobian::linear; }
   TensorList batch(const internal::Batch& in) const {
     const Shape all = internal::with_front(in.samples(), whole);
     if (!in.differs(1)) return in.call(IndexSelect{axis + 1, all, add}, {in[0], in[1]});
@@ -120,6 +121,7 @@ struct Gather {
   TensorList backward(const Call& call) const {
     return {apply(Gather{axis, whole, part, !add}, call.grad(), call.input(1)), Tensor()};
   }
+  static Jacobian jacobian() { return Jacobian::linear; }
   TensorList batch(const internal::Batch& in) const {
     if (whole.empty()) return {};
     const std::int64_t n = in.samples();

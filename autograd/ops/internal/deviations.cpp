@@ -53,6 +53,7 @@ struct SteadyMean {
   TensorList backward(const Call& call) const {
     return {expand(call.grad() / n, call.input_shape(0))};
   }
+  static Jacobian jacobian() { return Jacobian::linear; }
   TensorList batch(const internal::Batch& in) const {
     if (in.shape(0).empty()) return {};
     return in.call(SteadyMean{in.behind(axes, 0), internal::with_front(in.samples(), kept), n},
@@ -93,6 +94,7 @@ struct Squares {
     const Tensor y = call.output(), zero = y == 0.0;
     return {x / where(zero, 1.0, y) * where(zero, 0.0, g / divisor)};
   }
+  static Jacobian jacobian() { return Jacobian::reducing; }
   TensorList batch(const internal::Batch& in) const {
     if (in.shape(0).empty()) return {};
     return in.call(

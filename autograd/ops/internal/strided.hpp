@@ -42,6 +42,7 @@ struct Move {
   TensorSpec infer(const Inputs& in) const { return {back ? plan->from : plan->to, in[0].dtype()}; }
   void forward(const Inputs& in, Tensor& out) const;
   TensorList backward(const Call& call) const { return {apply(Move{plan, !back}, call.grad())}; }
+  TensorList jvp(const Call& call) const { return {apply(Move{plan, back}, call.tangent(0))}; }
   TensorList batch(const Batch& in) const;
 };
 

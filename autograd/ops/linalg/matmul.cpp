@@ -75,6 +75,7 @@ struct Matmul {
     }
     return result;
   }
+  static Jacobian jacobian() { return Jacobian::multilinear; }
   TensorList batch(const internal::Batch& in) const {
     const bool matrices = in.shape(0).size() == 2 && in.shape(1).size() == 2;
     // One product where the other matrix is the same for all.
@@ -122,6 +123,18 @@ struct Linear {
     if (call.needs(1)) result[1] = apply(Matmul{true, false}, g, call.input(0));
     if (biased && call.needs(2)) result[2] = sum(g, 0);
     return result;
+  }
+  TensorList jvp(const Call& call) const {
+    const Tensor &x = call.tangent(0), &w = call.tangent(1);
+    Tensor rest = biased ? call.tangent(2) : Tensor();
+    if (x.defined())  // and that of the bias with it
+      rest = rest.defined() ? apply(Linear{true}, x, call.input(1), rest)
+                            : apply(Linear{false}, x, call.input(1));
+    if (!w.defined())
+      return {rest.shape() == call.output_spec().shape ? rest
+                                                       : expand(rest, call.output_spec().shape)};
+    const Tensor y = apply(Linear{false}, call.input(0), w);
+    return {rest.defined() ? y + rest : y};
   }
   TensorList batch(const internal::Batch& in) const {
     const bool same_bias = !biased || !in.differs(2);

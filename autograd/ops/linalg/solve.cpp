@@ -161,6 +161,17 @@ struct Solve {
     result[1] = gb;
     return result;
   }
+  TensorList jvp(const Call& call) const {  // A tx = tb - tA x
+    const Tensor &ta = call.tangent(0), &tb = call.tangent(1);
+    Tensor right = tb;
+    if (ta.defined()) {
+      const Tensor y = product(ta, transpose, call.output(), false);
+      right = tb.defined() ? tb - y : -y;
+    }
+    const Tensor t = apply(*this, call.input(0), right);
+    const Shape& shape = call.output_spec().shape;
+    return {t.shape() == shape ? t : expand(t, shape)};
+  }
   TensorList batch(const internal::Batch& in) const { return in.call(*this, in.aligned()); }
 };
 
@@ -184,6 +195,10 @@ struct Inverse {
   TensorList backward(const Call& call) const {
     const Tensor y = call.output();
     return {-product(product(y, true, call.grad(), false), false, y, true)};
+  }
+  TensorList jvp(const Call& call) const {
+    const Tensor y = call.output();
+    return {-product(product(y, false, call.tangent(0), false), false, y, false)};
   }
   TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
@@ -361,6 +376,19 @@ struct Triangular {
     }
     result[1] = gb;
     return result;
+  }
+  TensorList jvp(const Call& call) const {  // A tx = tb - tA x, or the same with A on the right
+    const Tensor &ta = call.tangent(0), &tb = call.tangent(1);
+    Tensor right = tb;
+    if (ta.defined()) {
+      const Tensor x = call.output(), part = upper ? triu(ta, unit) : tril(ta, -unit);
+      const Tensor y =
+          left ? product(part, transpose, x, false) : product(x, false, part, transpose);
+      right = tb.defined() ? tb - y : -y;
+    }
+    const Tensor t = apply(*this, call.input(0), right);
+    const Shape& shape = call.output_spec().shape;
+    return {t.shape() == shape ? t : expand(t, shape)};
   }
   TensorList batch(const internal::Batch& in) const { return in.call(*this, in.aligned()); }
 };

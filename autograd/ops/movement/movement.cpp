@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "autograd/elementwise/internal/broadcast.hpp"
+#include "autograd/ops/internal/lines.hpp"
 #include "autograd/ops/internal/strided.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/function.hpp"
@@ -23,6 +24,7 @@ struct Reshape {
   TensorList backward(const Call& call) const {
     return {reshape(call.grad(), call.input_shape(0))};
   }
+  static Jacobian jacobian() { return Jacobian::linear; }
 };
 
 struct Clone {
@@ -34,6 +36,7 @@ struct Clone {
   }
   detail::Pass pass(const Inputs&, const Tensor&) const { return {.expands = true}; }
   TensorList backward(const Call& call) const { return {call.grad()}; }
+  static Jacobian jacobian() { return Jacobian::linear; }
   TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 
@@ -44,6 +47,7 @@ struct Cast {
   TensorSpec infer(const Inputs& in) const { return {in[0].shape(), to}; }
   void forward(const Inputs& in, Tensor& out) const { internal::convert(in[0], out); }
   TensorList backward(const Call& call) const { return {call.grad().to(from)}; }
+  static Jacobian jacobian() { return Jacobian::linear; }
   TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 
@@ -59,6 +63,7 @@ struct Expand {
     return {.expands = in[0].numel() == 1};
   }
   TensorList backward(const Call& call) const { return {call.grad()}; }
+  static Jacobian jacobian() { return Jacobian::linear; }
   TensorList batch(const internal::Batch& in) const {
     return in.call(Expand{internal::with_front(in.samples(), to)}, {in.aligned(0, to.size())});
   }
@@ -93,6 +98,14 @@ struct Concat {
       g.push_back(call.needs(k) ? narrow(call.grad(), axis, start, sizes[k]) : Tensor());
     return g;
   }
+  TensorList jvp(const Call& call) const {
+    TensorList all;
+    for (std::size_t k = 0; k < sizes.size(); ++k)
+      all.push_back(call.tangent(k).defined() ? call.tangent(k)
+                                              : zeros(internal::with_size(shape, axis, sizes[k]),
+                                                      call.output_spec().dtype));
+    return {concat(all, axis)};
+  }
   TensorList batch(const internal::Batch& in) const {
     TensorList whole;
     for (std::size_t k = 0; k < in.size(); ++k) whole.push_back(in.whole(k));
@@ -113,6 +126,17 @@ class SplitNode final : public Node {
     for (std::size_t k = 0; k < cotangents.size(); ++k)
       if (!cotangents[k].defined()) cotangents[k] = zeros(outputs()[k].shape, outputs()[k].dtype);
     return {concat(cotangents, axis_)};
+  }
+  Jacobian jacobian() const override { return Jacobian::own; }
+  TensorList jvp(TensorList& tangents) override {
+    TensorList pieces;
+    std::int64_t start = 0;
+    for (const TensorSpec& piece : outputs()) {
+      const std::int64_t n = piece.shape[index(axis_)];
+      pieces.push_back(narrow(tangents[0], axis_, start, n));
+      start += n;
+    }
+    return pieces;
   }
 
  private:

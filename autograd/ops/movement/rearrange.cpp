@@ -107,6 +107,7 @@ struct Triangle {
     }
   }
   TensorList backward(const Call& call) const { return {apply(*this, call.grad())}; }
+  static Jacobian jacobian() { return Jacobian::linear; }
   TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 

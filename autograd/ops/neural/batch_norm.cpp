@@ -6,6 +6,7 @@
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/neural/norms.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/reference.hpp"
 #include "autograd/tape/recomputation.hpp"
 
 // Batch normalisation, and that of instances and groups, which is the same with channels of each
@@ -117,6 +118,31 @@ struct BatchNorm {
     return reference_gradient(call,
                               [&](const TensorList& in) { return reference(in, mean, rstd); });
   }
+  // The gradient of x without a weight is symmetric.
+  TensorList jvp(const Call& call) const {
+    const Tensor &mean = call.output_value(1), &rstd = call.output_value(2);
+    TensorList out(kOutputs, Tensor());
+    if (grad_enabled()) {
+      out[0] = internal::reference_tangents(
+          call, [&](const TensorList& in) { return TensorList{reference(in, mean, rstd)}; })[0];
+      return out;
+    }
+    const Tensor &x = call.input_value(0), &t = call.tangent(0);
+    out[0] = zeros(x.shape(), x.dtype());
+    if (t.defined())
+      compute(BatchNormGradient{true, false, false, true, together},
+              Inputs(std::array{&x, &mean, &rstd, &t}), {out.data(), 1});
+    if (weighted && t.defined()) out[0] = out[0] * along(call.input_value(1));
+    if (weighted && call.tangent(1).defined()) {
+      const auto of_channels = [&](const Tensor& n) {
+        return along(together == 1 ? n : repeat_interleave(n, together));
+      };
+      out[0] = out[0] + (x - of_channels(mean)) * of_channels(rstd) * along(call.tangent(1));
+    }
+    if (const Tensor& bias = call.tangent(call.inputs() - 1); biased && bias.defined())
+      out[0] = out[0] + along(bias);
+    return out;
+  }
   Tensor reference(const TensorList& in, const Tensor& mean, const Tensor& rstd) const {
     const Shape shape = in[0].shape();
     const Tensor groups = reshape(in[0], {shape[0], shape[1] / together, shape[2] * together});
@@ -161,6 +187,16 @@ struct ChannelNorm {
     return reference_gradient(call, [&](const TensorList& in) {
       return affine((in[0] - along(in[1])) * along(in[2]), in, weighted, biased, 3);
     });
+  }
+  TensorList jvp(const Call& call) const {
+    const Tensor mean = call.input(1), rstd = call.input(2), &t = call.tangent(0);
+    Tensor result = zeros(call.output_spec().shape, call.output_spec().dtype);
+    if (t.defined()) result = t * along(weighted ? rstd * call.input(3) : rstd);
+    if (weighted && call.tangent(3).defined())
+      result = result + (call.input(0) - along(mean)) * along(rstd * call.tangent(3));
+    if (const Tensor& bias = call.tangent(call.inputs() - 1); biased && bias.defined())
+      result = result + along(bias);
+    return {result};
   }
 };
 

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 
+#include "autograd/elementwise/builtins.hpp"
 #include "autograd/kernels/convolution.hpp"
+#include "autograd/ops/movement/movement.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/neural/internal/spatial.hpp"
 #include "autograd/ops/reductions/reductions.hpp"
@@ -79,6 +81,11 @@ struct Convolve {
         kernels::convolve<T>(sizes, a, b, bias, out_ptr<T>(out));
     });
   }
+  Shape along_channels(const Tensor& numbers) const {
+    Shape shape = numbers.shape();
+    for (int d = 0; d < axes; ++d) shape.push_back(1);
+    return shape;
+  }
   unsigned saves() const { return save_input(0) | save_input(1); }
   TensorList backward(const Call& call) const {
     const Tensor& g = call.grad();
@@ -102,6 +109,18 @@ struct Convolve {
       result[2] = sum(g, others);
     }
     return result;
+  }
+  TensorList jvp(const Call& call) const {
+    const Tensor &a = call.tangent(0), &b = call.tangent(1);
+    const Convolve plain{part, axes, false, sizes};
+    Tensor t = biased ? call.tangent(2) : Tensor();
+    if (a.defined())  // and that of the bias with it
+      t = t.defined() ? apply(*this, a, call.input(1), t) : apply(plain, a, call.input(1));
+    else if (t.defined())
+      t = expand(reshape(t, along_channels(t)), call.output_spec().shape);
+    if (!b.defined()) return {t};
+    const Tensor of_b = apply(plain, call.input(0), b);
+    return {t.defined() ? of_b + t : of_b};
   }
   TensorList batch(const internal::Batch& in) const {
     Convolve all = *this;

@@ -7,6 +7,7 @@
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/internal/batch.hpp"
+#include "autograd/tape/internal/reference.hpp"
 
 // The loss of class scores.
 namespace autograd {
@@ -108,6 +109,17 @@ struct CrossEntropy : ClassTerms {
     compute_into(gz, CrossEntropyGradient{{smoothing, ignore}}, z, call.input(1), call.input(2),
                  call.grad());
     return {gz, Tensor(), Tensor()};
+  }
+
+  TensorList jvp(const Call& call) const {
+    if (grad_enabled() || call.tangent(2).defined())
+      return internal::reference_tangents(
+          call, [this](const TensorList& in) { return TensorList{reference(in)}; });
+    const Tensor z = call.input(0), one = ones(call.output_spec().shape, z.dtype());
+    Tensor gz = empty(z.shape(), z.dtype());
+    compute_into(gz, CrossEntropyGradient{{smoothing, ignore}}, z, call.input(1), call.input(2),
+                 one);
+    return {sum(gz * call.tangent(0), 1)};
   }
 
   Tensor reference(const TensorList& in) const {

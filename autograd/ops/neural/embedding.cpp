@@ -57,6 +57,10 @@ struct Embedding {
     const Tensor places = internal::live_places(name(), indices, whole[0], padding);
     return {internal::rows_at(g, places, whole), Tensor()};
   }
+  // Where the gradient is not that of the table, neither is what jvp follows.
+  Jacobian jacobian() const {
+    return by_frequency || padding >= 0 ? Jacobian::any : Jacobian::linear;
+  }
   TensorList batch(const internal::Batch& in) const {
     if (in.differs(0)) return {};
     return in.call(*this, {in[0], in[1]});

@@ -79,6 +79,7 @@ struct Interpolate {
   TensorList backward(const Call& call) const {
     return {apply(Interpolate{axis, !transposed, line}, call.grad())};
   }
+  static Jacobian jacobian() { return Jacobian::linear; }
   TensorList batch(const internal::Batch& in) const {
     return in.call(Interpolate{axis + 1, transposed, line}, {in[0]});
   }

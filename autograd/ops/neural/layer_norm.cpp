@@ -8,6 +8,7 @@
 #include "autograd/ops/neural/norms.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/internal/batch.hpp"
+#include "autograd/tape/internal/reference.hpp"
 
 // Layer normalisation, and that by the root mean square, which leaves the mean where it is.
 namespace autograd {
@@ -106,6 +107,27 @@ struct LayerNorm {
     for (std::size_t i = 0, k = 0; i < count; ++i)
       if (call.needs(i)) result[i] = out[k++];
     return result;
+  }
+  // The gradient of x without a weight is symmetric.
+  TensorList jvp(const Call& call) const {
+    const Tensor &mean = call.output_value(1), &rstd = call.output_value(2);
+    if (grad_enabled())
+      return {
+          internal::reference_tangents(
+              call, [&](const TensorList& in) { return TensorList{reference(in, mean, rstd)}; })[0],
+          Tensor(), Tensor()};
+    const Tensor& x = call.input_value(0);
+    const Tensor &t = call.tangent(0), bias = biased ? call.tangent(call.inputs() - 1) : Tensor();
+    Tensor result = zeros(x.shape(), x.dtype());
+    if (t.defined())
+      compute(LayerNormGradient{true, false, false, centred},
+              Inputs(std::array{&x, &mean, &rstd, &t}), {&result, 1});
+    if (weighted && t.defined()) result = result * call.input_value(1);
+    if (weighted && call.tangent(1).defined()) {
+      const Tensor z = (centred ? x - unsqueeze(mean, 1) : x) * unsqueeze(rstd, 1);
+      result = result + z * call.tangent(1);
+    }
+    return {bias.defined() ? result + bias : result, Tensor(), Tensor()};
   }
   Tensor reference(const TensorList& in, const Tensor& mean, const Tensor& rstd) const {
     // In units in which squares neither overflow nor vanish; the value does not depend on them.

@@ -60,6 +60,14 @@ struct MaxPool {
                                        reshape(call.grad(), {planes, from}));
     return {reshape(g, shape)};
   }
+  TensorList jvp(const Call& call) const {
+    const Tensor &indices = call.output_value(1), &t = call.tangent(0);
+    const std::int64_t to = along[0].in * along[1].in * along[2].in,
+                       from = along[0].out * along[1].out * along[2].out,
+                       planes = indices.numel() / from;
+    const Tensor picked = gather(reshape(t, {planes, to}), 1, reshape(indices, {planes, from}));
+    return {reshape(picked, indices.shape()), Tensor()};
+  }
   TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 

@@ -58,6 +58,11 @@ struct Softmax {
     compute_into(gx, SoftmaxGradient{log}, y, g);
     return {gx};
   }
+  Jacobian jacobian() const { return log ? Jacobian::own : Jacobian::symmetric; }
+  TensorList jvp(const Call& call) const {  // of the logarithm
+    const Tensor y = call.output(), &t = call.tangent(0);
+    return {t - sum(exp(y) * t, y.ndim() ? Axes(-1) : Axes(), true)};
+  }
   TensorList batch(const internal::Batch& in) const {
     if (in.shape(0).empty()) return {};
     return in.call(*this, {in[0]});

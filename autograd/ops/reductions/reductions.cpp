@@ -94,6 +94,7 @@ struct Sum {
     return {.adds_up = out.numel() == 1 && is_floating(in[0].dtype())};
   }
   TensorList backward(const Call& call) const { return {expand(call.grad(), call.input_shape(0))}; }
+  static Jacobian jacobian() { return Jacobian::linear; }
   TensorList batch(const internal::Batch& in) const {
     return in.call(Sum{behind(reduced), internal::with_front(in.samples(), kept)}, {in[0]});
   }
@@ -139,6 +140,7 @@ struct Extreme {
     const Tensor y = call.output().detach(), hit = hits(call.input(0).detach(), y);
     return {hit * (call.grad() / sum_to(hit, y.shape()))};
   }
+  static Jacobian jacobian() { return Jacobian::reducing; }
   TensorList batch(const internal::Batch& in) const {
     return in.call(Extreme{largest, behind(reduced), internal::with_front(in.samples(), kept)},
                    {in[0]});

@@ -71,6 +71,7 @@ struct CumSum {
   TensorList backward(const Call& call) const {
     return {apply(CumSum{axis, !reverse}, call.grad())};
   }
+  static Jacobian jacobian() { return Jacobian::linear; }
   TensorList batch(const internal::Batch& in) const {
     if (in.shape(0).empty()) return {};
     return in.call(CumSum{axis + 1, reverse}, {in[0]});
@@ -173,6 +174,7 @@ struct Prod {
     const Tensor behind = shifted(apply(CumProd{axis, true}, x), axis, true, 1);
     return {before * behind * call.grad()};
   }
+  static Jacobian jacobian() { return Jacobian::reducing; }
   TensorList batch(const internal::Batch& in) const { return in.call(Prod{axis + 1}, {in[0]}); }
 };
 

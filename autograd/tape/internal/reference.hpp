@@ -11,4 +11,9 @@ namespace autograd::internal {
 TensorList reference_gradients(const Call& call,
                                const std::function<TensorList(const TensorList&)>& reference);
 
+/// The tangents of a call's outputs from an unfused formula for it: runs `reference`, as
+/// `reference_gradients` does, and walks forward through it. For `jvp` of an operation.
+TensorList reference_tangents(const Call& call,
+                              const std::function<TensorList(const TensorList&)>& reference);
+
 }  // namespace autograd::internal

@@ -15,9 +15,11 @@
 /// What the tape, the walk and the operations share. Not installed for users.
 namespace autograd {
 
-// The two operations with which a walk adds gradients up; they stand with the others.
+// The operations with which a walk adds gradients and tangents up; they stand with the others.
 Tensor add(const Tensor& a, const Tensor& b);
 Tensor sum_to(const Tensor& x, const Shape& shape);
+Tensor expand(const Tensor& x, const Shape& shape);
+Tensor mul(const Tensor& a, const Tensor& b);
 
 }  // namespace autograd
 

@@ -82,6 +82,58 @@ Finding one_jacobian(const table::Row& row, const table::Sample& s) {
   });
 }
 
+// The same of all floating inputs at once.
+Finding one_jacobian_of_all(const table::Row& row, const table::Sample& s) {
+  Finding finding;
+  if (!row.differentiable || !row.exempt.empty() || !has_output(s)) return finding;
+  TensorList x, t;
+  for (const Tensor& in : s.inputs) {
+    if (!ag::is_floating(in.dtype())) continue;
+    x.push_back(in);
+    t.push_back(direction(in, 5 + x.size()));
+  }
+  if (x.size() < 2) return finding;
+  const ag::TensorsFunction f = [&](const TensorList& moved) {
+    TensorList in = s.inputs;
+    std::size_t next = 0;
+    for (Tensor& one : in)
+      if (ag::is_floating(one.dtype())) one = moved[next++];
+    return s.call(in);
+  };
+  ++finding.checks;
+  const Tensor v = direction(f(x), 6);
+  const TensorList g = ag::vjp(f, x, v);
+  const double forward = pairing(v, ag::jvp(f, x, t));
+  double backward = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) backward += pairing(g[i], t[i]);
+  if (!(std::abs(forward - backward) <= 1e-10 * std::max(1.0, std::abs(backward))))
+    finding.breach = fmt::format("<v, J t> = {}, <Jᵀ v, t> = {}", forward, backward);
+  return finding;
+}
+
+// <v, second derivative along a and b>: forward over reverse, reverse and forward over forward.
+Finding one_second_derivative(const table::Row& row, const table::Sample& s) {
+  return for_each_argument(row, s, [](const ag::TensorFunction& f, const Tensor& x) -> std::string {
+    const Tensor v = direction(f(x), 6), a = direction(x, 7), b = direction(x, 8);
+    const ag::TensorFunction along = [&](const Tensor& in) { return ag::jvp(f, in, a); };
+    const Tensor ha = ag::hvp([&](const Tensor& in) { return ag::sum(f(in) * v); }, x, a);
+    const double expected = pairing(b, ha), scale = 1 + std::sqrt(pairing(ha, ha) * pairing(b, b));
+    double reverse, twice;
+    try {
+      reverse = pairing(b, ag::vjp(along, x, v));
+      twice = pairing(v, ag::jvp(along, x, b));
+    } catch (const ag::Error& e) {  // what completes a basis has no tangent, whoever asks for it
+      if (std::string_view(e.what()).find("that complete") != std::string_view::npos) return {};
+      throw;
+    }
+    if (std::abs(reverse - expected) <= 1e-10 * scale &&
+        std::abs(twice - expected) <= 1e-10 * scale)
+      return {};
+    return fmt::format("forward over reverse {}, reverse over forward {}, forward twice {}",
+                       expected, reverse, twice);
+  });
+}
+
 // The Hessian of <v, f> is symmetric, and is the difference of gradients.
 Finding right_hessian(const table::Row& row, const table::Sample& s) {
   return for_each_argument(row, s, [](const ag::TensorFunction& f, const Tensor& x) -> std::string {
@@ -174,7 +226,13 @@ void holds(Law law, std::size_t least) {
 
 }  // namespace
 
-TEST_CASE("the Jacobian forward and backward is one matrix") { holds(one_jacobian, 300); }
+TEST_CASE("the Jacobian forward and backward is one matrix") {
+  holds(one_jacobian, 300);
+  holds(one_jacobian_of_all, 100);
+}
+TEST_CASE("second derivatives are the same in any order of forward and reverse") {
+  holds(one_second_derivative, 300);
+}
 TEST_CASE("Hessians are symmetric and agree with differences of gradients") {
   holds(right_hessian, 300);
 }

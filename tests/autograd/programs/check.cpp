@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "autograd/functional.hpp"
 #include "autograd/tape/operation.hpp"
 #include "tests/autograd/programs/programs.hpp"
 
@@ -73,6 +74,7 @@ class Checker {
       const ag::NoGrad off;
       return again(moved(in, d, by)).item();
     });
+    if (!failure_) forward(d, first);
     if (!failure_) second_order(in, value, first);
     return {true, failure_};
   }
@@ -107,6 +109,22 @@ class Checker {
     twin.backward();
     for (std::size_t i = 0; i < first.size(); ++i)
       if (!same_bits(in[i].grad(), first[i])) return fail("backward() and grad() differ");
+  }
+
+  // The derivative along a direction is the same forward and backward.
+  void forward(const TensorList& d, const TensorList& first) {
+    const double along =
+        ag::jvp([&](const TensorList& in) { return again(in); }, TensorList(program_.inputs), d)
+            .item();
+    double back = 0, size = 1;
+    for (std::size_t i = 0; i < d.size(); ++i) {
+      if (!first[i].defined()) continue;
+      const Tensor parts = first[i] * d[i];
+      back += ag::sum(parts).item();
+      size += ag::sum(ag::abs(parts)).item();
+    }
+    if (!(std::abs(along - back) <= 1e-9 * size))
+      fail(fmt::format("along a direction: forward {:.10g}, backward {:.10g}", along, back));
   }
 
   void second_order(const TensorList& in, const Tensor& value, const TensorList& first) {

@@ -1,0 +1,138 @@
+#include "autograd/forward.hpp"
+
+#include "autograd/compile.hpp"
+#include "autograd/core/random.hpp"
+#include "autograd/ops/ops.hpp"
+#include "autograd/tape/function.hpp"
+#include "autograd/tape/gradient.hpp"
+#include "autograd/vmap.hpp"
+#include "tests/catch.hpp"
+#include "tests/same_bits.hpp"
+
+/// The walk forward. That it is right for each operation is a law of the table.
+namespace ag = autograd;
+using ag::Tensor;
+using ag::TensorList;
+
+namespace {
+
+Tensor numbers(const ag::Shape& shape, std::uint64_t seed = 1) {
+  ag::Generator g(seed);
+  return ag::randn(shape, ag::float64, g);
+}
+
+bool close(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && ag::allclose(a, b, 1e-10, 1e-10);
+}
+
+Tensor fifth(const Tensor& x) { return ag::square(ag::square(x)) * x; }
+Tensor slope(const Tensor& x) {
+  return ag::grad({ag::sum(fifth(x))}, {x}, {.create_graph = true})[0];
+}
+
+struct Twice : ag::Function<Twice> {
+  static Tensor forward(ag::Context&, const Tensor& x) { return 2 * x; }
+  static TensorList backward(ag::Context&, const TensorList& g) { return {2 * g[0]}; }
+};
+
+// 2 x by a rule of its own, which counts.
+struct Doubled {
+  int* calls;
+  bool wrong = false;
+  std::string_view name() const { return "doubled"; }
+  ag::TensorSpec infer(const ag::Inputs& in) const { return {in[0].shape(), in[0].dtype()}; }
+  void forward(const ag::Inputs& in, Tensor& out) const {
+    for (std::int64_t i = 0; i < out.numel(); ++i)
+      out.mutable_data<double>()[i] = 2 * in[0].data<double>()[i];
+  }
+  TensorList backward(const ag::Call& call) const { return {2 * call.grad()}; }
+  TensorList jvp(const ag::Call& call) const {
+    ++*calls;
+    return {wrong ? ag::sum(call.tangent(0)) : 2 * call.tangent(0)};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("jvp nests in itself, and with gradients inside and outside") {
+  const Tensor x = numbers({4}), v = numbers({4}, 2), one = ag::ones({4}, ag::float64);
+  ag::TensorFunction f = fifth;
+  for (int order = 0; order < 3; ++order)
+    f = [f, one](const Tensor& t) { return ag::jvp(f, t, one); };
+  CHECK(close(f(x), 60 * x * x));
+  const Tensor second = 20 * x * x * x;
+  CHECK(close(ag::jvp(slope, x, v), second * v));
+  const Tensor leaf = x.clone().requires_grad_(), along = v.clone().requires_grad_();
+  const TensorList g = ag::grad({ag::sum(ag::jvp(fifth, leaf, along))}, {leaf, along});
+  CHECK(close(g[0], second * v));
+  CHECK(close(g[1], 5 * ag::square(ag::square(x))));
+  CHECK(close(ag::jacfwd([](const Tensor& t) { return ag::jacfwd(fifth, t); }, x),
+              ag::jacfwd([](const Tensor& t) { return ag::jacobian(fifth, t, true); }, x)));
+  CHECK(close(ag::jacfwd(slope, x), ag::diag(second)));
+}
+
+TEST_CASE("what f captures gets gradients through jvp, outside of NoGrad") {
+  const Tensor w = numbers({4}, 3).requires_grad_(), x = numbers({4}), v = numbers({4}, 2);
+  const auto f = [&](const Tensor& t) { return ag::sin(w * t); };
+  const Tensor y = ag::jvp(f, x, v);
+  const Tensor wx = w.detach() * x;
+  CHECK(close(ag::grad({ag::sum(y)}, {w})[0], (ag::cos(wx) - wx * ag::sin(wx)) * v));
+  CHECK_FALSE(ag::jvp(fifth, x, v).requires_grad());
+  const ag::NoGrad off;
+  CHECK_FALSE(ag::jvp(f, x, v).requires_grad());
+}
+
+TEST_CASE("jvp within vmap, around it, and compiled") {
+  const auto f = [](const Tensor& t) { return ag::sin(t) * ag::softmax(ag::cumsum(t, 0), 0); };
+  const auto along = [&](const Tensor& x, const Tensor& v) { return ag::jvp(f, x, v); };
+  const Tensor x = numbers({3, 4}), v = numbers({3, 4}, 2);
+  const Tensor all = ag::vmap(along)(x, v);
+  for (std::int64_t i = 0; i < 3; ++i)
+    CHECK(close(ag::select(all, 0, i), along(ag::select(x, 0, i), ag::select(v, 0, i))));
+  CHECK(close(ag::jvp(ag::vmap(f), x, v), all));
+  auto compiled = ag::compile(along);
+  for (std::int64_t i = 0; i < 3; ++i) {
+    const Tensor xi = ag::select(x, 0, i), vi = ag::select(v, 0, i);
+    CHECK(same_bits(compiled(xi, vi), along(xi, vi)));
+  }
+}
+
+TEST_CASE("jvp walks the graph that f has made, over outputs that are not used and inputs alike") {
+  const Tensor x = numbers({6}), v = numbers({6}, 2);
+  const auto f = [](const Tensor& t) {
+    const TensorList parts = ag::split(t, 2);
+    return ag::concat({parts[2] * parts[2], ag::zeros({2}, ag::float64), parts[0]});
+  };
+  const Tensor y = ag::jvp(f, x, v);
+  const auto piece = [](const Tensor& t, std::int64_t i) { return ag::narrow(t, 0, 2 * i, 2); };
+  CHECK(close(
+      y, ag::concat({2 * piece(x, 2) * piece(v, 2), ag::zeros({2}, ag::float64), piece(v, 0)})));
+  CHECK(close(ag::jvp([](const TensorList& in) { return in[0]; }, {x, v}, {v, x}), v));
+  CHECK(close(ag::jvp([](const Tensor& t) { return ag::sum(t.detach() * t); }, x, v),
+              ag::sum(x * v)));
+}
+
+TEST_CASE("an operation's own rule is used, and operations without one are named") {
+  int calls = 0;
+  const Tensor x = numbers({3}), v = numbers({3}, 2);
+  const auto f = [&](const Tensor& t) { return ag::apply(Doubled{&calls}, ag::sin(t)); };
+  CHECK(close(ag::jvp(f, x, v), 2 * ag::cos(x) * v));
+  CHECK(calls == 1);
+  const auto wrong = [&](const Tensor& t) { return ag::apply(Doubled{&calls, true}, t); };
+  CHECK_THROWS_WITH(ag::jvp(wrong, x, v),
+                    "doubled: jvp must return tangents like its outputs, got () float64 for (3,) "
+                    "float64");
+  const Tensor leaf = x.clone().requires_grad_();
+  CHECK(ag::operations_without_jvp(f(leaf)).empty());
+  CHECK(ag::operations_without_jvp(Twice::apply(ag::cumprod(f(leaf), 0))) ==
+        std::vector<std::string>{"Twice", "cumprod"});
+  CHECK(ag::operations_without_jvp(x).empty());
+  CHECK(close(ag::jvp([](const Tensor& t) { return Twice::apply(t); }, x, v), 2 * v));
+}
+
+TEST_CASE("anomaly mode names the operation whose tangent is not finite") {
+  const ag::AnomalyMode on;
+  const Tensor x = ag::tensor({0.0, 1.0});
+  CHECK_THROWS_WITH(ag::jvp([](const Tensor& t) { return ag::sqrt(t); }, x, x + 1),
+                    Catch::Matchers::ContainsSubstring("jvp of sqrt: results must be finite in anomaly mode"));
+}
