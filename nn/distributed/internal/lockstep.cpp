@@ -61,9 +61,12 @@ void Lockstep::run(const std::function<void(std::int64_t)>& body) {
     for (Shard& s : threads_) s.done = !s.thread.joinable();
     stopped_ = true;
   }
-  do give_turns();
-  while (next_sum());
-  stopped_ = true;
+  for (bool more = true; more; more = next_sum()) try {
+      give_turns();
+    } catch (...) {
+      failure_ = std::current_exception();
+    }
+  stopped_ = true;  // nothing is kept from here on
   give_turns();
   for (Shard& s : threads_)
     if (s.thread.joinable()) s.thread.join();
@@ -93,11 +96,11 @@ void Lockstep::give_turns() {
   for (std::size_t k = 0; k < threads_.size(); ++k) {
     std::unique_lock lock(mutex_);
     if (threads_[k].done) continue;
-    enter_(k);
+    if (!stopped_) enter_(k);
     turn_ = k;
     changed_.notify_all();
     changed_.wait(lock, [&] { return turn_ == threads_.size(); });
-    leave_(k);
+    if (!stopped_) leave_(k);
   }
 }
 
