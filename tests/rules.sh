@@ -80,6 +80,13 @@ for header in "${public[@]}"; do
   [[ -n ${reached[$header]:-} ]] || breach "$header: no umbrella header includes it"
 done
 
+# The tests look for operations in the headers that ops.hpp names; draws are none.
+for header in "${public[@]}"; do
+  [[ ! $header =~ ^autograd/ops/ || $header =~ /(ops|choice).hpp$ ]] ||
+    grep -qF "#include \"$header\"" autograd/ops/ops.hpp ||
+    breach "$header: ops.hpp must include it itself, or the tests do not see its operations"
+done
+
 # A public class says what it may be asked by threads, how long it and what it refers to must live, or that it is a value;
 # those with a base say what they add to it.
 unsaid() {

@@ -12,7 +12,7 @@
 #include "nn/optim/isa/sparse_adam.hpp"
 
 /// The optimizers that are a rule: X(Adam) stands for the class Adam, AdamOptions and AdamRule. The
-/// tests read this too: each needs a row in tests/nn/optim/optimizers.cpp.
+/// tests read this too: each needs a row in a file of tests/nn/optim/.
 #define XGRAD_OPTIMIZERS(X) \
   X(Adadelta)               \
   X(Adagrad)                \

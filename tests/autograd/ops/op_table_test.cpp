@@ -29,7 +29,7 @@ TEST_CASE("every public operation has a row in the table") {
   }
   const auto operations = table::families();
   for (const auto& [name, family] : operations) {
-    INFO("operation " << name << " of " << family);
+    INFO(name << " of " << family << ": add a row, in a file of tests/autograd/op_table/");
     CHECK(rows.count(name) == 1);
   }
   CHECK(operations.size() > 50);
@@ -41,6 +41,7 @@ TEST_CASE("README counts the public operations as they are") {
   const std::string text(std::istreambuf_iterator<char>(file), {});
   std::smatch count;
   REQUIRE(std::regex_search(text, count, std::regex(R"(of the (\d+) operations)")));
+  INFO("bash tests/remake build/release writes it again");
   CHECK(count[1] == std::to_string(table::families().size()));
 }
 
@@ -125,7 +126,7 @@ TEST_CASE("an elementwise operation that branches names a point") {
   const auto check = [&](const std::string& name, const std::string& text) {
     for (const char* branch : {"where(", "abs(", "maximum(", "minimum(", "sign("}) {
       if (text.find(branch) == std::string::npos) continue;
-      INFO(name << ": " << text);
+      INFO(name << ": " << text << ": add its points to tests/autograd/op_table/points.cpp");
       CHECK(points[name] > 0);
       return;
     }
