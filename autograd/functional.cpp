@@ -247,13 +247,10 @@ TensorList jacobian(const TensorsFunction& f, const TensorList& x, bool create_g
 std::vector<TensorList> hessian(const TensorsFunction& f, const TensorList& x) {
   const EnableGrad recording;
   const TensorList in = leaves("hessian", x);
-  const TensorList gradients = gradient("hessian", f, in);
-  try {
-    return jacobian_by_columns("hessian", gradients, in, Record::never);
-  } catch (const Error&) {  // as in hvp
-  }
   std::vector<TensorList> blocks;
-  for (const Tensor& g : gradients) blocks.push_back(jacobian_by_rows(g, in, false));
+  for (const Tensor& g : gradient("hessian", f, in))
+    blocks.push_back(jacobians(
+        "hessian", [&g](const TensorList&) { return g; }, in, false));
   return blocks;
 }
 

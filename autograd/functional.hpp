@@ -60,7 +60,7 @@ Tensor hvp(const TensorFunction& f, const Tensor& x, const Tensor& v);
 /// f and walks forward, with a tangent for each value; an operation that has no rule for tangents
 /// has its gradient taken twice, and throws if that leaves the tape. Outside of NoGrad the result
 /// is recorded where x, v or what f uses besides requires a gradient: to differentiate it again,
-/// to any order, forward and reverse. Takes mostly 2 to 3 times as long as f alone (measured in
+/// to any order, forward and reverse. Takes mostly 1 to 3 times as long as f alone (measured in
 /// docs/debugging.md).
 Tensor jvp(const TensorFunction& f, const Tensor& x, const Tensor& v);
 /// vᵀ times Jacobian, for v of the shape of f(x): in the shape of x.
