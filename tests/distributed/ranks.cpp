@@ -5,12 +5,14 @@
 #include <cmath>
 #include <csignal>
 #include <filesystem>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <string_view>
 
 #include "autograd/autograd.hpp"
 #include "nn/distributed.hpp"
+#include "nn/distributed/internal/wire.hpp"
 #include "nn/nn.hpp"
 
 namespace ag = autograd;
@@ -21,6 +23,22 @@ using nn::distributed::World;
 namespace {
 
 constexpr std::int64_t kBatch = 37, kClasses = 5;
+
+// Numbers of 16 bits: ties to even, the smallest and the largest, what is beyond, and NaN.
+namespace wire = nn::distributed::detail;
+constexpr bool half_is(float x, unsigned bits) {
+  return wire::nearest<wire::Float16>(x).bits == bits;
+}
+constexpr bool brain_is(float x, unsigned bits) {
+  return wire::nearest<wire::BFloat16>(x).bits == bits;
+}
+static_assert(half_is(1 + 0x1p-11f, 0x3C00) && half_is(1 + 0x3p-11f, 0x3C02));
+static_assert(half_is(0x1p-25f, 0) && half_is(0x1.8p-25f, 1) && half_is(-0x1p-24f, 0x8001));
+static_assert(half_is(65519, 0x7BFF) && half_is(65520, 0x7C00) && half_is(-0.0f, 0x8000));
+static_assert(brain_is(1 + 0x1p-8f, 0x3F80) && brain_is(1 + 0x3p-8f, 0x3F82));
+static_assert(brain_is(std::numeric_limits<float>::max(), 0x7F80) && brain_is(-0.0f, 0x8000));
+static_assert(wire::value(wire::Float16{0x0001}) == 0x1p-24f);
+static_assert(wire::value(wire::Float16{0xFBFF}) == -65504);
 
 // Random numbers, running statistics, and gradients that only some shards or none have.
 struct Images : nn::Module {

@@ -16,10 +16,10 @@ struct BFloat16 {
 
 /// What an element E counts as, and the nearest E, ties to even; beyond its range infinity. Without
 /// branches, so that the loops around them are vectors.
-inline float value(float x) { return x; }
-inline double value(double x) { return x; }
-inline float value(BFloat16 x) { return std::bit_cast<float>(std::uint32_t{x.bits} << 16); }
-inline float value(Float16 x) {
+constexpr float value(float x) { return x; }
+constexpr double value(double x) { return x; }
+constexpr float value(BFloat16 x) { return std::bit_cast<float>(std::uint32_t{x.bits} << 16); }
+constexpr float value(Float16 x) {
   constexpr std::uint32_t shift = 112u << 23;  // between the exponents of both formats
   const std::uint32_t magnitude = x.bits & 0x7FFFu, sign = std::uint32_t{x.bits & 0x8000u} << 16;
   const std::uint32_t normal =
@@ -33,24 +33,24 @@ template <class E>
 using Value = decltype(value(E{}));
 
 template <class E>
-E nearest(Value<E> x);
+constexpr E nearest(Value<E> x);
 template <>
-inline float nearest<float>(float x) {
+constexpr float nearest<float>(float x) {
   return x;
 }
 template <>
-inline double nearest<double>(double x) {
+constexpr double nearest<double>(double x) {
   return x;
 }
 template <>
-inline BFloat16 nearest<BFloat16>(float x) {
+constexpr BFloat16 nearest<BFloat16>(float x) {
   const auto bits = std::bit_cast<std::uint32_t>(x);
   const bool nan = (bits & 0x7FFFFFFF) > 0x7F800000;
   const std::uint32_t rounded = bits + 0x7FFF + ((bits >> 16) & 1);
   return {static_cast<std::uint16_t>((nan ? bits | 0x400000 : rounded) >> 16)};
 }
 template <>
-inline Float16 nearest<Float16>(float x) {
+constexpr Float16 nearest<Float16>(float x) {
   const auto bits = std::bit_cast<std::uint32_t>(x);
   const std::uint32_t magnitude = bits & 0x7FFFFFFF;
   // Next to ½ floats are as far apart as the small numbers of 16 bits.
