@@ -92,9 +92,9 @@ TEST_CASE("progress prints plain lines where the output is no terminal") {
 TEST_CASE("the progress of a loop within another stands below it on a terminal, and goes with it") {
   const int master = posix_openpt(O_RDWR | O_NOCTTY);
   REQUIRE((master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0));
-  const File out(std::fopen(ptsname(master), "w"), std::fclose);
-  REQUIRE(out);
   {
+    const File out(fdopen(open(ptsname(master), O_WRONLY | O_NOCTTY), "w"), std::fclose);
+    REQUIRE(out);
     nn::Progress outer("runs", 2, 0, out.get());
     for (int i = 0; i < 2; ++i) {
       nn::Progress inner("steps", 1, 0, out.get());
@@ -102,8 +102,10 @@ TEST_CASE("the progress of a loop within another stands below it on a terminal, 
       outer.step(1, 1.0);
     }
   }
-  std::string text(4096, ' ');
-  text.resize(static_cast<std::size_t>(std::max<ssize_t>(read(master, text.data(), 4096), 0)));
+  // All of it, which comes in pieces, until the terminal is gone.
+  std::string text, piece(4096, ' ');
+  for (ssize_t n; (n = read(master, piece.data(), piece.size())) > 0;)
+    text.append(piece, 0, static_cast<std::size_t>(n));
   close(master);
   // What the terminal shows in the end.
   std::vector<std::string> screen{""};
