@@ -64,6 +64,7 @@ void Program::run_action(const Action& action) {
 void Program::run_links(const Action& action, char* scratch, std::int64_t i, std::int64_t n,
                         double* sums, std::int64_t blocks) const {
   const Link* const end = links_.data() + action.in + action.ins;
+  std::int64_t added = 0;
   for (const Link* link = end - action.ins; link != end; ++link) {
     const Place* const places = places_.data() + link->first;
     char* operands[kernels::MachineCode::kMost];
@@ -83,8 +84,7 @@ void Program::run_links(const Action& action, char* scratch, std::int64_t i, std
       link->run(link->formula, in, step, operands[link->ins], n);
     } else {
       const auto add_up = places->stride == sizeof(float) ? sum_blocks<float> : sum_blocks<double>;
-      add_up(operands[0], n, sums);
-      sums += blocks;
+      add_up(operands[0], n, sums + added++ * blocks);
     }
   }
 }
@@ -97,8 +97,8 @@ void Program::run_chain(const Action& action) const {
     detail::PooledVector<char> scratch(action.scratch);
     const std::int64_t tile = action.ins == 1 ? end - begin : kTile;
     for (std::int64_t i = begin; i < end; i += tile)
-      run_links(action, scratch.data(), i, std::min(tile, end - i), sums.data() + i / kSumBlock,
-                blocks);
+      run_links(action, scratch.data(), i, std::min(tile, end - i),
+                sums.empty() ? nullptr : sums.data() + i / kSumBlock, blocks);
   };
   // Rough nanoseconds of an element.
   const std::uint32_t steps = action.end - action.begin;
