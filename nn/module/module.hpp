@@ -323,8 +323,9 @@ namespace detail {
 template <class M>
 std::unique_ptr<Module> copy_module(const M& module) {
   if (typeid(module) != typeid(M)) Module::refuse_unnamed("clone", module);
-  if constexpr (std::copy_constructible<M>)
-    return std::make_unique<M>(module);
+  // A std::unique_ptr<M> of each layer would take a program a second to compile.
+  if constexpr (std::is_copy_constructible_v<M>)
+    return std::unique_ptr<Module>(new M(module));
   else
     ag::fail("clone", "every member must be copyable, got a {} that is not", module.type_name());
 }
