@@ -106,7 +106,8 @@ ag::Tensor by_all_parts(const RunningNorm& norm, const ag::Tensor& x, const SumO
   ag::Axes axes{0};
   ag::Shape along{1, x.size(1)};
   for (int i = 2; i < x.ndim(); ++i) axes.push_back(i), along.push_back(1);
-  const auto own = static_cast<double>(x.numel() / x.size(1));
+  const std::int64_t each = x.numel() / x.size(1);
+  const auto own = static_cast<double>(each);
   const double n = sum(ag::tensor(own)).item();
   if (n < 2)
     ag::fail("batch_norm", "training needs more than one value per channel, got {} in all shards",
