@@ -106,7 +106,8 @@ ag::Tensor by_all_parts(const RunningNorm& norm, const ag::Tensor& x, const SumO
   ag::Axes axes{0};
   ag::Shape along{1, x.size(1)};
   for (int i = 2; i < x.ndim(); ++i) axes.push_back(i), along.push_back(1);
-  const std::int64_t each = x.numel() / x.size(1);
+  std::int64_t each = 1;
+  for (const std::int64_t axis : axes) each *= x.size(axis);
   const auto own = static_cast<double>(each);
   const double n = sum(ag::tensor(own)).item();
   if (n < 2)
