@@ -42,6 +42,7 @@ TensorList cond(const Tensor& condition, LoopFunction f, LoopFunction g,
 /// What a loop may carry: a structure, or as many tensors as there are at the start.
 template <class T>
 concept LoopValue = TensorStructure<T> || std::same_as<T, TensorList>;
+
 // What a step returns: the next carry, or {the next carry, y}.
 template <class R, class C>
 struct LoopStep {

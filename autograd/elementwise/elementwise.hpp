@@ -177,11 +177,11 @@ class ElementwiseFunction {
 /// `elementwise("mish", [](auto x) { using std::exp, std::log, std::tanh; return x * tanh(log(1 +
 /// exp(x))); })`. It runs as one pass over SIMD registers; so do its derivatives, which come from
 /// the same formula on dual numbers; higher orders run it on tensors. Usable inside: + - * /,
-/// comparisons, which `& | ~` join, `where(c, a, b)`, and every operation of docs/op_table.md by its
-/// unqualified name, with all its operands: `elu(x, 1)`. No `if` on values. A formula without captures is recorded at its first use, where all that
-/// it calls can be (docs/adding_an_op.md), and then runs on registers as wide as the CPU has; what
-/// it reads besides its operands counts as it was then. Any other runs on those that the program
-/// is compiled for.
+/// comparisons, which `& | ~` join, `where(c, a, b)`, and every operation of docs/op_table.md by
+/// its unqualified name, with all its operands: `elu(x, 1)`. No `if` on values. A formula without
+/// captures is recorded at its first use, where all that it calls can be (docs/adding_an_op.md),
+/// and then runs on registers as wide as the CPU has; what it reads besides its operands counts as
+/// it was then. Any other runs on those that the program is compiled for.
 template <class F>
 ElementwiseFunction<F> elementwise(std::string name, F formula) {
   return {std::move(name), std::move(formula)};
