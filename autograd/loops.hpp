@@ -58,9 +58,8 @@ requires(!std::same_as<std::pair<A, Y>, C>) struct LoopStep<std::pair<A, Y>, C> 
   static_assert(std::same_as<StructureOf<A>, C> && LoopValue<Ys>,
                 "the function must return the next carry, or a pair of it and y");
   static TensorList list(const std::pair<A, Y>& step) {
-    TensorList list = tensors_of<C>(step.first);
-    const TensorList y = tensors_of<Ys>(step.second);
-    list.append(y.begin(), y.end());
+    TensorList list = tensors_of(step.first);
+    append_tensors(list, step.second);
     return list;
   }
 };
@@ -209,8 +208,7 @@ auto cond(const Tensor& condition, F f, G g, const T&... arguments) {
     };
   };
   TensorList in;
-  const auto add = [&](const TensorList& more) { in.append(more.begin(), more.end()); };
-  (add(detail::tensors_of<detail::StructureOf<T>>(arguments)), ...);
+  (detail::append_tensors(in, arguments), ...);
   return detail::of_the_rest<R>(
       detail::cond(condition, listed(std::move(f)), listed(std::move(g)), in), 0);
 }
