@@ -42,39 +42,24 @@ void fetch(const T* p, std::int64_t offset) {
 // are not there must give 0. `sources` are what f reads.
 template <class T, class F, class... P>
 double sum_of(const Part& part, F&& f, P... sources) {
-  using V = Vec<T>;
-  constexpr std::int64_t W = V::size;
-  const AllLanes<T> all;
-  V a(0), b(0), c(0), d(0);
+  Running<T> sums;
   for (std::int64_t line = 0; line < part.lines; ++line) {
-    std::int64_t i = part.at + line * part.pitch;
-    const std::int64_t end = i + part.n;
+    const std::int64_t i = part.at + line * part.pitch;
     (fetch(sources, i + part.pitch), ...);
-    for (; i + 4 * W <= end; i += 4 * W) {
-      a += f(all, i);
-      b += f(all, i + W);
-      c += f(all, i + 2 * W);
-      d += f(all, i + 3 * W);
-    }
-    for (; i + W <= end; i += W) a += f(all, i);
-    if (i < end) b += f(FirstLanes<T>{end - i}, i);
+    sums.add(i, i + part.n, f);
   }
-  return static_cast<double>(simd::sum_lanes((a + b) + (c + d)));
+  return static_cast<double>(simd::sum_lanes(sums.total()));
 }
 
 // y[i] = f(load, i) for the registers of a part.
 template <class T, class F, class... P>
 void map(const Part& part, T* y, F&& f, P... sources) {
-  constexpr std::int64_t W = Vec<T>::size;
   for (std::int64_t line = 0; line < part.lines; ++line) {
-    std::int64_t i = part.at + line * part.pitch;
-    const std::int64_t end = i + part.n;
-    (fetch(sources, i + part.pitch), ...);
-    for (; i + W <= end; i += W) f(AllLanes<T>{}, i).store(y + i);
-    if (i < end) {
-      const FirstLanes<T> some{end - i};
-      some.store(f(some, i), y + i);
-    }
+    const std::int64_t first = part.at + line * part.pitch;
+    (fetch(sources, first + part.pitch), ...);
+    each_register<T>(part.n, [&](auto lanes, std::int64_t k) {
+      lanes.store(f(lanes, first + k), y + first + k);
+    });
   }
 }
 

@@ -35,27 +35,43 @@ void each_register(std::int64_t n, F&& f) {
   if (i < n) f(FirstLanes<T>{n - i}, i);
 }
 
-/// Σ f(lanes, i) over the registers of a row; lanes that are not there must give 0. Four running
-/// sums, so that none waits for the one before; the order depends on n alone. S is a register, or
-/// what adds up several.
+/// Four running sums, so that none waits for the one before; the order of additions depends on the
+/// lengths of rows alone. S is a register, or what adds up several.
+template <class T, class S = Vec<T>>
+class Running {
+ public:
+  /// f(lanes, i) over the registers of [i, end); lanes that are not there must give 0.
+  template <class F>
+  void add(std::int64_t i, std::int64_t end, F&& f) {
+    constexpr std::int64_t W = Vec<T>::size;
+    const AllLanes<T> all;
+    for (; i + 4 * W <= end; i += 4 * W) {
+      a_ += f(all, i);
+      b_ += f(all, i + W);
+      c_ += f(all, i + 2 * W);
+      d_ += f(all, i + 3 * W);
+    }
+    for (; i + W <= end; i += W) a_ += f(all, i);
+    if (i < end) b_ += f(FirstLanes<T>{end - i}, i);
+  }
+  S total() const {
+    S left = a_, right = c_;
+    left += b_;
+    right += d_;
+    left += right;
+    return left;
+  }
+
+ private:
+  S a_{0}, b_{0}, c_{0}, d_{0};
+};
+
+/// Σ f(lanes, i) over the registers of a row.
 template <class T, class S = Vec<T>, class F>
 S sum_registers(std::int64_t n, F&& f) {
-  constexpr std::int64_t W = Vec<T>::size;
-  const AllLanes<T> all;
-  S a(0), b(0), c(0), d(0);
-  std::int64_t i = 0;
-  for (; i + 4 * W <= n; i += 4 * W) {
-    a += f(all, i);
-    b += f(all, i + W);
-    c += f(all, i + 2 * W);
-    d += f(all, i + 3 * W);
-  }
-  for (; i + W <= n; i += W) a += f(all, i);
-  if (i < n) b += f(FirstLanes<T>{n - i}, i);
-  a += b;
-  c += d;
-  a += c;
-  return a;
+  Running<T, S> sums;
+  sums.add(0, n, f);
+  return sums.total();
 }
 
 /// The larger, or smaller; of equal ones b. NaN if one is.
