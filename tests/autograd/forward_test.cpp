@@ -133,6 +133,7 @@ TEST_CASE("an operation's own rule is used, and operations without one are named
 TEST_CASE("anomaly mode names the operation whose tangent is not finite") {
   const ag::AnomalyMode on;
   const Tensor x = ag::tensor({0.0, 1.0});
-  CHECK_THROWS_WITH(ag::jvp([](const Tensor& t) { return ag::sqrt(t); }, x, x + 1),
-                    Catch::Matchers::ContainsSubstring("jvp of sqrt: results must be finite in anomaly mode"));
+  CHECK_THROWS_WITH(
+      ag::jvp([](const Tensor& t) { return ag::sqrt(t); }, x, x + 1),
+      Catch::Matchers::ContainsSubstring("jvp of sqrt: results must be finite in anomaly mode"));
 }

@@ -113,7 +113,8 @@ TEST_CASE("frames stand around what was recorded in them, and nothing else") {
   CHECK_THROWS_WITH(frames.end(), "Frames: end() must come after a begin(), got none");
   const std::string svg = ag::to_svg(z * w, {}, frames), plain = ag::to_svg(z * w);
   CHECK(svg.find(">empty<") == svg.npos);
-  for (const char* title : {">outer<", ">inner<"}) CHECK(svg.find(title) < svg.find("<path marker"));
+  for (const char* title : {">outer<", ">inner<"})
+    CHECK(svg.find(title) < svg.find("<path marker"));
   const auto count = [](const std::string& text, const std::string& part) {
     std::size_t n = 0;
     for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++n;
