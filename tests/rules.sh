@@ -125,6 +125,9 @@ while read -r line; do
   breach "$line: Catch2 3 has that in Catch::Matchers"
 done < <(grep -rnoE 'Catch::(Contains|StartsWith|EndsWith|Matches|Equals|Message|WithinAbs|WithinRel|WithinULP)\b' tests '--include=*.?pp' |
   grep -v ^tests/catch.hpp)
+while read -r line; do
+  breach "$line: Catch2 3 has Catch::Approx and ContainsSubstring"
+done < <(grep -rnoE '(^|[^:A-Za-z_])(Approx|Contains)\(' tests '--include=*.?pp' | grep -v ^tests/catch.hpp)
 
 # fmt 11 has join in that header only.
 while read -r file; do

@@ -9,14 +9,13 @@
 namespace ag = autograd;
 using ag::Shape;
 using ag::Tensor;
-using Catch::Approx;
 
 namespace {
 
 void check_close(const Tensor& a, const Tensor& b, double margin = 1e-12) {
   REQUIRE(a.shape() == b.shape());
   const auto x = a.to_vector<double>(), y = b.to_vector<double>();
-  for (std::size_t i = 0; i < x.size(); ++i) CHECK(x[i] == Approx(y[i]).margin(margin));
+  for (std::size_t i = 0; i < x.size(); ++i) CHECK(x[i] == Catch::Approx(y[i]).margin(margin));
 }
 
 // (3,) → (2, 2), mixing all elements, with a Jacobian that is easy to write down.
@@ -39,7 +38,7 @@ Tensor cubic(const Tensor& x) { return ag::sum(x * x * x) + ag::square(ag::sum(x
 
 TEST_CASE("value_and_grad gives both and leaves its arguments alone") {
   const auto [value, gradient] = ag::value_and_grad(cubic)(kX);
-  CHECK(value.item() == Approx(0.125 - 1 + 8 + 2.25));
+  CHECK(value.item() == Catch::Approx(0.125 - 1 + 8 + 2.25));
   check_close(gradient, ag::tensor({0.75 + 3, 3.0 + 3, 12.0 + 3}));
   CHECK_FALSE(value.requires_grad());
   CHECK_FALSE(kX.requires_grad());

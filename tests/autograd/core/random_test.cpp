@@ -12,7 +12,6 @@
 
 namespace ag = autograd;
 using ag::Generator;
-using Catch::Approx;
 
 namespace {
 
@@ -80,15 +79,15 @@ TEST_CASE("the normal quantile has the digits of the reference") {
   for (auto [position, z] : expected) {
     Generator g;
     g.set_state({5, position});
-    CHECK(g.normal() == Approx(z).epsilon(1e-15));
+    CHECK(g.normal() == Catch::Approx(z).epsilon(1e-15));
   }
 }
 
 TEST_CASE("uniform numbers have the moments of the distribution and stay below 1") {
   Generator g(1);
   const auto v = ag::rand({200000}, ag::float64, g).to_vector<double>();
-  CHECK(mean_of(v) == Approx(1.0 / 2).margin(3e-3));
-  CHECK(mean_of(v, 2) == Approx(1.0 / 3).margin(3e-3));
+  CHECK(mean_of(v) == Catch::Approx(1.0 / 2).margin(3e-3));
+  CHECK(mean_of(v, 2) == Catch::Approx(1.0 / 3).margin(3e-3));
   CHECK(*std::min_element(v.begin(), v.end()) >= 0);
   CHECK(*std::max_element(v.begin(), v.end()) < 1);
   // In float32, rounding to nearest would give 1 for about one number in 33 million.
@@ -101,12 +100,12 @@ TEST_CASE("uniform numbers have the moments of the distribution and stay below 1
 TEST_CASE("normal numbers have the moments of the distribution") {
   Generator g(3);
   const auto v = ag::randn({400000}, ag::float64, g).to_vector<double>();
-  CHECK(mean_of(v) == Approx(0).margin(5e-3));
-  CHECK(mean_of(v, 2) == Approx(1).margin(8e-3));
-  CHECK(mean_of(v, 3) == Approx(0).margin(2e-2));
-  CHECK(mean_of(v, 4) == Approx(3).margin(8e-2));
+  CHECK(mean_of(v) == Catch::Approx(0).margin(5e-3));
+  CHECK(mean_of(v, 2) == Catch::Approx(1).margin(8e-3));
+  CHECK(mean_of(v, 3) == Catch::Approx(0).margin(2e-2));
+  CHECK(mean_of(v, 4) == Catch::Approx(3).margin(8e-2));
   const auto far = std::count_if(v.begin(), v.end(), [](double x) { return std::abs(x) > 3; });
-  CHECK(static_cast<double>(far) / 400000 == Approx(0.0026998).margin(4e-4));
+  CHECK(static_cast<double>(far) / 400000 == Catch::Approx(0.0026998).margin(4e-4));
   Generator again(3);
   CHECK(ag::randn({5}, ag::float32, again).to_vector<float>()[4] == static_cast<float>(v[4]));
 }
@@ -133,7 +132,7 @@ TEST_CASE("whole numbers are even over their range") {
 TEST_CASE("bernoulli draws 1 with its probability in every dtype") {
   Generator g(9);
   const auto v = ag::bernoulli({100000}, 0.3, ag::float64, g).to_vector<double>();
-  CHECK(mean_of(v) == Approx(0.3).margin(6e-3));
+  CHECK(mean_of(v) == Catch::Approx(0.3).margin(6e-3));
   CHECK(ag::sum(ag::bernoulli({1000}, 0, ag::float32, g)).item() == 0);
   CHECK(ag::sum(ag::bernoulli({1000}, 1, ag::int64, g)).item() == 1000);
   CHECK(ag::bernoulli({3}, 1, ag::boolean, g).to_vector<bool>() == std::vector<bool>(3, true));

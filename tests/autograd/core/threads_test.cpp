@@ -341,6 +341,8 @@ TEST_CASE("a forked child works on as many threads") {
 TEST_CASE("where threads cannot be started, operations run on those that can") {
 #if XGRAD_UNDER_ASAN
   WARN("a sanitizer needs the addresses that this test takes away");
+#elif defined(__clang__)
+  WARN("clang's OpenMP ends the process where it cannot start a thread");
 #else
   const ag::Tensor x = ag::randn({1000, 500});
   const ag::Tensor expected = ag::tanh(x);

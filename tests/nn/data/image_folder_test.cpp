@@ -14,7 +14,7 @@
 namespace ag = autograd;
 namespace data = nn::data;
 using ag::Tensor;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::Equals;
 using Catch::Matchers::StartsWith;
 
@@ -115,8 +115,8 @@ TEST_CASE_METHOD(Photos, "pictures of several sizes need a transform to make a b
       [&] {
         for (const auto& batch : loader) (void)batch;
       }(),
-      Contains("samples must have one shape and dtype to make a batch") &&
-          Contains("; resize, crop or pad them"));
+      ContainsSubstring("samples must have one shape and dtype to make a batch") &&
+          ContainsSubstring("; resize, crop or pad them"));
 }
 
 TEST_CASE_METHOD(Photos, "a transform of a picture that gives no tensor is refused") {
@@ -124,16 +124,17 @@ TEST_CASE_METHOD(Photos, "a transform of a picture that gives no tensor is refus
       dir.path(), {.transform = [](const ag::Tensor&, ag::Generator&) { return ag::Tensor(); }});
   ag::Generator generator;
   CHECK_THROWS_WITH(photos.get(0, generator),
-                    Contains("transform must give an image, got an undefined tensor"));
+                    ContainsSubstring("transform must give an image, got an undefined tensor"));
 }
 
 TEST_CASE_METHOD(Photos, "figures of channels are taken from a loader, a batch at a time") {
   data::DataLoader loader(data::ImageFolder(dir.path()), {.batch_size = 3});
   const auto normalize = data::Normalize::fit(loader);
   for (int c = 0; c < 3; ++c) {
-    CHECK(normalize.mean.to_vector<double>()[static_cast<std::size_t>(c)] == Approx(1.5 / 255));
+    CHECK(normalize.mean.to_vector<double>()[static_cast<std::size_t>(c)] ==
+          Catch::Approx(1.5 / 255));
     CHECK(normalize.scale.to_vector<double>()[static_cast<std::size_t>(c)] ==
-          Approx(std::sqrt(1.25) / 255));
+          Catch::Approx(std::sqrt(1.25) / 255));
   }
 }
 

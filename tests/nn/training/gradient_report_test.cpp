@@ -13,7 +13,6 @@
 
 namespace ag = autograd;
 using ag::Tensor;
-using Catch::Approx;
 using Catch::Matchers::ContainsSubstring;
 using Kind = nn::GradientReport::Kind;
 
@@ -40,15 +39,15 @@ TEST_CASE("gradient_report gives the statistics of every parameter") {
   const auto& row = report.rows[0];
   CHECK(row.name == "a");
   CHECK(row.shape == ag::Shape{2});
-  CHECK(row.norm == Approx(6));
-  CHECK(row.mean == Approx(-3));
-  CHECK(row.std == Approx(3));
-  CHECK(row.rms == Approx(std::sqrt(18.0)));
+  CHECK(row.norm == Catch::Approx(6));
+  CHECK(row.mean == Catch::Approx(-3));
+  CHECK(row.std == Catch::Approx(3));
+  CHECK(row.rms == Catch::Approx(std::sqrt(18.0)));
   CHECK(row.zeros == 0.5);
   CHECK(row.max_abs == 6);
   CHECK(row.weight_norm == 5);
-  CHECK(row.update_ratio == Approx(0.01 * 6 / 5));
-  CHECK(report.total_norm == Approx(10));
+  CHECK(row.update_ratio == Catch::Approx(0.01 * 6 / 5));
+  CHECK(report.total_norm == Catch::Approx(10));
   CHECK(report.healthy());
   CHECK(report.verdict() == "gradients look healthy");
   CHECK_THAT(report.str(), ContainsSubstring("parameter      norm") && ContainsSubstring("update"));
@@ -117,5 +116,5 @@ TEST_CASE("gradient_report finds the vanishing gradients of a deep sigmoid netwo
   const auto report = nn::gradient_report(deep);
   CHECK(report.rows.front().kind == Kind::vanishing);
   CHECK(report.rows.back().kind == Kind::healthy);
-  CHECK(report.total_norm == Approx(nn::clip_grad_norm_(deep.parameters(), 1e9)));
+  CHECK(report.total_norm == Catch::Approx(nn::clip_grad_norm_(deep.parameters(), 1e9)));
 }
