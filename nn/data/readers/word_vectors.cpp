@@ -120,7 +120,7 @@ class Reader {
     const bool binary = options_.format == WordVectorFormat::binary ||
                         (options_.format == WordVectorFormat::automatic && looks_binary());
     if (binary && !promised_) refuse_header();
-    for (std::int64_t n = 0; !full() && (binary ? read_binary() : read_line()); ++n) {
+    while (!full() && (binary ? read_binary() : read_line())) {
     }
     if (options_.check_count && promised_ && !full() && read_ < *promised_)
       fail(path_,
