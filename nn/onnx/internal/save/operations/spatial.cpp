@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "autograd/ops/ops.hpp"
 #include "nn/onnx/internal/save/table.hpp"
@@ -140,12 +141,11 @@ ag::Tensor matrix(const Call& call, std::int64_t axis, std::int64_t in, std::int
   return ag::reshape(result[0], {out, in});
 }
 
-bool is_one(const ag::Tensor& row, std::int64_t& place) {
-  const auto all = row.to(ag::float64).to_vector<double>();
-  const auto at = std::ranges::find(all, 1.0);
-  place = at - all.begin();
-  return std::ranges::count(all, 0.0) == static_cast<std::ptrdiff_t>(all.size()) - 1 &&
-         at != all.end();
+// Where the only number of a row stands that is not 0, if that is 1; else -1.
+std::int64_t place_of_one(std::span<const double> row) {
+  const auto at = std::ranges::find(row, 1.0);
+  const bool alone = std::ranges::count(row, 0.0) == std::ssize(row) - 1;
+  return alone && at != row.end() ? at - row.begin() : -1;
 }
 
 void interpolate(const Call& call) {
@@ -154,11 +154,13 @@ void interpolate(const Call& call) {
   const auto a = static_cast<std::size_t>(axis);
   const std::int64_t in = sizes({call.shape(0)[a]})[0], out = sizes({call.result_shape()[a]})[0];
   const ag::Tensor weights = matrix(call, axis, in, out);
-  Sizes places(static_cast<std::size_t>(out));
-  bool picks = true;
-  for (std::int64_t i = 0; i < out && picks; ++i)
-    picks = is_one(ag::select(weights, 0, i), places[static_cast<std::size_t>(i)]);
-  if (picks) return call.result(g.node("Gather", {call.in(0), g.list(places)}, {{"axis", axis}}));
+  const auto numbers = weights.to(ag::float64).to_vector<double>();
+  Sizes places;
+  for (std::int64_t i = 0; i < out; ++i)
+    places.push_back(place_of_one(std::span(numbers).subspan(static_cast<std::size_t>(i * in),
+                                                             static_cast<std::size_t>(in))));
+  if (std::ranges::find(places, -1) == places.end())
+    return call.result(g.node("Gather", {call.in(0), g.list(places)}, {{"axis", axis}}));
   if (axis + 1 == call.rank(0))
     return call.result(g.node("MatMul", {call.in(0), g.constant(ag::transpose(weights, 0, 1))}));
   std::vector<std::int64_t> order;
