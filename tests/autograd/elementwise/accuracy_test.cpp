@@ -2,6 +2,8 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <set>
+#include <string>
 
 #include "autograd/ops/ops.hpp"
 #include "tests/catch.hpp"
@@ -62,14 +64,17 @@ std::vector<double> some_doubles() {
   return all;
 }
 
-}  // namespace
-
 #define XGRAD_EXACT(f) #f, ag::f, [](long double x) { return std::f(x); }
 
-TEST_CASE("functions are right to the last places on all floats and doubles") {
-  const std::vector<float> floats = some_floats();
-  const std::vector<double> doubles = some_doubles();
-  const std::vector<std::tuple<const char*, Function, long double (*)(long double), double>> all{
+// By how many units in the last place a function may be off.
+struct Exact {
+  const char* name;
+  Function f;
+  long double (*exact)(long double);
+  double limit;
+};
+const std::vector<Exact>& exact_rows() {
+  static const std::vector<Exact> rows{
       {XGRAD_EXACT(exp), 1.1},
       {XGRAD_EXACT(exp2), 1.1},
       {XGRAD_EXACT(expm1), 2.05},
@@ -97,27 +102,18 @@ TEST_CASE("functions are right to the last places on all floats and doubles") {
       {XGRAD_EXACT(ceil), 0},
       {XGRAD_EXACT(trunc), 0},
       {"round", ag::round, [](long double x) { return std::nearbyint(x); }, 0}};
-  for (const auto& [name, f, exact, limit] : all) {
-    check_units(std::string(name) + " (float32)", f, exact, floats, limit);
-    check_units(std::string(name) + " (float64)", f, exact, doubles, limit);
-  }
+  return rows;
 }
 
-TEST_CASE("functions keep the sign of zero") {
-  for (const Function f : {ag::expm1, ag::log1p, ag::sin, ag::tan, ag::asin, ag::atan, ag::sinh,
-                           ag::tanh, ag::asinh, ag::atanh, ag::cbrt, ag::erf, ag::erfinv, ag::floor,
-                           ag::ceil, ag::trunc, ag::round, ag::sqrt})
-    for (const ag::DType dtype : {ag::float32, ag::float64}) {
-      CHECK(std::signbit(f(ag::full({}, -0.0, dtype)).item()));
-      CHECK_FALSE(std::signbit(f(ag::full({}, 0.0, dtype)).item()));
-    }
-  CHECK(std::signbit(ag::ceil(ag::tensor(-0.5)).item()));
-  CHECK(std::signbit(ag::round(ag::tensor(-0.5f)).item()));
-}
-
-TEST_CASE("elementwise values agree with the C++ standard library over their whole range") {
-  using Reference = double (*)(double);
-  const std::vector<std::tuple<const char*, Function, Reference>> functions{
+// Beside the same in the C++ standard library, in float64.
+struct Standard {
+  const char* name;
+  Function f;
+  double (*reference)(double);
+  double rtol = 4e-15;
+};
+const std::vector<Standard>& standard_rows() {
+  static const std::vector<Standard> rows{
       {"neg", ag::neg, [](double x) { return -x; }},
       {"abs", ag::abs, [](double x) { return std::fabs(x); }},
       {"sign", ag::sign, [](double x) { return x > 0   ? 1.0
@@ -199,60 +195,161 @@ TEST_CASE("elementwise values agree with the C++ standard library over their who
          return std::isinf(x) ? INFINITY : std::fmax(x, 2 - x) + std::log1p(std::exp(-d));
        }},
       {"xlogy", [](const Tensor& x) { return ag::xlogy(x, x); },
-       [](double x) { return x == 0 ? 0 : x * std::log(x); }}};
+       [](double x) { return x == 0 ? 0 : x * std::log(x); }},
+      {"add", [](const Tensor& x) { return x + 0.7; }, [](double x) { return x + 0.7; }},
+      {"sub", [](const Tensor& x) { return 0.7 - x; }, [](double x) { return 0.7 - x; }},
+      {"mul", [](const Tensor& x) { return x * -0.7; }, [](double x) { return x * -0.7; }},
+      {"div", [](const Tensor& x) { return 0.7 / x; }, [](double x) { return 0.7 / x; }},
+      {"pow", [](const Tensor& x) { return ag::pow(x, 2.5); },
+       [](double x) { return std::pow(x, 2.5); }, 1e-14},
+      {"pow", [](const Tensor& x) { return ag::pow(x, -3); },
+       [](double x) { return std::pow(x, -3); }, 1e-14},
+      {"pow", [](const Tensor& x) { return ag::pow(1.5, x); },
+       [](double x) { return std::pow(1.5, x); }},
+      {"maximum", [](const Tensor& x) { return ag::maximum(x, 0.7); },
+       [](double x) { return std::isnan(x) ? x : std::fmax(x, 0.7); }},
+      {"minimum", [](const Tensor& x) { return ag::minimum(x, 0.7); },
+       [](double x) { return std::isnan(x) ? x : std::fmin(x, 0.7); }},
+      {"lerp", [](const Tensor& x) { return ag::lerp(x, 3 * x, 0.3); },
+       [](double x) { return x + 0.3 * (3 * x - x); }},
+      {"clamp", [](const Tensor& x) { return ag::clamp(x, -1.5, 2.5); },
+       [](double x) { return std::isnan(x) ? x : std::fmin(std::fmax(x, -1.5), 2.5); }},
+      {"equal", [](const Tensor& x) { return (x == 1).to(ag::float64); },
+       [](double x) { return x == 1 ? 1.0 : 0.0; }},
+      {"not_equal", [](const Tensor& x) { return (x != 1).to(ag::float64); },
+       [](double x) { return x != 1 ? 1.0 : 0.0; }},
+      {"less", [](const Tensor& x) { return (x < 1).to(ag::float64); },
+       [](double x) { return x < 1 ? 1.0 : 0.0; }},
+      {"less_equal", [](const Tensor& x) { return (x <= 1).to(ag::float64); },
+       [](double x) { return x <= 1 ? 1.0 : 0.0; }},
+      {"greater", [](const Tensor& x) { return (x > 1).to(ag::float64); },
+       [](double x) { return x > 1 ? 1.0 : 0.0; }},
+      {"greater_equal", [](const Tensor& x) { return (x >= 1).to(ag::float64); },
+       [](double x) { return x >= 1 ? 1.0 : 0.0; }}};
+  return rows;
+}
+
+// Beside values of mpmath; by how many units in the last place ours may be off.
+struct Published {
+  const char* name;
+  Function f;
+  double limit;
+  std::vector<double> x, values;
+};
+const std::vector<Published>& published_rows() {
+  static const std::vector<double> places{0.1, 1, 1.5, 7.25, 1e5, -0.5, -3.75},
+      in_range{1e-20, 0.1, 0.5, 0.9, 0.999999, 0.99999999999};
+  static const std::vector<Published> rows{
+      {"digamma",
+       ag::digamma,
+       90,
+       places,
+       {-10.4237549404110762, -0.577215664901532861, 0.0364899739785765206, 1.91045352688373603,
+        11.5129204649618951, 0.0364899739785765206, -1.69238859831133034}},
+      {"polygamma",
+       [](const Tensor& x) { return ag::polygamma(0, x); },
+       90,
+       places,
+       {-10.4237549404110762, -0.577215664901532861, 0.0364899739785765206, 1.91045352688373603,
+        11.5129204649618951, 0.0364899739785765206, -1.69238859831133034}},
+      {"polygamma",
+       [](const Tensor& x) { return ag::polygamma(1, x); },
+       90,
+       places,
+       {101.433299150792748, 1.64493406684822644, 0.934802200544679309, 0.14787923315893217,
+        0.0000100000500001666667, 8.93480220054467931, 19.5049800605995753}},
+      {"polygamma",
+       [](const Tensor& x) { return ag::polygamma(2, x); },
+       90,
+       places,
+       {-2001.86145737834367, -2.40411380631918857, -0.828796644234319996, -0.0218289522951977392,
+        -1.00001000005e-10, -0.828796644234319996, -124.079727133789254}},
+      {"polygamma",
+       [](const Tensor& x) { return ag::polygamma(5, x); },
+       90,
+       places,
+       {120000069.307510929, 122.081167438133897, 11.1135486024354962, 0.00166735751922825599,
+        2.4000600006e-24, 15371.1135486024355, 492231.250903376142}},
+      {"erfinv",
+       ag::erfinv,
+       2,
+       in_range,
+       {8.86226925452757965e-21, 0.088855990494257692, 0.476936276204469873, 1.16308715367667416,
+        3.45891073727549878, 4.81292405894483254}},
+      {"erfinv",
+       [](const Tensor& x) { return -ag::erfinv(-x); },
+       2,
+       in_range,
+       {8.86226925452757965e-21, 0.088855990494257692, 0.476936276204469873, 1.16308715367667416,
+        3.45891073727549878, 4.81292405894483254}}};
+  return rows;
+}
+
+}  // namespace
+
+TEST_CASE("functions are right to the last places on all floats and doubles") {
+  const std::vector<float> floats = some_floats();
+  const std::vector<double> doubles = some_doubles();
+  for (const auto& [name, f, exact, limit] : exact_rows()) {
+    check_units(std::string(name) + " (float32)", f, exact, floats, limit);
+    check_units(std::string(name) + " (float64)", f, exact, doubles, limit);
+  }
+}
+
+TEST_CASE("functions keep the sign of zero") {
+  for (const Function f : {ag::expm1, ag::log1p, ag::sin, ag::tan, ag::asin, ag::atan, ag::sinh,
+                           ag::tanh, ag::asinh, ag::atanh, ag::cbrt, ag::erf, ag::erfinv, ag::floor,
+                           ag::ceil, ag::trunc, ag::round, ag::sqrt})
+    for (const ag::DType dtype : {ag::float32, ag::float64}) {
+      CHECK(std::signbit(f(ag::full({}, -0.0, dtype)).item()));
+      CHECK_FALSE(std::signbit(f(ag::full({}, 0.0, dtype)).item()));
+    }
+  CHECK(std::signbit(ag::ceil(ag::tensor(-0.5)).item()));
+  CHECK(std::signbit(ag::round(ag::tensor(-0.5f)).item()));
+}
+
+TEST_CASE("elementwise values agree with the C++ standard library over their whole range") {
   std::vector<double> points{0.0, 1e-300, -1e-12, 1e-8, -0.5,     1,         -2,
                              10,  -30,    80,     300,  INFINITY, -INFINITY, NAN};
   for (int i = 0; i < 2000; ++i) points.push_back(-20 + 0.02 * i);
   const Tensor x = ag::tensor(points);
-  for (const auto& [name, f, reference] : functions) {
+  for (const auto& [name, f, reference, rtol] : standard_rows()) {
     const auto y = f(x).to_vector<double>();
     for (std::size_t i = 0; i < points.size(); ++i) {
       const double z = reference(points[i]);
       INFO(name << "(" << points[i] << ") = " << y[i] << ", expected " << z);
       const bool same = std::isnan(z)   ? std::isnan(y[i])
                         : std::isinf(z) ? y[i] == z
-                                        : std::abs(y[i] - z) <= 1e-15 + 4e-15 * std::abs(z);
+                                        : std::abs(y[i] - z) <= 1e-15 + rtol * std::abs(z);
       CHECK(same);
     }
   }
 }
 
 TEST_CASE("digamma, polygamma and erfinv have the values of mpmath") {
-  struct Line {
-    double x, digamma, first, second, fifth;
-  };
-  for (const Line& l : std::vector<Line>{{0.1, -10.4237549404110762, 101.433299150792748,
-                                          -2001.86145737834367, 120000069.307510929},
-                                         {1, -0.577215664901532861, 1.64493406684822644,
-                                          -2.40411380631918857, 122.081167438133897},
-                                         {1.5, 0.0364899739785765206, 0.934802200544679309,
-                                          -0.828796644234319996, 11.1135486024354962},
-                                         {7.25, 1.91045352688373603, 0.14787923315893217,
-                                          -0.0218289522951977392, 0.00166735751922825599},
-                                         {1e5, 11.5129204649618951, 0.0000100000500001666667,
-                                          -1.00001000005e-10, 2.4000600006e-24},
-                                         {-0.5, 0.0364899739785765206, 8.93480220054467931,
-                                          -0.828796644234319996, 15371.1135486024355},
-                                         {-3.75, -1.69238859831133034, 19.5049800605995753,
-                                          -124.079727133789254, 492231.250903376142}})
-    for (const auto& [got, want] :
-         std::vector<std::pair<Tensor, double>>{{ag::digamma(ag::tensor(l.x)), l.digamma},
-                                                {ag::polygamma(0, ag::tensor(l.x)), l.digamma},
-                                                {ag::polygamma(1, ag::tensor(l.x)), l.first},
-                                                {ag::polygamma(2, ag::tensor(l.x)), l.second},
-                                                {ag::polygamma(5, ag::tensor(l.x)), l.fifth}}) {
-      INFO("at " << l.x);
-      CHECK(got.item() == Catch::Approx(want).epsilon(2e-14));
+  for (const auto& [name, f, limit, x, values] : published_rows()) {
+    const auto y = f(ag::tensor(x)).to_vector<double>();
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      INFO(name << "(" << x[i] << ") = " << y[i] << ", expected " << values[i]);
+      CHECK(units(y[i], values[i]) <= limit);
     }
-  for (const auto& [x, want] :
-       std::vector<std::pair<double, double>>{{1e-20, 8.86226925452757965e-21},
-                                              {0.1, 0.088855990494257692},
-                                              {0.5, 0.476936276204469873},
-                                              {0.9, 1.16308715367667416},
-                                              {0.999999, 3.45891073727549878},
-                                              {0.99999999999, 4.81292405894483254}}) {
-    CHECK(units(ag::erfinv(ag::tensor(x)).item(), want) <= 2);
-    CHECK(units(ag::erfinv(ag::tensor(-x)).item(), -want) <= 2);
-    CHECK(ag::erf(ag::erfinv(ag::tensor(x))).item() == Catch::Approx(x).epsilon(1e-14));
   }
+}
+
+TEST_CASE("every elementwise operation has a row of accuracy") {
+  std::set<std::string> rows;
+  for (const auto& row : exact_rows()) rows.insert(row.name);
+  for (const auto& row : standard_rows()) rows.insert(row.name);
+  for (const auto& row : published_rows()) rows.insert(row.name);
+  const auto check = [&](const std::string& name) {
+    INFO(name << ": add a row to tests/autograd/elementwise/accuracy_test.cpp: its values over the "
+                 "whole range, beside those of the standard library");
+    CHECK(rows.count(name) == 1);
+  };
+#define PRIMITIVE(op, ...) check(#op);
+#define UNARY(op, ...) check(#op);
+#define BINARY(op, ...) check(#op);
+#define TERNARY(op, ...) check(#op);
+#define COMPARE(op, ...) check(#op);
+#include "autograd/formulas/elementwise.def"
 }
