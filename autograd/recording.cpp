@@ -2,7 +2,6 @@
 
 #include <cxxabi.h>
 
-#include <array>
 #include <cstdlib>
 #include <typeinfo>
 
@@ -28,9 +27,7 @@ bool is_built_in(const detail::Instruction& instruction, std::span<const DType> 
   if (type.find("<autograd::detail::Elementwise>") == std::string::npos) return true;
   TensorList in;
   for (const DType d : inputs) in.push_back(empty({}, d));
-  std::vector<const Tensor*> pointers;
-  for (const Tensor& t : in) pointers.push_back(&t);
-  return instruction.pass(Inputs(pointers), empty({}, output)).formula == nullptr;
+  return instruction.pass(InputList(in), empty({}, output)).formula == nullptr;
 }
 
 Recording::Source source_of(replay::Source source) {

@@ -8,7 +8,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "autograd/core/attributes.hpp"
 #include "autograd/core/recording.hpp"
@@ -29,9 +28,29 @@ class Inputs {
   Inputs(std::span<const Tensor* const> tensors) : tensors_(tensors) {}  // NOLINT
   const Tensor& operator[](std::size_t i) const { return *tensors_[i]; }
   std::size_t size() const { return tensors_.size(); }
+  /// `count` of them from number `first` on.
+  Inputs part(std::size_t first, std::size_t count) const { return tensors_.subspan(first, count); }
 
  private:
   std::span<const Tensor* const> tensors_;
+};
+
+/// Inputs of a call that are gathered at run time, such as those of a TensorList. It holds no
+/// tensors but refers to them: they must outlive it, and it the `Inputs` that it is passed as.
+class InputList {
+ public:
+  InputList() = default;
+  explicit InputList(std::span<const Tensor> tensors) { add(tensors); }
+  void add(const Tensor& t) { pointers_.push_back(&t); }
+  void add(std::span<const Tensor> tensors) {
+    for (const Tensor& t : tensors) add(t);
+  }
+  operator Inputs() const {  // NOLINT: it is what calls take
+    return std::span<const Tensor* const>(pointers_.data(), pointers_.size());
+  }
+
+ private:
+  InlineVector<const Tensor*, 12> pointers_;  // no operation of the library takes more
 };
 
 namespace detail {
@@ -226,13 +245,11 @@ void perform(std::string_view name, const TensorList& reads, const TensorList& w
              const F& action) {
   if (!detail::tracing) [[likely]]
     return action(reads, writes);
-  TensorList in = reads;
-  in.append(writes.begin(), writes.end());
-  std::vector<const Tensor*> pointers;
-  for (const Tensor& t : in) pointers.push_back(&t);
+  InputList in(reads);
+  in.add(writes);
   detail::trace(
-      std::make_unique<detail::ActionInstruction<F>>(std::string(name), reads.size(), action),
-      Inputs(pointers), {});
+      std::make_unique<detail::ActionInstruction<F>>(std::string(name), reads.size(), action), in,
+      {});
 }
 
 }  // namespace autograd

@@ -208,10 +208,10 @@ struct ElementwiseGradient {
 };
 
 void trace_gradient(const ElementwiseGradient& gradient, const Operands& operands, Tensor& out) {
-  InlineVector<const Tensor*, Operands::kMost> in;
+  InputList in;
   for (std::size_t k = 0; k < operands.count; ++k)
-    if (operands.tensor[k]) in.push_back(operands.tensor[k]);
-  compute(gradient, Inputs({in.data(), in.size()}), out);
+    if (operands.tensor[k]) in.add(*operands.tensor[k]);
+  compute(gradient, in, out);
 }
 
 constexpr unsigned bit(std::size_t i) { return 1u << i; }

@@ -155,9 +155,7 @@ TensorList Batching::looped(const detail::Instruction& instruction, const intern
   std::vector<TensorList> rows;
   for (std::int64_t b = 0; b < samples_; ++b) {
     const TensorList sample = batch.sample(b);
-    std::vector<const Tensor*> pointers;
-    for (const Tensor& t : sample) pointers.push_back(&t);
-    rows.push_back(instruction.again(Inputs(pointers), out));
+    rows.push_back(instruction.again(InputList(sample), out));
   }
   TensorList one;
   if (rows.empty())
@@ -367,10 +365,9 @@ TensorList Batching::for_each_sample(std::string_view name, const detail::Sample
   }
   TensorList out;
   for (const Tensor& t : made) out.push_back(sample(t));
-  std::vector<const Tensor*> pointers;
-  for (const Tensor& t : in) pointers.push_back(&t);
-  if (should_record(Inputs(pointers)))
-    record(detail::Ref<Node>::adopt(new SampleNode(std::string(name), f, in)), Inputs(pointers),
+  const InputList all(in);
+  if (should_record(all))
+    record(detail::Ref<Node>::adopt(new SampleNode(std::string(name), f, in)), all,
            {out.data(), out.size()});
   return out;
 }

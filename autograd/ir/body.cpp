@@ -71,9 +71,9 @@ Body::Body(std::unique_ptr<Program> program, const TensorList& arguments,
   while (first_ < actions.size() && program_->form_.steps[actions[first_].begin].once) ++first_;
 }
 
-Body::Bound::Bound(Body& body, std::span<const Tensor* const> captured) : body_(body) {
+Body::Bound::Bound(Body& body, const Inputs& captured) : body_(body) {
   for (const auto& [value, which] : body.captured_)
-    body.program_->bind(value, captured[which]->impl()->storage);
+    body.program_->bind(value, captured[which].impl()->storage);
   for (std::size_t i = 0; i < body.first_; ++i)
     body.program_->run_action(body.program_->actions_[i]);
 }

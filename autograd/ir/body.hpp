@@ -29,7 +29,7 @@ class Body {
   /// What is captured, for as long as this lives; what follows from that alone is computed here.
   class Bound {
    public:
-    Bound(Body& body, std::span<const Tensor* const> captured);
+    Bound(Body& body, const Inputs& captured);
     ~Bound();
     Bound(const Bound&) = delete;
     Bound& operator=(const Bound&) = delete;

@@ -33,10 +33,8 @@ class Branch final : public detail::Instruction {
   void run(const Inputs& in, std::span<Tensor> out) const override {
     const std::size_t chosen = *static_cast<const bool*>(in[0].raw()) ? 0 : 1;
     const auto& [body, captures, draws] = sides_[chosen];
-    std::vector<const Tensor*> captured;
-    for (std::size_t i = 0; i < captures; ++i)
-      captured.push_back(&in[1 + arguments_ + (chosen == 0 ? 0 : sides_[0].captured) + i]);
-    const Body::Bound bound(*body, captured);
+    const std::size_t first_captured = 1 + arguments_ + (chosen == 0 ? 0 : sides_[0].captured);
+    const Body::Bound bound(*body, in.part(first_captured, captures));
     for (std::size_t i = 0; i < arguments_; ++i) body->set(i, in[1 + i].raw());
     body->run();
     const std::size_t results = out.size() - sides_[0].draws - sides_[1].draws;
@@ -117,9 +115,7 @@ TensorList branch(std::string_view name, const Sides& sides, const Tensor& condi
     for (std::size_t i = results; i < side.results.size(); ++i) add(side.results[i]);
     plan[s] = {side.body, side.captured.size(), side.results.size() - results};
   }
-  std::vector<const Tensor*> pointers;
-  for (const Tensor& t : in) pointers.push_back(&t);
-  detail::trace(std::make_unique<Branch>(name, plan, arguments.size()), Inputs(pointers),
+  detail::trace(std::make_unique<Branch>(name, plan, arguments.size()), InputList(in),
                 std::span<Tensor>(out.data(), out.size()));
   return out;
 }
@@ -307,15 +303,14 @@ TensorList choose(std::string_view name, const Tensor& condition, const Function
       if (std::none_of(used.begin() + static_cast<std::ptrdiff_t>(arguments.size()), used.end(),
                        [&](const Tensor& u) { return u.impl() == t.impl(); }))
         used.push_back(t);
-  std::vector<const Tensor*> pointers;
-  for (const Tensor& t : used) pointers.push_back(&t);
+  const InputList inputs(used);
   const std::span<Tensor> shown(out.data(), out.size());
-  if ((sides[0].on_tape || sides[1].on_tape) && should_record(Inputs(pointers)))
+  if ((sides[0].on_tape || sides[1].on_tape) && should_record(inputs))
     autograd::record(detail::Ref<Node>::adopt(new ChoiceNode(name, functions, condition, used, out,
                                                              arguments.size(), draws)),
-                     Inputs(pointers), shown);
+                     inputs, shown);
   else
-    detail::mark_unrecorded(Inputs(pointers), shown);
+    detail::mark_unrecorded(inputs, shown);
   return out;
 }
 

@@ -32,12 +32,10 @@ bool Loop::goes_on() const {
 void Loop::run(const Inputs& in, std::span<Tensor> out) const {
   Body& body = *plan_.body;
   const std::size_t carries = plan_.carries, entries = carries + plan_.xs;
-  std::vector<const Tensor*> captured;
-  for (std::size_t i = entries + plan_.counted; i < in.size(); ++i) captured.push_back(&in[i]);
-  const std::span<const Tensor* const> all(captured);
-  const Body::Bound bound(body, all.first(plan_.captured));
+  const std::size_t captured = entries + plan_.counted, others = captured + plan_.captured;
+  const Body::Bound bound(body, in.part(captured, plan_.captured));
   std::optional<Body::Bound> also;
-  if (plan_.condition) also.emplace(*plan_.condition, all.subspan(plan_.captured));
+  if (plan_.condition) also.emplace(*plan_.condition, in.part(others, in.size() - others));
 
   InlineVector<Entries, 8> xs, ys;
   for (std::size_t i = carries; i < entries; ++i)

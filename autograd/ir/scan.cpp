@@ -13,12 +13,6 @@ using internal::Draws;
 
 bool on_tape(const Tensor& t) { return is_floating(t.dtype()) && t.requires_grad(); }
 
-std::vector<const Tensor*> pointers_to(const TensorList& list) {
-  std::vector<const Tensor*> pointers;
-  for (const Tensor& t : list) pointers.push_back(&t);
-  return pointers;
-}
-
 // ---------------------------------------------------------------- the gradient
 
 // One step of it. Of cotangents of the next carry and totals for what is captured, and of the
@@ -125,12 +119,12 @@ TensorList loop(const Scan& scan, const RecordedStep& step, const TensorList& in
   auto instruction = std::make_unique<Loop>(
       Loop::Plan{scan.name, step.body.body, step.condition.body, scan.carries, xs.size(),
                  step.body.captured.size(), scan.steps, scan.reverse, scan.count.defined()});
-  const std::vector<const Tensor*> pointers = pointers_to(in);
+  const InputList inputs(in);
   const std::span<Tensor> results(out.data(), out.size());
   if (detail::tracing)
-    detail::trace(std::move(instruction), Inputs(pointers), results);
+    detail::trace(std::move(instruction), inputs, results);
   else
-    instruction->run(Inputs(pointers), results);
+    instruction->run(inputs, results);
   return out;
 }
 
@@ -377,14 +371,14 @@ TensorList run(const Scan& scan, const TensorList& init, const TensorList& xs) {
   TensorList in = init;
   append(in, xs);
   append(in, step.body.captured);
-  const std::vector<const Tensor*> pointers = pointers_to(in);
+  const InputList inputs(in);
   const std::span<Tensor> results(out.data(), out.size());
-  if (step.on_tape && should_record(Inputs(pointers)))
+  if (step.on_tape && should_record(inputs))
     record(detail::Ref<Node>::adopt(
                new ScanNode(recorded, {xs.size(), step.ys, draws.size()}, in, out, draws)),
-           Inputs(pointers), results);
+           inputs, results);
   else
-    detail::mark_unrecorded(Inputs(pointers), results);
+    detail::mark_unrecorded(inputs, results);
   return part(out, 0, scan.carries + step.ys);
 }
 

@@ -163,9 +163,8 @@ bool recomputing() noexcept { return second_pass; }
 
 TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
                               const TensorList& inputs) {
-  std::vector<const Tensor*> pointers;
-  for (const Tensor& t : inputs) pointers.push_back(&t);
-  check_defined("checkpoint", Inputs(pointers));
+  InputList all(inputs);
+  check_defined("checkpoint", all);
   if (!grad_enabled()) return f(inputs);
 
   const bool keep = compiling();
@@ -189,8 +188,7 @@ TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
     captured = TensorList(capture.originals().begin() + known, capture.originals().end());
   }
   if (keep) kept->draws = !(random_state() == random);
-  for (const Tensor& t : captured) pointers.push_back(&t);
-  const Inputs all(pointers);
+  all.add(captured);
   if (anomaly_mode()) check_anomaly("checkpoint", all, {out.data(), out.size()});
   if (should_record(all))
     record(detail::Ref<Node>::adopt(

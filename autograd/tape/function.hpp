@@ -77,9 +77,7 @@ class Function {
     using Result = decltype(F::forward(ctx, arguments...));
     TensorList in, out;
     (collect(in, arguments), ...);
-    InlineVector<const Tensor*, 4> pointers;
-    for (const Tensor& t : in) pointers.push_back(&t);
-    const Inputs inputs({pointers.data(), pointers.size()});
+    const InputList inputs(in);
     check_defined(name(), inputs);
     if (detail::tracing && detail::has_samples(inputs)) [[unlikely]] {
       if constexpr (Repeatable<A...>) return for_each_sample(in, arguments...);

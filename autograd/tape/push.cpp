@@ -43,11 +43,7 @@ bool broadcasts(const Node& node, const TensorList& tangents) {
   return false;
 }
 
-TensorList called(const Node& node, const TensorList& in) {
-  InlineVector<const Tensor*, 8> pointers;
-  for (const Tensor& t : in) pointers.push_back(&t);
-  return node.again(Inputs({pointers.data(), pointers.size()}));
-}
+TensorList called(const Node& node, const TensorList& in) { return node.again(InputList(in)); }
 
 }  // namespace
 
@@ -165,10 +161,7 @@ TensorList Walk::pushed(Node& node, TensorList& tangents, const Use& use) {
       if (t.defined()) in.push_back(t);
     for (const Tensor& t : result)
       if (t.defined()) out.push_back(t);
-    InlineVector<const Tensor*, 8> pointers;
-    for (const Tensor& t : in) pointers.push_back(&t);
-    check_anomaly(fmt::format("jvp of {}", node.name()), Inputs({pointers.data(), pointers.size()}),
-                  {out.data(), out.size()});
+    check_anomaly(fmt::format("jvp of {}", node.name()), InputList(in), {out.data(), out.size()});
   }
   return result;
 }

@@ -220,8 +220,7 @@ Tensor made_rows(const Op& op, const Shape& shape, const Inputs& in) {
 }  // namespace
 
 Tensor internal::rows_at(const Tensor& values, const Tensor& places, const Shape& shape) {
-  const std::array<const Tensor*, 2> in{&values, &places};
-  return made_rows(FromRows{}, shape, Inputs(in));
+  return made_rows(FromRows{}, shape, Inputs(std::array{&values, &places}));
 }
 
 Tensor internal::gathered_rows(const Tensor& values, const Tensor& places, const Tensor& sources,
@@ -231,21 +230,19 @@ Tensor internal::gathered_rows(const Tensor& values, const Tensor& places, const
 }
 
 Tensor internal::scattered_rows(const Tensor& values, const Tensor& places, const Shape& shape) {
-  const std::array<const Tensor*, 2> in{&values, &places};
-  return made_rows(ScatterRows{}, shape, Inputs(in));
+  return made_rows(ScatterRows{}, shape, Inputs(std::array{&values, &places}));
 }
 
 Tensor internal::copy_of_rows(const Tensor& t) {
-  const std::array<const Tensor*, 1> in{&t};
   return computed_rows(SumRows{}, t.impl()->shape, t.impl()->numel, living(t)->format(),
-                       Inputs(in));
+                       Inputs(std::array{&t}));
 }
 
 Tensor internal::rows_as(const Tensor& t, DType dtype) {
-  const std::array<const Tensor*, 1> in{&t};
   detail::RowFormat format = living(t)->format();
   format.dtype = dtype;
-  return computed_rows(CastRows{}, t.impl()->shape, t.impl()->numel, format, Inputs(in));
+  return computed_rows(CastRows{}, t.impl()->shape, t.impl()->numel, format,
+                       Inputs(std::array{&t}));
 }
 
 void internal::accumulate_rows(Tensor& total, Tensor g) {
@@ -256,10 +253,9 @@ void internal::accumulate_rows(Tensor& total, Tensor g) {
   if (!alike && sole_owner(g) && g.shape() == total.shape() && (a || !sole_owner(total)))
     std::swap(total, g);
   if (sole_owner(total)) return alike ? a->add(b->block()) : add_in_place(total, g);
-  const std::array<const Tensor*, 2> in{&total, &g};
   const detail::TensorImpl& t = *total.impl();
   Tensor sum = alike ? no_rows(t.shape, t.numel, a->format()) : empty_like(total);
-  compute(SumRows{}, Inputs(in), sum);
+  compute_into(sum, SumRows{}, total, g);
   total = std::move(sum);
 }
 

@@ -1,7 +1,6 @@
 #include "nn/module/hooks.hpp"
 
 #include <algorithm>
-#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -38,15 +37,14 @@ class Watched final : public ag::Node {
 // done, if none will come.
 bool watch(ag::TensorList& tensors, std::string_view name, Show show) {
   std::vector<std::size_t> places;
-  std::vector<const ag::Tensor*> pointers;
+  ag::InputList inputs;
   ag::TensorList views;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     if (!tensors[i].defined() || !tensors[i].requires_grad()) continue;
     places.push_back(i);
-    pointers.push_back(&tensors[i]);
+    inputs.add(tensors[i]);
     views.push_back(tensors[i].detach());
   }
-  const ag::Inputs inputs(std::span<const ag::Tensor* const>{pointers});
   if (!ag::should_record(inputs)) return false;
   auto spread = [places, n = tensors.size(), show](const ag::TensorList& gradients) {
     ag::TensorList all(n);

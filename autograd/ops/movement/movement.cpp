@@ -345,9 +345,7 @@ TensorList broadcast_tensors(const TensorList& tensors) {
 
 Tensor concat(const TensorList& tensors, std::int64_t axis) {
   if (tensors.empty()) fail("concat", "needs at least one tensor, got none");
-  InlineVector<const Tensor*, 8> pointers;
-  for (const auto& t : tensors) pointers.push_back(&t);
-  const Inputs in({pointers.data(), pointers.size()});
+  const InputList in(tensors);
   check_defined("concat", in);
   const Shape& first = tensors[0].shape();
   if (first.empty()) fail("concat", "tensors must have an axis, got 0-d tensors; use stack");

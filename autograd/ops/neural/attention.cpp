@@ -133,9 +133,7 @@ Tensor new_seed() { return randint(0, std::int64_t{1} << 62, {1}); }
 Tensor run(const internal::AttentionForm& form, TensorList& in, const Tensor& mask) {
   if (form.masked) in.push_back(mask);
   if (form.drops()) in.push_back(new_seed());
-  InlineVector<const Tensor*, 5> pointers;
-  for (const Tensor& t : in) pointers.push_back(&t);
-  return internal::attention(form, Inputs({pointers.data(), pointers.size()}));
+  return internal::attention(form, InputList(in));
 }
 
 Shape with_matrix(Shape lead, std::int64_t rows, std::int64_t columns) {

@@ -105,9 +105,7 @@ struct AttentionGradient {
   std::string_view name() const { return "attention_gradient"; }
   void forward(const Inputs& all, std::span<Tensor> out) const {
     const std::size_t inputs = all.size() - 4, count = form.projections(inputs);
-    InlineVector<const Tensor*, 5> own;
-    for (std::size_t i = 0; i < inputs; ++i) own.push_back(&all[i]);
-    const Inputs in({own.data(), own.size()});
+    const Inputs in = all.part(0, inputs);
     Place place = form.place(in);
     dispatch_floating(name(), all[0].dtype(), [&](auto zero) {
       using T = decltype(zero);
@@ -229,17 +227,17 @@ struct Attention {
       return reference_gradient(call, [&](const TensorList& in) { return reference(in); });
     const std::size_t count = call.inputs(), projections = form.projections(count);
     AttentionGradient gradient{form, {}};
-    InlineVector<const Tensor*, 9> in;
+    InputList in;
     TensorList out, result(count, Tensor());
     for (std::size_t i = 0; i < count; ++i) {
-      in.push_back(&call.input_value(i));
+      in.add(call.input_value(i));
       if (i >= projections + (form.masked ? 1 : 0) || !call.needs(i)) continue;
       gradient.wanted[i] = true;
       out.push_back(empty(call.input_shape(i), call.input_value(0).dtype()));
     }
-    for (std::size_t i = 0; i < kOutputs; ++i) in.push_back(&call.output_value(i));
-    in.push_back(&call.grad());
-    compute(gradient, Inputs({in.data(), in.size()}), {out.data(), out.size()});
+    for (std::size_t i = 0; i < kOutputs; ++i) in.add(call.output_value(i));
+    in.add(call.grad());
+    compute(gradient, in, {out.data(), out.size()});
     for (std::size_t i = 0, k = 0; i < count; ++i)
       if (i < gradient.wanted.size() && gradient.wanted[i]) result[i] = out[k++];
     return result;

@@ -288,10 +288,7 @@ std::array<Tensor, 4> by_batch(const char* op, const Tensor& x, const Tensor& we
   TensorList in{gathered(x)};
   if (weight.defined()) in.push_back(weight);
   if (bias.defined()) in.push_back(bias);
-  InlineVector<const Tensor*, 3> pointers;
-  for (const Tensor& t : in) pointers.push_back(&t);
-  auto out = apply(BatchNorm{op, weight.defined(), bias.defined(), together, eps},
-                   Inputs({pointers.data(), pointers.size()}));
+  auto out = apply(BatchNorm{op, weight.defined(), bias.defined(), together, eps}, InputList(in));
   out[0] = scattered(out[0], x);
   return out;
 }
@@ -307,11 +304,7 @@ Tensor by_running(const Tensor& x, const Tensor& running_mean, const Tensor& run
   }
   if (weight.defined()) in.push_back(weight);
   if (bias.defined()) in.push_back(bias);
-  InlineVector<const Tensor*, 5> pointers;
-  for (const Tensor& t : in) pointers.push_back(&t);
-  return scattered(apply(ChannelNorm{weight.defined(), bias.defined()},
-                         Inputs({pointers.data(), pointers.size()})),
-                   x);
+  return scattered(apply(ChannelNorm{weight.defined(), bias.defined()}, InputList(in)), x);
 }
 
 // x as (n, channels, the others in one).

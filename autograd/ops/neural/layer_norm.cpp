@@ -48,10 +48,7 @@ struct LayerNormGradient {
       const Tensor g = scaled ? in.whole(3) * unsqueeze(in[4], 1) : in.whole(3);
       TensorList rows{in.joined(0), in.joined(1), in.joined(2), reshape(g, gx.shape())};
       if (weighted && !scaled) rows.push_back(in[4]);
-      InlineVector<const Tensor*, 5> pointers;
-      for (const Tensor& t : rows) pointers.push_back(&t);
-      compute(LayerNormGradient{true, false, false, centred},
-              Inputs({pointers.data(), pointers.size()}), {&gx, 1});
+      compute(LayerNormGradient{true, false, false, centred}, InputList(rows), {&gx, 1});
       result.push_back(in.parted(gx, n));
     }
     if (of_weight) {
@@ -173,10 +170,8 @@ Tensor by_rows(const char* op, const Tensor& x, const Shape& normalized, const T
            centred ? "weight and bias" : "weight", normalized, t->shape());
     in.push_back(reshape(*t, {width}));
   }
-  InlineVector<const Tensor*, 3> pointers;
-  for (const auto& t : in) pointers.push_back(&t);
   const LayerNorm norm{weight.defined(), bias.defined(), centred, eps};
-  return reshape(apply(norm, Inputs({pointers.data(), pointers.size()}))[0], x.shape());
+  return reshape(apply(norm, InputList(in))[0], x.shape());
 }
 
 }  // namespace

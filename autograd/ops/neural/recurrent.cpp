@@ -279,11 +279,9 @@ struct RecurrentLayer {
                    make(true, {s.steps, s.batch, s.state}),
                    make(s.projected, {s.steps, s.batch, s.state}),
                    make(s.projected, {s.steps, s.batch, s.hidden})};
-    InlineVector<const Tensor*, 11> pointers;
-    for (const Tensor& t : in) pointers.push_back(&t);
     compute(RecurrentGradient{layer, call.grad(0).defined(), call.grad(1).defined(),
                               call.grad(2).defined()},
-            Inputs({pointers.data(), pointers.size()}), {out.data(), out.size()});
+            InputList(in), {out.data(), out.size()});
     return out;
   }
 
@@ -406,9 +404,7 @@ RecurrentWithCell recurrent(Cell cell, const Tensor& x, const Tensor& h, const T
   if (layer.has_cell())
     in.push_back(first_state(op, "c", c, x, w.input.size(0) / kernels::gates_of(cell)));
   if (masked) in.push_back(options.lengths);
-  InlineVector<const Tensor*, 9> pointers;
-  for (const Tensor& t : in) pointers.push_back(&t);
-  const auto out = apply(RecurrentLayer{layer}, Inputs({pointers.data(), pointers.size()}));
+  const auto out = apply(RecurrentLayer{layer}, InputList(in));
   return {out[0], out[1], out[2]};
 }
 

@@ -50,9 +50,7 @@ class Batch {
   /// is none of the tape, into new tensors.
   template <class Op>
   TensorList call(const Op& op, const TensorList& in) const {
-    InlineVector<const Tensor*, 8> pointers;
-    for (const Tensor& t : in) pointers.push_back(&t);
-    const Inputs inputs({pointers.data(), pointers.size()});
+    const InputList inputs(in);
     if constexpr (Operation<Op>) {
       return detail::listed(apply(op, inputs));
     } else {

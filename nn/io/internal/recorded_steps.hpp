@@ -42,9 +42,7 @@ std::vector<bool> wanted_values(std::size_t values, const std::vector<Step>& ste
 /// What an operation makes of inputs, into results that are there.
 inline void run_step(const ag::detail::Instruction& operation, const ag::TensorList& in,
                      ag::TensorList& out) {
-  std::vector<const ag::Tensor*> pointers;
-  for (const ag::Tensor& x : in) pointers.push_back(&x);
-  operation.run(ag::Inputs(pointers), {out.data(), out.size()});
+  operation.run(ag::InputList(in), {out.data(), out.size()});
 }
 
 }  // namespace nn::detail

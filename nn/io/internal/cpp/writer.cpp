@@ -332,8 +332,7 @@ void Call::line(std::string_view text) const {
 
 ag::Tensor Call::run(const ag::Tensor& in, const ag::Shape& out) const {
   ag::TensorList result{ag::empty(out, result_dtype())};
-  const std::array pointers{&in};
-  step_.operation->run(ag::Inputs(pointers), {result.data(), 1});
+  step_.operation->run(ag::Inputs(std::array{&in}), {result.data(), 1});
   return result[0];
 }
 

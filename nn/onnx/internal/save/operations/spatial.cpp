@@ -136,8 +136,7 @@ ag::Tensor matrix(const Call& call, std::int64_t axis, std::int64_t in, std::int
   const ag::DType dtype = call.dtype(0);
   const ag::Tensor units = ag::reshape(ag::eye(in, dtype), from);
   ag::TensorList result{ag::zeros(to, dtype)};
-  const std::array pointers{&units};
-  call.step.operation[0]->run(ag::Inputs(pointers), {result.data(), 1});
+  call.step.operation[0]->run(ag::Inputs(std::array{&units}), {result.data(), 1});
   return ag::reshape(result[0], {out, in});
 }
 
