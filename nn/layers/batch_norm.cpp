@@ -2,8 +2,6 @@
 
 #include "autograd/ops/neural/norms.hpp"
 #include "autograd/ops/ops.hpp"
-#include "autograd/tape/grad_mode.hpp"
-#include "autograd/tape/recomputation.hpp"
 #include "nn/layers/parts.hpp"
 
 namespace nn::detail {
@@ -85,21 +83,6 @@ void BatchNorm::set_momentum(std::optional<double> momentum) {
 
 namespace {
 
-// As `ag::batch_norm` writes them, from mean and variance of n values for each channel.
-void write_running(const RunningNorm& norm, const ag::Tensor& mean, const ag::Tensor& var, double n,
-                   std::optional<double> momentum) {
-  if (!norm.running_mean.defined() || ag::recomputing()) return;
-  const ag::NoGrad no_grad;
-  ag::Tensor count = norm.num_batches_tracked;
-  count.copy_(count + 1);
-  const double share = momentum ? *momentum : 1.0 / static_cast<double>(count.item<std::int64_t>());
-  const auto blend = [&](ag::Tensor running, const ag::Tensor& now) {
-    running.copy_((1 - share) * running.to(ag::float64) + share * now.to(ag::float64));
-  };
-  blend(norm.running_mean, mean);
-  blend(norm.running_var, var.to(ag::float64) * (n / (n - 1)));
-}
-
 // By the statistics over all parts of a batch, of which x is one.
 ag::Tensor by_all_parts(const RunningNorm& norm, const ag::Tensor& x, const SumOverParts& sum,
                         const BatchNormOptions& options) {
@@ -116,7 +99,9 @@ ag::Tensor by_all_parts(const RunningNorm& norm, const ag::Tensor& x, const SumO
   const ag::Tensor mean = sum(ag::sum(x, axes)) / n;
   const ag::Tensor centred = x - ag::reshape(mean, along);
   const ag::Tensor var = sum(ag::sum(centred * centred, axes)) / n;
-  write_running(norm, mean.detach(), var.detach(), n, options.momentum);
+  ag::detail::update_running_statistics(norm.running_mean, norm.running_var,
+                                        norm.num_batches_tracked, mean, var,
+                                        static_cast<std::int64_t>(n), options.momentum);
   ag::Tensor y = centred / ag::reshape(ag::sqrt(var + options.eps), along);
   if (norm.weight.defined()) y = y * ag::reshape(norm.weight, along);
   return norm.bias.defined() ? y + ag::reshape(norm.bias, along) : y;

@@ -321,6 +321,15 @@ Tensor of_samples(const Tensor& t, std::int64_t n) {
 
 }  // namespace
 
+void detail::update_running_statistics(const Tensor& running_mean, const Tensor& running_var,
+                                       const Tensor& num_batches_tracked, const Tensor& mean,
+                                       const Tensor& var, std::int64_t count,
+                                       std::optional<double> momentum) {
+  const char* op = "batch_norm";
+  if (running_mean.defined()) internal::check_same_dtype(op, mean, running_mean);
+  update(op, mean, var, running_mean, running_var, num_batches_tracked, {momentum, count, 1});
+}
+
 Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
                   const Tensor& weight, const Tensor& bias, const BatchNormOptions& options) {
   const detail::Named as("batch_norm");
@@ -343,7 +352,8 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
   if (running_mean.defined() && !options.momentum && !batches.defined())
     fail(op, "num_batches_tracked must be given where momentum is not, got none");
   const auto out = by_batch(op, planes, weight, bias, options.eps);
-  update(op, out[1], out[3], running_mean, running_var, batches, {options.momentum, count, 1});
+  detail::update_running_statistics(running_mean, running_var, batches, out[1], out[3], count,
+                                    options.momentum);
   return reshape(out[0], x.shape());
 }
 

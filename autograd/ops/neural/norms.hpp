@@ -30,6 +30,15 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
                   const Tensor& weight = {}, const Tensor& bias = {},
                   const BatchNormOptions& options = {});
 
+namespace detail {
+/// What `batch_norm` does to running statistics and their count, where defined, after a batch of
+/// `count` values per channel with this mean and (biased) variance: for a batch of which x is a part.
+void update_running_statistics(const Tensor& running_mean, const Tensor& running_var,
+                               const Tensor& num_batches_tracked, const Tensor& mean,
+                               const Tensor& var, std::int64_t count,
+                               std::optional<double> momentum);
+}
+
 /// Options of `instance_norm`.
 struct InstanceNormOptions {
   bool use_input_stats = true;  ///< false: by the running statistics
