@@ -24,8 +24,6 @@ struct AddedToken {
 
 /// GPT-2's character for each byte: those that show stand for themselves, the others are 256, 257, ….
 std::string byte_symbol(unsigned char byte);
-/// Each byte of a text by its character.
-std::string to_symbols(std::string_view bytes);
 /// The bytes of a token; one that holds other characters stands for itself.
 std::string from_symbols(std::string_view token);
 /// The bytes in the order of their characters.

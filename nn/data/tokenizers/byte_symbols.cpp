@@ -41,12 +41,6 @@ std::string byte_symbol(unsigned char byte) {
   return symbol;
 }
 
-std::string to_symbols(std::string_view bytes) {
-  std::string text;
-  for (const char c : bytes) append_utf8(text, symbols().of_byte[static_cast<unsigned char>(c)]);
-  return text;
-}
-
 std::string from_symbols(std::string_view token) {
   std::string bytes;
   for (std::size_t at = 0; at < token.size();) {
