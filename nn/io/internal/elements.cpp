@@ -10,6 +10,7 @@
 
 #include "autograd/core/errors.hpp"
 #include "autograd/core/shape.hpp"
+#include "nn/io/internal/float16.hpp"
 
 namespace nn::detail {
 namespace {
@@ -18,17 +19,10 @@ using ag::fail;
 
 static_assert(std::endian::native == std::endian::little, "the formats are little endian");
 
-float half_to_float(std::uint16_t h) {
-  const std::uint32_t sign = std::uint32_t{h} >> 15 << 31, exponent = h >> 10 & 31,
-                      fraction = h & 1023;
-  if (exponent == 0) {  // zero or subnormal: fraction * 2^-24
-    const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
-    return sign ? -magnitude : magnitude;
-  }
-  const std::uint32_t wide = exponent == 31 ? 255 : exponent + 112;
-  return std::bit_cast<float>(sign | wide << 23 | fraction << 13);
+template <class E>
+float wide(std::uint16_t bits) {
+  return value(E{bits});
 }
-float bfloat_to_float(std::uint16_t b) { return std::bit_cast<float>(std::uint32_t{b} << 16); }
 // Numbers of 8 bits (Micikevicius et al. 2022; OCP microscaling formats). With `fnuz` there is one
 // NaN, in place of -0, and no infinity; E4M3 has none either, E5M2 is IEEE's.
 enum class Special { ieee, no_infinity, fnuz };
@@ -69,8 +63,8 @@ constexpr ElementFormat kFormats[] = {
     {"F32", 32, ag::float32, nullptr},
     {"I64", 64, ag::int64, nullptr},
     {"BOOL", 8, ag::boolean, convert<truth, std::uint8_t>},
-    {"F16", 16, ag::float32, convert<half_to_float, std::uint16_t>},
-    {"BF16", 16, ag::float32, convert<bfloat_to_float, std::uint16_t>},
+    {"F16", 16, ag::float32, convert<wide<Float16>, std::uint16_t>},
+    {"BF16", 16, ag::float32, convert<wide<BFloat16>, std::uint16_t>},
     {"I32", 32, ag::int64, convert<widen<std::int32_t>, std::int32_t>},
     {"I16", 16, ag::int64, convert<widen<std::int16_t>, std::int16_t>},
     {"I8", 8, ag::int64, convert<widen<std::int8_t>, std::int8_t>},
@@ -113,30 +107,26 @@ void read_converted(const ElementFormat& format, ag::Tensor& tensor, bool big_en
   }
 }
 
-template <int Fraction, int Bias>
+// Not the nearest float, but, of the two next to a number between floats, the one whose last bit is
+// 1: so that it is no tie that the number was not (Boldo and Melquiond 2008).
+float rounded_to_odd(double x) {
+  const auto nearest = static_cast<float>(x);
+  if (nearest == x || std::isnan(x)) return nearest;
+  const auto bits = std::bit_cast<std::uint32_t>(nearest);
+  return std::bit_cast<float>((std::abs(nearest) > std::abs(x) ? bits - 1 : bits) | 1);
+}
+
+template <class E>
 std::optional<std::uint16_t> narrowed(double x) {
-  constexpr std::uint32_t kInfinity = (2 * Bias + 1) << Fraction;
-  const std::uint32_t sign = std::signbit(x) ? 0x8000 : 0;
-  if (std::isnan(x)) return static_cast<std::uint16_t>(sign | kInfinity | 1 << (Fraction - 1));
-  std::uint32_t bits = kInfinity;
-  if (std::isfinite(x) && x != 0) {
-    const int exponent = std::clamp(std::ilogb(x), 1 - Bias, Bias + 1);
-    const double fraction = std::nearbyint(std::ldexp(std::abs(x), Fraction - exponent));
-    if (fraction > 2 << Fraction) return std::nullopt;  // far beyond
-    // The leading 1 of a number that is not subnormal adds itself to the exponent.
-    bits = (static_cast<std::uint32_t>(exponent + Bias - 1) << Fraction) +
-           static_cast<std::uint32_t>(fraction);
-    if (bits >= kInfinity) return std::nullopt;
-  } else if (x == 0) {
-    bits = 0;
-  }
-  return static_cast<std::uint16_t>(sign | bits);
+  const E all = nearest<E>(rounded_to_odd(x));
+  if ((all.bits & 0x7FFF) == E::kInfinity && std::isfinite(x)) return std::nullopt;
+  return all.bits;
 }
 
 }  // namespace
 
-std::optional<std::uint16_t> float16_of(double x) { return narrowed<10, 15>(x); }
-std::optional<std::uint16_t> bfloat16_of(double x) { return narrowed<7, 127>(x); }
+std::optional<std::uint16_t> float16_of(double x) { return narrowed<Float16>(x); }
+std::optional<std::uint16_t> bfloat16_of(double x) { return narrowed<BFloat16>(x); }
 
 const ElementFormat* find_format(std::string_view name) {
   const auto* found = std::find_if(std::begin(kFormats), std::end(kFormats),
