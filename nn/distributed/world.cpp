@@ -40,7 +40,9 @@ void* elements(ag::Tensor& t) {
 }  // namespace
 
 World::World(int, char**) : exceptions_(std::uncaught_exceptions()) {
-  int begun = 0, level = 0;
+  int begun = 0, ended = 0, level = 0;
+  MPI_Finalized(&ended);
+  if (ended) ag::fail("World", "must be made once, in main(), got another after MPI has ended");
   MPI_Initialized(&begun);
   if (begun)
     MPI_Query_thread(&level);
