@@ -23,17 +23,17 @@ int train(const Settings& s, const nn::distributed::World& world) {
                        nn::MLP(64 * 7 * 7, {128}, 10, {.dropout = 0.3}));
   nn::optim::AdamW optimizer(model.parameters(), {.lr = 2e-3});
   nn::distributed::DataParallel parallel(model, world, {.shards = s.shards});
-  nn::data::DataLoader loader(
-      train, {.batch_size = s.batch, .shuffle = true, .seed = 1, .drop_last = true});
+  nn::distributed::DataLoader loader(
+      parallel, train, {.batch_size = s.batch, .shuffle = true, .seed = 1, .drop_last = true});
   const std::int64_t steps = s.steps > 0 ? s.steps : s.epochs * loader.size();
   const auto start = std::chrono::steady_clock::now();
   double loss = 0;
   for (std::int64_t step = 0; step < steps;)
-    for (const auto& [x, y] : loader) {
+    for (const auto& batch : loader) {  // the shards of this rank
       optimizer.zero_grad();
-      loss = parallel.backward(x, y, [&](const ag::Tensor& images, const ag::Tensor& labels) {
+      loss = parallel.backward(batch, [&](const ag::Tensor& images, const ag::Tensor& labels) {
         return nn::cross_entropy(model(images), labels, {.reduction = nn::Reduction::sum}) /
-               double(s.batch);
+               double(batch.rows);
       });
       optimizer.step();
       if (++step % 50 == 0 && world.rank() == 0) fmt::print("step {} loss {:.4f}\n", step, loss);

@@ -36,9 +36,10 @@ std::uint64_t kind_of(const Module& model, const DataParallelOptions& options) {
     p[tensor.ndim()] = static_cast<std::int64_t>(tensor.dtype());
     kinds.push_back({name, sizes});
   }
-  kinds.push_back({std::string(ag::version()),
-                   ag::tensor({options.shards, static_cast<std::int64_t>(options.wire),
-                               options.bucket_bytes})});
+  kinds.push_back(
+      {std::string(ag::version()),
+       ag::tensor({options.shards, static_cast<std::int64_t>(options.wire),
+                   static_cast<std::int64_t>(options.batch_statistics), options.bucket_bytes})});
   return fingerprint(kinds);
 }
 
@@ -89,7 +90,7 @@ class Kept {
   std::vector<std::uint32_t> versions_;
 };
 
-std::int64_t rows_of(const ag::TensorList& batch, std::int64_t shards) {
+std::int64_t rows_of(const ag::TensorList& batch) {
   if (batch.empty()) ag::fail("DataParallel::backward", "a batch must have a tensor, got none");
   for (const ag::Tensor& t : batch)
     if (!t.defined() || t.ndim() == 0 || t.size(0) != batch[0].size(0))
@@ -97,14 +98,16 @@ std::int64_t rows_of(const ag::TensorList& batch, std::int64_t shards) {
                "the tensors of a batch must have one number of rows, got {}{}",
                t.defined() ? "shape " : "an undefined one",
                t.defined() ? fmt::format("{} beside {}", t.shape(), batch[0].shape()) : "");
-  const std::int64_t rows = batch[0].size(0);
+  return batch[0].size(0);
+}
+
+void check_rows(std::int64_t rows, std::int64_t shards) {
   if (rows < shards)
     ag::fail(
         "DataParallel::backward",
         "a batch must have a row for each shard, got {} rows for {} shards; make batches larger, "
         "or shards fewer",
         rows, shards);
-  return rows;
 }
 
 }  // namespace
@@ -123,7 +126,7 @@ DataParallel::DataParallel(Module& model, const World& world, const DataParallel
              "there must be a shard for each rank, got {} for {} ranks; set shards to "
              "a larger power of two",
              shards_, world.size());
-  world.check_same("model, shards and version of xgrad", kind_of(model, options));
+  world.check_same("model, options and version of xgrad", kind_of(model, options));
   world.broadcast(model);
   const ag::Generator::State state = ag::default_generator().state();
   ag::Tensor same = ag::tensor(
@@ -261,17 +264,46 @@ void DataParallel::check_replays() const {
              "statistics must be those of shards, got those of whole batches; call backward()");
 }
 
+void DataParallel::check_own(std::size_t shards) const {
+  const std::int64_t own = last_shard(world_.rank()) - first_shard(world_.rank());
+  if (static_cast<std::int64_t>(shards) != own)
+    ag::fail("DataParallel::backward",
+             "a batch must have the {} shards of this rank, got {}; make its loader with this "
+             "DataParallel",
+             own, shards);
+}
+
+void DataParallel::begin_walk(bool last) {
+  if (last && !together_) reducer_->begin_walk();
+}
+
+ag::Tensor DataParallel::walk(const ag::Tensor& loss, bool last) {
+  begin_walk(last);
+  loss.backward();
+  return loss.detach();
+}
+
 double DataParallel::backward(const ag::TensorList& batch,
                               const std::function<ag::Tensor(const ag::TensorList&)>& loss) {
-  return run(batch, [&](const ag::TensorList& rows, bool last) {
-    const ag::Tensor value = loss(rows);
-    if (last && !together_) reducer_->begin_walk();
-    value.backward();
-    return value.detach();
+  return run(batch, [&](const ag::TensorList& rows, bool last) { return walk(loss(rows), last); });
+}
+
+// A batch that all ranks have: compared once.
+double DataParallel::run(const ag::TensorList& batch, const Shard<ag::TensorList>& shard) {
+  std::int64_t rows = 0;
+  const auto whole = [&] {
+    rows = rows_of(batch);
+    return std::pair(rows, compared_ ? 0 : fingerprint_of(batch));
+  };
+  return run(whole, [&](std::int64_t s, bool last) {
+    const auto [begin, end] = detail::rows_of_shard(s, shards_, rows);
+    ag::TensorList part;
+    for (const ag::Tensor& t : batch) part.push_back(ag::narrow(t, 0, begin, end - begin));
+    return shard(part, last);
   });
 }
 
-double DataParallel::run(const ag::TensorList& batch, const Shard& shard) {
+double DataParallel::run(const Whole& whole, const Shard<std::int64_t>& shard) {
   ag::detail::refuse_in_trace("DataParallel::backward", "compile what the loss calls");
   ag::TensorList floating, counted;
   for (const ag::Tensor& b : model_.buffers())
@@ -281,18 +313,17 @@ double DataParallel::run(const ag::TensorList& batch, const Shard& shard) {
   reducer_->begin(step.sums(reducer_->wire()));
   ag::TensorList counted_once;  // integer buffers after the first shard
   ag::Generator::State after;
-  std::int64_t rows = 0;
+  std::int64_t rows = 0, seen = 0;
   std::exception_ptr failure;
   try {
-    rows = rows_of(batch, shards_);
+    const auto [all, number] = whole();
+    check_rows(all, shards_);
+    rows = all, seen = static_cast<std::int64_t>(number);
     const std::uint64_t seed = ag::default_generator().next_u64();
     after = ag::default_generator().state();
     for_shards(world_, {shards_, world_.size()}, together_, step, [&](std::int64_t s) {
-      const std::int64_t first = s * rows / shards_, last = (s + 1) * rows / shards_;
-      ag::TensorList part;
-      for (const ag::Tensor& t : batch) part.push_back(ag::narrow(t, 0, first, last - first));
       ag::default_generator().set_state({mixed(seed, static_cast<std::uint64_t>(s)), 0});
-      const ag::Tensor value = shard(part, s + 1 == end);
+      const ag::Tensor value = shard(s, s + 1 == end);
       reducer_->push(s, step.take(value.to(ag::float64).item()));
       if (s == begin)
         for (const ag::Tensor& t : step.counted) counted_once.push_back(t.clone());
@@ -304,10 +335,9 @@ double DataParallel::run(const ag::TensorList& batch, const Shard& shard) {
   ag::TensorList total;
   try {
     const auto kind = static_cast<std::int64_t>(kind_of_step(step.parameters, rows));
-    const auto seen = compared_ || failure ? 0 : static_cast<std::int64_t>(fingerprint_of(batch));
     const auto all = reducer_->agree({failure != nullptr, seen, kind});
     detail::throw_failures(world_, "compute its part of the batch", failure, all[0]);
-    detail::check_same("the first batch", all[1]);
+    detail::check_same(compared_ ? "the samples of a batch" : "the first batch", all[1]);
     compared_ = true;
     detail::check_same("the rows of a batch and which parameters require gradients", all[2]);
     total = reducer_->finish();

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "autograd/compile.hpp"
 #include "nn/distributed/world.hpp"
@@ -26,9 +28,50 @@ enum class BatchStatistics : std::uint8_t {
   whole   ///< all samples of the batch, of all ranks
 };
 
+/// What a rank has of a batch that is shared out: see `distributed::DataLoader`.
+template <class B>
+struct ShardedBatch {
+  std::vector<B> shards;    ///< those of this rank, in order
+  std::int64_t rows = 0;    ///< samples of the whole batch, on all ranks
+  std::uint64_t order = 0;  ///< tells batches apart, the same on all ranks
+};
+
 namespace detail {
+
 class Reducer;
+
+/// The rows [first, last) of a batch that are shard s.
+inline std::pair<std::int64_t, std::int64_t> rows_of_shard(std::int64_t s, std::int64_t shards,
+                                                           std::int64_t rows) {
+  return {s * rows / shards, (s + 1) * rows / shards};
 }
+
+/// f(part of a batch), or of its tensors one by one.
+template <class F, class B>
+auto call_with(F& f, const B& part) {
+  if constexpr (std::invocable<F&, const B&>)
+    return f(part);
+  else if constexpr (requires { f(part.x, part.y); })
+    return f(part.x, part.y);
+  else
+    return std::apply(f, part);
+}
+/// For a function of two tensors or of the list. Throws if there are not two.
+template <class F>
+auto call_with(F& f, const ag::TensorList& part) {
+  if constexpr (std::invocable<F&, const ag::Tensor&, const ag::Tensor&>) {
+    if (part.size() != 2)
+      ag::fail("DataParallel::backward",
+               "a loss of two tensors must get a batch of two, got {}; take a TensorList",
+               part.size());
+    return f(part[0], part[1]);
+  } else {
+    return f(part);
+  }
+}
+
+}  // namespace detail
+
 template <class F>
 class CompiledBackward;
 
@@ -91,10 +134,18 @@ class DataParallel {
   /// The same for batches of any number of tensors.
   double backward(const ag::TensorList& batch,
                   const std::function<ag::Tensor(const ag::TensorList&)>& loss);
+  /// The same for a batch of which each rank has its own shards only, by `distributed::DataLoader`:
+  /// `loss(shard)`, or its members or elements one by one, as in `loss(x, y)`.
+  template <class B, class F>
+  double backward(const ShardedBatch<B>& batch, F&& loss) {
+    return run<B>(batch, [&](const B& shard, bool last) {
+      return walk(detail::call_with(loss, shard), last);
+    });
+  }
 
   /// A function that is called as `backward` with all but the loss. Forward and backward pass of a
-  /// shard are recorded at the first one and replayed, as a function of `ag::compile` is: to the same
-  /// bits. What they give begins to travel after the last shard. It must not outlive this object.
+  /// shard are recorded at the first one and replayed, as a function of `ag::compile` is, to the same
+  /// bits; what sends the gradients is part of the recording. It must not outlive this object.
   ///
   ///     auto step = parallel.compile([&](const ag::Tensor& x, const ag::Tensor& y) { … });
   ///     const double loss = step(x, y);
@@ -104,6 +155,7 @@ class DataParallel {
     return {*this, std::forward<F>(loss), recordings};
   }
 
+  const World& world() const noexcept { return world_; }
   std::int64_t shards() const noexcept { return shards_; }
   /// The shards [first, last) of a rank.
   std::int64_t first_shard(int rank) const { return shards_ * rank / world_.size(); }
@@ -112,9 +164,27 @@ class DataParallel {
  private:
   template <class F>
   friend class CompiledBackward;
+  // The rows of a batch on all ranks, and a number that must be the same on them. May throw.
+  using Whole = std::function<std::pair<std::int64_t, std::uint64_t>()>;
   // Leaves the gradients of a shard with the parameters and returns its loss; `last` of this rank.
-  using Shard = std::function<ag::Tensor(const ag::TensorList& rows, bool last)>;
-  double run(const ag::TensorList& batch, const Shard& shard);
+  template <class Part>
+  using Shard = std::function<ag::Tensor(const Part& part, bool last)>;
+  double run(const Whole& whole, const Shard<std::int64_t>& shard);
+  double run(const ag::TensorList& batch, const Shard<ag::TensorList>& shard);
+  template <class B>
+  double run(const ShardedBatch<B>& batch, const Shard<B>& shard) {
+    const auto whole = [&] {
+      check_own(batch.shards.size());
+      return std::pair(batch.rows, batch.order);
+    };
+    return run(whole, [&, first = first_shard(world_.rank())](std::int64_t s, bool last) {
+      return shard(batch.shards[static_cast<std::size_t>(s - first)], last);
+    });
+  }
+  void check_own(std::size_t shards) const;
+  // The backward walk of a shard begins.
+  void begin_walk(bool last);
+  ag::Tensor walk(const ag::Tensor& loss, bool last);
   void check_replays() const;
 
   Module& model_;
@@ -132,7 +202,12 @@ class CompiledBackward {
   double operator()(const ag::Tensor& x, const ag::Tensor& y) { return (*this)({x, y}); }
   /// For a loss of a list.
   double operator()(const ag::TensorList& batch) {
-    return parallel_.run(batch, [&](const ag::TensorList& rows, bool) { return shard_(rows); });
+    return parallel_.run(batch, replayed<ag::TensorList>());
+  }
+  /// For a batch of which each rank has its own shards only, of tensors.
+  template <ag::TensorStructure B>
+  double operator()(const ShardedBatch<B>& batch) {
+    return parallel_.run(batch, replayed<B>());
   }
   ag::CompileStats stats() const { return shard_.stats(); }
 
@@ -140,16 +215,20 @@ class CompiledBackward {
   friend class DataParallel;
   struct WithGradients {
     F loss;
-    ag::Tensor operator()(const ag::TensorList& rows) {
-      ag::Tensor value;
-      if constexpr (std::invocable<F&, const ag::Tensor&, const ag::Tensor&>)
-        value = loss(rows[0], rows[1]);
-      else
-        value = loss(rows);
+    template <class... A>
+    requires std::invocable<F&, const A&...> ag::Tensor operator()(const A&... part) {
+      const ag::Tensor value = loss(part...);
       value.backward();
       return value.detach();
     }
   };
+  template <class Part>
+  DataParallel::Shard<Part> replayed() {
+    return [this](const Part& part, bool last) {
+      parallel_.begin_walk(last);
+      return detail::call_with(shard_, part);
+    };
+  }
   template <class G>
   CompiledBackward(DataParallel& parallel, G&& loss, const ag::CompileOptions& recordings)
       : parallel_(parallel), shard_(WithGradients{std::forward<G>(loss)}, recordings) {}

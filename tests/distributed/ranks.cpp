@@ -180,6 +180,76 @@ void go_on(const World& world, std::string_view model, int steps, const std::str
     fmt::print("weights {:016x} state {:016x}\n", weights, nn::fingerprint(state));
 }
 
+// Random numbers of each sample, and images that a loader makes on threads.
+struct Noisy {
+  ag::Tensor x, y;
+  std::int64_t size() const { return x.size(0); }
+  std::pair<ag::Tensor, ag::Tensor> get(std::int64_t i, ag::Generator& g) const {
+    return {x[i] + ag::rand({6}, ag::float32, g), y[i]};
+  }
+};
+
+// One step after another over the batches of a loader, from the checkpoint on if there is one.
+template <class Loader, class Step>
+double go_over(const World& world, Loader& loader, int steps, const std::string& path, Step step,
+               nn::Module& model) {
+  nn::distributed::Checkpoint checkpoint(world, {{"model", model}, {"loader", loader}});
+  if (std::filesystem::exists(path)) checkpoint.load(path);
+  double loss = 0;
+  while (checkpoint.step < steps)
+    for (const auto& batch : loader) {
+      loss = step(batch);
+      if (++checkpoint.step == steps) break;
+    }
+  if (!path.empty()) checkpoint.save(path);
+  return loss;
+}
+
+// Batches of 37, 37 and 26: `whole` on each rank, or its shards of them.
+void load(const World& world, std::string_view model, int steps, const std::string& path) {
+  nn::Sequential network(nn::Linear(6, 8), nn::Dropout(0.2), nn::Linear(8, kClasses));
+  nn::optim::SGD optimizer(network.parameters(), {.lr = 0.1});
+  DataParallel parallel(network, world, {.bucket_bytes = 100});
+  ag::Generator data(world.rank() == 1 && model == "others" ? 4 : 3);
+  const ag::Tensor x = ag::randn({model == "few" ? 80 : 100, 6}, ag::float32, data);
+  const ag::Tensor y = ag::randint(0, kClasses, {x.size(0)}, data);
+  const auto loss_of = [&](const ag::Tensor& in, const ag::Tensor& target) {
+    return nn::cross_entropy(network(in), target, {.reduction = nn::Reduction::sum}) /
+           double(kBatch);
+  };
+  auto replayed = parallel.compile(loss_of);
+  const auto step = [&](const auto&... batch) {
+    optimizer.zero_grad();
+    const double loss =
+        model == "replayed" ? replayed(batch...) : parallel.backward(batch..., loss_of);
+    optimizer.step();
+    return loss;
+  };
+  double loss = 0;
+  if (model == "noisy") {
+    const auto noise = [](auto batch, ag::Generator& g) {
+      batch.first = batch.first + ag::rand({}, ag::float32, g);
+      return batch;
+    };
+    nn::distributed::DataLoader loader(
+        parallel, Noisy{x, y},
+        {.batch_size = kBatch, .shuffle = true, .seed = 5, .workers = 2, .transform = noise});
+    loss = go_over(world, loader, steps, path, step, network);
+  } else if (model == "whole batches") {
+    nn::data::DataLoader loader(nn::data::TensorDataset(x, y),
+                                {.batch_size = kBatch, .shuffle = true, .seed = 5});
+    loss = go_over(
+        world, loader, steps, path, [&](const auto& batch) { return step(batch.x, batch.y); },
+        network);
+  } else {
+    nn::distributed::DataLoader loader(parallel, nn::data::LabelledImages{x, y},
+                                       {.batch_size = kBatch, .shuffle = true, .seed = 5});
+    if (model == "ahead" && world.rank() == 1) loader.set_epoch(0, 1);
+    loss = go_over(world, loader, steps, path, step, network);
+  }
+  if (world.rank() == 0) fmt::print("loss {:a} weights {:016x}\n", loss, nn::fingerprint(network));
+}
+
 // What one rank does alone is an error on all, after which they go on together.
 void alone(const World& world, std::string_view model) {
   const bool last = world.rank() == world.size() - 1;
@@ -208,21 +278,25 @@ void alone(const World& world, std::string_view model) {
 }
 
 // Two ranks: each sends its half of what is dense twice, and a number for each check and each tensor.
+// The first step plans the next ones, also where shards are replayed: rank 0 tells an order of two
+// parameters.
 void bytes(const World& world) {
-  nn::Linear linear(8, 4);
-  DataParallel parallel(linear, world, {.bucket_bytes = 100});
   const ag::Tensor x = ag::randn({kBatch, 8});
   const std::int64_t dense = (8 * 4 + 4) * 4 + 8, checks = 3 + 2 + 1;
-  for (int step = 0; step < 4; ++step) {
-    const std::int64_t before = world.bytes_sent();
-    parallel.backward(x, x,
-                      [&](const ag::Tensor& in, const ag::Tensor&) { return ag::sum(linear(in)); });
-    const std::int64_t sent = world.bytes_sent() - before;
-    // The first step plans the next ones: rank 0 tells an order of two parameters.
-    const std::int64_t plan = step == 0 && world.rank() == 0 ? 2 * 8 : 0;
-    if (sent != dense + checks * 8 + plan)
-      throw ag::Error(
-          fmt::format("step {} must send {} bytes, got {}", step, dense + checks * 8 + plan, sent));
+  for (const bool compiled : {false, true}) {
+    nn::Linear linear(8, 4);
+    DataParallel parallel(linear, world, {.bucket_bytes = 100});
+    const auto loss = [&](const ag::Tensor& in, const ag::Tensor&) { return ag::sum(linear(in)); };
+    auto replayed = parallel.compile(loss);
+    for (int step = 0; step < 4; ++step) {
+      const std::int64_t before = world.bytes_sent();
+      compiled ? replayed(x, x) : parallel.backward(x, x, loss);
+      const std::int64_t sent = world.bytes_sent() - before;
+      const std::int64_t plan = step == 0 && world.rank() == 0 ? 2 * 8 : 0;
+      if (sent != dense + checks * 8 + plan)
+        throw ag::Error(fmt::format("step {} must send {} bytes, got {}", step,
+                                    dense + checks * 8 + plan, sent));
+    }
   }
 }
 
@@ -261,15 +335,19 @@ int main(int argc, char** argv) try {
   if (model == "short") train(world, Words(), ag::float32, steps, words, {.wire = Wire::bfloat16});
   if (model == "whole" || model == "sharded" || model == "killed")
     go_on(world, model, steps, argc == 4 ? argv[3] : "");
+  for (const auto* loads :
+       {"noisy", "whole batches", "shards of them", "replayed", "few", "others", "ahead"})
+    if (model == loads) load(world, model, steps, argc == 4 ? argv[3] : "");
   if (model == "data") {  // ranks with data of their own
     ag::Generator own(static_cast<std::uint64_t>(world.rank()));
     train(world, Words(), ag::float32, 1, [&](ag::Generator&) {
       return ag::randint(0, 50, {kBatch, 7}, own);
     });
   }
-  if (model == "shards") {
+  if (model == "options") {
     nn::Linear linear(2, 2);
-    DataParallel(linear, world, {.shards = 16 << (world.rank() % 2)});
+    const auto over = nn::distributed::BatchStatistics(world.rank() % 2);
+    DataParallel(linear, world, {.batch_statistics = over});
   }
   if (model == "bytes") bytes(world);
   if (model == "rows" || model == "frozen" || model == "throws") alone(world, model);

@@ -22,7 +22,7 @@ same() {
     [[ $got == "$alone" ]] || { echo "$model on $ranks ranks: $got; $other alone: $alone"; failed=1; }
   done
 }
-same images images 1 2 3 4 5 8
+same images images 1 2 3 5 8
 same later images 3 # without buckets that travel during the walk
 same double double 2 5
 same words words 2 3 8
@@ -30,6 +30,9 @@ same compiled straight 1 2 3
 same half half 2 5
 same short short 3 4
 same together together 2 3 # batch norm over whole batches
+same "shards of them" "whole batches" 3 # a loader that loads the shards of a rank
+same replayed "whole batches" 2
+same noisy noisy 3
 mpi 2 bytes 1 || { echo "bytes: must be those of the formula"; failed=1; }
 [[ $(mpi 3 seeds 2) == "$("$program" seeds 2)" ]] || { echo "the weights of rank 0 must go to all"; failed=1; }
 
@@ -47,6 +50,8 @@ for text in "${said[@]}"; do
 done
 out=$(mpi 2 sharded 4 "$scratch/run" 2>&1)
 [[ $out == "from step 2"*"$whole" ]] || { echo "a run that goes on ends with $out, not $whole"; failed=1; }
+mpi 3 noisy 2 "$scratch/loader" >/dev/null # in the middle of an epoch
+[[ $(mpi 2 noisy 4 "$scratch/loader") == "$("$program" noisy 4)" ]] || { echo "a loader must go on with any number of ranks"; failed=1; }
 
 # refused RANKS MODEL TEXT
 refused() {
@@ -55,7 +60,10 @@ refused() {
   grep -qF -- "$3" <<<"$out" || { echo "$2: no '$3' in: $out"; failed=1; }
 }
 refused 2 data "World: the first batch must be the same on all ranks, got others on ranks 0 and 1"
-refused 2 shards "World: model, shards and version of xgrad must be the same on all ranks"
+refused 2 others "World: the data and options of a DataLoader must be the same on all ranks, got others on ranks 0 and 1"
+refused 2 ahead "World: the first batch must be the same on all ranks, got others on ranks 0 and 1"
+refused 1 few "DataLoader: each batch must have a row for each shard, got one of 6 for 16 shards; set drop_last"
+refused 2 options "World: model, options and version of xgrad must be the same on all ranks"
 refused 17 images "DataParallel: there must be a shard for each rank, got 16 for 17 ranks"
 refused 2 apart "all shards must come to the same batch norms"
 refused 2 rows "World: the rows of a batch and which parameters require gradients must be the same on all ranks"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "autograd/core/trace.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/rows.hpp"
 
@@ -30,23 +31,28 @@ EarlySums::~EarlySums() {
   for (std::size_t i = 0; i < hooks_.size(); ++i) parameters_[i].remove_hook(hooks_[i]);
 }
 
-// The hooks stay, because recordings of functions that use the parameters end when they change.
+// The hooks stay, because recordings of functions that use the parameters end when they change. Those
+// of a shard have what they do as an instruction.
 void EarlySums::watch() {
+  watching_ = true;
+  walker_ = std::this_thread::get_id();
   for (std::size_t i = 0; i < parameters_.size(); ++i)
     if (hooks_[i] == 0 && parameters_[i].requires_grad())
       hooks_[i] = parameters_[i].register_hook([this, i](const ag::Tensor& gradient) {
-        if (sums_ && std::this_thread::get_id() == walker_) show(i, gradient);
+        if (watching_ && std::this_thread::get_id() == walker_)
+          ag::perform("send_gradient", {gradient}, {},
+                      [this, i](const ag::TensorList& now, const ag::TensorList&) {
+                        if (sums_) show(i, now[0]);
+                      });
         return ag::Tensor();
       });
 }
 
 void EarlySums::begin(const std::vector<TensorSum>& sums) {
-  watch();
   seen_.assign(parameters_.size(), {});
   order_.clear();
   for (Bucket& b : buckets_) b.missing = b.members.size();
   begun_ = 0;
-  walker_ = std::this_thread::get_id();
   sums_ = &sums;
 }
 
@@ -92,6 +98,7 @@ void EarlySums::begin_ready(bool all) {
 void EarlySums::end() {
   if (!sums_) seen_.assign(parameters_.size(), {}), order_.clear(), begun_ = 0;
   sums_ = nullptr;
+  watching_ = false;
   begin_ready(true);
 }
 

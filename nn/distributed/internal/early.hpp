@@ -26,6 +26,8 @@ class EarlySums {
   EarlySums(const EarlySums&) = delete;
   EarlySums& operator=(const EarlySums&) = delete;
 
+  /// A step begins: parameters that require gradients by now are watched.
+  void watch();
   /// The walk of the last shard begins; `sums` has the nodes of those before.
   void begin(const std::vector<TensorSum>& sums);
   /// It is over, or will not be; buckets that have not begun do so, whatever is in them.
@@ -56,7 +58,6 @@ class EarlySums {
     int times = 0;
   };
 
-  void watch();
   void show(std::size_t i, const ag::Tensor& gradient);
   void take(std::size_t i, const ag::Tensor& gradient);
   void begin_ready(bool all);
@@ -73,6 +74,7 @@ class EarlySums {
   std::vector<Seen> seen_;
   std::vector<std::size_t> order_;                // in which they were seen
   const std::vector<TensorSum>* sums_ = nullptr;  // while the walk goes on
+  bool watching_ = false;                         // while a step goes on, on this thread
   std::thread::id walker_;
   std::vector<Bucket> buckets_;
   std::vector<Place> places_;

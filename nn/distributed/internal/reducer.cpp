@@ -16,6 +16,7 @@ void Reducer::begin(std::vector<TensorSum> sums) {
   confirmed_.assign(sums_.size(), false);
   kinds_.assign(sums_.size(), none);
   good_ = true;
+  if (early_) early_->watch();
 }
 
 void Reducer::begin_walk() {
