@@ -81,6 +81,7 @@ struct Subscript {
   View view;                                  // what integers, slices and new axes choose
   detail::PooledVector<AxisIndex> indices{};  // of axes of the view
   bool in_order = true;                       // the view does not go backwards
+  explicit Subscript(const Shape& shape) : view(shape) {}
 };
 
 Subscript parse(const Shape& shape, std::span<const indexing::Item> items) {
@@ -93,7 +94,7 @@ Subscript parse(const Shape& shape, std::span<const indexing::Item> items) {
     fail("index", "the entries must stand for at most the {} axes of {}, got entries for {}",
          shape.ndim(), shape, shape.ndim() - left);
   if (ellipses > 1) fail("index", "needs at most one ellipsis, got {}", ellipses);
-  Subscript out{View(shape)};
+  Subscript out(shape);
   View& view = out.view;
   detail::PooledVector<std::pair<std::size_t, Tensor>> tensors;
   std::size_t axis = 0;        // of the view
@@ -104,9 +105,7 @@ Subscript parse(const Shape& shape, std::span<const indexing::Item> items) {
       if (*i < -n || *i >= n)
         fail("index", "the index must be in [{}, {}] for axis {} of {}, got {}", -n, n - 1,
              of_tensor, shape, *i);
-      view.slice(axis, *i < 0 ? *i + n : *i, 1, 1);
-      view.sizes.erase(view.sizes.begin() + axis);
-      view.strides.erase(view.strides.begin() + axis);
+      view.select(axis, *i < 0 ? *i + n : *i);
     } else if (const auto* r = item.get<indexing::Range>()) {
       const Span s = span("index", *r, view.sizes[axis]);
       view.slice(axis++, s.first, s.step, s.length);
@@ -269,7 +268,9 @@ Tensor select(const Tensor& x, std::int64_t axis, std::int64_t index) {
   if (index < -n || index >= n)
     fail("select", "the index must be in [{}, {}] for axis {} of {}, got {}", -n, n - 1, axis,
          x.shape(), index);
-  return squeeze(narrow(x, axis, index, 1), axis);
+  View view(x.shape());
+  view.select(at(axis), index < 0 ? index + n : index);
+  return internal::gather_view("select", x, view);
 }
 
 Tensor index_put(const Tensor& x, std::initializer_list<indexing::Item> items, const Tensor& values,

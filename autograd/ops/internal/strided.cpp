@@ -138,16 +138,23 @@ bool disjoint(const Block& b) {
   return b.to[0] > reach;
 }
 
-// Of at most one axis: few elements are moved as soon as a walk is made ready.
+// Of at most two axes: few elements are moved as soon as a walk is made ready.
 template <class T>
 void run_few(const Block& b, bool back, const T* in, T* out, bool adds) {
   in += back ? b.to_start : b.from_start;
   out += back ? b.from_start : b.to_start;
-  const std::int64_t n = b.sizes.empty() ? 1 : b.sizes[0];
-  std::int64_t from = n > 1 ? b.from[0] : 0, to = n > 1 ? b.to[0] : 0;
-  if (back) std::swap(from, to);
-  for (std::int64_t i = 0; i < n; ++i)
-    out[i * to] = adds ? static_cast<T>(out[i * to] + in[i * from]) : in[i * from];
+  const std::size_t axes = b.sizes.size();
+  const auto last = [axes](const auto& list, std::size_t k, std::int64_t otherwise) {
+    return k < axes ? list[axes - 1 - k] : otherwise;
+  };
+  const Strides &from = back ? b.to : b.from, &to = back ? b.from : b.to;
+  const std::int64_t rows = last(b.sizes, 1, 1), n = last(b.sizes, 0, 1);
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t i = 0; i < n; ++i) {
+      const T x = in[r * last(from, 1, 0) + i * last(from, 0, 0)];
+      T& place = out[r * last(to, 1, 0) + i * last(to, 0, 0)];
+      place = adds ? static_cast<T>(place + x) : x;
+    }
 }
 
 template <class T>
@@ -156,7 +163,8 @@ void run(const Block& block, bool back, const T* in, T* out, bool adds) {
   for (const auto n : block.sizes) elements *= static_cast<double>(n);
   if (elements == 0) return;
   constexpr double kFew = 64;
-  if (elements <= kFew && block.sizes.size() <= 1) return run_few(block, back, in, out, adds);
+  if (elements <= kFew && block.sizes.size() <= (adds ? 1 : 2))
+    return run_few(block, back, in, out, adds);
   const Block b = tidy(block, back);
   if (b.sizes.empty() || (adds && !disjoint(b))) return run_tidy(b, in, out, adds);
   // Along the axis with the farthest steps of the result, which no two threads then share.
@@ -219,20 +227,17 @@ void View::slice(std::size_t axis, std::int64_t first, std::int64_t step, std::i
   sizes[axis] = length;
 }
 
+void View::select(std::size_t axis, std::int64_t index) {
+  start += index * strides[axis];
+  sizes.erase(sizes.begin() + axis);
+  strides.erase(strides.begin() + axis);
+}
+
 namespace {
 
 std::shared_ptr<const Plan> view_plan(std::string_view name, const Shape& whole, const View& view) {
-  auto plan = detail::make_pooled<Plan>();
-  plan->name = name;
-  plan->from = whole;
-  plan->to = view.sizes;
-  plan->repeats = view.repeats;
-  plan->blocks.resize(1);
-  Block& b = plan->blocks[0];
-  b.sizes = view.sizes;
-  b.from = view.strides;
-  b.to = contiguous(view.sizes);
-  b.from_start = view.start;
+  auto plan = detail::make_pooled<Plan>(name, whole, view.sizes, view.repeats);
+  plan->blocks.emplace_back(view.sizes, view.strides, contiguous(view.sizes), view.start);
   return plan;
 }
 
@@ -249,11 +254,7 @@ Tensor scatter_view(std::string_view name, const Tensor& x, const View& view, co
 Tensor cut_and_paste(std::string_view name, const Tensor& x, const Shape& shape,
                      const detail::PooledVector<detail::PooledVector<Piece>>& pieces, bool repeats,
                      double fill) {
-  auto plan = detail::make_pooled<Plan>();
-  plan->name = name;
-  plan->from = x.shape();
-  plan->to = shape;
-  plan->repeats = repeats;
+  auto plan = detail::make_pooled<Plan>(name, x.shape(), shape, repeats);
   const Strides from = contiguous(x.shape()), to = contiguous(shape);
   std::size_t count = 1;
   for (const auto& axis : pieces) count *= axis.size();

@@ -18,6 +18,11 @@ struct Block {
   Strides from, to;
   std::int64_t from_start = 0, to_start = 0;
   XGRAD_ATTRIBUTES(sizes, from, to, from_start, to_start)
+
+  // Constructors, here and below, so that the members alone are set, and not all bytes first.
+  Block() {}
+  Block(const Shape& n, const Strides& f, const Strides& t, std::int64_t start)
+      : sizes(n), from(f), to(t), from_start(start) {}
 };
 
 /// Which blocks go from an operand to a result.
@@ -27,6 +32,9 @@ struct Plan {
   InlineVector<Block, 1> blocks{};
   bool repeats = false;  // some element is read more than once: going back, it gets the sum
   XGRAD_ATTRIBUTES(name, from, to, blocks, repeats)
+
+  Plan(std::string_view op, const Shape& f, const Shape& t, bool r)
+      : name(op), from(f), to(t), repeats(r) {}
 };
 
 /// The operation of a plan: there, or back. What no block writes is `fill`. The gradient of either
@@ -57,6 +65,8 @@ struct View {
   explicit View(const Shape& shape) : sizes(shape), strides(contiguous(shape)) {}
   /// Keeps `length` entries of one axis: first, first + step, ….
   void slice(std::size_t axis, std::int64_t first, std::int64_t step, std::int64_t length);
+  /// Keeps one entry of an axis, without the axis.
+  void select(std::size_t axis, std::int64_t index);
 };
 /// The elements that `view` walks over, as a tensor.
 Tensor gather_view(std::string_view name, const Tensor& x, const View& view);

@@ -367,12 +367,18 @@ Tensor concat(const TensorList& tensors, std::int64_t axis) {
 Tensor stack(const TensorList& tensors, std::int64_t axis) {
   const detail::Named as("stack");
   if (tensors.empty()) fail("stack", "needs at least one tensor, got none");
-  TensorList rows;
-  for (const auto& t : tensors) {
-    if (t.shape() != tensors[0].shape())
-      fail("stack", "shapes must be equal, got {} and {}", tensors[0].shape(), t.shape());
-    rows.push_back(unsqueeze(t, axis));
+  const Shape& shape = tensors[0].shape();
+  for (const auto& t : tensors)
+    if (t.shape() != shape) fail("stack", "shapes must be equal, got {} and {}", shape, t.shape());
+  const std::int64_t n = shape.ndim();
+  if (const std::int64_t a = axis < 0 ? axis + n + 1 : axis; a >= 0 && a < n) {
+    // Side by side along this axis they lie as they would one after the other.
+    Shape stacked = shape;
+    stacked.insert(stacked.begin() + a, static_cast<std::int64_t>(tensors.size()));
+    return reshape(concat(tensors, a), stacked);
   }
+  TensorList rows;
+  for (const auto& t : tensors) rows.push_back(unsqueeze(t, axis));
   return concat(rows, axis);
 }
 
