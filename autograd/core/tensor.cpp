@@ -79,6 +79,12 @@ detail::TensorImpl* create(const Shape& shape, std::int64_t n, DType dtype) {
   return t;
 }
 
+[[noreturn, gnu::cold]] void refuse_memory(std::string_view op, const Shape& shape, std::int64_t n,
+                                           DType dtype) {
+  fail(op, "memory for the elements must be there, got none for shape {} of {} ({} bytes)", shape,
+       name(dtype), static_cast<std::size_t>(n) * size_of(dtype));
+}
+
 // n: the number of elements of a valid shape.
 Tensor allocate(std::string_view op, const Shape& shape, std::int64_t n, DType dtype) {
   try {
@@ -87,8 +93,7 @@ Tensor allocate(std::string_view op, const Shape& shape, std::int64_t n, DType d
       detail::trace_created(t);
     return t;
   } catch (const std::bad_alloc&) {
-    fail(op, "memory for the elements must be there, got none for shape {} of {} ({} bytes)", shape,
-         name(dtype), static_cast<std::size_t>(n) * size_of(dtype));
+    refuse_memory(op, shape, n, dtype);
   }
 }
 
@@ -118,6 +123,10 @@ Tensor detail::empty_for(std::string_view op, const Shape& shape, DType dtype) {
   return allocate(op, shape, shapes::check(op, shape), dtype);
 }
 
+[[gnu::flatten]] Tensor internal::empty_like(std::string_view op, const detail::TensorImpl& t) {
+  return allocate(op, t.shape, t.numel, t.dtype);
+}
+
 Tensor detail::empty_as(std::string_view op, const Tensor& t) {
   const TensorImpl& i = *t.impl();
   if (!i.storage->rows()) return allocate(op, i.shape, i.numel, i.dtype);
@@ -134,8 +143,7 @@ Tensor full(const Shape& shape, double value, DType dtype) {
 Tensor zeros(const Shape& shape, DType dtype) { return zeros_for("zeros", shape, dtype); }
 Tensor ones(const Shape& shape, DType dtype) { return full_for("ones", shape, 1, dtype); }
 Tensor empty_like(const Tensor& x) {
-  const auto& t = model("empty_like", x);
-  return allocate("empty_like", t.shape, t.numel, t.dtype);
+  return internal::empty_like("empty_like", model("empty_like", x));
 }
 Tensor full_like(const Tensor& x, double value) {
   const auto& t = model("full_like", x);

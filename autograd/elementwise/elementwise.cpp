@@ -14,6 +14,7 @@ namespace autograd {
 using detail::Elementwise;
 using detail::ElementwiseInfo;
 using internal::kernel_index;
+using internal::kFew;
 using internal::Operands;
 
 namespace {
@@ -30,8 +31,8 @@ double cost(const Operands& in) {
   for (std::size_t k = 0; k < in.count; ++k)
     shapes[k] = in.tensor[k] ? &in.tensor[k]->impl()->shape : nullptr;
   const internal::BroadcastLoop loop({shapes, in.count}, out.shape());
-  if (loop.inner() < 16) {
-    // Runs too short for registers: spell the broadcast operands out first.
+  if (loop.inner() < 16 && loop.runs() > 4) {
+    // Many runs too short for registers: spell the broadcast operands out first.
     InlineVector<Tensor, Operands::kMost> spelt(in.count);
     Operands full(in.n, in.count);
     for (std::size_t k = 0; k < in.count; ++k) {
@@ -74,9 +75,6 @@ struct OperandsAt {
   }
 };
 
-// Below one step of parallel_for the test alone would cost more than the kernel.
-constexpr std::int64_t kFew = 64;
-
 // Flat operands, for the threads of parallel_for.
 [[gnu::noinline]] void run_many(detail::ElementwiseRun kernel, const void* formula,
                                 const Operands& in, void* out, std::size_t out_size) {
@@ -102,29 +100,31 @@ template <class T>
   });
 }
 
+template <class T>
+void add_to(T* total, detail::ElementwiseRun kernel, const void* formula, const Operands& in) {
+  if (in.n > kFew) return run_many_onto(kernel, formula, in, total);
+  T piece[kFew];
+  kernel(formula, in.p, in.step, piece, in.n);
+  for (std::int64_t i = 0; i < in.n; ++i) total[i] += piece[i];
+}
+
 }  // namespace
 
-void internal::run(detail::ElementwiseRun kernel, const void* formula, const Operands& in,
-                   Tensor& out) {
+void internal::run_any(detail::ElementwiseRun kernel, const void* formula, const Operands& in,
+                       Tensor& out) {
   if (in.n == 0) return;
   if (!in.flat) return run_broadcast(kernel, formula, in, out);
-  void* o = out.impl()->storage->data_to_overwrite();
-  if (in.n <= kFew)
-    kernel(formula, in.p, in.step, o, in.n);
-  else
-    run_many(kernel, formula, in, o, size_of(out.impl()->dtype));
+  run_many(kernel, formula, in, out.impl()->storage->data_to_overwrite(),
+           size_of(out.impl()->dtype));
 }
 
 void internal::run_onto(detail::ElementwiseRun kernel, const void* formula, const Operands& in,
                         Tensor& total) {
-  dispatch_floating("backward", total.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    T* const sum = static_cast<T*>(total.impl()->storage->data_to_write());
-    if (in.n > kFew) return run_many_onto(kernel, formula, in, sum);
-    T piece[kFew];
-    kernel(formula, in.p, in.step, piece, in.n);
-    for (std::int64_t i = 0; i < in.n; ++i) sum[i] += piece[i];
-  });
+  void* const sum = total.impl()->storage->data_to_write();
+  if (total.impl()->dtype == float32)
+    add_to(static_cast<float*>(sum), kernel, formula, in);
+  else
+    add_to(static_cast<double*>(sum), kernel, formula, in);
 }
 
 // ---------------------------------------------------------------- the operation
@@ -132,24 +132,55 @@ void internal::run_onto(detail::ElementwiseRun kernel, const void* formula, cons
 // One more byte would cost each recorded operation a larger block of the pool.
 static_assert(sizeof(OperationNode<Elementwise>) <= 256);
 
-TensorSpec Elementwise::infer(const Inputs& in) const {
+namespace {
+
+// f(n), with the usual numbers of inputs as constants, for which loops unroll.
+template <class F>
+auto with_count(std::size_t n, F&& f) {
+  if (n == 1) return f(std::integral_constant<std::size_t, 1>());
+  if (n == 2) return f(std::integral_constant<std::size_t, 2>());
+  return f(n);
+}
+
+// Whether the result has the shape of the first: all others have it too, or are plain numbers.
+// Throws unless they have one dtype, which the operation takes.
+bool check_alike(const ElementwiseInfo& info, const Inputs& in) {
   const detail::TensorImpl& first = *in[0].impl();
   bool same = true;
   for (std::size_t i = 1; i < in.size(); ++i) {
-    internal::check_same_dtype(info->name, in[0], in[i]);
-    same &= in[i].impl()->shape == first.shape;
+    const detail::TensorImpl& other = *in[i].impl();
+    if (other.dtype != first.dtype) [[unlikely]]
+      internal::refuse_dtypes(info.name, in[0], in[i]);
+    same &= other.shape == first.shape || other.shape.empty();
   }
   const DType d = first.dtype;
-  if (d == boolean || !info->value[kernel_index(d)]) [[unlikely]] {
-    if (info->value[2])
-      fail(info->name, "needs numbers, got {}; convert with .to(int64)", autograd::name(d));
-    internal::check_floating(info->name, in[0]);
+  if (d == boolean || !info.value[kernel_index(d)]) [[unlikely]] {
+    if (info.value[2])
+      fail(info.name, "needs numbers, got {}; convert with .to(int64)", autograd::name(d));
+    internal::check_floating(info.name, in[0]);
   }
-  if (same) return {first.shape, d};
-  Shape shape = first.shape;
+  return same;
+}
+
+}  // namespace
+
+TensorSpec Elementwise::infer(const Inputs& in) const {
+  check_alike(*info, in);
+  Shape shape = in[0].shape();
   for (std::size_t i = 1; i < in.size(); ++i)
     shape = shapes::broadcast(info->name, shape, in[i].shape());
-  return {shape, d};
+  return {shape, in[0].dtype()};
+}
+
+Tensor Elementwise::make(const Inputs& in) const {
+  if (check_alike(*info, in)) return internal::empty_like(info->name, *in[0].impl());
+  const TensorSpec spec = infer(in);
+  return detail::empty_for(info->name, spec.shape, spec.dtype);
+}
+
+[[gnu::flatten]] Tensor apply(const Elementwise& op, const Inputs& in) {
+  return with_count(in.size(),
+                    [&](auto inputs) { return apply<Elementwise>(op, in.part(0, inputs)); });
 }
 
 void Elementwise::forward(const Inputs& in, Tensor& out) const {
@@ -217,16 +248,18 @@ void trace_gradient(const ElementwiseGradient& gradient, const Operands& operand
 constexpr unsigned bit(std::size_t i) { return 1u << i; }
 
 // First order: the kernels of the gradients over the cotangent and what the operation saved.
+template <class Arity>
 class FirstOrder {
  public:
-  FirstOrder(const Elementwise& op, const Call& call)
+  FirstOrder(const Elementwise& op, const Call& call, Arity inputs)
       : op_(op),
         f_(*op.info),
         call_(call),
+        inputs_(inputs),
         g_(call.take_grad()),
         kernel_(kernel_index(g_.impl()->dtype)),
-        operands_(g_.impl()->numel, f_.arity + 2) {
-    const unsigned arity = arity_of(f_), saves = f_.saves;
+        operands_(g_.impl()->numel, inputs + 2) {
+    const auto arity = static_cast<unsigned>(inputs_), saves = f_.saves;
     operands_.set(0, g_);
     for (unsigned i = 0; i < arity; ++i)
       saves& save_input(i) ? operands_.set(i + 1, call.input_value(i)) : operands_.skip(i + 1);
@@ -234,25 +267,22 @@ class FirstOrder {
   }
 
   TensorList gradients() {
-    const unsigned arity = arity_of(f_), blocks = f_.blocks;
+    const auto arity = static_cast<unsigned>(inputs_), blocks = f_.blocks;
     unsigned left = 0;  // inputs that still want a gradient of their own
     for (unsigned i = 0; i < arity; ++i)
       if (call_.needs(i) && !add_to_total(i)) left |= bit(i);
     TensorList result;
-    for (unsigned i = 0; i < arity; ++i) {
+    result.append(arity, [&](std::size_t k) {
+      const auto i = static_cast<unsigned>(k);
       const bool wanted = left & bit(i);
       left &= ~bit(i);
       // The last one may take the cotangent: kernels read each element before they write it.
-      if (wanted)
-        result.push_back(gradient(i, !(left & ~blocks)));
-      else
-        result.emplace_back();
-    }
+      return wanted ? gradient(i, !(left & ~blocks)) : Tensor();
+    });
     return result;
   }
 
  private:
-  static unsigned arity_of(const ElementwiseInfo& f) { return static_cast<unsigned>(f.arity); }
   // Adds the gradient for input i in place, where there is a sum already and it may.
   bool add_to_total(unsigned i) {
     Tensor* const total = f_.blocks & bit(i) ? nullptr : call_.running_total(i);
@@ -279,6 +309,7 @@ class FirstOrder {
   const Elementwise& op_;
   const ElementwiseInfo& f_;
   const Call& call_;
+  Arity inputs_;
   Tensor g_;
   std::size_t kernel_;
   Operands operands_;
@@ -287,7 +318,9 @@ class FirstOrder {
 }  // namespace
 
 TensorList Elementwise::backward(const Call& call) const {
-  if (!grad_enabled()) return FirstOrder(*this, call).gradients();
+  if (!grad_enabled())
+    return with_count(info->arity,
+                      [&](auto inputs) { return FirstOrder(*this, call, inputs).gradients(); });
   TensorList result = info->higher(*info, call);
   for (unsigned i = 0; i < info->arity; ++i)
     if (call.needs(i) && !result[i].defined())

@@ -43,12 +43,20 @@ struct Elementwise {
   std::string_view name() const { return info->name; }
   unsigned saves() const { return info->saves; }
   TensorSpec infer(const Inputs& in) const;
+  Tensor make(const Inputs& in) const;  // what `infer` says, not filled
   void forward(const Inputs& in, Tensor& out) const;
   Pass pass(const Inputs& in, const Tensor& out) const;
   TensorList batch(const internal::Batch& in) const;
   TensorList backward(const Call& call) const;
   static Jacobian jacobian() { return Jacobian::diagonal; }
 };
+
+}  // namespace detail
+
+/// `apply` for all of them, compiled once: what small operations need of it is in one function.
+Tensor apply(const detail::Elementwise& op, const Inputs& in);
+
+namespace detail {
 
 template <class F>
 struct UserFormula {

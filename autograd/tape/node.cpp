@@ -41,10 +41,13 @@ void record(detail::Ref<Node> holder, const Inputs& inputs, std::span<Tensor> ou
             unsigned saves) {
   Node& node = *holder;
   std::uint64_t latest = state.sequence;
+  unsigned saved = saves & (save_output(kMostOutputs - 1) - 1);  // from the next input on
   node.edges_.append(inputs.size(), [&](std::size_t i) {
     const Tensor& input = inputs[i];
     if (const Node* from = input.impl()->node.get()) latest = std::max(latest, from->sequence_);
-    return Edge(input, i < kMostSavedInputs && (saves >> i & 1) != 0);
+    const bool save = (saved & 1) != 0;
+    saved >>= 1;
+    return Edge(input, save);
   });
   if (anomaly_mode() || state.capture || detail::tracing) [[unlikely]] {
     if (detail::tracing) detail::trace_edges(node, inputs, outputs);
@@ -52,15 +55,13 @@ void record(detail::Ref<Node> holder, const Inputs& inputs, std::span<Tensor> ou
     if (state.capture) latest = std::max(latest, state.capture->redirect(node, inputs));
   }
   node.sequence_ = state.sequence = latest + 1;
-  const auto add_output = [&](detail::TensorImpl& t, std::size_t i, detail::Ref<Node> place) {
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    detail::TensorImpl& t = *outputs[i].impl();
     node.outputs_.emplace_back(t.shape, t.dtype);
-    if (!is_floating(t.dtype)) return;  // indices, say: no gradient goes there
+    if (!is_floating(t.dtype)) continue;  // indices, say: no gradient goes there
     t.index = static_cast<std::uint32_t>(i);
-    t.node = std::move(place);
-  };
-  std::size_t i = 0;
-  for (; i + 1 < outputs.size(); ++i) add_output(*outputs[i].impl(), i, holder);
-  if (i < outputs.size()) add_output(*outputs[i].impl(), i, std::move(holder));
+    t.node = i + 1 < outputs.size() ? holder : std::move(holder);
+  }
 }
 
 std::uint64_t internal::last_sequence() noexcept { return state.sequence; }

@@ -69,6 +69,8 @@ class Call {
 ///   for several outputs `static constexpr std::size_t kOutputs`, at most kMostOutputs, `infer` →
 ///   std::array of that many TensorSpecs and `forward(const Inputs&, std::span<Tensor> out) const`;
 ///   or instead of both `view(const Inputs&) const` → Tensor that shares storage;
+///   `make(const Inputs&) const` → Tensor, where that is found sooner than by `infer`: the result,
+///   not filled, of which it has checked the inputs;
 ///   `static constexpr bool kBroadcasts = true` where it broadcasts its inputs: gradients may then
 ///   have the broadcast shape, and are summed to that of their input;
 ///   `static constexpr bool kTotal = true` where no elements make forward throw, so that a replay
@@ -182,6 +184,15 @@ void check_anomaly(std::string_view op, const Inputs& inputs, std::span<const Te
 
 namespace detail {
 template <class Op>
+Tensor made(const Op& op, const Inputs& in) {
+  if constexpr (requires { op.make(in); }) {
+    return op.make(in);
+  } else {
+    const TensorSpec spec = op.infer(in);
+    return empty_for(op.name(), spec.shape, spec.dtype);
+  }
+}
+template <class Op>
 [[gnu::always_inline]] inline std::array<Tensor, outputs_of<Op>()> computed(const Op& op,
                                                                             const Inputs& in) {
   if constexpr (requires { op.view(in); }) {
@@ -189,8 +200,7 @@ template <class Op>
     if (view.impl() == in[0].impl()) view = view.detach();  // a place of its own on the tape
     return {std::move(view)};
   } else if constexpr (outputs_of<Op>() == 1) {
-    const TensorSpec spec = op.infer(in);
-    std::array<Tensor, 1> result{empty_for(op.name(), spec.shape, spec.dtype)};
+    std::array<Tensor, 1> result{made(op, in)};
     compute(op, in, result[0]);
     return result;
   } else {

@@ -7,6 +7,8 @@
 /// Helpers on elements and checks that the whole library shares. Not installed for users.
 namespace autograd::internal {
 
+/// A new tensor like `t`, with the name of `op` in its errors.
+Tensor empty_like(std::string_view op, const detail::TensorImpl& t);
 /// Nobody else can see the elements of `t`.
 inline bool sole_owner(const Tensor& t) {
   const auto& storage = *t.impl()->storage;

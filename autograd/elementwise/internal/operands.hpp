@@ -44,8 +44,16 @@ struct Operands {
   }
 };
 
+// Below one step of parallel_for the test alone would cost more than the kernel.
+inline constexpr std::int64_t kFew = 64;
+
 /// Runs one kernel over broadcast operands into `out`, which has in.n elements.
-void run(detail::ElementwiseRun kernel, const void* formula, const Operands& in, Tensor& out);
+void run_any(detail::ElementwiseRun kernel, const void* formula, const Operands& in, Tensor& out);
+inline void run(detail::ElementwiseRun kernel, const void* formula, const Operands& in,
+                Tensor& out) {
+  if (in.n > kFew || !in.flat) return run_any(kernel, formula, in, out);
+  kernel(formula, in.p, in.step, out.impl()->storage->data_to_overwrite(), in.n);
+}
 /// Adds what a kernel makes of flat operands to `total`.
 void run_onto(detail::ElementwiseRun kernel, const void* formula, const Operands& in,
               Tensor& total);

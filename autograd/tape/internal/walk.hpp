@@ -212,11 +212,16 @@ class Walk {
       add(*e.node(), e.slot_, e.index(), std::move(g));
     }
     if (!retain_) {
-      for (std::size_t i = 0; i < n; ++i) edges[i].release_saved();
+      for (std::size_t i = 0; i < n; ++i)
+        if (frees_memory(edges[i].saved().unchecked())) edges[i].release_saved();
       node.release_saved();
       node.released_ = true;
     }
   }
+
+  // Of few elements, in the block of their tensor, it waits for the end of the node: it would cost
+  // more to let go of it first.
+  static bool frees_memory(const Tensor& saved) { return saved.defined() && !saved.impl()->embeds; }
 
   // A gradient that has not the shape of its input is a mistake, unless the input was broadcast.
   static void fit(const Node& node, std::size_t i, const TensorSpec& spec, Tensor& g) {
