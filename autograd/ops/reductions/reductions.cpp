@@ -3,6 +3,7 @@
 
 #include "autograd/elementwise/elementwise.hpp"
 #include "autograd/elementwise/internal/broadcast.hpp"
+#include "autograd/kernels/extreme_tangent.hpp"
 #include "autograd/kernels/reduce_cut.hpp"
 #include "autograd/ops/internal/lines.hpp"
 #include "autograd/ops/ops.hpp"
@@ -100,6 +101,43 @@ struct Sum {
   }
 };
 
+// 1 where x is the extreme y, and 0 elsewhere: those share the derivative. Where NaN is the result,
+// NaN elements do.
+Tensor hits_of(const Tensor& x, const Tensor& y) {
+  static const auto hits = elementwise("extreme_hits", [](auto x, auto y) {
+    return where(x == y, 1, where(x != x, 1, 0 * sign(x)));  // sign: 0 · inf is NaN
+  });
+  return hits(x.detach(), y.detach());
+}
+
+// The mean of t over the hits, from x, y and t.
+struct ExtremeTangent {
+  static constexpr bool kTotal = true;
+  Flags reduced;
+  XGRAD_ATTRIBUTES(reduced)
+
+  std::string_view name() const { return "extreme_tangent"; }
+  void forward(const Inputs& in, Tensor& out) const {
+    const Plan p = plan(in[0], reduced), tangents = plan(in[2], reduced);
+    dispatch_floating(name(), out.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const auto *x = static_cast<const T*>(p.x.raw()), *y = static_cast<const T*>(in[1].raw()),
+                 *t = static_cast<const T*>(tangents.x.raw());
+      auto* o = static_cast<T*>(out.raw_mutable());
+      const std::int64_t size = p.n * p.inner;
+      parallel_for(p.outer, 1, kernels::cut::kReduced<T> * static_cast<double>(size),
+                   [&](std::int64_t begin, std::int64_t end) {
+                     kernels::ExtremeTangent<T>::here(x + begin * size, y + begin * p.inner,
+                                                      t + begin * size, o + begin * p.inner,
+                                                      end - begin, p.n, p.inner);
+                   });
+    });
+  }
+  TensorList batch(const internal::Batch& in) const {
+    return in.call(ExtremeTangent{behind(reduced)}, {in.whole(0), in.whole(1), in.whole(2)});
+  }
+};
+
 struct Extreme {
   static constexpr bool kTotal = true;
   bool largest;
@@ -133,14 +171,19 @@ struct Extreme {
   }
   unsigned saves() const { return save_input(0) | kSaveOutput; }
   TensorList backward(const Call& call) const {
-    // Where NaN is the result, NaN elements share it.
-    static const auto hits = elementwise("extreme_hits", [](auto x, auto y) {
-      return where(x == y, 1, where(x != x, 1, 0 * sign(x)));  // sign: 0 · inf is NaN
-    });
-    const Tensor y = call.output().detach(), hit = hits(call.input(0).detach(), y);
-    return {hit * (call.grad() / sum_to(hit, y.shape()))};
+    const Tensor hit = hits_of(call.input(0), call.output());
+    return {hit * (call.grad() / sum_to(hit, kept))};
   }
-  static Jacobian jacobian() { return Jacobian::reducing; }
+  TensorList jvp(const Call& call) const {
+    const Tensor &x = call.input_value(0), &y = call.output_value(), &t = call.tangent(0);
+    if (grad_enabled()) {
+      const Tensor hit = hits_of(x, y);
+      return {sum_to(hit * t, kept) / sum_to(hit, kept)};
+    }
+    Tensor out = empty(kept, t.dtype());
+    compute_into(out, ExtremeTangent{reduced}, x, y, t);
+    return {out};
+  }
   TensorList batch(const internal::Batch& in) const {
     return in.call(Extreme{largest, behind(reduced), internal::with_front(in.samples(), kept)},
                    {in[0]});
