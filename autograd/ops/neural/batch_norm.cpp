@@ -3,6 +3,7 @@
 
 #include "autograd/core/kernel_call.hpp"
 #include "autograd/kernels/batch_norm.hpp"
+#include "autograd/ops/neural/internal/affine.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/neural/norms.hpp"
 #include "autograd/ops/ops.hpp"
@@ -82,6 +83,17 @@ Tensor affine(const Tensor& y, const TensorList& in, bool weighted, bool biased,
   return biased ? scaled + along(in.back()) : scaled;
 }
 
+// The tangent of `affine` from that of y times the weight.
+template <class Y>
+Tensor affine_tangent(const Call& call, const Tensor& of_y, Y&& y, bool weighted, bool biased,
+                      std::size_t first) {
+  const auto of = [&](bool has, std::size_t i) {
+    return has && call.tangent(i).defined() ? along(call.tangent(i)) : Tensor();
+  };
+  return internal::affine_tangent(of_y, y, of(weighted, first), of(biased, call.inputs() - 1),
+                                  call.output_spec().shape);
+}
+
 // By the statistics of x: the result; mean, 1/σ and variance of each group of channels.
 struct BatchNorm {
   static constexpr bool kTotal = true;
@@ -128,19 +140,19 @@ struct BatchNorm {
       return out;
     }
     const Tensor &x = call.input_value(0), &t = call.tangent(0);
-    out[0] = zeros(x.shape(), x.dtype());
-    if (t.defined())
+    if (t.defined()) {
+      out[0] = empty(x.shape(), x.dtype());
       compute(BatchNormGradient{true, false, false, true, together},
               Inputs(std::array{&x, &mean, &rstd, &t}), {out.data(), 1});
-    if (weighted && t.defined()) out[0] = out[0] * along(call.input_value(1));
-    if (weighted && call.tangent(1).defined()) {
+      if (weighted) out[0] = out[0] * along(call.input_value(1));
+    }
+    const auto y = [&] {
       const auto of_channels = [&](const Tensor& n) {
         return along(together == 1 ? n : repeat_interleave(n, together));
       };
-      out[0] = out[0] + (x - of_channels(mean)) * of_channels(rstd) * along(call.tangent(1));
-    }
-    if (const Tensor& bias = call.tangent(call.inputs() - 1); biased && bias.defined())
-      out[0] = out[0] + along(bias);
+      return (x - of_channels(mean)) * of_channels(rstd);
+    };
+    out[0] = affine_tangent(call, out[0], y, weighted, biased, 1);
     return out;
   }
   Tensor reference(const TensorList& in, const Tensor& mean, const Tensor& rstd) const {
@@ -190,13 +202,9 @@ struct ChannelNorm {
   }
   TensorList jvp(const Call& call) const {
     const Tensor mean = call.input(1), rstd = call.input(2), &t = call.tangent(0);
-    Tensor result = zeros(call.output_spec().shape, call.output_spec().dtype);
-    if (t.defined()) result = t * along(weighted ? rstd * call.input(3) : rstd);
-    if (weighted && call.tangent(3).defined())
-      result = result + (call.input(0) - along(mean)) * along(rstd * call.tangent(3));
-    if (const Tensor& bias = call.tangent(call.inputs() - 1); biased && bias.defined())
-      result = result + along(bias);
-    return {result};
+    const Tensor of_y = t.defined() ? t * along(weighted ? rstd * call.input(3) : rstd) : Tensor();
+    const auto y = [&] { return (call.input(0) - along(mean)) * along(rstd); };
+    return {affine_tangent(call, of_y, y, weighted, biased, 3)};
   }
 };
 

@@ -4,6 +4,7 @@
 
 #include "autograd/core/kernel_call.hpp"
 #include "autograd/kernels/rows.hpp"
+#include "autograd/ops/neural/internal/affine.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/neural/norms.hpp"
 #include "autograd/ops/ops.hpp"
@@ -113,18 +114,19 @@ struct LayerNorm {
           internal::reference_tangents(
               call, [&](const TensorList& in) { return TensorList{reference(in, mean, rstd)}; })[0],
           Tensor(), Tensor()};
-    const Tensor& x = call.input_value(0);
-    const Tensor &t = call.tangent(0), bias = biased ? call.tangent(call.inputs() - 1) : Tensor();
-    Tensor result = zeros(x.shape(), x.dtype());
-    if (t.defined())
+    const Tensor &x = call.input_value(0), &t = call.tangent(0);
+    Tensor of_z;
+    if (t.defined()) {
+      of_z = empty(x.shape(), x.dtype());
       compute(LayerNormGradient{true, false, false, centred},
-              Inputs(std::array{&x, &mean, &rstd, &t}), {&result, 1});
-    if (weighted && t.defined()) result = result * call.input_value(1);
-    if (weighted && call.tangent(1).defined()) {
-      const Tensor z = (centred ? x - unsqueeze(mean, 1) : x) * unsqueeze(rstd, 1);
-      result = result + z * call.tangent(1);
+              Inputs(std::array{&x, &mean, &rstd, &t}), {&of_z, 1});
+      if (weighted) of_z = of_z * call.input_value(1);
     }
-    return {bias.defined() ? result + bias : result, Tensor(), Tensor()};
+    const auto z = [&] { return (centred ? x - unsqueeze(mean, 1) : x) * unsqueeze(rstd, 1); };
+    return {
+        internal::affine_tangent(of_z, z, weighted ? call.tangent(1) : Tensor(),
+                                 biased ? call.tangent(call.inputs() - 1) : Tensor(), x.shape()),
+        Tensor(), Tensor()};
   }
   Tensor reference(const TensorList& in, const Tensor& mean, const Tensor& rstd) const {
     // In units in which squares neither overflow nor vanish; the value does not depend on them.
