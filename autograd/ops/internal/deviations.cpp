@@ -94,7 +94,12 @@ struct Squares {
     const Tensor y = call.output(), zero = y == 0.0;
     return {x / where(zero, 1.0, y) * where(zero, 0.0, g / divisor)};
   }
-  static Jacobian jacobian() { return Jacobian::reducing; }
+  TensorList jvp(const Call& call) const {
+    const Tensor x = call.input(0), &t = call.tangent(0);
+    if (!root) return {sum_to(x * t, kept) * (2 / divisor)};
+    const Tensor y = call.output(), zero = y == 0.0;
+    return {where(zero, 0.0, sum_to(x / where(zero, 1.0, y) * t, kept) / divisor)};
+  }
   TensorList batch(const internal::Batch& in) const {
     if (in.shape(0).empty()) return {};
     return in.call(

@@ -76,6 +76,12 @@ struct Cholesky {
     const Tensor half = internal::solve_triangular("cholesky", l, s, true, false, true);
     return {0.5 * internal::solve_triangular("cholesky", l, half, false, false, false)};
   }
+  TensorList jvp(const Call& call) const {  // L Φ(L⁻¹ tA L⁻ᵀ), where Φ halves the diagonal
+    const Tensor l = call.output(), t = internal::symmetric(call.tangent(0));
+    const Tensor left = internal::solve_triangular("cholesky", l, t, true, false, false);
+    const Tensor m = internal::solve_triangular("cholesky", l, left, false, false, true);
+    return {matmul(l, 0.5 * (tril(m) + tril(m, -1)))};
+  }
   TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
 };
 

@@ -8,6 +8,7 @@
 #include "autograd/ops/internal/matrices.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/reference.hpp"
 
 namespace autograd {
 namespace {
@@ -241,6 +242,12 @@ struct Attention {
     for (std::size_t i = 0, k = 0; i < count; ++i)
       if (i < gradient.wanted.size() && gradient.wanted[i]) result[i] = out[k++];
     return result;
+  }
+
+  TensorList jvp(const Call& call) const {
+    return {internal::reference_tangents(
+                call, [&](const TensorList& in) { return TensorList{reference(in)}; })[0],
+            Tensor(), Tensor()};
   }
 
   Tensor reference(const TensorList& in) const {

@@ -114,6 +114,17 @@ struct Recurrence {
     const Tensor y = call.output();
     return {lag ? shifted(gb, axis, !reverse, 0) * y : gb * shifted(y, axis, reverse, 0), gb};
   }
+  TensorList jvp(const Call& call) const {
+    const Tensor &ta = call.tangent(0), &tb = call.tangent(1);
+    Tensor t = tb;
+    if (ta.defined()) {
+      const Tensor y = call.output();
+      const Tensor of_a =
+          lag ? shifted(ta * y, axis, reverse, 0) : ta * shifted(y, axis, reverse, 0);
+      t = tb.defined() ? tb + of_a : of_a;
+    }
+    return {apply(*this, call.input(0), t)};
+  }
   TensorList batch(const internal::Batch& in) const {
     if (in.shape(0).empty()) return {};
     return in.call(Recurrence{axis + 1, reverse, lag}, {in.whole(0), in.whole(1)});
@@ -136,6 +147,10 @@ struct CumProd {
     // no harm.
     const Tensor before = shifted(call.output(), axis, reverse, 1);
     return {before * apply(Recurrence{axis, !reverse, true}, call.input(0), call.grad())};
+  }
+  TensorList jvp(const Call& call) const {
+    const Tensor before = shifted(call.output(), axis, reverse, 1);
+    return {apply(Recurrence{axis, reverse, false}, call.input(0), before * call.tangent(0))};
   }
   TensorList batch(const internal::Batch& in) const {
     if (in.shape(0).empty()) return {};
@@ -211,15 +226,23 @@ struct LogCumSumExp {
     });
   }
   unsigned saves() const { return save_input(0) | kSaveOutput; }
-  TensorList backward(const Call& call) const {
-    // The sum over k >= j of g[k] exp(x[j] - y[k]), with y that never falls: no exponent is
-    // positive. A sum of nothing but exp(-inf) gets the gradient 0.
+  // exp(x[k] - y[k]) and exp(y[k - 1] - y[k]), with y that never falls: no exponent is positive. A
+  // sum of nothing but exp(-inf) has the derivative 0.
+  static std::pair<Tensor, Tensor> shares(const Call& call, std::int64_t axis) {
     const Tensor y = call.output();
     const Tensor base = where(y == -HUGE_VAL, 0.0, y);
     const Tensor before = shifted(y, axis, false, -HUGE_VAL);
     // From one +inf to the next nothing changes.
     const Tensor ratio = exp(where((before == HUGE_VAL) & (y == HUGE_VAL), 0.0, before - base));
-    return {exp(call.input(0) - base) * apply(Recurrence{axis, true, true}, ratio, call.grad())};
+    return {exp(call.input(0) - base), ratio};
+  }
+  TensorList backward(const Call& call) const {  // Σ g[k] exp(x[j] - y[k]) over k >= j
+    const auto [share, ratio] = shares(call, axis);
+    return {share * apply(Recurrence{axis, true, true}, ratio, call.grad())};
+  }
+  TensorList jvp(const Call& call) const {
+    const auto [share, ratio] = shares(call, axis);
+    return {apply(Recurrence{axis, false, false}, ratio, share * call.tangent(0))};
   }
   TensorList batch(const internal::Batch& in) const {
     if (in.shape(0).empty()) return {};
