@@ -86,10 +86,12 @@ struct Squares {
   }
 };
 
-// Noise of its own for each item; some take longer than others.
+// Noise of its own for each item; some take longer than others, by work: on a loaded machine who
+// yields waits for everybody.
 auto noisy(std::int64_t n) {
   return Items{int(n), [](std::int64_t i, ag::Generator& g) {
-                 for (std::int64_t k = 0; k < 50 * (i * 7919 % 5); ++k) std::this_thread::yield();
+                 volatile std::int64_t work = 0;
+                 for (std::int64_t k = 0; k < 5000 * (i * 7919 % 5); ++k) work = work + k;
                  return std::pair(ag::randn({3}, ag::float64, g), i);
                }};
 }
