@@ -101,7 +101,11 @@ const std::vector<Exact>& exact_rows() {
       {XGRAD_EXACT(floor), 0},
       {XGRAD_EXACT(ceil), 0},
       {XGRAD_EXACT(trunc), 0},
-      {"round", ag::round, [](long double x) { return std::nearbyint(x); }, 0}};
+      {"round", ag::round, [](long double x) { return std::nearbyint(x); }, 0},
+      {"pow", [](const Tensor& x) { return ag::pow(x, 2.5); },
+       [](long double x) { return std::pow(x, 2.5L); }, 1200},
+      {"pow", [](const Tensor& x) { return ag::pow(x, -0.75); },
+       [](long double x) { return std::pow(x, -0.75L); }, 1200}};
   return rows;
 }
 
