@@ -73,9 +73,7 @@ class Layout {
     Point corner{}, outer{};  // of what is inside, and of the frame
     double width = 0, height = 0;
   };
-  const Level& level(std::size_t frame) const {
-    return levels[frame == kNoFrame ? levels.size() - 1 : frame];
-  }
+  const Level& level(std::size_t frame) const { return levels[place(frame)]; }
   /// The middle of a box.
   Point middle(std::size_t box) const {
     const Level& l = level(picture_.boxes[box].frame);
@@ -98,6 +96,9 @@ class Layout {
   // What an item of a level is of: a box, a frame, or where arrows from a box enter or leave.
   enum Of : std::size_t { kBox, kFrame, kIn, kOut };
 
+  std::size_t place(std::size_t frame) const {
+    return frame == kNoFrame ? levels.size() - 1 : frame;
+  }
   bool contains(std::size_t frame, std::size_t inner) const {
     while (inner != frame && inner != kNoFrame) inner = parents_[inner];
     return inner == frame;
@@ -115,7 +116,7 @@ class Layout {
   }
 
   void arrange(std::size_t frame) {
-    Level& l = levels[frame == kNoFrame ? levels.size() - 1 : frame];
+    Level& l = levels[place(frame)];
     std::vector<Layered::Item> items;
     const auto add = [&](std::size_t of, Of what, Layered::Item i) {
       if (l.item_of.emplace(std::pair{of, what}, items.size()).second) items.push_back(i);
@@ -146,7 +147,7 @@ class Layout {
   }
 
   void put(std::size_t frame, Point corner) {
-    Level& l = levels[frame == kNoFrame ? levels.size() - 1 : frame];
+    Level& l = levels[place(frame)];
     l.corner = l.outer = corner;
     if (frame != kNoFrame)
       l.corner = {corner.x + (l.width - l.inside.width) / 2, corner.y + kTitle};
@@ -201,12 +202,10 @@ std::string rectangle(std::string_view kind, Point corner, double width, double 
       kind, corner.x, corner.y, width, height);
 }
 
-}  // namespace
-
-std::string svg_of(const Picture& picture) {
-  const Layout l(picture);
+// For a drawing of this size.
+std::string head(double width, double height) {
   constexpr double margin = 12;
-  std::string text = fmt::format(
+  return fmt::format(
       R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="{0} {0} {1:.0f} {2:.0f}" width="{1:.0f}" height="{2:.0f}" font-family="sans-serif" font-size="12">
 <style>
 rect {{ fill: #eef3fb; stroke: #456; }} .leaf {{ fill: #fdf3d8; }} .constant {{ fill: #fff; }}
@@ -221,33 +220,46 @@ text {{ fill: #eee; }} path {{ stroke: #ddd; }} marker path {{ fill: #ddd; }} .b
 <defs><marker id="ahead" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto"><path d="M0 0L8 4L0 8z"/></marker>
 <marker id="back" viewBox="0 0 8 8" refX="0" refY="4" markerWidth="8" markerHeight="8" orient="auto"><path d="M8 0L0 4L8 8z"/></marker></defs>
 )",
-      -margin, l.level(kNoFrame).width + 2 * margin, l.level(kNoFrame).height + 2 * margin);
-  for (std::size_t f = 0; f < picture.frames.size(); ++f) {
-    const Layout::Level& frame = l.level(f);
-    if (frame.item_of.empty()) continue;
-    text += rectangle("frame", frame.outer, frame.width, frame.height);
-    text += fmt::format("<text class=\"title\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
-                        frame.outer.x + 10, frame.outer.y + 16, escaped(picture.frames[f].title));
-  }
-  for (const Arrow& a : picture.arrows) {
-    const std::vector<Point> points = l.path(a);
-    if (a.back)
-      text += fmt::format("<path class=\"back\" marker-start=\"url(#back)\" d=\"{}\"/>\n",
-                          curve(points, 5));
-    text += fmt::format("<path marker-end=\"url(#ahead)\" d=\"{}\"/>\n",
-                        curve(points, a.back ? -3 : 0));
-  }
+      -margin, width + 2 * margin, height + 2 * margin);
+}
+
+std::string drawn(const Layout::Level& frame, const std::string& title) {
+  return rectangle("frame", frame.outer, frame.width, frame.height) +
+         fmt::format("<text class=\"title\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
+                     frame.outer.x + 10, frame.outer.y + 16, escaped(title));
+}
+
+std::string drawn(const Arrow& a, const std::vector<Point>& points) {
+  std::string text;
+  if (a.back)
+    text = fmt::format("<path class=\"back\" marker-start=\"url(#back)\" d=\"{}\"/>\n",
+                       curve(points, 5));
+  return text + fmt::format("<path marker-end=\"url(#ahead)\" d=\"{}\"/>\n",
+                            curve(points, a.back ? -3 : 0));
+}
+
+std::string drawn(const Layout& l, std::size_t box, Box::Kind kind) {
   constexpr const char* classes[] = {"result", "leaf", "constant"};
-  for (std::size_t b = 0; b < picture.boxes.size(); ++b) {
-    const Point m = l.middle(b);
-    const double top = m.y - l.height(b) / 2;
-    text += rectangle(classes[picture.boxes[b].kind], {m.x - l.width(b) / 2, top}, l.width(b),
-                      l.height(b));
-    for (std::size_t i = 0; i < l.lines[b].size(); ++i)
-      text +=
-          fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n", m.x,
-                      top + 6 + kLine * (static_cast<double>(i) + 0.75), escaped(l.lines[b][i]));
-  }
+  const Point m = l.middle(box);
+  const double top = m.y - l.height(box) / 2;
+  std::string text =
+      rectangle(classes[kind], {m.x - l.width(box) / 2, top}, l.width(box), l.height(box));
+  for (std::size_t i = 0; i < l.lines[box].size(); ++i)
+    text +=
+        fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n", m.x,
+                    top + 6 + kLine * (static_cast<double>(i) + 0.75), escaped(l.lines[box][i]));
+  return text;
+}
+
+}  // namespace
+
+std::string svg_of(const Picture& picture) {
+  const Layout l(picture);
+  std::string text = head(l.level(kNoFrame).width, l.level(kNoFrame).height);
+  for (std::size_t f = 0; f < picture.frames.size(); ++f)
+    if (!l.level(f).item_of.empty()) text += drawn(l.level(f), picture.frames[f].title);
+  for (const Arrow& a : picture.arrows) text += drawn(a, l.path(a));
+  for (std::size_t b = 0; b < picture.boxes.size(); ++b) text += drawn(l, b, picture.boxes[b].kind);
   return text + "</svg>\n";
 }
 

@@ -1,6 +1,6 @@
-#include <algorithm>
-
 #include "autograd/tape/internal/layered.hpp"
+
+#include <algorithm>
 
 namespace autograd::internal {
 namespace {
