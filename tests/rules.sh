@@ -117,6 +117,19 @@ while read -r file; do
   breach "$file: an example longer than 110 lines"
 done < <(awk 'FNR == 111 { print FILENAME }' examples/*.cpp)
 
+# Functions that fit on a screen: from a line that ends with { to the } below its first letter; no tables, no text.
+while read -r line; do breach "$line"; done < <(awk '
+  FNR == 1 { start = raw = 0 }
+  /R"\(/ && !/\)"/ { raw = 1 }
+  raw { raw = !/\)"/; next }
+  { match($0, /^ */) }
+  /\{$/ && !/= \{$/ && (RLENGTH == 0 || RLENGTH == 2) &&
+    $1 !~ /^(namespace|struct|class|enum|union|extern|if|for|while|else|do|switch|try|}|\/\/)/ {
+    start = FNR; indent = RLENGTH }
+  start && /^ *}/ && RLENGTH == indent {
+    if (FNR - start >= 50) print FILENAME ":" start ": a function of " FNR - start + 1 " lines, more than 50"
+    start = 0 }' "${library[@]}")
+
 # Who follows the README leaves the directories of the presets alone, and no tests are no success.
 while read -r directory; do
   ! grep -qE "\"name\": \"${directory#build/}\"" CMakePresets.json ||
