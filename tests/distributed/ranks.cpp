@@ -221,7 +221,7 @@ void load(const World& world, std::string_view model, int steps, const std::stri
   const auto step = [&](const auto&... batch) {
     optimizer.zero_grad();
     const double loss =
-        model == "replayed" ? replayed(batch...) : parallel.backward(batch..., loss_of);
+        model == "noisy" ? replayed(batch...) : parallel.backward(batch..., loss_of);
     optimizer.step();
     return loss;
   };
@@ -335,8 +335,7 @@ int main(int argc, char** argv) try {
   if (model == "short") train(world, Words(), ag::float32, steps, words, {.wire = Wire::bfloat16});
   if (model == "whole" || model == "sharded" || model == "killed")
     go_on(world, model, steps, argc == 4 ? argv[3] : "");
-  for (const auto* loads :
-       {"noisy", "whole batches", "shards of them", "replayed", "few", "others", "ahead"})
+  for (const auto* loads : {"noisy", "whole batches", "shards of them", "few", "others", "ahead"})
     if (model == loads) load(world, model, steps, argc == 4 ? argv[3] : "");
   if (model == "data") {  // ranks with data of their own
     ag::Generator own(static_cast<std::uint64_t>(world.rank()));

@@ -31,8 +31,7 @@ same half half 2 5
 same short short 3 4
 same together together 2 3 # batch norm over whole batches
 same "shards of them" "whole batches" 3 # a loader that loads the shards of a rank
-same replayed "whole batches" 2
-same noisy noisy 3
+same noisy noisy 3 # random numbers of samples and shards; replayed
 mpi 2 bytes 1 || { echo "bytes: must be those of the formula"; failed=1; }
 [[ $(mpi 3 seeds 2) == "$("$program" seeds 2)" ]] || { echo "the weights of rank 0 must go to all"; failed=1; }
 
