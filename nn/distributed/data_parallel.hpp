@@ -110,7 +110,8 @@ struct DataParallelOptions {
 ///   statistics are those of a shard of B / shards samples, unless the options say otherwise.
 ///
 /// The ranks must run the same program on the same data; the first batch is compared, and in each
-/// step the number of rows and which parameters require gradients.
+/// step the number of rows, the samples of a batch that is shared out, and which parameters require
+/// gradients.
 class DataParallel {
  public:
   /// Gives all ranks the parameters, buffers and default generator of rank 0. Throws unless model
