@@ -38,17 +38,13 @@ Recording::Source source_of(replay::Source source) {
     case replay::Source::created:
       return Recording::Source::constant;
     case replay::Source::computed:
+    case replay::Source::repeated:
       return Recording::Source::computed;
     case replay::Source::outside:
     case replay::Source::gradient:
       break;
   }
   return Recording::Source::captured;
-}
-
-Tensor tensor_of(const replay::Value& value, const replay::TensorType& type) {
-  return Tensor(detail::Ref<detail::TensorImpl>::adopt(
-      new detail::TensorImpl(value.storage, type.shape, type.numel, type.dtype)));
 }
 
 }  // namespace
@@ -87,7 +83,7 @@ Recording::Recording(const Function& f, const TensorList& arguments) {
     const replay::TensorType& type = form.type(o);
     Value value{source_of(v.source), type.dtype, type.shape, 0, {}};
     if (value.source == Source::captured || value.source == Source::constant)
-      value.elements = tensor_of(v, type);
+      value.elements = replay::tensor_on(v.storage, type);
     values_.push_back(std::move(value));
     return n;
   };

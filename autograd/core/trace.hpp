@@ -61,7 +61,7 @@ using ElementwiseRun = void (*)(const void* formula, const void* const* in,
                                 const std::int64_t* step, void* out, std::int64_t n);
 
 /// How an operation is computed element by element: for each operand of `run` the input that it
-/// is, or -1 for none. Without `run` it is not. With `expands`, the result is one input repeated;
+/// is, or -1 for none; others: internal/pass.hpp. With `expands`, the result is one input repeated;
 /// with `adds_up`, one number, which is the sum of all elements as kernels::Sum adds them.
 struct Pass {
   ElementwiseRun run = nullptr;

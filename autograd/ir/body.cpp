@@ -7,11 +7,6 @@
 namespace autograd::replay {
 namespace {
 
-Tensor tensor_on(const detail::Ref<detail::Storage>& storage, const TensorType& t) {
-  return Tensor(detail::Ref<detail::TensorImpl>::adopt(
-      new detail::TensorImpl(storage, t.shape, t.numel, t.dtype)));
-}
-
 // A replay repeats instructions for the steps of a loop: nothing may be done once.
 void check(const Recorder& recorder) {
   for (const Leaf& l : recorder.leaves)

@@ -18,6 +18,7 @@ char letter(Source source) {
       return 'g';
     case Source::created:
     case Source::computed:
+    case Source::repeated:
       break;
   }
   return 'v';
@@ -65,7 +66,12 @@ std::string Program::describe() const {
   for (const Action& action : actions_) {
     const std::uint32_t steps = action.end - action.begin;
     const bool chain = steps > 1;
-    if (chain) s += fmt::format("chain of {} over {} elements:\n", steps, action.n);
+    if (action.few)
+      s += fmt::format("chain of {}, element by element:\n", steps);
+    else if (chain)
+      s += fmt::format("chain of {} over {} elements:\n", steps, action.n);
+    for (const Repeats& r : action.repeats_in(form_))
+      s += fmt::format("  v{} = {} repeated\n", r.to, text(form_, r.from));
     for (std::uint32_t i = action.begin; i < action.end; ++i)
       s += (chain ? "  " : "") + text(form_, form_.steps[i]) + "\n";
   }

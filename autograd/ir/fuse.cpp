@@ -23,14 +23,6 @@ constexpr std::size_t kOperands = 32;
 // Operations of a fusion, about: of more, the CPU sees too few elements at once.
 constexpr std::size_t kLength = 96;
 
-// The step that reads each value last.
-std::vector<std::uint32_t> last_readers(const Steps& form) {
-  std::vector<std::uint32_t> last(form.values.size());
-  for (std::uint32_t i = 0; i < form.steps.size(); ++i)
-    for (const Operand& o : form.in(form.steps[i])) last[o.value] = i;
-  return last;
-}
-
 // A fusion that grows step by step.
 class Growing {
  public:
@@ -107,13 +99,25 @@ class Growing {
 
 }  // namespace
 
+std::vector<std::uint32_t> last_readers(const Steps& form,
+                                        const detail::PooledVector<Action>& actions) {
+  std::vector<std::uint32_t> last(form.values.size());
+  for (std::uint32_t i = 0; i < form.steps.size(); ++i)
+    for (const Operand& o : form.in(form.steps[i])) last[o.value] = i;
+  for (const Action& action : actions)
+    for (const Repeats& r : action.repeats_in(form))
+      last[r.from.value] = std::max(last[r.from.value], action.begin);
+  return last;
+}
+
 std::vector<Fusion> fuse(const Steps& form, const detail::PooledVector<Action>& actions,
                          detail::PooledVector<Home>& homes, bool repeats) {
   std::vector<Fusion> fusions;
   if (!MachineCode::available()) return fusions;
-  const std::vector<std::uint32_t> last_reader = last_readers(form);
+  const std::vector<std::uint32_t> last_reader = last_readers(form, actions);
   for (const Action& action : actions) {
-    if ((action.n < kWorthwhile && !repeats) || action.end - action.begin < 2) continue;
+    if ((action.n < kWorthwhile && !repeats) || action.end - action.begin < 2 || action.few)
+      continue;
     std::unique_ptr<Growing> open;  // g++ 16 takes an optional's elements for uninitialised
     const auto close = [&] {
       if (open)

@@ -13,6 +13,12 @@ struct Fusion {
   std::unique_ptr<kernels::MachineCode> code;
 };
 
+/// The step that reads each value last.
+std::vector<std::uint32_t> last_readers(const Steps& form,
+                                        const detail::PooledVector<Action>& actions);
+/// Joins actions over a few elements each, one after another, to one of machine code.
+std::vector<Fusion> join_few(Steps& form, detail::PooledVector<Action>& actions,
+                             detail::PooledVector<Home>& homes);
 /// Makes machine code of what can be of each chain; what lives only in there gets its home in
 /// registers. In the order of steps. `repeats`: one replay runs them many times.
 std::vector<Fusion> fuse(const Steps& form, const detail::PooledVector<Action>& actions,

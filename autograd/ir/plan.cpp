@@ -28,14 +28,24 @@ using Numbers = detail::PooledVector<std::uint32_t>;
 bool elementwise(const Step& step) { return step.run != nullptr; }
 std::uint32_t number(std::size_t i) { return static_cast<std::uint32_t>(i); }
 
+// Whether a step may read one element for all in place of operand k, which is full of it.
+bool may_bypass(const Steps& form, const Step& step, std::size_t k, const Operand& single) {
+  if (!elementwise(step)) return false;
+  const TensorType& out = form.type(form.out(step)[0]);
+  if (step.by_rows)
+    return form.in(step)[k].type == form.out(step)[0].type && has_rows(form, step, k);
+  return !repeats(form, step) || form.type(single).shape.size() <= out.shape.size();
+}
+
 // Elementwise operations read one element for all instead of a tensor full of it.
 void bypass_expansions(Steps& form) {
   std::unordered_map<std::uint32_t, Operand> single;  // a value full of one element: which
   std::unordered_multimap<std::uint32_t, std::uint32_t> full_of;  // and the other way
   for (Step& step : form.steps) {
-    if (elementwise(step) && !single.empty())
-      for (Operand& o : form.in(step))
-        if (const auto at = single.find(o.value); at != single.end()) o = at->second;
+    for (std::size_t k = 0; k < step.ins && !single.empty(); ++k)
+      if (const auto at = single.find(form.in(step)[k].value);
+          at != single.end() && may_bypass(form, step, k, at->second))
+        form.in(step)[k] = at->second;
     if (!single.empty())
       for (const Operand& o : form.written(step)) {
         single.erase(o.value);
@@ -59,8 +69,11 @@ void drop_unused(Steps& form) {
     stays[i] =
         std::ranges::any_of(form.out(step), [&](const Operand& o) { return needed[o.value]; }) ||
         step.instruction->has_effect() || (!elementwise(step) && step.instruction->checks());
-    if (stays[i])
-      for (const Operand& o : form.in(step)) needed[o.value] = true;
+    if (!stays[i]) continue;
+    if (step.by_rows)  // which leaves them out
+      for (Operand& o : form.all(step).subspan(step.ins))
+        if (!needed[o.value]) o.value = 0;
+    for (const Operand& o : form.in(step)) needed[o.value] = true;
   }
   std::size_t at = 0;
   std::erase_if(form.steps, [&](const Step&) { return !stays[at++]; });
@@ -218,7 +231,8 @@ Numbers sources(const Steps& form) {
     const Step& step = form.steps[i];
     for (std::size_t k = 0; k < step.ins; ++k)
       sources[step.first + k] = writer[form.operands[step.first + k].value];
-    for (const Operand& o : form.out(step)) writer[o.value] = number(i);
+    for (const Operand& o : form.out(step))
+      if (o.value != 0) writer[o.value] = number(i);
     if (!elementwise(step))
       for (const Operand& o : form.written(step)) writer[o.value] = number(i);
   }
@@ -266,7 +280,7 @@ void place_in_chain(const Steps& form, Action& action, std::uint32_t at,
       if (home.kind == Home::none) {
         home = {Home::scratch, blocks.size()};
         inner.push_back(o.value);
-        const auto bytes = size_of(form.type(o).dtype) * static_cast<std::size_t>(kTile);
+        const auto bytes = size_of(form.type(o).dtype) * static_cast<std::size_t>(action.tile);
         blocks.push_back({.bytes = aligned(bytes)});
       }
       blocks[home.offset].extend(i - action.begin);
@@ -280,6 +294,7 @@ void place_in_chain(const Steps& form, Action& action, std::uint32_t at,
 void simplify(Steps& form) {
   bypass_expansions(form);
   drop_unused(form);
+  fold_constants(form);
   drop_copies(form);
 }
 
@@ -295,8 +310,10 @@ detail::PooledVector<Action> arrange(Steps& form) {
     Action& action = actions.emplace_back();
     action.begin = number(ordered.size());
     detail::PooledVector<Step> sums;  // at the end of the chain
+    std::int64_t row = 0;             // its tiles are whole rows of so many elements, if any
     const auto take = [&](std::uint32_t step) {
       chain_of[step] = i;
+      if (form.steps[step].by_rows) row = row_of(form, form.steps[step]);
       (step != i && !elementwise(form.steps[step]) ? sums : ordered)
           .push_back(std::move(form.steps[step]));
     };
@@ -305,18 +322,28 @@ detail::PooledVector<Action> arrange(Steps& form) {
       action.n = form.numel(form.out(ordered.back())[0]);
       // What reads from a step in between that no chain has taken has to wait for it, and so has
       // what reads a sum of this chain.
-      const auto free = [&](std::uint32_t source) {
-        return source == kNone || chain_of[source] < i ||
-               (chain_of[source] == i && elementwise(form.steps[source]));
+      const auto free = [&](const Step& step, std::size_t k) {
+        const std::uint32_t source = sources[step.first + k];
+        if (source == kNone || chain_of[source] < i) return true;
+        if (chain_of[source] != i || !elementwise(form.steps[source])) return false;
+        return form.numel(form.in(step)[k]) == action.n ||
+               (form.steps[source].by_rows && has_rows(form, step, k));
+      };
+      const auto may_join = [&](const Step& step) {
+        const std::int64_t other = step.by_rows ? row_of(form, step) : row;
+        if ((row != 0 && other != row) ||
+            ((!elementwise(step) || !sums.empty()) && other != 0 && kTile % other != 0))
+          return false;
+        for (std::size_t k = 0; k < step.ins; ++k)
+          if (!free(step, k)) return false;
+        return true;
       };
       std::uint32_t before = i;
       int waiting = 0;
       for (std::uint32_t j = next[i]; j != kNone && j < i + kWindow; j = next[j]) {
         const Step& step = form.steps[j];
         if (step.once != ordered.back().once) break;  // those come first
-        if (chain_of[j] == kNone &&
-            std::all_of(&sources[step.first], &sources[step.first] + step.ins, free))
-          take(j);
+        if (chain_of[j] == kNone && may_join(step)) take(j);
         if (chain_of[j] != kNone)
           next[before] = next[j];
         else if (++waiting < kPatience)
@@ -328,6 +355,8 @@ detail::PooledVector<Action> arrange(Steps& form) {
     action.sums = sums.size();
     std::ranges::move(sums, std::back_inserter(ordered));
     action.end = number(ordered.size());
+    if (action.n > 0)
+      take_repeats(form, {&ordered[action.begin], ordered.size() - action.begin}, row, action);
   }
   form.steps = std::move(ordered);
   return actions;
@@ -336,15 +365,24 @@ detail::PooledVector<Action> arrange(Steps& form) {
 std::size_t place(const Steps& form, detail::PooledVector<Action>& actions,
                   detail::PooledVector<Home>& homes) {
   detail::PooledVector<Block> lives(form.values.size());
-  for (std::size_t a = 0; a < actions.size(); ++a)
+  for (std::size_t a = 0; a < actions.size(); ++a) {
+    for (const Repeats& r : actions[a].repeats_in(form)) lives[r.from.value].extend(number(a));
     for (std::uint32_t i = actions[a].begin; i < actions[a].end; ++i)
       for (const Operand& o : form.all(form.steps[i])) {
         lives[o.value].extend(number(a));
         // What is made once is there for all replays.
         if (form.steps[i].once) lives[o.value].extend(number(actions.size()));
       }
-  for (std::size_t a = 0; a < actions.size(); ++a)
-    if (actions[a].n > kTile) place_in_chain(form, actions[a], number(a), lives, homes);
+  }
+  for (std::size_t a = 0; a < actions.size(); ++a) {
+    Action& action = actions[a];
+    if (action.n > kTile) place_in_chain(form, action, number(a), lives, homes);
+    for (const Repeats& r : action.repeats_in(form)) {
+      homes[r.to] = {Home::scratch, action.scratch};
+      action.scratch +=
+          aligned(size_of(form.type(r.from).dtype) * static_cast<std::size_t>(action.tile));
+    }
+  }
 
   Numbers shared;
   detail::PooledVector<Block> blocks;

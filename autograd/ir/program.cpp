@@ -31,11 +31,6 @@ Registry& registry() {
   return *instance;
 }
 
-Tensor tensor_on(Ref<Storage> storage, const TensorType& t) {
-  return Tensor(
-      Ref<TensorImpl>::adopt(new TensorImpl(std::move(storage), t.shape, t.numel, t.dtype)));
-}
-
 }  // namespace
 
 std::uint64_t epoch() noexcept { return changes.load(std::memory_order_relaxed); }
@@ -209,7 +204,9 @@ void Program::keep_gradients() {
 void Program::allocate(bool repeats) {
   actions_ = arrange(form_);
   detail::PooledVector<Home> homes(form_.values.size());
-  fusions_ = fuse(form_, actions_, homes, repeats);
+  if (repeats) fusions_ = join_few(form_, actions_, homes);
+  for (Fusion& f : fuse(form_, actions_, homes, repeats)) fusions_.push_back(std::move(f));
+  std::ranges::sort(fusions_, {}, &Fusion::begin);
   arena_ = Storage::create(place(form_, actions_, homes));
   auto* base = static_cast<char*>(arena_->data());
   data_.resize(form_.values.size());
@@ -236,19 +233,26 @@ void Program::allocate(bool repeats) {
 
 void Program::add_actions(const detail::PooledVector<Home>& homes) {
   std::size_t links = 0, places = 0, in = 0, out = 0;
-  for (const Step& step : form_.steps) {
-    (step.run ? places : in) += step.ins;
-    (step.run ? links : out) += step.outs;
+  for (const Action& action : actions_) {
+    const bool chain = is_chain(action);
+    for (std::uint32_t i = action.begin; i < action.end; ++i) {
+      const Step& step = form_.steps[i];
+      if (chain) places += step.ins + step.outs;
+      chain ? ++links : (in += step.ins, out += step.outs);
+    }
   }
   links_.reserve(links);
-  places_.reserve(places + links);
+  places_.reserve(places);
   in_.reserve(in);
   out_.reserve(out);
   handles_ = Handles(form_.values.size(), in + out);
+  for (const Repeats& r : form_.repeats)
+    for (const Operand& o : {r.from, Operand{r.to, r.from.type}})
+      repeated_.push_back(place_of(o, form_.numel(o), homes));
   for (Action& action : actions_) {
     const Step& first = form_.steps[action.begin];
     action.position = first.position;
-    if (first.run)
+    if (is_chain(action))
       add_chain(action, homes);
     else
       add_instruction(action, first, homes);
@@ -263,9 +267,10 @@ void Program::add_instruction(Action& action, const Step& step,
   action.instruction = step.instruction.get();
   action.in = static_cast<std::uint32_t>(in_.size());
   action.out = static_cast<std::uint32_t>(out_.size());
-  action.ins = step.ins;
   action.outs = step.outs;
-  for (const Operand& o : form_.in(step)) in_.push_back(&handle(o));
+  for (const Operand& o : form_.in(step))
+    if (o.value != 0) in_.push_back(&handle(o));  // a formula may use less than it could
+  action.ins = static_cast<std::uint32_t>(in_.size()) - action.in;
   for (const Operand& o : form_.out(step)) out_.push_back(handle(o));
 }
 

@@ -39,22 +39,25 @@ class Holds {
 /// An operand of a chain: elements of a value, or of the chain's own memory for a tile.
 struct Place {
   std::uint32_t at = 0;           // which value, or the offset in bytes
-  std::uint32_t stride : 31 = 0;  // bytes from one element to the next; 0: one element for all
+  std::uint32_t stride : 31 = 0;  // bytes to the next element, or row; 0: the same for all
   std::uint32_t scratch : 1 = 0;
 };
 
-/// One elementwise operation of a chain, or several that are one piece of machine code, or, with
-/// neither, the sum of all elements.
+/// One elementwise operation of a chain, or several that are one piece of machine code, or one that
+/// goes by rows, or, with none of these, the sum of all elements.
 struct Link {
-  detail::ElementwiseRun run;
-  const void* formula;
-  const kernels::MachineCode* code;  // instead of `run`
-  std::uint32_t first, ins, outs;    // places: inputs, then outputs
+  detail::ElementwiseRun run = nullptr;
+  const void* formula = nullptr;
+  const kernels::MachineCode* code = nullptr;  // instead of `run`
+  std::uint32_t row = 0;                       // elements of one, where `run` goes by rows
+  std::uint32_t first = 0, ins = 0, outs = 0;  // places: inputs, then outputs
 };
+
+inline constexpr std::int64_t kTile = 2048;  // elements, about
 
 /// What a replay does at once: a step by its instruction, or a chain of elementwise ones over n
 /// elements, with sums of them at the end, that runs tile by tile, so that what is needed in the chain
-/// only stays in the cache.
+/// only stays in the cache. Some of them may go by rows: a tile is then whole rows.
 struct Action {
   const detail::Instruction* instruction = nullptr;  // null: a chain
   std::uint32_t begin = 0, end = 0;                  // of steps
@@ -64,9 +67,13 @@ struct Action {
   std::int64_t n = 0;
   std::size_t scratch = 0;  // bytes
   std::size_t sums = 0;     // links
+  std::int64_t tile = kTile;
+  std::uint32_t first_repeats = 0, repeats = 0;  // of the steps
+  bool few = false;                              // a chain of any steps, in one piece of code
+  std::span<const Repeats> repeats_in(const Steps& form) const {
+    return {form.repeats.data() + first_repeats, repeats};
+  }
 };
-
-inline constexpr std::int64_t kTile = 2048;
 
 /// Where a value is that is computed and not kept: in the arena, in the scratch of its chain, or
 /// nowhere in memory.
@@ -156,8 +163,9 @@ class Program {
   void add_actions(const detail::PooledVector<Home>& homes);
   void add_instruction(Action& action, const Step& step, const detail::PooledVector<Home>& homes);
   void add_chain(Action& action, const detail::PooledVector<Home>& homes);
-  Place place_of(const Operand& operand, const Action& action,
+  Place place_of(const Operand& operand, std::int64_t count,
                  const detail::PooledVector<Home>& homes) const;
+  bool is_chain(const Action& action) const;
   std::uint32_t references(std::uint32_t value) const;
   Node& leaf_of(const Gradient& g, const TensorList& arguments) const;
   void bind(std::uint32_t value, detail::Ref<detail::Storage> storage);
@@ -166,6 +174,8 @@ class Program {
   bool leaves_are_distinct(const TensorList& arguments) const;
   void run_links(const Action& action, char* scratch, std::int64_t i, std::int64_t n, double* sums,
                  std::int64_t blocks) const;
+  void repeat(const Action& action, char* scratch, std::int64_t i, std::int64_t n,
+              bool first) const;
   void run_chain(const Action& action) const;
   void run_action(const Action& action);
   Tensor result(const Operand& operand, const TensorList& arguments) const;
@@ -177,6 +187,7 @@ class Program {
   detail::PooledVector<char*> data_;  // of each value
   detail::PooledVector<Link> links_;
   detail::PooledVector<Place> places_;
+  detail::PooledVector<Place> repeated_;  // of form_.repeats: from and to
   Handles handles_;
   detail::PooledVector<const Tensor*> in_;  // of instructions
   detail::PooledVector<Tensor> out_;
@@ -198,6 +209,11 @@ class Program {
 
 /// Replaces operands that are copies of others, and drops the steps that nothing needs.
 void simplify(Steps& form);
+/// Computes at once what follows from constants alone, unless it takes more memory than these.
+void fold_constants(Steps& form);
+/// Gives the operands that a chain of these steps reads repeated values of their own, and the chain
+/// its tile, of whole rows if `row` is not 0.
+void take_repeats(Steps& form, std::span<const Step> steps, std::int64_t row, Action& action);
 /// Puts the steps into the order of actions; elementwise ones over equally many elements become
 /// chains, also across steps that they do not depend on.
 detail::PooledVector<Action> arrange(Steps& form);

@@ -3,12 +3,16 @@
 #include <algorithm>
 
 #include "autograd/core/internal/named.hpp"
+#include "autograd/core/internal/pass.hpp"
 #include "autograd/core/internal/row_blocks.hpp"
 #include "autograd/tape/internal/tape.hpp"
 #include "autograd/tape/rows.hpp"
 
 namespace autograd {
 namespace {
+
+// Of what goes by rows in a chain: tiles are whole rows, and stay in the cache.
+constexpr std::int64_t kLongestRow = 16384;
 
 std::atomic<std::uint64_t> object_changes{0};
 
@@ -201,25 +205,39 @@ void Recorder::add(std::unique_ptr<detail::Instruction> instruction, const Input
   bool rows = false;
   for (std::size_t i = 0; i < in.size(); ++i) rows |= in[i].impl()->storage->rows() != nullptr;
   for (const Tensor& t : out) rows |= t.impl()->storage->rows() != nullptr;
-  if (out.size() == 1 && !rows) note_pass(step, in, out[0]);
+  if (!out.empty() && !rows) note_pass(step, in, out[0]);
   for (const Tensor& t : out) steps.operands.push_back(filled(*t.impl()));
   steps.steps.push_back(std::move(step));
 }
 
-// How a step is computed element by element, if it is, over flat operands: its inputs are those of
-// the formula then.
+// How a step is computed element by element, if it is: its inputs are those of the formula then. Or
+// row by row.
 void Recorder::note_pass(Step& step, const Inputs& in, const Tensor& out) {
   const detail::Pass pass = step.instruction->pass(in, out);
   step.expands = pass.expands;
   step.adds_up = pass.adds_up;
+  step.moves = detail::is(pass, detail::kMoves);
   if (!pass.run) return;
-  const auto flat = [&](int k) {
-    const std::int64_t n = k < 0 ? 1 : in[static_cast<std::size_t>(k)].impl()->numel;
-    return n == 1 || n == out.impl()->numel;
+  const std::int64_t n = out.impl()->numel;
+  const auto fits = [&](int k) {
+    if (k < 0) return true;
+    const auto& operand = *in[static_cast<std::size_t>(k)].impl();
+    return operand.numel == n || operand.numel == 1 ||
+           (n > 0 && repeats_of(operand.shape, out.impl()->shape));
   };
-  if (!std::ranges::all_of(pass.operands, flat)) return;
+  const Shape& shape = out.impl()->shape;
+  const bool by_rows = detail::is(pass, detail::kByRows);
+  if (by_rows ? n == 0 || (!shape.empty() && shape.back() > kLongestRow)
+              : !std::ranges::all_of(pass.operands, fits))
+    return;
   step.run = pass.run;
   step.formula = pass.formula;
+  step.by_rows = by_rows;
+  if (by_rows) {
+    for (std::size_t k = 1; k < pass.operands.size(); ++k)
+      if (pass.operands[k] == detail::kWhole) step.whole = step.whole | 1u << (k - 1);
+    return;
+  }
   InlineVector<Operand, 10> operands;
   for (const int k : pass.operands)
     operands.push_back(k < 0 ? Operand{}

@@ -2,6 +2,16 @@
 
 namespace autograd::replay {
 
+Tensor tensor_on(const detail::Ref<detail::Storage>& storage, const TensorType& t) {
+  return Tensor(detail::Ref<detail::TensorImpl>::adopt(
+      new detail::TensorImpl(storage, t.shape, t.numel, t.dtype)));
+}
+
+std::int64_t row_of(const Steps& form, const Step& step) {
+  const Shape& shape = form.type(form.out(step)[0]).shape;
+  return shape.empty() ? 1 : shape.back();
+}
+
 std::uint32_t TypeNumbers::of(const detail::TensorImpl& t, Steps& steps) {
   std::size_t hash = static_cast<std::size_t>(t.dtype) + 1;
   for (const std::int64_t n : t.shape)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <unordered_map>
 
@@ -32,6 +33,7 @@ enum class Source : std::uint8_t {
   constant,  // made while recording, the same each time
   gradient,  // what a leaf has collected before the call
   computed,  // by a step
+  repeated,  // another value with its elements repeated, by a chain that reads it
 };
 
 /// The elements of one storage.
@@ -67,11 +69,24 @@ struct Step {
   /// Of what is computed element by element over flat operands: inputs are then those of `run`.
   detail::ElementwiseRun run = nullptr;
   const void* formula = nullptr;
-  std::uint32_t first = 0, ins = 0, outs = 0;  // among all operands: inputs, then outputs
-  std::uint32_t position : 29 = 0;             // in the recording
-  std::uint32_t expands : 1 = 0;               // the result is its only input repeated
-  std::uint32_t adds_up : 1 = 0;               // the result is the sum of its only input
-  std::uint32_t once : 1 = 0;  // before the others, for all replays of the body of a loop
+  std::uint32_t first = 0, ins = 0;  // among all operands: inputs, then outputs
+  std::uint32_t outs : 22 = 0,
+                       whole : 10 = 0;  // by rows: inputs that are the same for all, as bits
+  std::uint32_t position : 27 = 0;      // in the recording
+  std::uint32_t expands : 1 = 0;        // the result is its only input repeated
+  std::uint32_t adds_up : 1 = 0;        // the result is the sum of its only input
+  std::uint32_t by_rows : 1 = 0;        // `run` makes rows of the results, not elements
+  std::uint32_t moves : 1 = 0;          // the result is elements of the inputs, and zeros
+  std::uint32_t once : 1 = 0;           // before the others, for all replays of the body of a loop
+};
+
+/// An operand that a chain reads with its elements repeated: element i of `to` is element
+/// i / run % count of `from`.
+struct Repeats {
+  Operand from{};
+  std::uint32_t to = 0;  // a value
+  std::int64_t count = 1, run = 1;
+  std::int64_t period() const { return count * run; }
 };
 
 struct Steps {
@@ -80,6 +95,7 @@ struct Steps {
   detail::PooledVector<TensorType> types;
   detail::PooledVector<Operand> operands;
   detail::PooledVector<Step> steps;
+  detail::PooledVector<Repeats> repeats{};
 
   std::span<Operand> in(const Step& s) { return {operands.data() + s.first, s.ins}; }
   std::span<const Operand> in(const Step& s) const { return {operands.data() + s.first, s.ins}; }
@@ -104,6 +120,21 @@ struct Steps {
 
 /// A storage of the same rows as another, of which it has none yet.
 detail::Ref<detail::Storage> same_rows(detail::Storage& rows);
+
+/// A tensor of some type on a storage.
+Tensor tensor_on(const detail::Ref<detail::Storage>& storage, const TensorType& type);
+
+/// How elements of an operand are repeated where it broadcasts to `to`: `from` and `to` of the
+/// result are left open. Nothing where that is no such repetition.
+std::optional<Repeats> repeats_of(const Shape& operand, const Shape& to);
+/// Those to a value.
+const Repeats& repeats_to(const Steps& form, std::uint32_t value);
+/// How many elements a row of what a step makes has.
+std::int64_t row_of(const Steps& form, const Step& step);
+/// Whether a step goes by rows, of which there are several, and operand k has as many.
+bool has_rows(const Steps& form, const Step& step, std::size_t k);
+/// Whether an operand of a step is to be repeated.
+bool repeats(const Steps& form, const Step& step);
 
 /// The numbers of types of tensors among all types.
 class TypeNumbers {

@@ -28,7 +28,8 @@ struct LogSoftmaxGradient
              void(Row<const T> y, Row<const T> g, Row<T> out, Count rows, Length n)> {};
 
 /// Rows normalised to mean 0 and variance 1, or, unless `centred`, to a mean square of 1: their mean
-/// counts as 0 then. Keeps mean and 1/σ of each row. weight and bias (n) may be null.
+/// counts as 0 then. Keeps mean and 1/σ of each row. All but x may be null: weight and bias (n), and
+/// results that are not wanted.
 template <class T>
 struct LayerNorm
     : Kernel<LayerNorm<T>, ByRows<300>,

@@ -31,6 +31,11 @@ std::uint32_t Listing::input(bool one_for_all) {
   return inputs.back();
 }
 
+std::uint32_t Listing::input(Element place) {
+  from.push_back(place);
+  return input(false);
+}
+
 bool MachineCode::available() {
 #if defined(XGRAD_HAVE_XBYAK)
   static const bool answer = wanted() && simd_level() != SimdLevel::baseline;
@@ -48,9 +53,11 @@ MachineCode::MachineCode(const Listing& listing, std::int64_t register_bytes)
     : element_(listing.code.wide() ? 8 : 4),
       register_(register_bytes),
       single_(listing.single),
+      once_(listing.once()),
       operands_(listing.inputs.size() + listing.outputs.size()) {}
 
 void MachineCode::run(char* const* operands, std::int64_t n) const {
+  if (once_) return function_(operands, 0);
   const std::int64_t bytes = n * element_, whole = bytes / register_ * register_;
   if (whole > 0) function_(operands, whole);
   if (whole == bytes) return;

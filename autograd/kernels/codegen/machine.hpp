@@ -17,11 +17,18 @@ struct Outlet {
   std::uint32_t value = 0, position = 0;
 };
 
-/// What a code is, for a machine: the operands in the order of pointers, inputs first.
+/// An element of an operand: which pointer, and how many bytes behind it.
+struct Element {
+  std::uint32_t operand = 0, offset = 0;
+};
+
+/// What a code is, for a machine: the operands in the order of pointers, inputs first. Or one that
+/// runs once, on single elements, of which a pointer leads to several.
 struct Listing {
   explicit Listing(bool wide);
   /// A new operand of one element for each, or of a single one for all.
   std::uint32_t input(bool single);
+  std::uint32_t input(Element from);
   /// The value that `add` returns, which adds operations to `Code::current()`.
   template <class F>
   std::uint32_t record(F&& add) {
@@ -35,11 +42,17 @@ struct Listing {
   void output(std::uint32_t value) {
     outputs.push_back({value, static_cast<std::uint32_t>(code.size())});
   }
+  void output(std::uint32_t value, Element place) {
+    output(value);
+    to.push_back(place);
+  }
+  bool once() const { return !to.empty(); }
 
   simd::Code code;
   std::vector<std::uint32_t> inputs{};
   std::vector<bool> single{};
   std::vector<Outlet> outputs{};
+  std::vector<Element> from{}, to{};  // where single elements are
 };
 
 /// Code that runs on this CPU, over arrays, with all that lies between inputs and outputs in
@@ -56,7 +69,8 @@ class MachineCode {
   static std::unique_ptr<MachineCode> of(const Listing& listing);
 
   virtual ~MachineCode() = default;
-  /// For n elements from the pointers on, of which there is one for each operand.
+  /// For n elements from the pointers on, of which there is one for each operand; once if it is a
+  /// code of single elements.
   void run(char* const* operands, std::int64_t n) const;
 
  protected:
@@ -69,6 +83,7 @@ class MachineCode {
 
   std::int64_t element_, register_;  // bytes
   std::vector<bool> single_;         // of inputs
+  bool once_;
   std::size_t operands_;
 };
 

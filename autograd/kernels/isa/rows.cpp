@@ -132,27 +132,32 @@ template <class T>
 void layer_norm(const T* x, const T* weight, const T* bias, T* y, T* mean, T* rstd,
                 std::int64_t rows, std::int64_t n, bool centred, double eps) {
   using V = Vec<T>;
-  for (std::int64_t r = 0; r < rows; ++r, x += n, y += n) {
+  for (std::int64_t r = 0; r < rows; ++r, x += n) {
+    const auto keep = [r](T* to, T value) {
+      if (to) to[r] = value;
+    };
     const T m = centred ? mean_of(x, n, T(0), [](V v) { return v; }) : T(0);
     const T var = mean_of(x, n, m, [=](V v) { return (v - m) * (v - m); });
     const double total = static_cast<double>(var) + eps;
     const auto write = [&](auto normalised) {
+      T* const row = y ? y + r * n : nullptr;
+      if (!row) return;
       each_register<T>(n, [&](auto lanes, std::int64_t i) {
         V z = normalised(lanes(x + i, T(0)));
         if (weight) z = z * lanes(weight + i, T(0));
         if (bias) z = z + lanes(bias + i, T(0));
-        lanes.store(z, y + i);
+        lanes.store(z, row + i);
       });
     };
     if (total > Limits<T>::tiny && var < __builtin_inf()) [[likely]] {
       const T s = T(1) / static_cast<T>(__builtin_sqrt(total));
-      mean[r] = m;
-      rstd[r] = s;
+      keep(mean, m);
+      keep(rstd, s);
       write([=](V v) { return (v - m) * s; });
     } else {
       const Normal<T> z = rescaled(x, n, centred, eps);
-      mean[r] = z.mean / z.unit;
-      rstd[r] = z.rstd * z.unit;
+      keep(mean, z.mean / z.unit);
+      keep(rstd, z.rstd * z.unit);
       write([=](V v) { return fma(v, V(z.unit), V(-z.mean)) * z.rstd; });
     }
   }

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "autograd/core/cpu.hpp"
+#include "autograd/core/internal/pass.hpp"
 #include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
@@ -206,6 +207,11 @@ void Move::forward(const Inputs& in, Tensor& out) const {
     for (const Block& b : plan->blocks)
       run(b, back, static_cast<const T*>(in[0].raw()), static_cast<T*>(out.raw_mutable()), adds);
   });
+}
+
+detail::Pass Move::pass(const Inputs&, const Tensor&) const {
+  if ((back && plan->repeats) || fill != 0) return {};
+  return {.operands = {detail::kMoves}};
 }
 
 // The same plan for each sample, one axis more in each block.

@@ -49,6 +49,7 @@ struct Move {
   std::string_view name() const { return plan->name; }
   TensorSpec infer(const Inputs& in) const { return {back ? plan->from : plan->to, in[0].dtype()}; }
   void forward(const Inputs& in, Tensor& out) const;
+  detail::Pass pass(const Inputs& in, const Tensor& out) const;
   TensorList backward(const Call& call) const { return {apply(Move{plan, !back}, call.grad())}; }
   TensorList jvp(const Call& call) const { return {apply(Move{plan, back}, call.tangent(0))}; }
   TensorList batch(const Batch& in) const;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "autograd/core/internal/pass.hpp"
 #include "autograd/elementwise/internal/broadcast.hpp"
 #include "autograd/ops/internal/lines.hpp"
 #include "autograd/ops/internal/strided.hpp"
@@ -34,7 +35,9 @@ struct Clone {
   void forward(const Inputs& in, Tensor& out) const {
     std::memcpy(out.raw_mutable(), in[0].raw(), index(out.numel()) * size_of(out.dtype()));
   }
-  detail::Pass pass(const Inputs&, const Tensor&) const { return {.expands = true}; }
+  detail::Pass pass(const Inputs&, const Tensor&) const {
+    return {.operands = {detail::kMoves}, .expands = true};
+  }
   TensorList backward(const Call& call) const { return {call.grad()}; }
   static Jacobian jacobian() { return Jacobian::linear; }
   TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }
@@ -60,7 +63,7 @@ struct Expand {
   TensorSpec infer(const Inputs& in) const { return {to, in[0].dtype()}; }
   void forward(const Inputs& in, Tensor& out) const { internal::expand_into(in[0], out); }
   detail::Pass pass(const Inputs& in, const Tensor&) const {
-    return {.expands = in[0].numel() == 1};
+    return {.operands = {detail::kMoves}, .expands = in[0].numel() == 1};
   }
   TensorList backward(const Call& call) const { return {call.grad()}; }
   static Jacobian jacobian() { return Jacobian::linear; }
@@ -91,6 +94,7 @@ struct Concat {
         o += n;
       }
   }
+  detail::Pass pass(const Inputs&, const Tensor&) const { return {.operands = {detail::kMoves}}; }
   TensorList backward(const Call& call) const {
     TensorList g;
     std::int64_t start = 0;

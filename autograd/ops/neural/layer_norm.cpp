@@ -2,6 +2,7 @@
 #include <array>
 #include <limits>
 
+#include "autograd/core/internal/pass.hpp"
 #include "autograd/core/kernel_call.hpp"
 #include "autograd/kernels/rows.hpp"
 #include "autograd/ops/neural/internal/affine.hpp"
@@ -38,6 +39,19 @@ struct LayerNormGradient {
           in_ptr<T>(in[0]), in.size() > 4 ? in_ptr<T>(in[4]) : nullptr, in_ptr<T>(in[1]),
           in_ptr<T>(in[2]), in_ptr<T>(in[3]), x, weight, bias, n, width, centred);
     });
+  }
+  // Gradients of weight and bias are sums over rows.
+  detail::Pass pass(const Inputs& in, const Tensor& out) const {
+    if (of_weight || of_bias) return {};
+    InlineVector<int, 9> operands{0, 1, 2, 3};
+    if (in.size() > 4) operands.push_back(detail::kWhole);
+    return detail::by_rows(*this, out, operands);
+  }
+  template <class T>
+  void run_rows(const void* const* in, void* const* out, std::int64_t count, std::int64_t n) const {
+    const auto at = [&](int k) { return static_cast<const T*>(in[k]); };
+    kernels::LayerNormGradient<T>::here(at(0), at(4), at(1), at(2), at(3), static_cast<T*>(out[0]),
+                                        nullptr, nullptr, count, n, centred);
   }
   // Gradients of weight and bias are sums over the rows of each sample.
   TensorList batch(const internal::Batch& in) const {
@@ -83,6 +97,19 @@ struct LayerNorm {
                                  out_ptr<T>(out[0]), out_ptr<T>(out[1]), out_ptr<T>(out[2]), n,
                                  width, centred, eps);
     });
+  }
+  detail::Pass pass(const Inputs& in, const Tensor& out) const {
+    InlineVector<int, 9> operands(in.size(), detail::kWhole);
+    operands[0] = 0;
+    return detail::by_rows(*this, out, operands);
+  }
+  template <class T>
+  void run_rows(const void* const* in, void* const* out, std::int64_t count, std::int64_t n) const {
+    const auto at = [&](int k) { return static_cast<const T*>(in[k]); };
+    const auto to = [&](int k) { return static_cast<T*>(out[k]); };
+    kernels::LayerNorm<T>::here(at(0), weighted ? at(1) : nullptr,
+                                biased ? at(weighted ? 2 : 1) : nullptr, to(0), to(1), to(2), count,
+                                n, centred, eps);
   }
   unsigned saves() const {
     return save_input(0) | save_input(1) | save_input(2) | save_output(1) | save_output(2);

@@ -1,3 +1,4 @@
+#include "autograd/core/internal/pass.hpp"
 #include "autograd/core/kernel_call.hpp"
 #include "autograd/kernels/rows.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
@@ -23,6 +24,15 @@ struct SoftmaxGradient {
           in_ptr<T>(in[0]), in_ptr<T>(in[1]), out_ptr<T>(out), rows(out), last(out));
     });
   }
+  detail::Pass pass(const Inputs&, const Tensor& out) const {
+    return detail::by_rows(*this, out, {0, 1});
+  }
+  template <class T>
+  void run_rows(const void* const* in, void* const* out, std::int64_t count, std::int64_t n) const {
+    (log ? kernels::LogSoftmaxGradient<T>::here : kernels::SoftmaxGradient<T>::here)(
+        static_cast<const T*>(in[0]), static_cast<const T*>(in[1]), static_cast<T*>(out[0]), count,
+        n);
+  }
   TensorList batch(const internal::Batch& in) const {
     if (in.shape(0).empty()) return {};
     return in.call(*this, {in.whole(0), in.whole(1)});
@@ -45,6 +55,14 @@ struct Softmax {
       (log ? kernels::LogSoftmax<T>::run : kernels::Softmax<T>::run)(
           in_ptr<T>(in[0]), out_ptr<T>(out), rows(out), last(out));
     });
+  }
+  detail::Pass pass(const Inputs&, const Tensor& out) const {
+    return detail::by_rows(*this, out, {0});
+  }
+  template <class T>
+  void run_rows(const void* const* in, void* const* out, std::int64_t count, std::int64_t n) const {
+    (log ? kernels::LogSoftmax<T>::here : kernels::Softmax<T>::here)(
+        static_cast<const T*>(in[0]), static_cast<T*>(out[0]), count, n);
   }
   unsigned saves() const { return kSaveOutput; }
   TensorList backward(const Call& call) const {

@@ -1,13 +1,16 @@
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <random>
 
 #include "autograd/compile.hpp"
 #include "autograd/core/cpu.hpp"
 #include "autograd/core/random.hpp"
+#include "autograd/functional.hpp"
 #include "autograd/kernels/codegen/machine.hpp"
 #include "autograd/kernels/codegen/rows.hpp"
+#include "autograd/loops.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/gradient.hpp"
 #include "tests/catch.hpp"
@@ -111,6 +114,20 @@ Tensor long_chain(const Tensor& x) {
   return y;
 }
 
+// Eager and replayed, by one thread and several.
+void check_replays(const std::function<TensorList(const TensorList&)>& step, const TensorList& in) {
+  const TensorList eager = step(in);
+  auto compiled = ag::compile(step);
+  for (const int n : {1, 3}) {
+    const Threads threads(n);
+    for (int call = 0; call < 2; ++call) {
+      const TensorList now = compiled(in);
+      for (std::size_t i = 0; i < eager.size(); ++i) CHECK(same_bits(eager[i], now[i]));
+    }
+  }
+  CHECK(compiled.recordings() == 1);
+}
+
 }  // namespace
 
 TEST_CASE("machine code gives the bits of the kernels, on special values too", "[jit]") {
@@ -131,15 +148,62 @@ TEST_CASE("long chains and sums of them give the bits of eager code, by any numb
       return {y.detach(), squares.detach(), ag::mean(y).detach(), (y / squares).detach(),
               ag::grad({ag::sum(y)}, {in[0]})[0]};
     };
-    const TensorList eager = step({x});
-    auto compiled = ag::compile(step);
-    for (const int n : {1, 3}) {
-      const Threads threads(n);
-      for (int call = 0; call < 2; ++call) {
-        const TensorList now = compiled({x});
-        for (std::size_t i = 0; i < eager.size(); ++i) CHECK(same_bits(eager[i], now[i]));
-      }
+    check_replays(step, {x});
+  }
+}
+
+TEST_CASE("chains of rows and of broadcast operands give the bits of eager code", "[jit]") {
+  struct Sizes {
+    std::int64_t rows, columns;
+  };
+  for (const auto dtype : {ag::float32, ag::float64})
+    for (const auto [n, m] : {Sizes{70, 99}, {400, 128}, {5, 3000}, {1, 2500}, {2600, 1}, {3, 2}}) {
+      INFO(n << " by " << m);
+      const auto leaf = [&](const ag::Shape& s) { return ag::randn(s, dtype).requires_grad_(); };
+      const auto step = [m = m](const TensorList& in) -> TensorList {
+        const Tensor &x = in[0], &row = in[1], &column = in[2];
+        const Tensor a = ag::softmax(x * row + column, 1);
+        const Tensor b = ag::layer_norm(a - row, {m}, row, in[3]) * column;
+        const Tensor c = ag::log_softmax(b, 1) + ag::rms_norm(b, {m}) / (2 + ag::square(row));
+        const Tensor loss = ag::sum(c * a) + ag::sum(ag::layer_norm(x, {m}));
+        TensorList all = ag::grad({loss}, in);
+        for (const Tensor& t : {ag::layer_norm(x, {m}), c, loss}) all.push_back(t.detach());
+        return all;
+      };
+      check_replays(step, {leaf({n, m}), leaf({m}), leaf({n, 1}), leaf({m})});
     }
-    CHECK(compiled.recordings() == 1);
+}
+
+TEST_CASE("one tensor is broadcast along other axes in one chain", "[jit]") {
+  const Tensor x = ag::randn({60}, ag::float64);
+  check_replays(
+      [](const TensorList& in) -> TensorList {
+        const Tensor a = ag::unsqueeze(in[0], 1), b = ag::unsqueeze(in[0], 0);
+        const Tensor c = ag::tanh(a * b) - b / (2 + a * a), d = ag::reshape(in[0], {4, 15, 1});
+        return {c, ag::exp(d * ag::ones({4, 15, 40}, ag::float64)) - d,
+                ag::hessian([](const Tensor& v) { return ag::sum(ag::square(v * v - 1)); }, in[0])};
+      },
+      {x});
+}
+
+TEST_CASE("loops over a few elements give the bits of eager code", "[jit]") {
+  for (const auto dtype : {ag::float32, ag::float64}) {
+    const auto next = [](const Tensor& y, const Tensor& p) {
+      const Tensor matrix = ag::reshape(ag::concat({y, ag::flip(y, {0})}), {2, 3});
+      const Tensor turned = ag::transpose(ag::tanh(matrix * p), 0, 1);
+      const Tensor padded = ag::pad(ag::narrow(ag::ravel(turned), 0, 1, 4), {1, 1}) - p[2];
+      const Tensor signs = ag::where(ag::narrow(padded, 0, 0, 3) < 0, y, ag::sin(y));
+      return ag::stack({y[1] * p[0], -0.1 * padded[3], y[0] / (2 + ag::square(p[1]))}) +
+             0.1 * signs;
+    };
+    const auto step = [&](const TensorList& in) -> TensorList {
+      const Tensor y =
+          ag::scan([&](const Tensor& state) { return next(state, in[1]); }, in[0], {.length = 20});
+      TensorList all = ag::grad({ag::sum(ag::square(y))}, in);
+      all.push_back(y.detach());
+      return all;
+    };
+    check_replays(step,
+                  {ag::randn({3}, dtype).requires_grad_(), ag::randn({3}, dtype).requires_grad_()});
   }
 }
