@@ -161,7 +161,6 @@ void restore(Steps& form, std::uint32_t begin, std::uint32_t end) {
 std::vector<Fusion> join_few(Steps& form, detail::PooledVector<Action>& actions,
                              detail::PooledVector<Home>& homes) {
   std::vector<Fusion> pieces;
-  if (!MachineCode::available()) return pieces;
   const std::vector<std::uint32_t> last_reader = last_readers(form, actions);
   detail::PooledVector<Action> joined;
   for (std::size_t a = 0; a < actions.size();) {

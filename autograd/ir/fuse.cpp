@@ -110,12 +110,15 @@ std::vector<std::uint32_t> last_readers(const Steps& form,
   return last;
 }
 
-std::vector<Fusion> fuse(const Steps& form, const detail::PooledVector<Action>& actions,
+std::vector<Fusion> fuse(Steps& form, detail::PooledVector<Action>& actions,
                          detail::PooledVector<Home>& homes, bool repeats) {
-  std::vector<Fusion> fusions;
+  std::vector<Fusion> fusions, joined;
   if (!MachineCode::available()) return fusions;
+  if (repeats) joined = join_few(form, actions, homes);
+  auto next = joined.begin();
   const std::vector<std::uint32_t> last_reader = last_readers(form, actions);
   for (const Action& action : actions) {
+    if (action.few) fusions.push_back(std::move(*next++));
     if ((action.n < kWorthwhile && !repeats) || action.end - action.begin < 2 || action.few)
       continue;
     std::unique_ptr<Growing> open;  // g++ 16 takes an optional's elements for uninitialised

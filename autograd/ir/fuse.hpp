@@ -21,7 +21,7 @@ std::vector<Fusion> join_few(Steps& form, detail::PooledVector<Action>& actions,
                              detail::PooledVector<Home>& homes);
 /// Makes machine code of what can be of each chain; what lives only in there gets its home in
 /// registers. In the order of steps. `repeats`: one replay runs them many times.
-std::vector<Fusion> fuse(const Steps& form, const detail::PooledVector<Action>& actions,
+std::vector<Fusion> fuse(Steps& form, detail::PooledVector<Action>& actions,
                          detail::PooledVector<Home>& homes, bool repeats);
 
 }  // namespace autograd::replay

@@ -204,9 +204,7 @@ void Program::keep_gradients() {
 void Program::allocate(bool repeats) {
   actions_ = arrange(form_);
   detail::PooledVector<Home> homes(form_.values.size());
-  if (repeats) fusions_ = join_few(form_, actions_, homes);
-  for (Fusion& f : fuse(form_, actions_, homes, repeats)) fusions_.push_back(std::move(f));
-  std::ranges::sort(fusions_, {}, &Fusion::begin);
+  fusions_ = fuse(form_, actions_, homes, repeats);
   arena_ = Storage::create(place(form_, actions_, homes));
   auto* base = static_cast<char*>(arena_->data());
   data_.resize(form_.values.size());
