@@ -4,8 +4,6 @@
 namespace autograd::kernels::XGRAD_ISA {
 namespace {
 
-constexpr std::int64_t kTile = 256;  // columns reduced together
-
 template <class T>
 void add(T* y, const T* x, std::int64_t n) {
   using V = Vec<T>;
@@ -33,21 +31,43 @@ double sum_row(const T* x, std::int64_t n) {
   return total;
 }
 
-// Columns of (n, inner), a tile at a time.
+// A panel of `registers` full of columns, which hold the sum of a block of rows.
+template <class T, int registers>
+void sum_panel(const T* in, T* out, std::int64_t n, std::int64_t stride) {
+  using V = Vec<T>;
+  constexpr std::int64_t W = V::size;
+  double total[registers * W] = {};
+  T block[registers * W];
+  for (std::int64_t k = 0; k < n;) {
+    const std::int64_t stop = n - k < kSumBlock ? n : k + kSumBlock;
+    V sums[registers];
+    for (int r = 0; r < registers; ++r) sums[r] = V::load(in + k * stride + r * W);
+    for (++k; k < stop; ++k)
+      for (int r = 0; r < registers; ++r) sums[r] += V::load(in + k * stride + r * W);
+    for (int r = 0; r < registers; ++r) sums[r].store(block + r * W);
+    for (std::int64_t i = 0; i < registers * W; ++i) total[i] += static_cast<double>(block[i]);
+  }
+  for (std::int64_t i = 0; i < registers * W; ++i) out[i] = static_cast<T>(total[i]);
+}
+
+// Columns of (n, inner).
 template <class T>
 void sum_columns(const T* in, T* out, std::int64_t n, std::int64_t inner, std::int64_t stride) {
-  for (std::int64_t j = 0; j < inner; j += kTile) {
-    const std::int64_t w = inner - j < kTile ? inner - j : kTile;
-    double total[kTile] = {};
-    T block[kTile];
-    for (std::int64_t k = 0; k < n;) {
-      const std::int64_t stop = n - k < kSumBlock ? n : k + kSumBlock;
-      for (std::int64_t i = 0; i < w; ++i) block[i] = in[k * stride + j + i];
-      for (++k; k < stop; ++k) add(block, in + k * stride + j, w);
-      for (std::int64_t i = 0; i < w; ++i) total[i] += static_cast<double>(block[i]);
-    }
-    for (std::int64_t i = 0; i < w; ++i) out[j + i] = static_cast<T>(total[i]);
+  constexpr std::int64_t W = Vec<T>::size;
+  std::int64_t j = 0;
+  for (; j + 8 * W <= inner; j += 8 * W) sum_panel<T, 8>(in + j, out + j, n, stride);
+  for (; j + W <= inner; j += W) sum_panel<T, 1>(in + j, out + j, n, stride);
+  if (j == inner) return;
+  double total[W] = {};
+  for (std::int64_t k = 0; k < n;) {
+    const std::int64_t stop = n - k < kSumBlock ? n : k + kSumBlock;
+    T block[W];
+    for (std::int64_t i = j; i < inner; ++i) block[i - j] = in[k * stride + i];
+    for (++k; k < stop; ++k)
+      for (std::int64_t i = j; i < inner; ++i) block[i - j] += in[k * stride + i];
+    for (std::int64_t i = j; i < inner; ++i) total[i - j] += static_cast<double>(block[i - j]);
   }
+  for (std::int64_t i = j; i < inner; ++i) out[i] = static_cast<T>(total[i - j]);
 }
 
 template <class T>
