@@ -14,27 +14,46 @@ namespace {
 // One for all: it is taken where rows are looked at, not where elements are.
 ForkMutex mutex;
 
-struct Entry {
-  std::int64_t place;
+// A row that is given, and where it goes.
+struct Source {
   const void *row, *factor;
 };
+struct Entry {
+  std::int64_t place;
+  std::size_t source;  // of all that are given
+};
+using Sources = PooledVector<Source>;
 using Entries = PooledVector<Entry>;
 
-Entries entries_of(std::span<const RowView> parts, const RowFormat& format) {
+void list(std::span<const RowView> parts, const RowFormat& format, Sources& sources,
+          Entries& entries) {
   std::size_t count = 0;
   for (const RowView& part : parts) count += static_cast<std::size_t>(part.count);
-  Entries entries;
-  entries.reserve(count);
+  sources.reserve(count), entries.reserve(count);
   const std::size_t bytes = format.row_bytes(), size = size_of(format.dtype);
   for (const RowView& part : parts)
     for (std::int64_t i = 0; i < part.count; ++i) {
       if (part.places[i] < 0) continue;
-      const auto source = static_cast<std::size_t>(part.sources ? part.sources[i] : i);
       const auto* factors = static_cast<const char*>(part.factors);
-      entries.push_back({part.places[i], static_cast<const char*>(part.values) + source * bytes,
-                         factors ? factors + static_cast<std::size_t>(i) * size : nullptr});
+      entries.push_back({part.places[i], sources.size()});
+      sources.push_back(
+          {part.row(i, bytes), factors ? factors + static_cast<std::size_t>(i) * size : nullptr});
     }
-  return entries;
+}
+
+// Which of the different rows each source is, where the same ones follow each other; none if most
+// are different, or have factors.
+PooledVector<std::int64_t> runs_of(const Sources& sources) {
+  constexpr std::size_t patience = 32;
+  PooledVector<std::int64_t> runs;
+  runs.reserve(sources.size());
+  std::size_t different = 0;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    if (i == 0 || sources[i].row != sources[i - 1].row) ++different;
+    if (sources[i].factor || different > patience + i / 2) return {};
+    runs.push_back(static_cast<std::int64_t>(different) - 1);
+  }
+  return runs;
 }
 
 // By place, equal ones as they came: by one byte of the place after the other.
@@ -65,13 +84,13 @@ PooledVector<std::size_t> groups_of(const Entries& entries) {
 
 // sum += the row, or = 0 + the row.
 template <bool first, class T>
-void add_row(T* sum, const Entry& e, std::int64_t width) {
-  const auto* row = static_cast<const T*>(e.row);
+void add_row(T* sum, const Source& s, std::int64_t width) {
+  const auto* row = static_cast<const T*>(s.row);
   const auto add = [&](auto value) {
     for (std::int64_t k = 0; k < width; ++k) sum[k] = (first ? T{} : sum[k]) + value(row[k]);
   };
-  if (!e.factor) return add([](T v) { return v; });
-  add([f = *static_cast<const T*>(e.factor)](T v) { return f * v; });
+  if (!s.factor) return add([](T v) { return v; });
+  add([f = *static_cast<const T*>(s.factor)](T v) { return f * v; });
 }
 
 // Nanoseconds of one row, roughly.
@@ -79,27 +98,72 @@ double cost(const RowFormat& format) { return 10 + 0.1 * static_cast<double>(for
 
 }  // namespace
 
+namespace {
+
+// Sources by the places that they go to.
+struct Groups {
+  Sources sources;
+  Entries entries;
+  PooledVector<std::size_t> begins;  // in entries, of each place; and the end
+  PooledVector<std::int64_t> runs;   // see runs_of
+
+  Groups(std::span<const RowView> parts, const RowFormat& format) {
+    list(parts, format, sources, entries);
+    runs = runs_of(sources);
+    sort(entries, format.height);
+    begins = groups_of(entries);
+  }
+  std::int64_t count() const { return static_cast<std::int64_t>(begins.size()) - 1; }
+  std::size_t begin(std::int64_t group) const { return begins[static_cast<std::size_t>(group)]; }
+  std::size_t size(std::int64_t group) const { return begin(group + 1) - begin(group); }
+  const Source& source(std::size_t entry) const { return sources[entries[entry].source]; }
+  template <class T>
+  void add_up(std::int64_t group, T* sum, std::int64_t width) const {
+    const std::size_t end = begin(group + 1);
+    std::size_t i = begin(group);
+    add_row<true>(sum, source(i), width);
+    while (++i < end) add_row<false>(sum, source(i), width);
+  }
+};
+
+// How many rows a block has: one for each place or, if that is at most half as many, those that are
+// given and then the sums of places that have several.
+std::int64_t rows_for(const Groups& groups) {
+  if (groups.runs.empty()) return groups.count();
+  std::int64_t rows = groups.runs.back() + 1;
+  for (std::int64_t g = 0; g < groups.count(); ++g) rows += groups.size(g) > 1;
+  return 2 * rows <= groups.count() ? rows : groups.count();
+}
+
+}  // namespace
+
 Ref<RowBlock> sum_rows(std::span<const RowView> parts, const RowFormat& format) {
-  Entries entries = entries_of(parts, format);
-  sort(entries, format.height);
-  const auto begins = groups_of(entries);
-  const auto count = static_cast<std::int64_t>(begins.size()) - 1;
-  auto block = Ref<RowBlock>::adopt(new RowBlock(count, format));
+  const Groups groups(parts, format);
+  const std::int64_t count = groups.count(), width = format.width;
+  auto block = Ref<RowBlock>::adopt(new RowBlock(count, rows_for(groups), format));
   auto* places = static_cast<std::int64_t*>(block->places->data());
+  auto* sources = block->sources ? static_cast<std::int64_t*>(block->sources->data()) : nullptr;
+  std::int64_t next = sources ? groups.runs.back() + 1 : 0;
+  for (std::int64_t g = 0; g < count; ++g) {
+    const Entry& first = groups.entries[groups.begin(g)];
+    places[g] = first.place;
+    if (sources) sources[g] = groups.size(g) > 1 ? next++ : groups.runs[first.source];
+  }
   dispatch_floating("from_rows", format.dtype, [&]<class T>(T) {
     auto* values = static_cast<T*>(block->values->data());
     parallel_for(count, 1, cost(format), [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t g = first; g < last; ++g) {
-        auto i = begins[static_cast<std::size_t>(g)];
-        const auto end = begins[static_cast<std::size_t>(g) + 1],
-                   ahead = i + static_cast<std::size_t>(kRowsAhead);
-        if (ahead < entries.size()) prefetch(entries[ahead].row, format.row_bytes());
-        places[g] = entries[i].place;
-        T* const sum = values + g * format.width;
-        add_row<true>(sum, entries[i], format.width);
-        while (++i < end) add_row<false>(sum, entries[i], format.width);
+        const auto ahead = groups.begin(g) + static_cast<std::size_t>(kRowsAhead);
+        if (sources && groups.size(g) == 1) continue;
+        if (!sources && ahead < groups.entries.size())
+          prefetch(groups.source(ahead).row, format.row_bytes());
+        groups.add_up(g, values + (sources ? sources[g] : g) * width, width);
       }
     });
+    if (sources)
+      for (std::size_t i = 0; i < groups.runs.size(); ++i)
+        if (i == 0 || groups.runs[i] != groups.runs[i - 1])
+          add_row<true>(values + groups.runs[i] * width, groups.sources[i], width);
   });
   return block;
 }
@@ -112,7 +176,7 @@ void add_rows(void* table, const RowView& rows, const RowFormat& format) {
         const std::int64_t ahead = i + kRowsAhead;
         if (ahead < last)
           prefetch(static_cast<T*>(table) + rows.places[ahead] * format.width, format.row_bytes());
-        const T* const row = static_cast<const T*>(rows.values) + i * format.width;
+        const T* const row = static_cast<const T*>(rows.row(i, format.row_bytes()));
         for (std::int64_t k = 0; k < format.width; ++k) to[k] += row[k];
       }
     });
@@ -131,10 +195,31 @@ void Rows::gather() {
   blocks_ = {std::move(sum)};
 }
 
+namespace {
+// With a row for each place.
+Ref<RowBlock> copy_of(const RowView& rows, const RowFormat& format) {
+  auto block = Ref<RowBlock>::adopt(new RowBlock(rows.count, format));
+  std::copy_n(rows.places, rows.count, static_cast<std::int64_t*>(block->places->data()));
+  auto* to = static_cast<char*>(block->values->data());
+  const std::size_t bytes = format.row_bytes();
+  for (std::int64_t i = 0; i < rows.count; ++i, to += bytes)
+    std::memcpy(to, rows.row(i, bytes), bytes);
+  return block;
+}
+}  // namespace
+
 Ref<RowBlock> Rows::block() {
   const std::lock_guard lock(mutex);
   gather();
   return blocks_[0];
+}
+
+Ref<RowBlock> Rows::spread_block() {
+  const std::lock_guard lock(mutex);
+  gather();
+  if (!blocks_[0]->sources) return blocks_[0];
+  if (!spread_) spread_ = copy_of(blocks_[0]->view(), format_);
+  return spread_;
 }
 
 RowBlocks Rows::blocks() {
@@ -145,6 +230,7 @@ RowBlocks Rows::blocks() {
 void Rows::add(Ref<RowBlock> block) {
   ready_.store(nullptr, std::memory_order_relaxed);
   dense_ = {};
+  spread_ = {};
   const std::int64_t more = block->count;
   blocks_.push_back(std::move(block));
   count_ += more;
@@ -155,6 +241,7 @@ void Rows::add(Ref<RowBlock> block) {
 void Rows::set(RowBlocks blocks) {
   ready_.store(nullptr, std::memory_order_relaxed);
   dense_ = {};
+  spread_ = {};
   blocks_ = std::move(blocks);
   count_ = 0;
   for (const auto& b : blocks_) count_ += b->count;
@@ -164,10 +251,8 @@ void Rows::set(RowBlocks blocks) {
 RowView Rows::to_change() {
   const std::lock_guard lock(mutex);
   gather();
-  if (blocks_[0]->use_count() > 1) {
-    const RowView shared = blocks_[0]->view();
-    blocks_ = {sum_rows({&shared, 1}, format_)};
-  }
+  if (blocks_[0]->use_count() > 1 || blocks_[0]->sources)
+    blocks_ = {copy_of(blocks_[0]->view(), format_)}, spread_ = {};
   return blocks_[0]->view();
 }
 
@@ -196,22 +281,45 @@ void Rows::fill() {
   for (std::int64_t i = 0; i < rows.count; ++i)
     std::memcpy(
         static_cast<char*>(dense_->data()) + static_cast<std::size_t>(rows.places[i]) * bytes,
-        static_cast<const char*>(rows.values) + static_cast<std::size_t>(i) * bytes, bytes);
+        rows.row(i, bytes), bytes);
+}
+
+void Rows::make() {
+  if (!few_) gather();
+  dense_ = room_for(format_);
+  auto* const to = static_cast<char*>(dense_->data());
+  const std::size_t bytes = format_.row_bytes();
+  if (few_) {
+    const auto* from = static_cast<const char*>(few_->data());
+    parallel_for(format_.height / times_, 1, cost(format_) * static_cast<double>(times_),
+                 [=, times = times_](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t i = begin * times; i < end * times; ++i)
+                     std::memcpy(to + static_cast<std::size_t>(i) * bytes,
+                                 from + static_cast<std::size_t>(i / times) * bytes, bytes);
+                 });
+  } else {
+    std::memset(to, 0, format_.bytes());
+    fill();
+  }
+  ready_.store(to, std::memory_order_release);
+}
+
+void Rows::repeat(Ref<Storage> few, std::int64_t times) {
+  few_ = std::move(few);
+  times_ = times;
+  alive_.store(false, std::memory_order_release);
 }
 
 void* Rows::dense(bool write) {
-  if (void* const ready = ready_.load(std::memory_order_acquire); ready && !(write && alive()))
+  if (void* const ready = ready_.load(std::memory_order_acquire);
+      ready && !(write && (alive() || few_)))
     return ready;
   const std::lock_guard lock(mutex);
-  if (!dense_) {
-    gather();
-    dense_ = room_for(format_);
-    std::memset(dense_->data(), 0, format_.bytes());
-    fill();
-    ready_.store(dense_->data(), std::memory_order_release);
-  }
+  if (!dense_) make();
   if (write) {
+    few_ = {};
     blocks_.clear();
+    spread_ = {};
     count_ = 0;
     alive_.store(false, std::memory_order_release);
   }

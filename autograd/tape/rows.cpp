@@ -6,6 +6,7 @@
 #include "autograd/core/internal/row_blocks.hpp"
 #include "autograd/tape/internal/gathered_rows.hpp"
 #include "autograd/tape/internal/tape.hpp"
+#include "autograd/tape/shared_rows.hpp"
 
 namespace autograd {
 namespace {
@@ -51,13 +52,29 @@ struct FromRows {
   std::string_view name() const { return "from_rows"; }
   void forward(const Inputs& in, Tensor& out) const {
     Rows& rows = *out.impl()->storage->rows();
-    const detail::RowView given{
-        .count = in[1].numel(),
-        .places = static_cast<const std::int64_t*>(in[1].raw()),
-        .values = const_cast<void*>(in[0].raw()),
-        .sources = in.size() > 2 ? static_cast<const std::int64_t*>(in[2].raw()) : nullptr,
-        .factors = in.size() > 3 ? in[3].raw() : nullptr};
+    detail::RowView given{.count = in[1].numel(),
+                          .places = static_cast<const std::int64_t*>(in[1].raw())};
+    detail::PooledVector<std::int64_t> sources;
+    const auto few = repeated(in, sources);
+    given.values = few ? few->data() : const_cast<void*>(in[0].raw());
+    if (few) given.sources = sources.data();
+    if (in.size() > 2) given.sources = static_cast<const std::int64_t*>(in[2].raw());
+    if (in.size() > 3) given.factors = in[3].raw();
     rows.set({detail::sum_rows({&given, 1}, rows.format())});
+  }
+
+ private:
+  // The rows that are repeated, and which of them each is; null if none are.
+  static detail::Ref<detail::Storage> repeated(const Inputs& in,
+                                               detail::PooledVector<std::int64_t>& sources) {
+    const Rows* const table = in[0].impl()->storage->rows();
+    if (!table || in.size() > 2 || table->format().height != in[1].numel()) return {};
+    auto few = table->repeated();
+    if (!few) return few;
+    sources.reserve(static_cast<std::size_t>(in[1].numel()));
+    for (std::int64_t i = 0; i < in[1].numel() / table->times(); ++i)
+      sources.insert(sources.end(), static_cast<std::size_t>(table->times()), i);
+    return few;
   }
 };
 
@@ -127,7 +144,7 @@ struct CastRows {
   void forward(const Inputs& in, Tensor& out) const {
     Rows* const from = living(in[0]);
     if (!from) return convert(in[0].dtype(), in[0].raw(), out.raw_mutable(), out.numel());
-    const auto old = from->block();
+    const auto old = from->spread_block();
     Rows& rows = *out.impl()->storage->rows();
     const detail::RowFormat& format = rows.format();
     auto block = detail::Ref<detail::RowBlock>::adopt(new detail::RowBlock(old->count, format));
@@ -173,7 +190,7 @@ Tensor row_indices(const Tensor& t) {
 }
 
 Tensor row_values(const Tensor& t) {
-  const auto block = needed("row_values", t).block();
+  const auto block = needed("row_values", t).spread_block();
   Shape shape = t.shape();
   shape[0] = block->count;
   Tensor out = empty(shape, t.dtype());
@@ -191,7 +208,12 @@ RowSpan span_of(const Rows& rows, const RowView& v) {
 
 RowSpan rows_of(const Tensor& t) {
   Rows& rows = needed("rows_of", t);
-  return span_of(rows, rows.block()->view());
+  return span_of(rows, rows.spread_block()->view());
+}
+SharedRows shared_rows_of(const Tensor& t) {
+  Rows& rows = needed("shared_rows_of", t);
+  const RowView v = rows.block()->view();
+  return {span_of(rows, v), v.sources};
 }
 RowSpan rows_to_change(Tensor& t) {
   Rows& rows = needed("rows_to_change", t);
@@ -231,6 +253,31 @@ Tensor internal::gathered_rows(const Tensor& values, const Tensor& places, const
 
 Tensor internal::scattered_rows(const Tensor& values, const Tensor& places, const Shape& shape) {
   return made_rows(ScatterRows{}, shape, Inputs(std::array{&values, &places}));
+}
+
+Tensor internal::repeated_rows(const Tensor& t, const Shape& shape) {
+  const std::array<const Tensor*, 1> in{&t};
+  const Shape& from = t.shape();
+  if (detail::tracing || anomaly_mode() || should_record(Inputs(in)) ||
+      from.size() != shape.size() || t.numel() == 0 || !is_floating(t.dtype()))
+    return {};
+  std::int64_t times = 1, width = 1;
+  for (std::size_t d = shape.size(); d-- > 0;) {
+    if (from[d] == shape[d] && times == 1)
+      width *= shape[d];
+    else if (from[d] != shape[d])
+      times = times == 1 ? shape[d] : 0;
+  }
+  constexpr std::size_t least = 16;  // bytes of a row
+  const detail::RowFormat format{times == 0 ? 0 : t.numel() / width * times, width, t.dtype()};
+  if (times < 2 || format.row_bytes() < least) return {};
+  const auto bytes = static_cast<std::size_t>(t.numel()) * size_of(t.dtype());
+  auto few = detail::Storage::create(bytes);
+  std::memcpy(few->data(), t.raw(), bytes);
+  Tensor out = no_rows(shape, shape.numel(), format);
+  out.impl()->storage->rows()->repeat(std::move(few), times);
+  detail::mark_unrecorded(Inputs(in), {&out, 1});
+  return out;
 }
 
 Tensor internal::copy_of_rows(const Tensor& t) {

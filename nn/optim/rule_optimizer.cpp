@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "autograd/tape/rows.hpp"
+#include "autograd/tape/shared_rows.hpp"
 #include "nn/optim/isa/chunks.hpp"
 #include "nn/optim/isa/rules.hpp"
 #include "nn/optim/optim.hpp"
@@ -79,13 +79,17 @@ struct Places {
 // Rows with their gradients; neighbours are one range.
 template <class R>
 void add_rows(ag::detail::PooledVector<Chunk<R>>& chunks, const Places<R>& places,
-              const ag::detail::RowSpan& rows, std::uint32_t rule) {
+              const ag::detail::SharedRows& rows, std::uint32_t rule) {
   const auto* g = static_cast<const typename R::Element*>(rows.values);
+  chunks.reserve(chunks.size() + static_cast<std::size_t>(rows.count));
   for (std::int64_t i = 0, end = 0; i < rows.count; i = end) {
-    const auto follows = [&] { return rows.places[end] == rows.places[end - 1] + 1; };
+    const auto follows = [&] {
+      return rows.places[end] == rows.places[end - 1] + 1 &&
+             rows.at(end) == rows.at(end - 1) + rows.width;
+    };
     for (end = i + 1; end < rows.count && follows() && (end - i) * rows.width < kChunkSize;) ++end;
-    places.add_range(chunks, rows.places[i] * rows.width, g + i * rows.width,
-                     (end - i) * rows.width, rule);
+    places.add_range(chunks, rows.places[i] * rows.width, g + rows.at(i), (end - i) * rows.width,
+                     rule);
   }
 }
 
@@ -99,7 +103,7 @@ const T* zeros() {
 // All elements, of which those between the rows have a gradient of 0: no dense gradient is made.
 template <class R>
 void add_all(ag::detail::PooledVector<Chunk<R>>& chunks, const Places<R>& places,
-             const ag::detail::RowSpan& rows, std::int64_t numel, std::uint32_t rule) {
+             const ag::detail::SharedRows& rows, std::int64_t numel, std::uint32_t rule) {
   using T = typename R::Element;
   std::int64_t at = 0;
   const auto skip_to = [&](std::int64_t end) {
@@ -110,7 +114,7 @@ void add_all(ag::detail::PooledVector<Chunk<R>>& chunks, const Places<R>& places
   for (std::int64_t i = 0; i < rows.count; ++i) {
     skip_to(rows.places[i] * rows.width);
     places.add_range(chunks, rows.places[i] * rows.width,
-                     static_cast<const T*>(rows.values) + i * rows.width, rows.width, rule);
+                     static_cast<const T*>(rows.values) + rows.at(i), rows.width, rule);
     at = (rows.places[i] + 1) * rows.width;
   }
   skip_to(numel);
@@ -203,7 +207,7 @@ void RuleOptimizer<Options>::update_all(const Options& o,
       const bool fresh = find(o, slot, places);
       const std::uint32_t rule = choose(o, slot, fresh, rules);
       if (ag::is_rows(gradient)) {
-        const ag::detail::RowSpan rows = ag::detail::rows_of(gradient);
+        const ag::detail::SharedRows rows = ag::detail::shared_rows_of(gradient);
         R::by_rows(o) ? add_rows(chunks, places, rows, rule)
                       : add_all(chunks, places, rows, gradient.numel(), rule);
         continue;

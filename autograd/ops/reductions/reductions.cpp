@@ -8,6 +8,7 @@
 #include "autograd/ops/internal/lines.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/internal/batch.hpp"
+#include "autograd/tape/internal/gathered_rows.hpp"
 #include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
@@ -94,7 +95,10 @@ struct Sum {
   detail::Pass pass(const Inputs& in, const Tensor& out) const {
     return {.adds_up = out.numel() == 1 && is_floating(in[0].dtype())};
   }
-  TensorList backward(const Call& call) const { return {expand(call.grad(), call.input_shape(0))}; }
+  TensorList backward(const Call& call) const {
+    const Tensor rows = internal::repeated_rows(call.grad(), call.input_shape(0));
+    return {rows.defined() ? rows : expand(call.grad(), call.input_shape(0))};
+  }
   static Jacobian jacobian() { return Jacobian::linear; }
   TensorList batch(const internal::Batch& in) const {
     return in.call(Sum{behind(reduced), internal::with_front(in.samples(), kept)}, {in[0]});

@@ -13,6 +13,10 @@ Tensor gathered_rows(const Tensor& values, const Tensor& places, const Tensor& s
 /// Zeros of `shape` plus values[i][j] at [places[i][j]][j], in row-major order. Of the table those
 /// rows are kept that get something.
 Tensor scattered_rows(const Tensor& values, const Tensor& places, const Shape& shape);
+/// `t` expanded along one axis, as rows that are repeated: elements are made when they are asked
+/// for, and as values of `from_rows` they need not be. Undefined where it suits not, or is to be
+/// recorded.
+Tensor repeated_rows(const Tensor& t, const Shape& shape);
 /// The rows of `t`, which is rows, in the other floating dtype.
 Tensor rows_as(const Tensor& t, DType dtype);
 

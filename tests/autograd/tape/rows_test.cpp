@@ -1,10 +1,12 @@
 // Gradients that are rows: the same bits as dense ones, and no more work than their rows.
 #include <cmath>
+#include <cstring>
 #include <functional>
 #include <thread>
 #include <vector>
 
 #include "autograd/autograd.hpp"
+#include "autograd/tape/shared_rows.hpp"
 #include "tests/catch.hpp"
 #include "tests/lookup.hpp"
 #include "tests/same_bits.hpp"
@@ -323,6 +325,53 @@ TEST_CASE("rows changed in place are seen by every handle, and by no copy") {
     CHECK(same_bits(t.grad(), expected));
     CHECK(same_bits(copy, before));
   }
+}
+
+TEST_CASE("places with the same rows share them, to the bits of dense gradients") {
+  const Tensor bags = ag::tensor({{5, 0, 3, 6}, {1, 4, 2, 3}});
+  const Use use = [&](const Tensor& x, bool sparse) {
+    return loss_of(ag::mean(lookup(x, bags, sparse), 1));
+  };
+  for (const auto dtype : {ag::float32, ag::float64}) {
+    const Tensor t = table(dtype), dense = gradient(use, false, t);
+    check_like_dense(use, true, t);
+    check_like_dense(
+        [&](const Tensor& x, bool sparse) {
+          return use(x, sparse) + loss_of(lookup(x, kOthers, sparse)) + use(x * 1, sparse);
+        },
+        false, t);
+    Tensor g = gradient(use, true, t);
+    REQUIRE(ag::detail::shared_rows_of(g).sources);
+    const Tensor copy = g.clone(), other = g.to(dtype == ag::float32 ? ag::float64 : ag::float32);
+    CHECK(same_bits(ag::row_values(g), ag::index_select(dense, 0, ag::row_indices(g))));
+    const ag::detail::RowSpan rows = ag::detail::rows_to_change(g);
+    CHECK_FALSE(ag::detail::shared_rows_of(g).sources);
+    std::memset(rows.values, 0, static_cast<std::size_t>(rows.count * rows.width) * size_of(dtype));
+    ag::detail::rows_changed(g);
+    CHECK(same_bits(g, ag::zeros_like(dense)));
+    CHECK(same_bits(copy, dense));
+    CHECK(same_bits(other, dense.to(other.dtype())));
+  }
+}
+
+TEST_CASE("a gradient that repeats rows has its elements for all who ask") {
+  Tensor x = ag::randn({3, 4, 20}).requires_grad_();
+  const Tensor weight = ag::randn({3, 20}), ones = ag::ones({3, 4, 20}),
+               expected = ag::unsqueeze(weight / 4, 1) * ones;
+  const auto loss = [&] { return ag::sum(ag::mean(x, 1) * weight); };
+  const auto values = [](const Tensor& g) {
+    return ag::row_values(ag::from_rows({12, 20}, ag::arange(12), ag::reshape(g, {12, 20})));
+  };
+  Tensor g = ag::grad({loss()}, {x})[0];
+  CHECK_FALSE(ag::is_rows(g));
+  CHECK(same_bits(values(g), ag::reshape(expected, {12, 20})));
+  CHECK(same_bits(g, expected));
+  g.mutable_data<float>()[20] = 7;
+  CHECK(values(g).data<float>()[20] == 7);
+  CHECK(same_bits(ag::grad({loss() + ag::sum(x) + loss()}, {x})[0], expected + ones + expected));
+  const Tensor kept = ag::grad({loss()}, {x})[0];
+  auto plus = ag::compile([&](const Tensor& y) { return y + kept; });
+  for (int i = 0; i < 2; ++i) CHECK(same_bits(plus(ones), ones + expected));
 }
 
 TEST_CASE("gradients are set, cleared and weighted by rows") {

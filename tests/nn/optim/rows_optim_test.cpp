@@ -54,8 +54,9 @@ Tensor places(std::int64_t step) {
   return ag::tensor<std::int64_t>({step % 9, 3, step * step % 9, 8, step / 3 % 9, 3});
 }
 
+// Every other step of a mean, where places share a row.
 void collect(Tensor& t, std::int64_t step, bool sparse = true) {
-  const Tensor x = lookup(t, places(step), sparse);
+  const Tensor all = lookup(t, places(step), sparse), x = step % 2 ? ag::mean(all, 0) : all;
   ag::sum(ag::sin(x) * x).backward();
 }
 
