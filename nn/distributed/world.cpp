@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <exception>
 
+#include "autograd/ops/ops.hpp"
 #include "nn/distributed/internal/failure.hpp"
 #include "nn/distributed/internal/mpi.hpp"
 #include "nn/distributed/internal/transfers.hpp"
@@ -155,6 +156,21 @@ std::vector<T> World::gathered(const T* numbers, std::size_t n) const {
   check_mpi(MPI_Allgather(numbers, bytes, MPI_BYTE, all.data(), bytes, MPI_BYTE, MPI_COMM_WORLD),
             "gather");
   return all;
+}
+
+ag::Tensor World::sum(const ag::Tensor& tensor) const {
+  const std::vector<ag::Tensor> all = gather(tensor);
+  ag::Tensor total = all[0];
+  for (int r = 1; r < size_; ++r) {
+    const ag::Tensor& t = all[static_cast<std::size_t>(r)];
+    if (t.shape() != total.shape() || t.dtype() != total.dtype())
+      ag::fail("World::sum",
+               "the ranks must have tensors of one shape and dtype, got {} {} on rank 0 and {} {} "
+               "on rank {}",
+               ag::name(total.dtype()), total.shape(), ag::name(t.dtype()), t.shape(), r);
+    total = total + t;
+  }
+  return total;
 }
 
 std::vector<std::int64_t> World::gather(std::int64_t number) const { return gathered(&number, 1); }

@@ -48,6 +48,10 @@ class World {
   StateDict broadcast(const StateDict& state, int root = 0) const;
   /// The tensors of all ranks, by rank, on every rank. Each may have a shape of its own.
   std::vector<ag::Tensor> gather(const ag::Tensor& tensor) const;
+  /// The sum of the tensors of all ranks, on every rank: of counts such as a confusion matrix. Of
+  /// floating numbers the last bits depend on how many ranks there are. Throws on every rank unless
+  /// shapes and dtypes are alike.
+  ag::Tensor sum(const ag::Tensor& tensor) const;
   /// The numbers of all ranks, by rank.
   std::vector<double> gather(double number) const;
   std::vector<std::int64_t> gather(std::int64_t number) const;

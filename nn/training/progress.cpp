@@ -28,11 +28,6 @@ std::string clock_time(double seconds) {
   return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }
 
-std::FILE* checked(std::FILE* out) {
-  if (!out) autograd::fail("progress", "the stream must be open, got a null pointer");
-  return out;
-}
-
 std::string bar(double fraction, int width) {
   const int filled = static_cast<int>(fraction * width);
   std::string text(static_cast<std::size_t>(filled), '=');
@@ -119,8 +114,8 @@ Progress::Progress(std::string title, std::int64_t steps, std::int64_t done, std
       steps_(std::max<std::int64_t>(steps, 0)),
       done_(std::max<std::int64_t>(done, 0)),
       resumed_(done_),
-      out_(checked(out)),
-      terminal_(isatty(fileno(out)) == 1) {
+      out_(out),
+      terminal_(out && isatty(fileno(out)) == 1) {
   if (!terminal_) return;
   if (Progress* const outer = lines().add({this, out_, std::this_thread::get_id()})) {
     outer->show();
@@ -139,7 +134,7 @@ void Progress::step(std::int64_t samples, double loss) {
   const auto now = Clock::now();
   history_.push_back({done_, samples, loss, std::chrono::duration<double>(now - start_).count()});
   const auto pause = std::chrono::milliseconds(terminal_ ? 100 : 5000);
-  if (done_ >= steps_ || now - shown_ >= pause) show();
+  if (out_ && (done_ >= steps_ || now - shown_ >= pause)) show();
 }
 
 void Progress::metric(const std::string& name, double value) {

@@ -13,8 +13,8 @@ namespace nn {
 
 /// Shows how a loop of known length goes: steps, mean loss, samples per second, time left. On a
 /// terminal one line with a bar is redrawn ten times a second, below that of a loop around it;
-/// elsewhere a plain line is printed every five seconds and at the end. Keeps what it was told, to be
-/// written as a table. For the thread of the loop, as long as that runs.
+/// elsewhere a plain line is printed every five seconds and at the end; without a stream nothing is.
+/// Keeps what it was told, to be written as a table. For the thread of the loop, while that runs.
 class Progress {
  public:
   /// `title` begins each line. `done` of the `steps` were made earlier, as in a resumed run.

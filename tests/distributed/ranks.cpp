@@ -95,6 +95,21 @@ void train(const World& world, M model, ag::DType dtype, int steps, Batch&& batc
                ag::rand({}, ag::float64).item());
 }
 
+// Counts of all ranks; what differs in shape is refused by each.
+void counts(const World& world) {
+  const std::int64_t n = world.size();
+  const std::vector<std::int64_t> own{1, world.rank()}, all{n, n * (n - 1) / 2};
+  if (world.sum(ag::tensor(own)).to_vector<std::int64_t>() != all)
+    throw ag::Error("counts must be those of all ranks");
+  try {
+    world.sum(ag::zeros({1, world.rank() + 1}));
+  } catch (const ag::Error& error) {
+    const std::string_view text = error.what();
+    if (text.find("got float32 (1, 1) on rank 0 and float32 (1, 2) on rank 1") != text.npos) return;
+  }
+  throw ag::Error("tensors of other shapes must be refused");
+}
+
 // Batch norm over the whole batch gives what it gives where the batch is not cut.
 void together(const World& world) {
   Images model;
@@ -344,6 +359,7 @@ int main(int argc, char** argv) try {
     });
   }
   if (model == "options") {
+    counts(world);
     nn::Linear linear(2, 2);
     const auto over = nn::distributed::BatchStatistics(world.rank() % 2);
     DataParallel(linear, world, {.batch_statistics = over});

@@ -28,6 +28,13 @@ std::string written(std::FILE* file) {
 
 }  // namespace
 
+TEST_CASE("progress without a stream shows nothing and keeps its history") {
+  nn::Progress progress("rank 1", 2, 0, nullptr);
+  progress.step(3, 1.0);
+  progress.step(3, 2.0);
+  CHECK(progress.history().size() == 2);
+}
+
 TEST_CASE("progress tells steps, mean loss, speed and the time left") {
   const File out = scratch_file();
   nn::Progress progress("epoch 1/2", 4, 0, out.get());
