@@ -23,4 +23,5 @@
 #include "autograd/tape/operation.hpp"
 #include "autograd/tape/recomputation.hpp"
 #include "autograd/tape/rows.hpp"
+#include "autograd/tape/shared_rows.hpp"
 #include "autograd/vmap.hpp"
