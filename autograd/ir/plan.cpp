@@ -298,65 +298,85 @@ void simplify(Steps& form) {
   drop_copies(form);
 }
 
+namespace {
+
+// Steps that become one action: the first, and if that is elementwise what joins it.
+struct Chain {
+  Steps& form;
+  const Numbers& sources;
+  Numbers& chain_of;  // the first step of its chain, for each step
+  detail::PooledVector<Step>& ordered;
+  std::uint32_t first;
+  detail::PooledVector<Step> sums{};  // at the end of the chain
+  std::int64_t n = 0;                 // elements of each; 0: the first is not elementwise
+  std::int64_t row = 0;               // its tiles are whole rows of so many elements, if any
+
+  void take(std::uint32_t step) {
+    chain_of[step] = first;
+    if (form.steps[step].by_rows) row = row_of(form, form.steps[step]);
+    (step != first && !elementwise(form.steps[step]) ? sums : ordered)
+        .push_back(std::move(form.steps[step]));
+  }
+  // What reads from a step in between that no chain has taken has to wait for it, and so has what
+  // reads a sum of this chain.
+  bool waits(const Step& step, std::size_t k) const {
+    const std::uint32_t source = sources[step.first + k];
+    if (source == kNone || chain_of[source] < first) return false;
+    if (chain_of[source] != first || !elementwise(form.steps[source])) return true;
+    return form.numel(form.in(step)[k]) != n &&
+           !(form.steps[source].by_rows && has_rows(form, step, k));
+  }
+  bool may_join(const Step& step) const {
+    const std::int64_t other = step.by_rows ? row_of(form, step) : row;
+    if ((row != 0 && other != row) ||
+        ((!elementwise(step) || !sums.empty()) && other != 0 && kTile % other != 0))
+      return false;
+    for (std::size_t k = 0; k < step.ins; ++k)
+      if (waits(step, k)) return false;
+    return true;
+  }
+  void extend(Numbers& next) {
+    std::uint32_t before = first;
+    int waiting = 0;
+    for (std::uint32_t j = next[first]; j != kNone && j < first + kWindow; j = next[j]) {
+      const Step& step = form.steps[j];
+      if (step.once != ordered.back().once) break;  // those come first
+      if (chain_of[j] == kNone && may_join(step)) take(j);
+      if (chain_of[j] != kNone)
+        next[before] = next[j];
+      else if (++waiting < kPatience)
+        before = j;
+      else
+        break;
+    }
+  }
+};
+
+}  // namespace
+
 detail::PooledVector<Action> arrange(Steps& form) {
   const Numbers sources = replay::sources(form);
   Numbers next = next_alike(form);
   detail::PooledVector<Action> actions;
   detail::PooledVector<Step> ordered;
   ordered.reserve(form.steps.size());
-  Numbers chain_of(form.steps.size(), kNone);  // the first step of its chain
+  Numbers chain_of(form.steps.size(), kNone);
   for (std::uint32_t i = 0; i < form.steps.size(); ++i) {
     if (chain_of[i] != kNone) continue;
     Action& action = actions.emplace_back();
     action.begin = number(ordered.size());
-    detail::PooledVector<Step> sums;  // at the end of the chain
-    std::int64_t row = 0;             // its tiles are whole rows of so many elements, if any
-    const auto take = [&](std::uint32_t step) {
-      chain_of[step] = i;
-      if (form.steps[step].by_rows) row = row_of(form, form.steps[step]);
-      (step != i && !elementwise(form.steps[step]) ? sums : ordered)
-          .push_back(std::move(form.steps[step]));
-    };
-    take(i);
+    Chain chain{form, sources, chain_of, ordered, i};
+    chain.take(i);
     if (elementwise(ordered.back())) {
-      action.n = form.numel(form.out(ordered.back())[0]);
-      // What reads from a step in between that no chain has taken has to wait for it, and so has
-      // what reads a sum of this chain.
-      const auto free = [&](const Step& step, std::size_t k) {
-        const std::uint32_t source = sources[step.first + k];
-        if (source == kNone || chain_of[source] < i) return true;
-        if (chain_of[source] != i || !elementwise(form.steps[source])) return false;
-        return form.numel(form.in(step)[k]) == action.n ||
-               (form.steps[source].by_rows && has_rows(form, step, k));
-      };
-      const auto may_join = [&](const Step& step) {
-        const std::int64_t other = step.by_rows ? row_of(form, step) : row;
-        if ((row != 0 && other != row) ||
-            ((!elementwise(step) || !sums.empty()) && other != 0 && kTile % other != 0))
-          return false;
-        for (std::size_t k = 0; k < step.ins; ++k)
-          if (!free(step, k)) return false;
-        return true;
-      };
-      std::uint32_t before = i;
-      int waiting = 0;
-      for (std::uint32_t j = next[i]; j != kNone && j < i + kWindow; j = next[j]) {
-        const Step& step = form.steps[j];
-        if (step.once != ordered.back().once) break;  // those come first
-        if (chain_of[j] == kNone && may_join(step)) take(j);
-        if (chain_of[j] != kNone)
-          next[before] = next[j];
-        else if (++waiting < kPatience)
-          before = j;
-        else
-          break;
-      }
+      action.n = chain.n = form.numel(form.out(ordered.back())[0]);
+      chain.extend(next);
     }
-    action.sums = sums.size();
-    std::ranges::move(sums, std::back_inserter(ordered));
+    action.sums = chain.sums.size();
+    std::ranges::move(chain.sums, std::back_inserter(ordered));
     action.end = number(ordered.size());
     if (action.n > 0)
-      take_repeats(form, {&ordered[action.begin], ordered.size() - action.begin}, row, action);
+      take_repeats(form, {&ordered[action.begin], ordered.size() - action.begin}, chain.row,
+                   action);
   }
   form.steps = std::move(ordered);
   return actions;
