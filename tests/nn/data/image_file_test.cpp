@@ -40,9 +40,9 @@ struct Fixture {
 
 // A big-endian number in place of the bytes at `at`.
 std::string with_size(std::string bytes, std::size_t at, std::uint32_t n, int width) {
-  for (int i = 0; i < width; ++i)
-    bytes[at + static_cast<std::size_t>(i)] = static_cast<char>(n >> 8 * (width - 1 - i));
-  return bytes;
+  std::string number;
+  for (int i = width - 1; i >= 0; --i) number += static_cast<char>(n >> 8 * i);
+  return bytes.replace(at, number.size(), number);
 }
 
 }  // namespace

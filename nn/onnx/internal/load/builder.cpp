@@ -32,17 +32,40 @@ std::map<std::string, std::int64_t> opsets_of(
   return opsets;
 }
 
-// A text field that this version of the messages does not know yet.
-const std::string* unknown_text(const google::protobuf::UnknownFieldSet& fields, int number) {
+// f(text) for each field of text, or of a message, with that number, which these messages do not know.
+template <class Fields, class F>
+void for_unknown(const Fields& fields, int number, F&& f) {
   for (int i = 0; i < fields.field_count(); ++i)
-    if (fields.field(i).number() == number &&
-        fields.field(i).type() == google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED)
-      return &fields.field(i).length_delimited();
-  return nullptr;
+    if (const auto& field = fields.field(i);
+        field.number() == number && field.type() == field.TYPE_LENGTH_DELIMITED)
+      f(field.length_delimited());
 }
-std::string overload_of(const google::protobuf::UnknownFieldSet& fields, int number) {
-  const std::string* text = unknown_text(fields, number);
-  return text ? *text : std::string();
+
+// What newer messages know as overload; `number` is its field.
+template <class Proto>
+std::string overload_of(const Proto& proto, int number) {
+  if constexpr (requires { proto.overload(); }) {
+    return proto.overload();
+  } else {
+    std::string overload;
+    for_unknown(proto.unknown_fields(), number, [&](const std::string& text) { overload = text; });
+    return overload;
+  }
+}
+
+// Attributes of a function that have a default, likewise.
+template <class Proto>
+std::vector<AttributeProto> defaults_of(const Proto& proto) {
+  std::vector<AttributeProto> defaults;
+  if constexpr (requires { proto.attribute_proto(); }) {
+    defaults.assign(proto.attribute_proto().begin(), proto.attribute_proto().end());
+  } else {
+    for_unknown(proto.unknown_fields(), 11, [&](const std::string& text) {
+      if (!defaults.emplace_back().ParseFromString(text))
+        ag::fail("function", "attributes must be whole, got one that is not");
+    });
+  }
+  return defaults;
 }
 
 // A function with the defaults of its attributes.
@@ -94,17 +117,8 @@ class Builder {
   // ---------------------------------------------------------------- functions
 
   void add_function(const onnx::FunctionProto& proto) {
-    Function f{&proto, opsets_of(proto.opset_import()), {}};
-    const auto& unknown = proto.unknown_fields();
-    for (int i = 0; i < unknown.field_count(); ++i)
-      if (unknown.field(i).number() == 11 &&
-          unknown.field(i).type() == google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED) {
-        AttributeProto attribute;  // attribute_proto, of newer files
-        if (!attribute.ParseFromString(unknown.field(i).length_delimited()))
-          ag::fail("function", "attributes must be whole, got one that is not");
-        f.defaults.push_back(std::move(attribute));
-      }
-    functions_[key(proto.domain(), proto.name(), overload_of(unknown, 13))] = std::move(f);
+    functions_[key(proto.domain(), proto.name(), overload_of(proto, 13))] = {
+        &proto, opsets_of(proto.opset_import()), defaults_of(proto)};
   }
   static std::string key(std::string_view domain, std::string_view name,
                          std::string_view overload) {
@@ -240,8 +254,8 @@ class Builder {
 
   void add_node(const onnx::NodeProto& proto, Frame& frame, Scope& scope) {
     if (++steps_ > kMostSteps) ag::fail("graph", "there must be at most {} nodes", kMostSteps);
-    const auto function = functions_.find(
-        key(proto.domain(), proto.op_type(), overload_of(proto.unknown_fields(), 8)));
+    const auto function =
+        functions_.find(key(proto.domain(), proto.op_type(), overload_of(proto, 8)));
     if (function != functions_.end()) return add_call(proto, function->second, frame, scope);
     const Operator* op = is_standard(proto.domain()) ? find_operator(proto.op_type()) : nullptr;
     if (!op) refuse(proto, scope);
