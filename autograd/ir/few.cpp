@@ -108,7 +108,9 @@ class Piece {
     for (std::uint32_t i = 0; i < form_.numel(o); ++i) {
       if (constant) {
         simd::Code::Node n{simd::Op::constant};
-        std::memcpy(&n.bits, static_cast<const char*>(value.storage->data()) + size() * i, size());
+        std::memcpy(&n.bits,
+                    static_cast<const char*>(value.storage->data()) + std::size_t{i} * size(),
+                    size());
         at->second.push_back(listing_.code.add(n));
       } else {
         at->second.push_back(

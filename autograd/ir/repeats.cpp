@@ -112,7 +112,7 @@ void take_repeats(Steps& form, std::span<const Step> steps, std::int64_t row, Ac
 
 void Program::repeat(const Action& action, char* scratch, std::int64_t i, std::int64_t n,
                      bool first) const {
-  const Place* place = repeated_.data() + 2 * action.first_repeats;
+  const Place* place = repeated_.data() + std::size_t{2} * action.first_repeats;
   for (const Repeats& r : action.repeats_in(form_)) {
     const char* const from = data_[place->at];
     char* const to = scratch + place[1].at;

@@ -60,7 +60,7 @@ void record(detail::Ref<Node> holder, const Inputs& inputs, std::span<Tensor> ou
     node.outputs_.emplace_back(t.shape, t.dtype);
     if (!is_floating(t.dtype)) continue;  // indices, say: no gradient goes there
     t.index = static_cast<std::uint32_t>(i);
-    t.node = i + 1 < outputs.size() ? holder : std::move(holder);
+    t.node = i + 1 < outputs.size() ? holder : std::exchange(holder, {});
   }
 }
 

@@ -1,4 +1,5 @@
 #include <fmt/core.h>
+#include <onnx/onnx_pb.h>
 
 #include <filesystem>
 #include <fstream>
@@ -44,7 +45,12 @@ TEST_CASE("onnx's published cases pass, or are refused as the list says") {
     if (!std::filesystem::exists(kData + part)) continue;  // libonnx-testdata is not installed
     const std::string got = not_passed(kData + part);
     const std::string known = text_of(XGRAD_SOURCE_DIR "/tests/onnx/not_passed/" + part + ".txt");
+    // The list is that of ONNX 1.12, whose newer versions have other cases to refuse.
+    constexpr bool listed = onnx::IR_VERSION == 8;
     INFO("new:\n" << missing(got, known) << "gone:\n" << missing(known, got));
-    CHECK(got == known);
+    if (listed)
+      CHECK(got == known);
+    else
+      CHECK(missing(got, known).find(": another result") == std::string::npos);
   }
 }

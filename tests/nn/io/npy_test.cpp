@@ -185,7 +185,7 @@ TEST_CASE("an archive may unpack to no more than it is allowed") {
 // What NumPy reads of these files is checked by fixtures/make.py --check.
 TEST_CASE_METHOD(Files, "arrays are written as NumPy has read them") {
   nn::save_npz(all_dtypes(), path);
-  CHECK(read_bytes(path) == read_bytes(fixture("xgrad.npz")));
+  CHECK(without_marks(read_bytes(path)) == without_marks(read_bytes(fixture("xgrad.npz"))));
   nn::save_npy(grid(ag::float64), path);
   CHECK(read_bytes(path) == read_bytes(fixture("xgrad.npy")));
 }

@@ -123,7 +123,7 @@ TEST_CASE("state dicts are written as PyTorch has read them") {
   nn::StateDict state = arrays;
   state[6].tensor = state[0].tensor;  // tied
   nn::save_torch(state, path);
-  CHECK(read_bytes(path) == read_bytes(fixture("xgrad.pt")));
+  CHECK(without_marks(read_bytes(path)) == without_marks(read_bytes(fixture("xgrad.pt"))));
   const nn::StateDict again = nn::load_torch(path);
   REQUIRE(again.size() == state.size());
   for (std::size_t i = 0; i < state.size(); ++i) {
