@@ -11,7 +11,7 @@
 namespace autograd::detail {
 namespace {
 
-// One for all: it is taken where rows are looked at, not where elements are.
+// One for all, because it is taken seldom: where rows are looked at, and once where they are gathered.
 ForkMutex mutex;
 
 // A row that is given, and where it goes.
@@ -95,10 +95,6 @@ void add_row(T* sum, const Source& s, std::int64_t width) {
 
 // Nanoseconds of one row, roughly.
 double cost(const RowFormat& format) { return 10 + 0.1 * static_cast<double>(format.row_bytes()); }
-
-}  // namespace
-
-namespace {
 
 // Sources by the places that they go to.
 struct Groups {
@@ -242,6 +238,7 @@ void Rows::set(RowBlocks blocks) {
   ready_.store(nullptr, std::memory_order_relaxed);
   dense_ = {};
   spread_ = {};
+  few_ = {};
   blocks_ = std::move(blocks);
   count_ = 0;
   for (const auto& b : blocks_) count_ += b->count;

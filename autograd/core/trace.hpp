@@ -50,7 +50,7 @@ class InputList {
   }
 
  private:
-  InlineVector<const Tensor*, 12> pointers_;  // no operation of the library takes more
+  InlineVector<const Tensor*, 12> pointers_;  // few operations take more
 };
 
 namespace detail {

@@ -21,7 +21,6 @@ constexpr std::size_t kOperands = 24;   // values that are read, and as many tha
 // What the elements of a moved tensor are: numbers among those of all inputs, from 1 on; 0 for zero.
 std::vector<std::size_t> moved(const Steps& form, const Step& step) {
   TensorList in;
-  std::vector<const Tensor*> pointers;
   Tensor out = empty(form.type(form.out(step)[0]).shape, form.type(form.out(step)[0]).dtype);
   std::vector<std::size_t> found;
   dispatch_floating("compile", out.dtype(), [&](auto zero) {
@@ -32,8 +31,7 @@ std::vector<std::size_t> moved(const Steps& form, const Step& step) {
       for (std::int64_t i = 0; i < form.numel(o); ++i)
         static_cast<T*>(in.back().raw_mutable())[i] = next++;
     }
-    for (const Tensor& t : in) pointers.push_back(&t);
-    step.instruction->run(Inputs(pointers), {&out, 1});
+    step.instruction->run(InputList(in), {&out, 1});
     const T* const at = static_cast<const T*>(out.raw());
     for (std::int64_t i = 0; i < out.numel(); ++i) found.push_back(static_cast<std::size_t>(at[i]));
   });

@@ -38,9 +38,7 @@ void make(Steps& form, const Step& step) {
     v.storage = detail::Storage::create(form.type(o).bytes());
     out.push_back(tensor_on(v.storage, form.type(o)));
   }
-  std::vector<const Tensor*> pointers;
-  for (const Tensor& t : in) pointers.push_back(&t);
-  step.instruction->run(Inputs(pointers), {out.data(), out.size()});
+  step.instruction->run(InputList(in), {out.data(), out.size()});
 }
 
 }  // namespace

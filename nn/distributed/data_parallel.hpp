@@ -136,7 +136,8 @@ class DataParallel {
   double backward(const ag::TensorList& batch,
                   const std::function<ag::Tensor(const ag::TensorList&)>& loss);
   /// The same for a batch of which each rank has its own shards only, by `distributed::DataLoader`:
-  /// `loss(shard)`, or its members or elements one by one, as in `loss(x, y)`.
+  /// `loss(shard)`, or its members or elements one by one, as in `loss(x, y)`. Throws unless it has
+  /// as many shards as this rank.
   template <class B, class F>
   double backward(const ShardedBatch<B>& batch, F&& loss) {
     return run<B>(batch, [&](const B& shard, bool last) {
@@ -156,6 +157,7 @@ class DataParallel {
     return {*this, std::forward<F>(loss), recordings};
   }
 
+  /// Of which this is a rank.
   const World& world() const noexcept { return world_; }
   std::int64_t shards() const noexcept { return shards_; }
   /// The shards [first, last) of a rank.
@@ -183,7 +185,7 @@ class DataParallel {
     });
   }
   void check_own(std::size_t shards) const;
-  // The backward walk of a shard begins.
+  // Before the walk of a shard, and where that is replayed before its forward pass.
   void begin_walk(bool last);
   ag::Tensor walk(const ag::Tensor& loss, bool last);
   void check_replays() const;
@@ -206,8 +208,9 @@ class CompiledBackward {
     return parallel_.run(batch, replayed<ag::TensorList>());
   }
   /// For a batch of which each rank has its own shards only, of tensors.
-  template <ag::TensorStructure B>
-  double operator()(const ShardedBatch<B>& batch) {
+  template <class B>
+  requires(ag::TensorStructure<B> || std::same_as<B, ag::TensorList>) double operator()(
+      const ShardedBatch<B>& batch) {
     return parallel_.run(batch, replayed<B>());
   }
   ag::CompileStats stats() const { return shard_.stats(); }

@@ -53,7 +53,7 @@ class ShardsOf {
   /// Of some samples, for a comparison; 0 where they are not tensors.
   std::uint64_t fingerprint() const {
     StateDict some;
-    if constexpr (ag::TensorStructure<Part>)
+    if constexpr (ag::TensorStructure<Part> || std::same_as<Part, ag::TensorList>)
       for (const std::int64_t i : {std::int64_t{0}, size() / 2, size() - 1}) {
         const Part part = nn::data::detail::batch_of(data_, std::span(&i, 1),
                                                      [](std::int64_t) { return ag::Generator(); });
@@ -133,10 +133,10 @@ class DataLoader : private nn::data::DataLoader<detail::ShardsOf<D>> {
       : Base({std::move(data), options.transform, parallel}, of_shards(options)),
         shards_(parallel.shards()) {
     const std::int64_t samples = options.sampler ? options.sampler->size : Base::dataset().size();
-    detail::check_batches(samples, options.batch_size, options.drop_last, shards_);
     detail::check_loaders(parallel.world(), [&] { return Base::dataset().fingerprint(); },
                           {Base::dataset().size(), samples, options.batch_size, options.shuffle,
                            static_cast<std::int64_t>(options.seed), options.drop_last});
+    detail::check_batches(samples, options.batch_size, options.drop_last, shards_);
   }
 
   const D& dataset() const { return Base::dataset().data(); }

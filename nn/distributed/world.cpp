@@ -159,7 +159,9 @@ std::vector<T> World::gathered(const T* numbers, std::size_t n) const {
 }
 
 ag::Tensor World::sum(const ag::Tensor& tensor) const {
-  const std::vector<ag::Tensor> all = gather(tensor);
+  const std::vector<ag::Tensor> all = gather(tensor.detach());
+  if (all[0].dtype() == ag::boolean)
+    ag::fail("World::sum", "needs numbers, got bool; convert with .to(int64)");
   ag::Tensor total = all[0];
   for (int r = 1; r < size_; ++r) {
     const ag::Tensor& t = all[static_cast<std::size_t>(r)];

@@ -25,7 +25,8 @@ class Transfers;
 /// names it.
 class World {
  public:
-  /// Begins MPI, unless the program has. Throws if MPI cannot be called by a program with threads.
+  /// Begins MPI, unless the program has. Throws if MPI has ended, or
+  /// cannot be called by a program with threads.
   World(int argc, char** argv);
   World() : World(0, nullptr) {}
   /// Ends MPI, if it began it.
@@ -49,8 +50,8 @@ class World {
   /// The tensors of all ranks, by rank, on every rank. Each may have a shape of its own.
   std::vector<ag::Tensor> gather(const ag::Tensor& tensor) const;
   /// The sum of the tensors of all ranks, on every rank: of counts such as a confusion matrix. Of
-  /// floating numbers the last bits depend on how many ranks there are. Throws on every rank unless
-  /// shapes and dtypes are alike.
+  /// floating numbers the last bits depend on how many ranks there are. Not recorded. Throws on every
+  /// rank for bool, and unless shapes and dtypes are alike.
   ag::Tensor sum(const ag::Tensor& tensor) const;
   /// The numbers of all ranks, by rank.
   std::vector<double> gather(double number) const;

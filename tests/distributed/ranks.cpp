@@ -226,7 +226,10 @@ void load(const World& world, std::string_view model, int steps, const std::stri
   nn::optim::SGD optimizer(network.parameters(), {.lr = 0.1});
   DataParallel parallel(network, world, {.bucket_bytes = 100});
   ag::Generator data(world.rank() == 1 && model == "others" ? 4 : 3);
-  const ag::Tensor x = ag::randn({model == "few" ? 80 : 100, 6}, ag::float32, data);
+  const std::int64_t samples = model == "few"                          ? 80
+                               : model == "fewer" && world.rank() == 1 ? 5
+                                                                       : 100;
+  const ag::Tensor x = ag::randn({samples, 6}, ag::float32, data);
   const ag::Tensor y = ag::randint(0, kClasses, {x.size(0)}, data);
   const auto loss_of = [&](const ag::Tensor& in, const ag::Tensor& target) {
     return nn::cross_entropy(network(in), target, {.reduction = nn::Reduction::sum}) /
@@ -350,7 +353,8 @@ int main(int argc, char** argv) try {
   if (model == "short") train(world, Words(), ag::float32, steps, words, {.wire = Wire::bfloat16});
   if (model == "whole" || model == "sharded" || model == "killed")
     go_on(world, model, steps, argc == 4 ? argv[3] : "");
-  for (const auto* loads : {"noisy", "whole batches", "shards of them", "few", "others", "ahead"})
+  for (const auto* loads :
+       {"noisy", "whole batches", "shards of them", "few", "fewer", "others", "ahead"})
     if (model == loads) load(world, model, steps, argc == 4 ? argv[3] : "");
   if (model == "data") {  // ranks with data of their own
     ag::Generator own(static_cast<std::uint64_t>(world.rank()));

@@ -61,6 +61,7 @@ refused() {
 refused 2 data "World: the first batch must be the same on all ranks, got others on ranks 0 and 1"
 refused 2 others "World: the data and options of a DataLoader must be the same on all ranks, got others on ranks 0 and 1"
 refused 2 ahead "World: the first batch must be the same on all ranks, got others on ranks 0 and 1"
+refused 2 fewer "World: the data and options of a DataLoader must be the same on all ranks"
 refused 1 few "DataLoader: each batch must have a row for each shard, got one of 6 for 16 shards; set drop_last"
 refused 2 options "World: model, options and version of xgrad must be the same on all ranks"
 refused 17 images "DataParallel: there must be a shard for each rank, got 16 for 17 ranks"

@@ -33,7 +33,7 @@ struct RowFormat {
 struct RowView {
   std::int64_t count = 0;
   const std::int64_t* places = nullptr;
-  void* values = nullptr;  // (count, width)
+  void* values = nullptr;  // (rows, width)
   const std::int64_t* sources = nullptr;
   const void* factors = nullptr;  // of the dtype of the values
 

@@ -196,7 +196,7 @@ void Move::forward(const Inputs& in, Tensor& out) const {
     written += n;
   }
   if (adds || written != out.numel()) {
-    if (fill == 0)
+    if (fill == 0 && !std::signbit(fill))
       std::memset(out.raw_mutable(), 0,
                   static_cast<std::size_t>(out.numel()) * size_of(out.dtype()));
     else
@@ -210,7 +210,7 @@ void Move::forward(const Inputs& in, Tensor& out) const {
 }
 
 detail::Pass Move::pass(const Inputs&, const Tensor&) const {
-  if ((back && plan->repeats) || fill != 0) return {};
+  if ((back && plan->repeats) || fill != 0 || std::signbit(fill)) return {};
   return {.operands = {detail::kMoves}};
 }
 

@@ -1,3 +1,4 @@
+#include <cmath>
 #include <limits>
 
 #include "autograd/autograd.hpp"
@@ -118,6 +119,7 @@ TEST_CASE("negative widths crop, and padding beyond that is all value") {
   const Tensor x = ag::tensor({1.0, 2.0, 3.0});
   CHECK(values(ag::pad(x, {-1, -1})) == V{2});
   CHECK(values(ag::pad(x, {-4, 3}, ag::PadMode::constant, 7)) == V{7, 7});
+  CHECK(std::signbit(ag::pad(x, {1, 0}, ag::PadMode::constant, -0.0)[0].item()));
   CHECK(values(ag::pad(x, {2, 2}, ag::PadMode::reflect)) == V{3, 2, 1, 2, 3, 2, 1});
   CHECK(values(ag::pad(x, {2, 1}, ag::PadMode::replicate)) == V{1, 1, 1, 2, 3, 3});
   CHECK(values(ag::pad(x, {3, 1}, ag::PadMode::circular)) == V{1, 2, 3, 1, 2, 3, 1});
