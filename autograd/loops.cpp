@@ -1,5 +1,7 @@
 #include "autograd/loops.hpp"
 
+#include <algorithm>
+
 #include "autograd/core/internal/helpers.hpp"
 #include "autograd/elementwise/builtins.hpp"
 #include "autograd/ir/batching.hpp"
@@ -7,6 +9,7 @@
 #include "autograd/ir/scan.hpp"
 #include "autograd/ops/indexing/indexing.hpp"
 #include "autograd/ops/movement/movement.hpp"
+#include "autograd/tape/internal/tape.hpp"
 
 namespace autograd {
 namespace {
@@ -24,6 +27,21 @@ constexpr std::string_view kScan = "scan";
 // which calls each for all samples.
 bool goes_by_operations() {
   return detail::tracing ? Batching::current() != nullptr : anomaly_mode();
+}
+
+// What f returns that it has neither made nor been given gets a step of its own, by which a gradient
+// comes to it.
+LoopFunction with_own_results(LoopFunction f) {
+  return [f = std::move(f)](const TensorList& in) {
+    const std::uint64_t before = internal::last_sequence();
+    TensorList out = f(in);
+    for (Tensor& t : out) {
+      if (!t.defined() || !t.requires_grad() || t.impl()->node->sequence() > before) continue;
+      if (std::ranges::none_of(in, [&](const Tensor& i) { return i.impl() == t.impl(); }))
+        t = reshape(t, t.shape());
+    }
+    return out;
+  };
 }
 
 // Without steps only shapes come of the function.
@@ -169,7 +187,8 @@ TensorList detail::scan(LoopFunction f, const TensorList& init, const TensorList
   check_all_defined(kScan, init);
   if (options.save_every < 1)
     fail(kScan, "save_every must be at least 1, got {}", options.save_every);
-  const Scan scan{kScan, std::move(f), init.size(), steps_of(xs, options), options.reverse};
+  const Scan scan{kScan, with_own_results(std::move(f)), init.size(), steps_of(xs, options),
+                  options.reverse};
   if (goes_by_operations()) return unrolled(scan, init, xs);
   // Without a gradient there is nothing to save.
   if (options.save_every == 1 || options.save_every >= scan.steps || !grad_enabled())
@@ -182,7 +201,8 @@ TensorList detail::while_loop(LoopFunction condition, LoopFunction f, const Tens
   check_all_defined("while_loop", init);
   if (options.max_steps && *options.max_steps < 0)
     fail("while_loop", "max_steps must be at least 0, got {}", *options.max_steps);
-  Scan scan{"while_loop", std::move(f), init.size(), options.max_steps.value_or(replay::kAnySteps)};
+  Scan scan{"while_loop", with_own_results(std::move(f)), init.size(),
+            options.max_steps.value_or(replay::kAnySteps)};
   scan.condition = std::move(condition);
   return goes_by_operations() ? unrolled_while(scan, init) : replay::run(scan, init, {});
 }
@@ -198,7 +218,9 @@ TensorList detail::cond(const Tensor& condition, LoopFunction f, LoopFunction g,
   if (level && (level->has(condition) || level->replays()))
     return both(condition, f(arguments), g(arguments));
   if (level || !tracing) return condition.item<bool>() ? f(arguments) : g(arguments);
-  return replay::choose("cond", condition, {std::move(f), std::move(g)}, arguments);
+  return replay::choose("cond", condition,
+                        {with_own_results(std::move(f)), with_own_results(std::move(g))},
+                        arguments);
 }
 
 }  // namespace autograd

@@ -91,6 +91,8 @@ void Program::run_action(const Action& action) {
   if (!action.instruction) return run_chain(action);
   action.instruction->run(Inputs({in_.data() + action.in, action.ins}),
                           {out_.data() + action.out, action.outs});
+  if (!action.spreads) return;
+  for (std::uint32_t i = 0; i < action.outs; ++i) (void)out_[action.out + i].raw();
 }
 
 // The links of a chain for n elements from the i-th on.

@@ -310,9 +310,14 @@ struct Chain {
   detail::PooledVector<Step> sums{};  // at the end of the chain
   std::int64_t n = 0;                 // elements of each; 0: the first is not elementwise
   std::int64_t row = 0;               // its tiles are whole rows of so many elements, if any
+  bool alone = true;                  // all so far are element by element
 
+  static bool is_alone(const Step& step) {
+    return !elementwise(step) || step.by_rows || element_by_element(step.run);
+  }
   void take(std::uint32_t step) {
     chain_of[step] = first;
+    alone = alone && is_alone(form.steps[step]);
     if (form.steps[step].by_rows) row = row_of(form, form.steps[step]);
     (step != first && !elementwise(form.steps[step]) ? sums : ordered)
         .push_back(std::move(form.steps[step]));
@@ -329,7 +334,8 @@ struct Chain {
   bool may_join(const Step& step) const {
     const std::int64_t other = step.by_rows ? row_of(form, step) : row;
     if ((row != 0 && other != row) ||
-        ((!elementwise(step) || !sums.empty()) && other != 0 && kTile % other != 0))
+        ((!elementwise(step) || !sums.empty()) && other != 0 && kTile % other != 0) ||
+        (other % kRegisters != 0 && !(alone && is_alone(step))))
       return false;
     for (std::size_t k = 0; k < step.ins; ++k)
       if (waits(step, k)) return false;

@@ -247,13 +247,24 @@ void Program::add_actions(const detail::PooledVector<Home>& homes) {
   for (const Repeats& r : form_.repeats)
     for (const Operand& o : {r.from, Operand{r.to, r.from.type}})
       repeated_.push_back(place_of(o, form_.numel(o), homes));
+  std::vector<bool> chained(form_.values.size());  // chains read or write the elements
+  for (const Action& action : actions_) {
+    if (!is_chain(action)) continue;
+    for (std::uint32_t i = action.begin; i < action.end; ++i)
+      for (const Operand& o : form_.all(form_.steps[i])) chained[o.value] = true;
+  }
+  for (const Repeats& r : form_.repeats) chained[r.from.value] = true;
   for (Action& action : actions_) {
     const Step& first = form_.steps[action.begin];
     action.position = first.position;
-    if (is_chain(action))
+    if (is_chain(action)) {
       add_chain(action, homes);
-    else
-      add_instruction(action, first, homes);
+      continue;
+    }
+    add_instruction(action, first, homes);
+    action.spreads = std::ranges::any_of(form_.out(first), [&](const Operand& o) {
+      return chained[o.value] && homes[o.value].kind != Home::arena && !form_.values[o.value].rows;
+    });
   }
 }
 

@@ -70,6 +70,7 @@ struct Action {
   std::int64_t tile = kTile;
   std::uint32_t first_repeats = 0, repeats = 0;  // of the steps
   bool few = false;                              // a chain of any steps, in one piece of code
+  bool spreads = false;  // chains need the elements of its results, not one that is to be repeated
   std::span<const Repeats> repeats_in(const Steps& form) const {
     return {form.repeats.data() + first_repeats, repeats};
   }

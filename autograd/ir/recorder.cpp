@@ -223,7 +223,7 @@ void Recorder::note_pass(Step& step, const Inputs& in, const Tensor& out) {
     if (k < 0) return true;
     const auto& operand = *in[static_cast<std::size_t>(k)].impl();
     return operand.numel == n || operand.numel == 1 ||
-           (n > 0 && repeats_of(operand.shape, out.impl()->shape));
+           (n > 0 && element_by_element(pass.run) && repeats_of(operand.shape, out.impl()->shape));
   };
   const Shape& shape = out.impl()->shape;
   const bool by_rows = detail::is(pass, detail::kByRows);

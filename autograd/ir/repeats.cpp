@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "autograd/ir/program.hpp"
+#include "autograd/kernels/codegen/rows.hpp"
 
 // Operands that chains read with their elements repeated: broadcast ones, and one element in place
 // of rows that are full of it.
@@ -66,6 +67,8 @@ std::optional<Repeats> repeats_of(const Shape& operand, const Shape& to) {
   return r;
 }
 
+bool element_by_element(detail::ElementwiseRun run) { return kernels::find_listing(run); }
+
 const Repeats& repeats_to(const Steps& form, std::uint32_t value) {
   return *std::ranges::find(form.repeats, value, &Repeats::to);
 }
@@ -84,6 +87,8 @@ bool repeats(const Steps& form, const Step& step) {
 void take_repeats(Steps& form, std::span<const Step> steps, std::int64_t row, Action& action) {
   action.first_repeats = static_cast<std::uint32_t>(form.repeats.size());
   std::int64_t longest = row;
+  const bool alone = std::ranges::all_of(
+      steps, [](const Step& s) { return !s.run || s.by_rows || element_by_element(s.run); });
   for (const Step& step : steps)
     for (std::size_t k = 0; k < step.ins && (steps.size() > 1 || step.by_rows); ++k) {
       if (!step.run) continue;  // a sum
@@ -103,7 +108,8 @@ void take_repeats(Steps& form, std::span<const Step> steps, std::int64_t row, Ac
         form.repeats.push_back(*r);
       }
       form.in(step)[k] = {r->to, type};
-      if (row == 0 && action.sums == 0 && r->period() <= kTile)
+      if (row == 0 && action.sums == 0 && r->period() <= kTile &&
+          (alone || r->period() % kRegisters == 0))
         longest = std::max(longest, r->period());
     }
   action.repeats = static_cast<std::uint32_t>(form.repeats.size()) - action.first_repeats;

@@ -127,6 +127,12 @@ Tensor tensor_on(const detail::Ref<detail::Storage>& storage, const TensorType& 
 /// How elements of an operand are repeated where it broadcasts to `to`: `from` and `to` of the
 /// result are left open. Nothing where that is no such repetition.
 std::optional<Repeats> repeats_of(const Shape& operand, const Shape& to);
+/// Whether each element of a result depends on its own operands only, to the last bit. A kernel that
+/// has no listing may choose how to compute a whole register (sin does, by the largest element): its
+/// elements share registers with the same ones as in eager code.
+bool element_by_element(detail::ElementwiseRun run);
+/// As many elements as fill registers of any width.
+inline constexpr std::int64_t kRegisters = 16;
 /// Those to a value.
 const Repeats& repeats_to(const Steps& form, std::uint32_t value);
 /// How many elements a row of what a step makes has.

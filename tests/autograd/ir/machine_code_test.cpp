@@ -186,6 +186,30 @@ TEST_CASE("one tensor is broadcast along other axes in one chain", "[jit]") {
       {x});
 }
 
+TEST_CASE("chains read the elements of results that repeat one number", "[jit]") {
+  const std::int64_t n = 2048;
+  const auto step = [n](const TensorList& in) -> TensorList {
+    const Tensor row = ag::expand(ag::exp(in[1]), {n}), copy = ag::expand(in[1], {n}).clone();
+    Tensor written = ag::expand(in[1], {n}).clone();
+    const Tensor twice = written * 2.0;
+    written.copy_(twice + 1.0);
+    return {ag::layer_norm(in[0], {n}, {}, row), row, ag::tanh(in[0] * copy), copy, twice, written};
+  };
+  for (const auto dtype : {ag::float32, ag::float64})
+    check_replays(step, {ag::randn({n}, dtype), ag::randn({}, dtype)});
+}
+
+TEST_CASE("elements share registers with those of eager code where kernels look at all", "[jit]") {
+  const ag::Shape shape{40, 2047};
+  const Tensor x = ag::randn(shape) * 2.0, row = ag::randn({2047});
+  check_replays(
+      [](const TensorList& in) -> TensorList {
+        const Tensor y = in[0] + in[1];
+        return {ag::sin(y), ag::cos(ag::log_softmax(in[0], 1) + y), ag::tan(in[0] * in[1]) + in[1]};
+      },
+      {ag::where(ag::rand(shape) < 0.02, x * 1e4, x), row});
+}
+
 TEST_CASE("loops over a few elements give the bits of eager code", "[jit]") {
   for (const auto dtype : {ag::float32, ag::float64}) {
     const auto next = [](const Tensor& y, const Tensor& p) {

@@ -132,6 +132,31 @@ TEST_CASE("carry, entries and results of a scan are structures") {
   CHECK(list[1].item() == 2 * 2);
 }
 
+TEST_CASE("what a loop or branch returns from outside gets its gradient") {
+  const Tensor w = ag::full({2}, 3.0).requires_grad_(), h0 = ag::ones({2}).requires_grad_();
+  const auto of_w = [&](const Tensor& y) {
+    return ag::sum(ag::grad({ag::sum(y)}, {w}, {.allow_unused = true})[0]).item();
+  };
+  CHECK(of_w(ag::scan([&](const Tensor&) { return w; }, h0, {.length = 3})) == 2);
+  CHECK(
+      of_w(ag::scan([&](const Tensor& h) { return Pair(h * 2.0, w); }, h0, {.length = 3}).second) ==
+      6);
+  CHECK(
+      of_w(ag::scan([&](const Tensor& h) { return Pair(w, h * 2.0); }, h0, {.length = 3}).second) ==
+      8);
+  const auto few = [](const TensorList& l) { return l[1] < 3; };
+  const auto body = [&](const TensorList& l) { return TensorList{w, l[1] + 1}; };
+  CHECK(of_w(ag::while_loop(few, body, TensorList{h0, ag::zeros({}, ag::int64)},
+                            {.max_steps = 5})[0]) == 2);
+  auto branch = ag::compile([&](const Tensor& x) {
+    const Tensor y = ag::cond(
+        ag::sum(x) > 0, [&](const Tensor&) { return w; }, [](const Tensor& p) { return p * 2.0; },
+        x);
+    return ag::grad({ag::sum(y)}, {w})[0];
+  });
+  for (int i = 0; i < 3; ++i) CHECK(ag::sum(branch(ag::ones({2}))).item() == 2);
+}
+
 TEST_CASE("a scan without steps returns what it began with, and no results") {
   const Tensor h = ag::randn({3}).requires_grad_();
   const auto [last, ys] = ag::scan(
