@@ -45,12 +45,14 @@ TEST_CASE("onnx's published cases pass, or are refused as the list says") {
     if (!std::filesystem::exists(kData + part)) continue;  // libonnx-testdata is not installed
     const std::string got = not_passed(kData + part);
     const std::string known = text_of(XGRAD_SOURCE_DIR "/tests/onnx/not_passed/" + part + ".txt");
-    // The list is that of ONNX 1.12, whose newer versions have other cases to refuse.
+    // The list is that of ONNX 1.12. Newer versions have other cases to refuse, and some whose results
+    // are not those of onnxruntime, which are ours.
+    const std::string newer = text_of(XGRAD_SOURCE_DIR "/tests/onnx/not_passed/newer.txt");
     constexpr bool listed = onnx::IR_VERSION == 8;
     INFO("new:\n" << missing(got, known) << "gone:\n" << missing(known, got));
     if (listed)
       CHECK(got == known);
     else
-      CHECK(missing(got, known).find(": another result") == std::string::npos);
+      CHECK(missing(missing(got, known), newer).find(": another result") == std::string::npos);
   }
 }

@@ -263,7 +263,8 @@ class Pickle::Machine {
       push(Kind::long_integer);
       return;
     }
-    std::uint64_t value = !bytes.empty() && bytes.back() < 0 ? ~std::uint64_t{0} : 0;
+    std::uint64_t value =
+        !bytes.empty() && static_cast<signed char>(bytes.back()) < 0 ? ~std::uint64_t{0} : 0;
     std::memcpy(&value, bytes.data(), bytes.size());
     stack_.push_back(integer_value(static_cast<std::int64_t>(value)));
   }
