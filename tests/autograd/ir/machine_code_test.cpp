@@ -188,7 +188,7 @@ TEST_CASE("one tensor is broadcast along other axes in one chain", "[jit]") {
 
 TEST_CASE("chains read the elements of results that repeat one number", "[jit]") {
   const std::int64_t n = 2048;
-  const auto step = [n](const TensorList& in) -> TensorList {
+  const auto step = [](const TensorList& in) -> TensorList {
     const Tensor row = ag::expand(ag::exp(in[1]), {n}), copy = ag::expand(in[1], {n}).clone();
     Tensor written = ag::expand(in[1], {n}).clone();
     const Tensor twice = written * 2.0;
