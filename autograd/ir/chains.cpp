@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "autograd/core/cpu.hpp"
+#include "autograd/core/internal/buffer.hpp"
 #include "autograd/ir/fuse.hpp"
 #include "autograd/kernels/reduce_cut.hpp"
 
@@ -21,20 +22,6 @@ void sum_blocks(const char* data, std::int64_t n, double* sums) {
     *sums++ = static_cast<double>(sum);
   }
 }
-
-// Memory in which nothing is yet.
-class Scratch {
- public:
-  explicit Scratch(std::size_t bytes) : bytes_(bytes), data_(detail::pool_allocate(bytes)) {}
-  ~Scratch() { detail::pool_deallocate(data_, bytes_); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  char* data() const { return static_cast<char*>(data_); }
-
- private:
-  std::size_t bytes_;
-  void* data_;
-};
 
 }  // namespace
 
@@ -136,7 +123,7 @@ void Program::run_chain(const Action& action) const {
   const std::int64_t blocks = (action.n + kSumBlock - 1) / kSumBlock;
   detail::PooledVector<double> sums(action.sums * static_cast<std::size_t>(blocks));
   auto tiles = [&](std::int64_t begin, std::int64_t end) {
-    const Scratch scratch(action.scratch);
+    const detail::Buffer<char> scratch(static_cast<std::int64_t>(action.scratch));
     const std::int64_t tile = action.ins == 1 && action.repeats == 0 ? end - begin : action.tile;
     for (std::int64_t i = begin; i < end; i += tile) {
       const std::int64_t n = std::min(tile, end - i);

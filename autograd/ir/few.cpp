@@ -125,8 +125,8 @@ class Piece {
     if (form_.values[o.value].source == Source::repeated)
       r = repeats_to(form_, o.value);
     else if (r.count != 1 && r.count != out.numel)
-      r = *repeats_of(form_.type(o).shape, out.shape);
-    return ids_of(r.from.value ? r.from : o)[static_cast<std::size_t>(i / r.run % r.count)];
+      r = *repeats_of(form_.type(o).shape, out.shape), r.from = o;
+    return ids_of(r.from)[static_cast<std::size_t>(i / r.run % r.count)];
   }
 
   const Steps& form_;

@@ -382,7 +382,7 @@ detail::PooledVector<Action> arrange(Steps& form) {
     action.end = number(ordered.size());
     if (action.n > 0)
       take_repeats(form, {&ordered[action.begin], ordered.size() - action.begin}, chain.row,
-                   action);
+                   chain.alone, action);
   }
   form.steps = std::move(ordered);
   return actions;

@@ -231,12 +231,17 @@ void Program::allocate(bool repeats) {
 
 void Program::add_actions(const detail::PooledVector<Home>& homes) {
   std::size_t links = 0, places = 0, in = 0, out = 0;
+  std::vector<bool> chained(form_.values.size());  // chains read or write the elements
   for (const Action& action : actions_) {
     const bool chain = is_chain(action);
     for (std::uint32_t i = action.begin; i < action.end; ++i) {
       const Step& step = form_.steps[i];
-      if (chain) places += step.ins + step.outs;
-      chain ? ++links : (in += step.ins, out += step.outs);
+      if (!chain) {
+        in += step.ins, out += step.outs;
+        continue;
+      }
+      ++links, places += step.ins + step.outs;
+      for (const Operand& o : form_.all(step)) chained[o.value] = true;
     }
   }
   links_.reserve(links);
@@ -244,16 +249,11 @@ void Program::add_actions(const detail::PooledVector<Home>& homes) {
   in_.reserve(in);
   out_.reserve(out);
   handles_ = Handles(form_.values.size(), in + out);
-  for (const Repeats& r : form_.repeats)
+  for (const Repeats& r : form_.repeats) {
+    chained[r.from.value] = true;
     for (const Operand& o : {r.from, Operand{r.to, r.from.type}})
       repeated_.push_back(place_of(o, form_.numel(o), homes));
-  std::vector<bool> chained(form_.values.size());  // chains read or write the elements
-  for (const Action& action : actions_) {
-    if (!is_chain(action)) continue;
-    for (std::uint32_t i = action.begin; i < action.end; ++i)
-      for (const Operand& o : form_.all(form_.steps[i])) chained[o.value] = true;
   }
-  for (const Repeats& r : form_.repeats) chained[r.from.value] = true;
   for (Action& action : actions_) {
     const Step& first = form_.steps[action.begin];
     action.position = first.position;

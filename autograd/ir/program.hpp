@@ -213,8 +213,10 @@ void simplify(Steps& form);
 /// Computes at once what follows from constants alone, unless it takes more memory than these.
 void fold_constants(Steps& form);
 /// Gives the operands that a chain of these steps reads repeated values of their own, and the chain
-/// its tile, of whole rows if `row` is not 0.
-void take_repeats(Steps& form, std::span<const Step> steps, std::int64_t row, Action& action);
+/// its tile, of whole rows if `row` is not 0, of whole registers unless the steps are `alone`, which
+/// is element by element.
+void take_repeats(Steps& form, std::span<const Step> steps, std::int64_t row, bool alone,
+                  Action& action);
 /// Puts the steps into the order of actions; elementwise ones over equally many elements become
 /// chains, also across steps that they do not depend on.
 detail::PooledVector<Action> arrange(Steps& form);

@@ -84,11 +84,10 @@ bool repeats(const Steps& form, const Step& step) {
   return false;
 }
 
-void take_repeats(Steps& form, std::span<const Step> steps, std::int64_t row, Action& action) {
+void take_repeats(Steps& form, std::span<const Step> steps, std::int64_t row, bool alone,
+                  Action& action) {
   action.first_repeats = static_cast<std::uint32_t>(form.repeats.size());
   std::int64_t longest = row;
-  const bool alone = std::ranges::all_of(
-      steps, [](const Step& s) { return !s.run || s.by_rows || element_by_element(s.run); });
   for (const Step& step : steps)
     for (std::size_t k = 0; k < step.ins && (steps.size() > 1 || step.by_rows); ++k) {
       if (!step.run) continue;  // a sum

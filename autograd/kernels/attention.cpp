@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "autograd/core/cpu.hpp"
+#include "autograd/core/internal/buffer.hpp"
 #include "autograd/core/internal/philox.hpp"
 #include "autograd/core/kernel_call.hpp"
-#include "autograd/core/memory.hpp"
 #include "autograd/kernels/gemm.hpp"
 
 namespace autograd::kernels {
@@ -18,23 +18,6 @@ constexpr std::int64_t kScores = 65536, kFewest = 16, kMost = 128;
 std::int64_t tile_rows(const Attention& a) {
   return std::clamp(kScores / std::max<std::int64_t>(a.keys, 1), kFewest, kMost);
 }
-
-template <class T>
-class Buffer {
- public:
-  explicit Buffer(std::int64_t n)
-      : bytes_(static_cast<std::size_t>(n) * sizeof(T)),
-        data_(n > 0 ? static_cast<T*>(detail::pool_allocate(bytes_)) : nullptr) {}
-  Buffer(const Buffer&) = delete;
-  ~Buffer() {
-    if (data_) detail::pool_deallocate(data_, bytes_);
-  }
-  T* data() { return data_; }
-
- private:
-  std::size_t bytes_;
-  T* data_;
-};
 
 std::int64_t at(const HeadSteps& steps, std::int64_t n, std::int64_t head, std::int64_t row = 0) {
   return n * steps.batch + head * steps.head + row * steps.row;
@@ -103,7 +86,7 @@ class Scores {
   const Attention& a_;
   const AttentionInputs<T>& in_;
   std::int64_t room_;
-  Buffer<T> scores_, cotangents_, factors_;
+  detail::Buffer<T> scores_, cotangents_, factors_;
 };
 
 template <class T>

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <numeric>
 
-#include "autograd/core/memory.hpp"
+#include "autograd/core/internal/buffer.hpp"
 #include "autograd/kernels/convolution.hpp"
 #include "autograd/kernels/taps.hpp"
 
@@ -18,21 +18,7 @@ namespace autograd::kernels {
 
 inline constexpr std::int64_t kPanel = 8;  // rows of weights side by side
 
-// Elements without a value yet.
-template <class T>
-class Buffer {
- public:
-  explicit Buffer(std::int64_t n)
-      : bytes_(static_cast<std::size_t>(n) * sizeof(T)),
-        data_(static_cast<T*>(detail::pool_allocate(bytes_))) {}
-  Buffer(const Buffer&) = delete;
-  ~Buffer() { detail::pool_deallocate(data_, bytes_); }
-  T* data() { return data_; }
-
- private:
-  std::size_t bytes_;
-  T* data_;
-};
+using detail::Buffer;
 
 // A sum over taps along one axis: result j takes, of tap t, the element
 // j step + offset + t offset_step of the source.

@@ -242,20 +242,13 @@ struct Published {
 };
 const std::vector<Published>& published_rows() {
   static const std::vector<double> places{0.1, 1, 1.5, 7.25, 1e5, -0.5, -3.75},
-      in_range{1e-20, 0.1, 0.5, 0.9, 0.999999, 0.99999999999};
+      in_range{1e-20, 0.1, 0.5, 0.9, 0.999999, 0.99999999999},
+      digammas{-10.4237549404110762, -0.577215664901532861, 0.0364899739785765206,
+               1.91045352688373603,  11.5129204649618951,   0.0364899739785765206,
+               -1.69238859831133034};
   static const std::vector<Published> rows{
-      {"digamma",
-       ag::digamma,
-       90,
-       places,
-       {-10.4237549404110762, -0.577215664901532861, 0.0364899739785765206, 1.91045352688373603,
-        11.5129204649618951, 0.0364899739785765206, -1.69238859831133034}},
-      {"polygamma",
-       [](const Tensor& x) { return ag::polygamma(0, x); },
-       90,
-       places,
-       {-10.4237549404110762, -0.577215664901532861, 0.0364899739785765206, 1.91045352688373603,
-        11.5129204649618951, 0.0364899739785765206, -1.69238859831133034}},
+      {"digamma", ag::digamma, 90, places, digammas},
+      {"polygamma", [](const Tensor& x) { return ag::polygamma(0, x); }, 90, places, digammas},
       {"polygamma",
        [](const Tensor& x) { return ag::polygamma(1, x); },
        90,
