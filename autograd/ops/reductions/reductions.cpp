@@ -51,6 +51,35 @@ Plan plan(const Tensor& x, const Flags& reduced) {
   return p;
 }
 
+// The longest run of reduced axes with no others between them.
+Flags longest_run(const Shape& shape, const Flags& reduced) {
+  Flags longest(reduced.size(), false), run = longest;
+  std::int64_t most = 1, n = 1;
+  for (std::size_t i = 0; i < reduced.size(); ++i) {
+    if (shape[i] != 1 && !reduced[i]) {
+      run = Flags(reduced.size(), false);
+      n = 1;
+    }
+    if (!reduced[i]) continue;
+    run[i] = true;
+    n *= shape[i];
+    if (n >= most) longest = run, most = n;
+  }
+  return longest;
+}
+
+// Calls run(plan, out), run by run: what is left of the longest is smaller than a copy in another order.
+template <class Run>
+void reduce_runs(const Tensor& x, const Flags& reduced, Tensor& out, const Run& run) {
+  const Flags longest = longest_run(x.shape(), reduced);
+  const Shape kept = shapes::reduce(x.shape(), longest, true);
+  if (x.numel() == 0 || kept == shapes::reduce(x.shape(), reduced, true))
+    return run(plan(x, reduced), out);
+  Tensor part = empty(kept, x.dtype());
+  run(plan(x, longest), part);
+  reduce_runs(part, reduced, out, run);
+}
+
 template <class T, class F>
 void reduce_integers(const Plan& p, Tensor& out, std::int64_t start, F&& f) {
   const auto* in = static_cast<const T*>(p.x.raw());
@@ -83,13 +112,16 @@ struct Sum {
     return {kept, is_floating(in[0].dtype()) ? in[0].dtype() : int64};
   }
   void forward(const Inputs& in, Tensor& out) const {
-    const Plan p = plan(in[0], reduced);
-    if (in[0].dtype() == int64) return reduce_integers<std::int64_t>(p, out, 0, add_wrapping);
-    if (in[0].dtype() == boolean) return reduce_integers<bool>(p, out, 0, add_wrapping);
+    if (in[0].dtype() == int64)
+      return reduce_integers<std::int64_t>(plan(in[0], reduced), out, 0, add_wrapping);
+    if (in[0].dtype() == boolean)
+      return reduce_integers<bool>(plan(in[0], reduced), out, 0, add_wrapping);
     dispatch_floating("sum", in[0].dtype(), [&](auto zero) {
       using T = decltype(zero);
-      kernels::Sum<T>::run(static_cast<const T*>(p.x.raw()), static_cast<T*>(out.raw_mutable()),
-                           p.outer, p.n, p.inner, p.inner);
+      reduce_runs(in[0], reduced, out, [](const Plan& p, Tensor& to) {
+        kernels::Sum<T>::run(static_cast<const T*>(p.x.raw()), static_cast<T*>(to.raw_mutable()),
+                             p.outer, p.n, p.inner, p.inner);
+      });
     });
   }
   detail::Pass pass(const Inputs& in, const Tensor& out) const {
@@ -158,19 +190,20 @@ struct Extreme {
     return {kept, in[0].dtype()};
   }
   void forward(const Inputs& in, Tensor& out) const {
-    const Plan p = plan(in[0], reduced);
-    if (p.outer * p.inner == 0) return;
+    if (out.numel() == 0) return;
     if (in[0].dtype() == int64) {
       using Limits = std::numeric_limits<std::int64_t>;
       return reduce_integers<std::int64_t>(
-          p, out, largest ? Limits::min() : Limits::max(),
+          plan(in[0], reduced), out, largest ? Limits::min() : Limits::max(),
           [this](auto a, auto b) { return largest ? std::max(a, b) : std::min(a, b); });
     }
     dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
       using T = decltype(zero);
-      (largest ? kernels::Max<T>::run : kernels::Min<T>::run)(static_cast<const T*>(p.x.raw()),
-                                                              static_cast<T*>(out.raw_mutable()),
-                                                              p.outer, p.n, p.inner, p.inner);
+      reduce_runs(in[0], reduced, out, [this](const Plan& p, Tensor& to) {
+        (largest ? kernels::Max<T>::run : kernels::Min<T>::run)(static_cast<const T*>(p.x.raw()),
+                                                                static_cast<T*>(to.raw_mutable()),
+                                                                p.outer, p.n, p.inner, p.inner);
+      });
     });
   }
   unsigned saves() const { return save_input(0) | kSaveOutput; }

@@ -172,6 +172,9 @@ TEST_CASE("reductions: the same bits with any number of threads", "[threads]") {
       check_operation("max " + what, {s}, [&](const List& in) { return ag::max(in[0], axes); });
       check_operation("min " + what, {s}, [&](const List& in) { return ag::min(in[0], axes); });
     }
+  check_operation("sum of channels", {{33, 70, 31, 17}}, [](const List& in) {
+    return ag::sum(in[0], {0, 2, 3});
+  });
 }
 
 TEST_CASE("max of many: zeros of both signs and NaN do not depend on the threads", "[threads]") {

@@ -3,6 +3,7 @@
 
 #include "autograd/autograd.hpp"
 #include "tests/catch.hpp"
+#include "tests/same_bits.hpp"
 
 // What docs/numerics.md promises at ties, kinks and boundaries.
 namespace ag = autograd;
@@ -264,6 +265,31 @@ TEST_CASE("reductions of nothing") {
   CHECK(std::isnan(ag::var(ag::tensor({1.0})).item()));
   CHECK_THROWS_WITH(ag::max(none),
                     ContainsSubstring("max: the reduced axes must not be empty, got shape (0, 3)"));
+}
+
+TEST_CASE("any axes are reduced, adjacent or not, empty or of size 1") {
+  for (const ag::Shape& shape : {ag::Shape{2, 3, 4, 3, 2}, ag::Shape{2, 1, 3, 2, 1},
+                                 ag::Shape{1, 2, 1, 1, 5}, ag::Shape{2, 0, 3, 2, 4}}) {
+    const Tensor x = ag::reshape(ag::sin(ag::arange(shape.numel()).to(ag::float64) * 7), shape);
+    for (unsigned which = 1; which < 32; ++which) {
+      ag::Axes axes, order;
+      ag::Shape kept;
+      for (std::int64_t i = 0; i < 5; ++i)
+        if (which >> i & 1)
+          axes.push_back(i);
+        else
+          order.push_back(i), kept.push_back(shape[std::size_t(i)]);
+      order.append(axes.begin(), axes.end());
+      const std::int64_t n = kept.numel() ? shape.numel() / kept.numel() : 1;
+      INFO(fmt::format("axes {:05b} from the right of {}", which, shape));
+      // The reduced axes behind the others, as one.
+      const Tensor rows = ag::reshape(ag::permute(x, order), {kept.numel(), n});
+      CHECK(ag::allclose(ag::sum(x, axes), ag::reshape(ag::sum(rows, 1), kept), 1e-13, 1e-15));
+      if (n == 0) continue;
+      CHECK(same_bits(ag::max(x, axes), ag::reshape(ag::max(rows, 1), kept)));
+      CHECK(same_bits(ag::min(x, axes), ag::reshape(ag::min(rows, 1), kept)));
+    }
+  }
 }
 
 TEST_CASE("products have their gradient at zeros, to any order") {
