@@ -1,7 +1,10 @@
 #include "autograd/core/internal/row_blocks.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <mutex>
 
 #include "autograd/core/cpu.hpp"
@@ -11,8 +14,13 @@
 namespace autograd::detail {
 namespace {
 
-// One for all, because it is taken seldom: where rows are looked at, and once where they are gathered.
-ForkMutex mutex;
+// Shared by few, so that threads with tensors of their own seldom wait for each other while rows are
+// gathered.
+ForkMutex mutexes[16];
+ForkMutex& mutex_of(const Rows* rows) {
+  return mutexes[reinterpret_cast<std::uintptr_t>(rows) / alignof(std::max_align_t) %
+                 std::size(mutexes)];
+}
 
 // A row that is given, and where it goes.
 struct Source {
@@ -205,13 +213,13 @@ Ref<RowBlock> copy_of(const RowView& rows, const RowFormat& format) {
 }  // namespace
 
 Ref<RowBlock> Rows::block() {
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(mutex_of(this));
   gather();
   return blocks_[0];
 }
 
 Ref<RowBlock> Rows::spread_block() {
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(mutex_of(this));
   gather();
   if (!blocks_[0]->sources) return blocks_[0];
   if (!spread_) spread_ = copy_of(blocks_[0]->view(), format_);
@@ -219,7 +227,7 @@ Ref<RowBlock> Rows::spread_block() {
 }
 
 RowBlocks Rows::blocks() {
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(mutex_of(this));
   return blocks_;
 }
 
@@ -246,7 +254,7 @@ void Rows::set(RowBlocks blocks) {
 }
 
 RowView Rows::to_change() {
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(mutex_of(this));
   gather();
   if (blocks_[0]->use_count() > 1 || blocks_[0]->sources)
     blocks_ = {copy_of(blocks_[0]->view(), format_)}, spread_ = {};
@@ -254,7 +262,7 @@ RowView Rows::to_change() {
 }
 
 void Rows::changed() {
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(mutex_of(this));
   if (dense_) fill();
 }
 
@@ -311,7 +319,7 @@ void* Rows::dense(bool write) {
   if (void* const ready = ready_.load(std::memory_order_acquire);
       ready && !(write && (alive() || few_)))
     return ready;
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(mutex_of(this));
   if (!dense_) make();
   if (write) {
     few_ = {};
