@@ -4,6 +4,7 @@
 #include "tests/fire/bytes.hpp"
 #include "tests/fire/work.hpp"
 #include "tests/nn/scratch.hpp"
+#include "tests/source_dir.hpp"
 
 namespace fire {
 namespace {

@@ -7,6 +7,7 @@
 #include "nn/onnx/save.hpp"
 #include "tests/catch.hpp"
 #include "tests/nn/scratch.hpp"
+#include "tests/source_dir.hpp"
 
 namespace ag = autograd;
 namespace fs = std::filesystem;

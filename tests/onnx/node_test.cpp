@@ -7,6 +7,7 @@
 
 #include "tests/catch.hpp"
 #include "tests/onnx/node_cases.hpp"
+#include "tests/source_dir.hpp"
 
 namespace {
 

@@ -2,6 +2,7 @@
 
 #include "tests/catch.hpp"
 #include "tests/onnx/models.hpp"
+#include "tests/source_dir.hpp"
 
 namespace ag = autograd;
 using Catch::Matchers::ContainsSubstring;

@@ -10,6 +10,7 @@
 #include "autograd/tape/operation.hpp"
 #include "tests/autograd/op_table/op_table.hpp"
 #include "tests/catch.hpp"
+#include "tests/source_dir.hpp"
 
 /// What the checks over the table share.
 namespace table {

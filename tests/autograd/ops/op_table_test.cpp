@@ -137,6 +137,7 @@ TEST_CASE("an elementwise operation that branches names a point") {
 #define TERNARY(op, kind, value, ga, gb, gc, ...) check(#op, #value " " #ga " " #gb " " #gc);
 #define COMPARE(...)
 #include "autograd/formulas/elementwise.def"
+#include "tests/source_dir.hpp"
 }
 
 TEST_CASE("a gradient is the same on registers and on tensors") {

@@ -221,6 +221,7 @@ TEST_CASE("a printed program compiles and passes") {
   // After a change of the printer: put the new text into that file.
   CHECK(text.str() == programs::print(ops, example()));
 #include "tests/autograd/programs/example.inc"
+#include "tests/source_dir.hpp"
   CHECK(report == "passed");
 }
 

@@ -14,6 +14,7 @@
 
 #include "tests/catch.hpp"
 #include "tests/nn/scratch.hpp"
+#include "tests/source_dir.hpp"
 
 namespace fs = std::filesystem;
 

@@ -12,6 +12,7 @@
 #include "nn/nn.hpp"
 #include "tests/catch.hpp"
 #include "tests/same_bits.hpp"
+#include "tests/source_dir.hpp"
 
 // Every public member of what a compiled function may talk to is repeated in replays, watched or
 // refused; a new member that says none of it fails here.

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "tests/catch.hpp"
+#include "tests/source_dir.hpp"
 
 namespace {
 

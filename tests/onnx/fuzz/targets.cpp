@@ -10,6 +10,7 @@
 #include "nn/onnx/load.hpp"
 #include "tests/nn/fuzz/fuzz.hpp"
 #include "tests/nn/scratch.hpp"
+#include "tests/source_dir.hpp"
 
 namespace ag = autograd;
 namespace fs = std::filesystem;

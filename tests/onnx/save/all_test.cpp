@@ -10,6 +10,7 @@
 #include "nn/io/safetensors.hpp"
 #include "tests/onnx/save/cases.hpp"
 #include "tests/onnx/save/graph_file.hpp"
+#include "tests/source_dir.hpp"
 
 namespace ag = autograd;
 
