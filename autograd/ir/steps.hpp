@@ -86,7 +86,8 @@ struct Repeats {
   Operand from{};
   std::uint32_t to = 0;  // a value
   std::int64_t count = 1, run = 1;
-  std::int64_t period() const { return count * run; }
+  // One element alone is the same everywhere.
+  std::int64_t period() const { return count == 1 ? 1 : count * run; }
 };
 
 struct Steps {
