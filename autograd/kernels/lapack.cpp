@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "autograd/core/errors.hpp"
+#include "autograd/kernels/gemm.hpp"
 #include "autograd/kernels/one_thread.hpp"
 
 // LAPACK's matrices are column-major: it sees the transpose of ours. Each factorisation below is
@@ -17,6 +18,8 @@ extern "C" {
 #define XGRAD_LAPACK(p, T)                                                                        \
   void cblas_##p##trsm(int order, int side, int triangle, int transpose, int diagonal, int m,     \
                        int n, T alpha, const T* a, int lda, T* b, int ldb);                       \
+  void cblas_##p##syr2k(int order, int triangle, int transpose, int n, int k, T alpha, const T* a, \
+                        int lda, const T* b, int ldb, T beta, T* c, int ldc);                     \
   void p##getrf_(const int* m, const int* n, T* a, const int* lda, int* pivots, int* info);       \
   void p##potrf_(const char* triangle, const int* n, T* a, const int* lda, int* info,             \
                  std::size_t);                                                                    \
@@ -44,6 +47,7 @@ struct Lapack;
   template <>                                                \
   struct Lapack<T> {                                         \
     static constexpr SingleThreaded<cblas_##p##trsm> trsm{}; \
+    static constexpr SingleThreaded<cblas_##p##syr2k> syr2k{}; \
     static constexpr SingleThreaded<p##getrf_> getrf{};      \
     static constexpr SingleThreaded<p##potrf_> potrf{};      \
     static constexpr SingleThreaded<p##gelqf_> gelqf{};      \
@@ -120,6 +124,44 @@ void lu_solve(bool transpose, std::int64_t n, std::int64_t k, const T* factors, 
     solve_triangular(true, true, false, true, n, k, factors, b);
     for (std::int64_t i = n; i-- > 0;) swap(i);
   }
+}
+
+namespace {
+
+// Of a block of l and t, whose rows are `step` apart: element by element, or by halves,
+// dL21 = (dA21 - L21 dL11ᵀ) L11⁻ᵀ and dA22 without dL21 L21ᵀ + L21 dL21ᵀ.
+template <class T>
+void small_cholesky_tangent(std::int64_t n, const T* l, T* t, std::int64_t step) {
+  for (std::int64_t i = 0; i < n; ++i, l += step, t += step)
+    for (std::int64_t j = 0; j <= i; ++j) {
+      const T *lj = l - (i - j) * step, *tj = t - (i - j) * step;
+      T rest = t[j];
+      for (std::int64_t k = 0; k < j; ++k) rest -= t[k] * lj[k] + l[k] * tj[k];
+      t[j] = j < i ? (rest - l[j] * tj[j]) / lj[j] : rest / (2 * l[j]);
+    }
+}
+template <class T>
+void cholesky_tangent(std::int64_t n, const T* l, T* t, std::int64_t step) {
+  if (n <= 16) return small_cholesky_tangent(n, l, t, step);
+  constexpr int row_major = 101, plain = 111, transposed = 112, below = 122, non_unit = 131,
+                on_right = 142;
+  const std::int64_t half = n / 2 / 8 * 8, rest = n - half;
+  const T *left = l + half * step, *last = left + half;
+  T* const t_left = t + half * step;
+  cholesky_tangent(half, l, t, step);
+  gemm_part(false, true, rest, half, half, T(-1), left, step, t, step, T(1), t_left, step);
+  Lapack<T>::trsm(row_major, on_right, below, transposed, non_unit, narrow(rest), narrow(half),
+                  T(1), l, narrow(step), t_left, narrow(step));
+  Lapack<T>::syr2k(row_major, below, plain, narrow(rest), narrow(half), T(-1), t_left, narrow(step),
+                   left, narrow(step), T(1), t_left + half, narrow(step));
+  cholesky_tangent(rest, last, t_left + half, step);
+}
+
+}  // namespace
+
+template <class T>
+void cholesky_tangent(std::int64_t n, const T* l, T* t) {
+  cholesky_tangent(n, l, t, n);
 }
 
 template <class T>
@@ -207,6 +249,7 @@ bool eigh(bool vectors, std::int64_t n, T* a, T* values) {
   template void solve_triangular(bool, bool, bool, bool, std::int64_t, std::int64_t, const T*, \
                                  T*);                                                          \
   template std::int64_t cholesky(std::int64_t, T*);                                            \
+  template void cholesky_tangent(std::int64_t, const T*, T*);                                  \
   template void qr(bool, std::int64_t, std::int64_t, T*, T*, T*);                              \
   template bool svd(bool, std::int64_t, std::int64_t, T*, T*, T*, T*);                         \
   template bool eigh(bool, std::int64_t, T*, T*);

@@ -22,6 +22,10 @@ void solve_triangular(bool left, bool upper, bool transpose, bool unit, std::int
 /// of the first leading minor that is not positive, or 0.
 template <class T>
 std::int64_t cholesky(std::int64_t n, T* a);
+/// t (n, n), of which only the lower triangle is read, the tangent of A, becomes that of its factor l
+/// in the lower triangle; above it stays what is there, which must be 0.
+template <class T>
+void cholesky_tangent(std::int64_t n, const T* l, T* t);
 /// A (m, n) = Q (m, k) R (k, n) with k = min(m, n), or m if `complete`. Destroys a.
 template <class T>
 void qr(bool complete, std::int64_t m, std::int64_t n, T* a, T* q, T* r);

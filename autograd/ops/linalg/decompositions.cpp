@@ -47,6 +47,30 @@ void check_unreached(std::string_view op, const Tensor& grad, std::int64_t axis,
 
 // ---------------------------------------------------------------- cholesky
 
+// The tangent of the factor, from the factor and the tangent of the matrix.
+struct CholeskyTangent {
+  static constexpr bool kTotal = true;
+  std::string_view name() const { return "cholesky_tangent"; }
+  void forward(const Inputs& in, Tensor& out) const {
+    const std::int64_t n = out.size(-1), count = batch_of(out.shape()).numel();
+    dispatch_floating(name(), out.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const T *l = static_cast<const T*>(in[0].raw()), *t = static_cast<const T*>(in[1].raw());
+      T* o = elements<T>(out);
+      for (std::int64_t b = 0; b < count; ++b, l += n * n, t += n * n, o += n * n) {
+        for (std::int64_t i = 0; i < n; ++i) {
+          for (std::int64_t j = 0; j <= i; ++j) o[i * n + j] = (t[i * n + j] + t[j * n + i]) / 2;
+          std::fill(o + i * n + i + 1, o + (i + 1) * n, T(0));
+        }
+        kernels::cholesky_tangent(n, l, o);
+      }
+    });
+  }
+  TensorList batch(const internal::Batch& in) const {
+    return in.call(*this, {in.whole(0), in.whole(1)});
+  }
+};
+
 // Murray, Differentiation of the Cholesky decomposition (2016), section 3.3.
 struct Cholesky {
   std::string_view name() const { return "cholesky"; }
@@ -77,6 +101,11 @@ struct Cholesky {
     return {0.5 * internal::solve_triangular("cholesky", l, half, false, false, false)};
   }
   TensorList jvp(const Call& call) const {  // L Φ(L⁻¹ tA L⁻ᵀ), where Φ halves the diagonal
+    if (!grad_enabled()) {
+      Tensor out = empty_like(call.tangent(0));
+      compute_into(out, CholeskyTangent{}, call.output_value(), call.tangent(0));
+      return {out};
+    }
     const Tensor l = call.output(), t = internal::symmetric(call.tangent(0));
     const Tensor left = internal::solve_triangular("cholesky", l, t, true, false, false);
     const Tensor m = internal::solve_triangular("cholesky", l, left, false, false, true);
