@@ -36,12 +36,22 @@ struct LayerNorm
              void(Row<const T> x, const T* weight, const T* bias, Row<T> y, Each<T> mean,
                   Each<T> rstd, Count rows, Length n, bool centred, double eps)> {};
 
-/// gx, gweight and gbias may be null; the latter two are added to.
+/// gx, gweight and gbias may be null; the latter two are added to. The cotangents are the rows of g or,
+/// where it is null, `every` for each row.
 template <class T>
 struct LayerNormGradient
     : Kernel<LayerNormGradient<T>, ByRows<400>,
              void(Row<const T> x, const T* weight, Each<const T> mean, Each<const T> rstd,
-                  Row<const T> g, Row<T> gx, Total<T> gweight, Total<T> gbias, Count rows, Length n,
-                  bool centred)> {};
+                  Row<const T> g, const T* every, Row<T> gx, Total<T> gweight, Total<T> gbias,
+                  Count rows, Length n, bool centred)> {};
+
+/// The tangent of LayerNorm from those of x, weight and bias: t, tweight and tbias, each of which may
+/// be null, as may weight.
+template <class T>
+struct LayerNormTangent
+    : Kernel<LayerNormTangent<T>, ByRows<400>,
+             void(Row<const T> x, const T* weight, Each<const T> mean, Each<const T> rstd,
+                  Row<const T> t, const T* tweight, const T* tbias, Row<T> out, Count rows,
+                  Length n, bool centred)> {};
 
 }  // namespace autograd::kernels

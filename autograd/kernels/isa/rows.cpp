@@ -163,48 +163,85 @@ void layer_norm(const T* x, const T* weight, const T* bias, T* y, T* mean, T* rs
   }
 }
 
-// The gradients of one row, from its elements normalised.
+// f(deviation, scale), with which a normalised element of a row is deviation(x) · scale.
 template <class T, class F>
-void layer_norm_row_gradient(const T* x, const T* weight, T mean, T rstd, const T* g, T* gx,
-                             T* gweight, T* gbias, std::int64_t n, bool centred, F normalised) {
+void with_deviation(T mean, T rstd, F&& f) {
   using V = Vec<T>;
-  const auto scaled = [=](auto lanes, std::int64_t i) {
-    const V v = lanes(g + i, T(0));
-    return weight ? v * lanes(weight + i, T(0)) : v;
-  };
-  T a(0), b(0);
-  if (gx) {
-    const auto sums = sum_registers<T, Two<T>>(n, [&](auto lanes, std::int64_t i) {
-      const V s = scaled(lanes, i);
-      return Two<T>(s, s * normalised(lanes(x + i, mean)));
-    });
-    if (centred) a = simd::sum_lanes(sums.a) / T(n);
-    b = simd::sum_lanes(sums.b) / T(n);
+  constexpr T far = Limits<T>::far;
+  if (rstd * far >= T(1) && rstd <= far) [[likely]] {
+    f([=](V v) { return v - mean; }, rstd);
+  } else {  // deviations may overflow, or products with them vanish; NaN too
+    const V down(T(1) / far / far), shift(-(mean / far / far)), up(rstd * far * far);
+    f([=](V v) { return fma(v, down, shift) * up; }, T(1));
   }
-  each_register<T>(n, [&](auto lanes, std::int64_t i) {
-    const V z = normalised(lanes(x + i, mean));
-    if (gx) lanes.store(rstd * (scaled(lanes, i) - a - z * b), gx + i);
-    if (gweight) lanes.store(lanes(gweight + i, T(0)) + lanes(g + i, T(0)) * z, gweight + i);
-    if (gbias) lanes.store(lanes(gbias + i, T(0)) + lanes(g + i, T(0)), gbias + i);
+}
+
+// What the gradient of a row lacks of rstd · s, s being the cotangents of its normalised elements,
+// and its tangent of the same for tangents of the elements: d ↦ shift + slope · d for a deviation d.
+template <class T>
+struct Common {
+  Vec<T> shift, slope;
+  Vec<T> operator()(Vec<T> d) const { return fma(d, slope, shift); }
+};
+template <class T, class S, class F>
+Common<T> common_of(const T* x, T mean, T rstd, std::int64_t n, bool centred, S s, F deviation,
+                    T scale) {
+  using V = Vec<T>;
+  const auto sums = sum_registers<T, Two<T>>(n, [&](auto lanes, std::int64_t i) {
+    const V v = s(lanes, i);
+    return Two<T>(v, v * deviation(lanes(x + i, mean)));
   });
+  const T of_s = centred ? rstd * (simd::sum_lanes(sums.a) / T(n)) : T(0);
+  return {V(of_s), V(rstd * (simd::sum_lanes(sums.b) / T(n) * scale) * scale)};
 }
 
 template <class T>
-void layer_norm_gradient(const T* x, const T* weight, const T* mean, const T* rstd, const T* g,
-                         T* gx, T* gweight, T* gbias, std::int64_t rows, std::int64_t n,
-                         bool centred) {
+void layer_norm_gradient(const T* x, const T* weight, const T* mean, const T* rstd,
+                         const T* cotangents, const T* every, T* gx, T* gweight, T* gbias,
+                         std::int64_t rows, std::int64_t n, bool centred) {
   using V = Vec<T>;
-  for (std::int64_t r = 0; r < rows; ++r, x += n, g += n) {
-    const T m = mean[r], s = rstd[r], far = Limits<T>::far;
+  for (std::int64_t r = 0; r < rows; ++r, x += n) {
+    const T* const g = cotangents ? cotangents + r * n : every;
     T* const row = gx ? gx + r * n : nullptr;
-    if (s * far >= T(1)) [[likely]] {
-      layer_norm_row_gradient(x, weight, m, s, g, row, gweight, gbias, n, centred,
-                              [=](V v) { return (v - m) * s; });
-    } else {  // deviations may overflow; NaN too
-      const V down(T(1) / far / far), shift(-(m / far / far)), up(s * far * far);
-      layer_norm_row_gradient(x, weight, m, s, g, row, gweight, gbias, n, centred,
-                              [=](V v) { return fma(v, down, shift) * up; });
-    }
+    const auto scaled = [=](auto lanes, std::int64_t i) {
+      const V v = lanes(g + i, T(0));
+      return weight ? v * lanes(weight + i, T(0)) : v;
+    };
+    with_deviation(mean[r], rstd[r], [&](auto deviation, T scale) {
+      Common<T> common{V(0), V(0)};
+      if (row) common = common_of(x, mean[r], rstd[r], n, centred, scaled, deviation, scale);
+      each_register<T>(n, [&](auto lanes, std::int64_t i) {
+        const V d = deviation(lanes(x + i, mean[r]));
+        if (row) lanes.store(fma(scaled(lanes, i), V(rstd[r]), -common(d)), row + i);
+        if (gweight)
+          lanes.store(lanes(gweight + i, T(0)) + lanes(g + i, T(0)) * (d * scale), gweight + i);
+        if (gbias) lanes.store(lanes(gbias + i, T(0)) + lanes(g + i, T(0)), gbias + i);
+      });
+    });
+  }
+}
+
+template <class T>
+void layer_norm_tangent(const T* x, const T* weight, const T* mean, const T* rstd, const T* t,
+                        const T* tweight, const T* tbias, T* out, std::int64_t rows, std::int64_t n,
+                        bool centred) {
+  using V = Vec<T>;
+  for (std::int64_t r = 0; r < rows; ++r, x += n, out += n) {
+    const T* const row = t ? t + r * n : nullptr;
+    const auto tangents = [=](auto lanes, std::int64_t i) { return lanes(row + i, T(0)); };
+    with_deviation(mean[r], rstd[r], [&](auto deviation, T scale) {
+      Common<T> common{V(0), V(0)};
+      if (row) common = common_of(x, mean[r], rstd[r], n, centred, tangents, deviation, scale);
+      each_register<T>(n, [&](auto lanes, std::int64_t i) {
+        const V d = deviation(lanes(x + i, mean[r]));
+        V v(0);
+        if (row) v = fma(tangents(lanes, i), V(rstd[r]), -common(d));
+        if (row && weight) v = v * lanes(weight + i, T(0));
+        if (tweight) v = fma(d * scale, lanes(tweight + i, T(0)), v);
+        if (tbias) v = v + lanes(tbias + i, T(0));
+        lanes.store(v, out + i);
+      });
+    });
   }
 }
 
@@ -217,3 +254,4 @@ XGRAD_FLOATING_KERNEL(LogSoftmax, log_softmax)
 XGRAD_FLOATING_KERNEL(LogSoftmaxGradient, log_softmax_gradient)
 XGRAD_FLOATING_KERNEL(LayerNorm, layer_norm)
 XGRAD_FLOATING_KERNEL(LayerNormGradient, layer_norm_gradient)
+XGRAD_FLOATING_KERNEL(LayerNormTangent, layer_norm_tangent)

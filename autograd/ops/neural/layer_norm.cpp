@@ -2,6 +2,7 @@
 #include <array>
 #include <limits>
 
+#include "autograd/core/internal/buffer.hpp"
 #include "autograd/core/internal/pass.hpp"
 #include "autograd/core/kernel_call.hpp"
 #include "autograd/kernels/rows.hpp"
@@ -35,9 +36,14 @@ struct LayerNormGradient {
       T *x = target(of_x), *weight = target(of_weight), *bias = target(of_bias);
       for (T* p : {weight, bias})
         if (p) std::fill_n(p, width, T(0));
+      // One number repeated needs no more than a row of it.
+      const auto* number = static_cast<const T*>(in[3].impl()->storage->repeated());
+      const detail::Buffer<T> row(number ? width : 0);
+      if (number) std::fill_n(row.data(), width, *number);
       kernels::LayerNormGradient<T>::run(
           in_ptr<T>(in[0]), in.size() > 4 ? in_ptr<T>(in[4]) : nullptr, in_ptr<T>(in[1]),
-          in_ptr<T>(in[2]), in_ptr<T>(in[3]), x, weight, bias, n, width, centred);
+          in_ptr<T>(in[2]), number ? nullptr : in_ptr<T>(in[3]), row.data(), x, weight, bias, n,
+          width, centred);
     });
   }
   // Gradients of weight and bias are sums over rows.
@@ -50,8 +56,9 @@ struct LayerNormGradient {
   template <class T>
   void run_rows(const void* const* in, void* const* out, std::int64_t count, std::int64_t n) const {
     const auto at = [&](int k) { return static_cast<const T*>(in[k]); };
-    kernels::LayerNormGradient<T>::here(at(0), at(4), at(1), at(2), at(3), static_cast<T*>(out[0]),
-                                        nullptr, nullptr, count, n, centred);
+    kernels::LayerNormGradient<T>::here(at(0), at(4), at(1), at(2), at(3), nullptr,
+                                        static_cast<T*>(out[0]), nullptr, nullptr, count, n,
+                                        centred);
   }
   // Gradients of weight and bias are sums over the rows of each sample.
   TensorList batch(const internal::Batch& in) const {
@@ -72,6 +79,68 @@ struct LayerNormGradient {
     }
     if (of_bias) result.push_back(sum(in.whole(3), 1));
     return result;
+  }
+};
+
+// From x (rows, n), mean and 1/σ, then, each if there is one, the tangent of x, the weight, its
+// tangent and that of the bias: the tangent of the result.
+struct LayerNormTangent {
+  static constexpr bool kTotal = true;
+  bool of_x, weighted, of_weight, of_bias, centred;
+  XGRAD_ATTRIBUTES(of_x, weighted, of_weight, of_bias, centred)
+
+  std::string_view name() const { return "layer_norm_tangent"; }
+  // The inputs from the fourth on, in this order: null where there is none.
+  template <class T, class At>
+  std::array<const T*, 4> more(At&& at) const {
+    std::array<const T*, 4> p{};
+    std::size_t next = 3, k = 0;
+    for (const bool has : {of_x, weighted, of_weight, of_bias}) p[k++] = has ? at(next++) : nullptr;
+    return p;
+  }
+  void forward(const Inputs& in, Tensor& out) const {
+    const std::int64_t n = in[0].shape()[0], width = in[0].shape()[1];
+    dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const auto [t, weight, tweight, tbias] = more<T>([&](std::size_t i) { return in_ptr<T>(in[i]); });
+      kernels::LayerNormTangent<T>::run(in_ptr<T>(in[0]), weight, in_ptr<T>(in[1]),
+                                        in_ptr<T>(in[2]), t, tweight, tbias, out_ptr<T>(out), n,
+                                        width, centred);
+    });
+  }
+  detail::Pass pass(const Inputs& in, const Tensor& out) const {
+    InlineVector<int, 9> operands(in.size(), detail::kWhole);
+    for (std::size_t i = 0; i < (of_x ? 4u : 3u); ++i) operands[i] = static_cast<int>(i);
+    return detail::by_rows(*this, out, operands);
+  }
+  template <class T>
+  void run_rows(const void* const* in, void* const* out, std::int64_t count, std::int64_t n) const {
+    const auto at = [&](std::size_t k) { return static_cast<const T*>(in[k]); };
+    const auto [t, weight, tweight, tbias] = more<T>(at);
+    kernels::LayerNormTangent<T>::here(at(0), weight, at(1), at(2), t, tweight, tbias,
+                                       static_cast<T*>(out[0]), count, n, centred);
+  }
+  // What is the same for all rows of a sample, and not for all samples, in plain operations.
+  TensorList batch(const internal::Batch& in) const {
+    std::size_t next = 3;
+    const auto take = [&](bool has) { return has ? next++ : 0; };
+    const std::size_t t = take(of_x), weight = take(weighted), tweight = take(of_weight),
+                      tbias = take(of_bias);
+    const auto row = [&](std::size_t i) { return in.differs(i) ? unsqueeze(in[i], 1) : in[i]; };
+    const auto column = [&](std::size_t i) { return unsqueeze(in.whole(i), -1); };
+    Tensor of_z;
+    if (of_x) {
+      of_z = empty(in.joined(0).shape(), in[0].dtype());
+      compute_into(of_z, LayerNormTangent{true, false, false, false, centred}, in.joined(0),
+                   in.joined(1), in.joined(2), in.joined(t));
+      of_z = in.parted(of_z, in.shape(0)[0]);
+      if (weighted) of_z = of_z * row(weight);
+    }
+    const auto z = [&] {
+      return (centred ? in.whole(0) - column(1) : in.whole(0)) * column(2);
+    };
+    return {internal::affine_tangent(of_z, z, of_weight ? row(tweight) : Tensor(),
+                                     of_bias ? row(tbias) : Tensor(), in.whole(0).shape())};
   }
 };
 
@@ -133,7 +202,6 @@ struct LayerNorm {
       if (call.needs(i)) result[i] = out[k++];
     return result;
   }
-  // The gradient of x without a weight is symmetric.
   TensorList jvp(const Call& call) const {
     const Tensor &mean = call.output_value(1), &rstd = call.output_value(2);
     if (grad_enabled())
@@ -141,19 +209,20 @@ struct LayerNorm {
           internal::reference_tangents(
               call, [&](const TensorList& in) { return TensorList{reference(in, mean, rstd)}; })[0],
           Tensor(), Tensor()};
-    const Tensor &x = call.input_value(0), &t = call.tangent(0);
-    Tensor of_z;
-    if (t.defined()) {
-      of_z = empty(x.shape(), x.dtype());
-      compute(LayerNormGradient{true, false, false, centred},
-              Inputs(std::array{&x, &mean, &rstd, &t}), {&of_z, 1});
-      if (weighted) of_z = of_z * call.input_value(1);
-    }
-    const auto z = [&] { return (centred ? x - unsqueeze(mean, 1) : x) * unsqueeze(rstd, 1); };
-    return {
-        internal::affine_tangent(of_z, z, weighted ? call.tangent(1) : Tensor(),
-                                 biased ? call.tangent(call.inputs() - 1) : Tensor(), x.shape()),
-        Tensor(), Tensor()};
+    const Tensor &x = call.input_value(0), none;
+    const Tensor &t = call.tangent(0), &of_weight = weighted ? call.tangent(1) : none,
+                 &of_bias = biased ? call.tangent(call.inputs() - 1) : none;
+    InputList in;
+    for (const Tensor* v : {&x, &mean, &rstd}) in.add(*v);
+    const bool scaled = weighted && t.defined();
+    if (t.defined()) in.add(t);
+    if (scaled) in.add(call.input_value(1));
+    if (of_weight.defined()) in.add(of_weight);
+    if (of_bias.defined()) in.add(of_bias);
+    Tensor out = empty(x.shape(), x.dtype());
+    compute(LayerNormTangent{t.defined(), scaled, of_weight.defined(), of_bias.defined(), centred},
+            in, out);
+    return {out, Tensor(), Tensor()};
   }
   Tensor reference(const TensorList& in, const Tensor& mean, const Tensor& rstd) const {
     // In units in which squares neither overflow nor vanish; the value does not depend on them.
