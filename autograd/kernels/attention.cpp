@@ -1,6 +1,7 @@
 #include "autograd/kernels/attention.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "autograd/core/cpu.hpp"
 #include "autograd/core/internal/buffer.hpp"
@@ -175,29 +176,77 @@ void attention_dropout(double dropout_p, std::uint64_t seed, std::int64_t row, s
   }
 }
 
-template <class T>
-void attention(const Attention& a, const AttentionInputs<T>& in, T* o, T* top, T* share) {
+namespace {
+
+// f(part, its tile, where its results begin) for all queries of all heads.
+template <class T, class F>
+void for_each_part(const Attention& a, const AttentionInputs<T>& in, bool gradient, double products,
+                   F&& f) {
   const std::int64_t rows = tile_rows(a), tiles = (a.queries + rows - 1) / rows;
-  parallel_for(a.batch * a.heads * tiles, 1, part_cost<T>(a, 1),
+  parallel_for(a.batch * a.heads * tiles, 1, part_cost<T>(a, products),
                [&](std::int64_t begin, std::int64_t end) {
-                 Scores<T> scores(a, in, false);
+                 Scores<T> scores(a, in, gradient);
                  for (; begin < end; ++begin) {
                    const std::int64_t head = begin / tiles % a.heads, n = begin / tiles / a.heads;
                    const Part p = part_of(a, n, head, begin % tiles * rows);
-                   AttentionTile<T> t = scores.tile(p);
-                   t.top = top + row_of(a, p);
-                   t.share = share + row_of(a, p);
-                   AttentionWeights<T>::here(&t);
-                   T* out = o + at(a.o, n, head, p.begin);
-                   if (p.keys == 0) {
-                     clear(out, a.o, p.rows, a.value_width);
-                     continue;
-                   }
-                   gemm_part(false, false, p.rows, a.value_width, p.keys, T(1), t.scores, p.keys,
-                             in.v + at(a.v, n, p.kv_head), a.v.row, T(0), out, a.o.row);
-                   ScaleRows<T>::here(out, p.rows, a.o.row, a.value_width, t.share);
+                   f(p, scores.tile(p), at(a.o, n, head, p.begin));
                  }
                });
+}
+
+// The tangents of the scores, tq kᵀ + q tkᵀ, and of the mask.
+template <class T>
+void score_tangents(const Attention& a, const AttentionInputs<T>& in,
+                    const AttentionInputs<T>& tangents, const Part& p, T* to) {
+  const auto scale = static_cast<T>(a.scale);
+  const std::int64_t q = at(a.q, p.n, p.head, p.begin), k = at(a.k, p.n, p.kv_head);
+  T beta(0);
+  for (const auto& [left, right] : {std::pair{tangents.q, in.k}, std::pair{in.q, tangents.k}}) {
+    if (!left || !right) continue;
+    gemm_part(false, true, p.rows, p.keys, a.width, scale, left + q, a.q.row, right + k, a.k.row,
+              beta, to, p.keys);
+    beta = T(1);
+  }
+  if (beta == T(0)) std::fill_n(to, p.rows * p.keys, T(0));
+  if (!tangents.added) return;
+  for (std::int64_t i = 0; i < p.rows; ++i) {
+    const T* m = tangents.added + at(a.mask, p.n, p.head, p.begin + i);
+    for (std::int64_t j = 0; j < p.keys; ++j) to[i * p.keys + j] += m[j * a.mask_key];
+  }
+}
+
+}  // namespace
+
+template <class T>
+void attention(const Attention& a, const AttentionInputs<T>& in, T* o, T* top, T* share) {
+  for_each_part(a, in, false, 1, [&](const Part& p, AttentionTile<T> t, std::int64_t place) {
+    t.top = top + row_of(a, p);
+    t.share = share + row_of(a, p);
+    AttentionWeights<T>::here(&t);
+    if (p.keys == 0) return clear(o + place, a.o, p.rows, a.value_width);
+    gemm_part(false, false, p.rows, a.value_width, p.keys, T(1), t.scores, p.keys,
+              in.v + at(a.v, p.n, p.kv_head), a.v.row, T(0), o + place, a.o.row);
+    ScaleRows<T>::here(o + place, p.rows, a.o.row, a.value_width, t.share);
+  });
+}
+
+template <class T>
+void attention_tangent(const Attention& a, const AttentionInputs<T>& in, const T* top,
+                       const T* share, const AttentionInputs<T>& tangents, T* out) {
+  for_each_part(a, in, true, 2.5, [&](const Part& p, AttentionTile<T> t, std::int64_t place) {
+    T* const to = out + place;
+    if (p.keys == 0) return clear(to, a.o, p.rows, a.value_width);
+    t.known_top = top + row_of(a, p);
+    t.known_share = share + row_of(a, p);
+    score_tangents(a, in, tangents, p, t.cotangents);
+    AttentionWeightsTangent<T>::here(&t);
+    const std::int64_t v = at(a.v, p.n, p.kv_head);
+    gemm_part(false, false, p.rows, a.value_width, p.keys, T(1), t.cotangents, p.keys, in.v + v,
+              a.v.row, T(0), to, a.o.row);
+    if (tangents.v)
+      gemm_part(false, false, p.rows, a.value_width, p.keys, T(1), t.scores, p.keys, tangents.v + v,
+                a.v.row, T(1), to, a.o.row);
+  });
 }
 
 template <class T>
@@ -220,10 +269,12 @@ void attention_gradient(const Attention& a, const AttentionInputs<T>& in, const 
     parallel_for(a.batch * a.kv_heads, 1, part_cost<T>(a, 2.5) * static_cast<double>(parts), heads);
 }
 
-#define ATTENTION(T)                                                                      \
-  template void attention(const Attention&, const AttentionInputs<T>&, T*, T*, T*);       \
-  template void attention_gradient(const Attention&, const AttentionInputs<T>&, const T*, \
-                                   const T*, const T*, const T*, T*, T*, T*, T*);         \
+#define ATTENTION(T)                                                                               \
+  template void attention(const Attention&, const AttentionInputs<T>&, T*, T*, T*);                \
+  template void attention_gradient(const Attention&, const AttentionInputs<T>&, const T*,          \
+                                   const T*, const T*, const T*, T*, T*, T*, T*);                  \
+  template void attention_tangent(const Attention&, const AttentionInputs<T>&, const T*, const T*, \
+                                  const AttentionInputs<T>&, T*);                                  \
   template void attention_dropout(double, std::uint64_t, std::int64_t, std::int64_t, T*);
 ATTENTION(float)
 ATTENTION(double)

@@ -47,6 +47,12 @@ template <class T>
 void attention_gradient(const Attention& a, const AttentionInputs<T>& in, const T* o, const T* top,
                         const T* share, const T* g, T* gq, T* gk, T* gv, T* gmask);
 
+/// The tangent of o, at its places, from those of q, k, v and `added`, at the places where those stand;
+/// null: 0.
+template <class T>
+void attention_tangent(const Attention& a, const AttentionInputs<T>& in, const T* top,
+                       const T* share, const AttentionInputs<T>& tangents, T* out);
+
 /// The factors of the weights of one query, whose number among all queries is `row`: 0 with the
 /// probability dropout_p, otherwise 1 / (1 - dropout_p).
 template <class T>
@@ -64,9 +70,9 @@ struct AttentionTile {
   std::int64_t visible;  // row i sees the first visible + i keys, at most all
   const T* dropout;      // factors, as the scores; or null
   T *top, *share;        // of each row, written
-  // Of the gradient alone.
+  // Of gradient and tangent alone.
   const T *known_top, *known_share;
-  T* cotangents;        // as the scores
+  T* cotangents;        // as the scores; or tangents
   const T *output, *g;  // of the first query
   std::int64_t output_row, value_width;
 };
@@ -80,6 +86,11 @@ struct AttentionWeights : Kernel<AttentionWeights<T>, Whole, void(const Attentio
 template <class T>
 struct AttentionWeightsGradient
     : Kernel<AttentionWeightsGradient<T>, Whole, void(const AttentionTile<T>* tile)> {};
+
+/// Makes weights of scores, and their tangents of those of scores, both with what was dropped.
+template <class T>
+struct AttentionWeightsTangent
+    : Kernel<AttentionWeightsTangent<T>, Whole, void(const AttentionTile<T>* tile)> {};
 
 /// Multiplies rows of n elements, which begin `step` apart, each by its factor.
 template <class T>

@@ -15,23 +15,23 @@
 // the one of the transpose that gives ours without a copy. The trailing lengths belong to the
 // character arguments, as Fortran passes them.
 extern "C" {
-#define XGRAD_LAPACK(p, T)                                                                        \
-  void cblas_##p##trsm(int order, int side, int triangle, int transpose, int diagonal, int m,     \
-                       int n, T alpha, const T* a, int lda, T* b, int ldb);                       \
+#define XGRAD_LAPACK(p, T)                                                                         \
+  void cblas_##p##trsm(int order, int side, int triangle, int transpose, int diagonal, int m,      \
+                       int n, T alpha, const T* a, int lda, T* b, int ldb);                        \
   void cblas_##p##syr2k(int order, int triangle, int transpose, int n, int k, T alpha, const T* a, \
-                        int lda, const T* b, int ldb, T beta, T* c, int ldc);                     \
-  void p##getrf_(const int* m, const int* n, T* a, const int* lda, int* pivots, int* info);       \
-  void p##potrf_(const char* triangle, const int* n, T* a, const int* lda, int* info,             \
-                 std::size_t);                                                                    \
-  void p##gelqf_(const int* m, const int* n, T* a, const int* lda, T* tau, T* work,               \
-                 const int* size, int* info);                                                     \
-  void p##orglq_(const int* m, const int* n, const int* k, T* a, const int* lda, const T* tau,    \
-                 T* work, const int* size, int* info);                                            \
-  void p##gesdd_(const char* job, const int* m, const int* n, T* a, const int* lda, T* s, T* u,   \
-                 const int* ldu, T* vt, const int* ldvt, T* work, const int* size, int* integers, \
-                 int* info, std::size_t);                                                         \
-  void p##syevd_(const char* job, const char* triangle, const int* n, T* a, const int* lda, T* w, \
-                 T* work, const int* size, int* integers, const int* integers_size, int* info,    \
+                        int lda, const T* b, int ldb, T beta, T* c, int ldc);                      \
+  void p##getrf_(const int* m, const int* n, T* a, const int* lda, int* pivots, int* info);        \
+  void p##potrf_(const char* triangle, const int* n, T* a, const int* lda, int* info,              \
+                 std::size_t);                                                                     \
+  void p##gelqf_(const int* m, const int* n, T* a, const int* lda, T* tau, T* work,                \
+                 const int* size, int* info);                                                      \
+  void p##orglq_(const int* m, const int* n, const int* k, T* a, const int* lda, const T* tau,     \
+                 T* work, const int* size, int* info);                                             \
+  void p##gesdd_(const char* job, const int* m, const int* n, T* a, const int* lda, T* s, T* u,    \
+                 const int* ldu, T* vt, const int* ldvt, T* work, const int* size, int* integers,  \
+                 int* info, std::size_t);                                                          \
+  void p##syevd_(const char* job, const char* triangle, const int* n, T* a, const int* lda, T* w,  \
+                 T* work, const int* size, int* integers, const int* integers_size, int* info,     \
                  std::size_t, std::size_t);
 XGRAD_LAPACK(s, float)
 XGRAD_LAPACK(d, double)
@@ -43,17 +43,17 @@ namespace {
 
 template <class T>
 struct Lapack;
-#define XGRAD_LAPACK(p, T)                                   \
-  template <>                                                \
-  struct Lapack<T> {                                         \
-    static constexpr SingleThreaded<cblas_##p##trsm> trsm{}; \
+#define XGRAD_LAPACK(p, T)                                     \
+  template <>                                                  \
+  struct Lapack<T> {                                           \
+    static constexpr SingleThreaded<cblas_##p##trsm> trsm{};   \
     static constexpr SingleThreaded<cblas_##p##syr2k> syr2k{}; \
-    static constexpr SingleThreaded<p##getrf_> getrf{};      \
-    static constexpr SingleThreaded<p##potrf_> potrf{};      \
-    static constexpr SingleThreaded<p##gelqf_> gelqf{};      \
-    static constexpr SingleThreaded<p##orglq_> orglq{};      \
-    static constexpr SingleThreaded<p##gesdd_> gesdd{};      \
-    static constexpr SingleThreaded<p##syevd_> syevd{};      \
+    static constexpr SingleThreaded<p##getrf_> getrf{};        \
+    static constexpr SingleThreaded<p##potrf_> potrf{};        \
+    static constexpr SingleThreaded<p##gelqf_> gelqf{};        \
+    static constexpr SingleThreaded<p##orglq_> orglq{};        \
+    static constexpr SingleThreaded<p##gesdd_> gesdd{};        \
+    static constexpr SingleThreaded<p##syevd_> syevd{};        \
   };
 XGRAD_LAPACK(s, float)
 XGRAD_LAPACK(d, double)

@@ -1,6 +1,9 @@
 #include "autograd/forward.hpp"
 
+#include <functional>
 #include <limits>
+#include <string>
+#include <utility>
 
 #include "autograd/compile.hpp"
 #include "autograd/core/random.hpp"
@@ -144,6 +147,100 @@ TEST_CASE("elements that share an extreme share its tangent, as they do its grad
       const Tensor g = ag::grad({y}, {leaf}, {.grad_outputs = {u}})[0];
       CHECK(close(ag::sum(ag::jvp(f, x, v) * u), ag::sum(g * v)));
     }
+}
+
+namespace {
+
+// <u, J v> = <Jᵀ u, v> for tangents of some of the inputs, and a tangent that is one step.
+void check_tangents(const std::function<Tensor(const TensorList&)>& f, const TensorList& inputs,
+                    const std::string& step) {
+  TensorList leaves;
+  for (const Tensor& x : inputs) leaves.push_back(x.clone().requires_grad_());
+  const Tensor y = f(leaves), u = numbers(y.shape(), 99);
+  const TensorList g = ag::grad({y}, leaves, {.grad_outputs = {u}});
+  for (unsigned chosen = 1; chosen < 1u << inputs.size(); ++chosen) {
+    TensorList some, v;
+    double backward = 0;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (!(chosen >> i & 1)) continue;
+      some.push_back(inputs[i]);
+      v.push_back(numbers(inputs[i].shape(), i + 7));
+      backward += ag::sum(g[i] * v.back()).item();
+    }
+    const auto of_some = [&](const TensorList& x) {
+      TensorList all = inputs;
+      for (std::size_t i = 0, k = 0; i < inputs.size(); ++i)
+        if (chosen >> i & 1) all[i] = x[k++];
+      return f(all);
+    };
+    CAPTURE(step, chosen);
+    const Tensor t = ag::jvp(of_some, some, v);
+    CHECK(ag::sum(t * u).item() == Catch::Approx(backward).epsilon(1e-8).margin(1e-8));
+    auto compiled = ag::compile([&](const TensorList& x) { return ag::jvp(of_some, x, v); });
+    CHECK(same_bits(compiled(some), t));
+    CHECK_THAT(compiled.describe(), Catch::Matchers::ContainsSubstring(step + "_tangent"));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("the tangent of a norm is one step, also of its weight and bias alone") {
+  for (const auto& [rows, n] : {std::pair{1, 1}, std::pair{3, 7}, std::pair{5, 300}}) {
+    const ag::Shape row{n};
+    const TensorList in{3 * numbers({rows, n}) + 5, numbers(row, 2), numbers(row, 3)};
+    check_tangents([&](const TensorList& x) { return ag::layer_norm(x[0], row, x[1], x[2]); }, in,
+                   "layer_norm");
+    check_tangents([&](const TensorList& x) { return ag::layer_norm(x[0], row, {}, x[1]); },
+                   {in[0], in[2]}, "layer_norm");
+    check_tangents([&](const TensorList& x) { return ag::rms_norm(x[0], row, x[1]); },
+                   {in[0], in[1]}, "layer_norm");
+    if (n == 1) continue;
+    for (const double scale : {1e-200, 1e-8, 1e8, 1e200})  // also where squares leave the range
+      CHECK(close(ag::jvp([&](const Tensor& t) { return ag::layer_norm(t, row, {}, {}, 0); },
+                          in[0] * scale, numbers({rows, n}, 4) * scale),
+                  ag::jvp([&](const Tensor& t) { return ag::layer_norm(t, row, {}, {}, 0); }, in[0],
+                          numbers({rows, n}, 4))));
+  }
+}
+
+TEST_CASE("the tangent of a Cholesky factor is one step, for matrices of any size") {
+  for (const std::int64_t n : {1, 2, 16, 17, 31, 50, 101}) {
+    const Tensor a = numbers({2, n, n});
+    const Tensor definite =
+        ag::matmul(a, ag::transpose(a)) / static_cast<double>(n) + ag::eye(n, ag::float64);
+    for (const bool upper : {false, true})
+      check_tangents([&](const TensorList& x) { return ag::cholesky(x[0], upper); }, {definite},
+                     "cholesky");
+  }
+}
+
+TEST_CASE("the tangent of attention is one step, in every form of it") {
+  const std::int64_t l = 150, s = 170;  // more than one tile
+  const TensorList in{numbers({2, 4, l, 3}), numbers({2, 2, s, 3}, 2), numbers({2, 2, s, 5}, 3)};
+  const Tensor added = numbers({2, 1, l, s}, 4), allowed = numbers({1, 1, l, s}, 5) > 0.0;
+  const auto with = [](const ag::AttentionOptions& options) {
+    return [options](const TensorList& x) {
+      ag::AttentionOptions o = options;
+      if (x.size() > 3) o.attn_mask = x[3];
+      o.enable_gqa = true;
+      return ag::scaled_dot_product_attention(x[0], x[1], x[2], o);
+    };
+  };
+  check_tangents(with({}), in, "attention");
+  check_tangents(with({.is_causal = true, .causal_offset = -3}), in, "attention");
+  check_tangents(with({.attn_mask = allowed}), in, "attention");
+  check_tangents(with({.is_causal = true}), {in[0], in[1], in[2], added}, "attention");
+  const auto dropped = [&](const TensorList& x) {
+    ag::manual_seed(5);
+    return with({.dropout_p = 0.3})(x);
+  };
+  TensorList leaves, v;
+  for (const Tensor& x : in) leaves.push_back(x.clone().requires_grad_()), v.push_back(x * x);
+  const Tensor y = dropped(leaves), u = numbers(y.shape(), 9);
+  const TensorList g = ag::grad({y}, leaves, {.grad_outputs = {u}});
+  double backward = 0;
+  for (std::size_t i = 0; i < g.size(); ++i) backward += ag::sum(g[i] * v[i]).item();
+  CHECK(ag::sum(ag::jvp(dropped, in, v) * u).item() == Catch::Approx(backward).epsilon(1e-8));
 }
 
 TEST_CASE("anomaly mode names the operation whose tangent is not finite") {

@@ -139,6 +139,30 @@ void weights_gradient(const AttentionTile<T>* tile) {
   }
 }
 
+// t = p (t - Σ p t), where the weights are p.
+template <class T>
+void weights_tangent(const AttentionTile<T>* tile) {
+  using V = Vec<T>;
+  const AttentionTile<T>& t = *tile;
+  for (std::int64_t i = 0; i < t.rows; ++i) {
+    T *s = t.scores + i * t.keys, *c = t.cotangents + i * t.keys;
+    const V top(t.known_top[i]), share(t.known_share[i]);
+    const std::int64_t n = visible_keys(t, i);
+    mask_row(t, i, s, n);
+    for (std::int64_t j = 0; j < n; j += V::size)
+      store(exp(load(s + j, n - j) - top) * share, s + j, n - j);
+    const V mean(dot(s, c, n));
+    const T* factor = t.dropout ? t.dropout + i * t.keys : nullptr;
+    for (std::int64_t j = 0; j < n; j += V::size) {
+      const std::int64_t left = n - j;
+      const V p = load(s + j, left), f = factor ? load(factor + j, left) : V(1);
+      store(p * (load(c + j, left) - mean) * f, c + j, left);
+      if (factor) store(p * f, s + j, left);
+    }
+    for (std::int64_t j = n; j < t.keys; ++j) s[j] = c[j] = T(0);
+  }
+}
+
 template <class T>
 void scale_rows(T* x, std::int64_t rows, std::int64_t step, std::int64_t n, const T* factor) {
   using V = Vec<T>;
@@ -153,4 +177,5 @@ void scale_rows(T* x, std::int64_t rows, std::int64_t step, std::int64_t n, cons
 
 XGRAD_FLOATING_KERNEL(AttentionWeights, weights)
 XGRAD_FLOATING_KERNEL(AttentionWeightsGradient, weights_gradient)
+XGRAD_FLOATING_KERNEL(AttentionWeightsTangent, weights_tangent)
 XGRAD_FLOATING_KERNEL(ScaleRows, scale_rows)

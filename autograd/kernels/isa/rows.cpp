@@ -167,10 +167,12 @@ void layer_norm(const T* x, const T* weight, const T* bias, T* y, T* mean, T* rs
 template <class T, class F>
 void with_deviation(T mean, T rstd, F&& f) {
   using V = Vec<T>;
-  constexpr T far = Limits<T>::far;
-  if (rstd * far >= T(1) && rstd <= far) [[likely]] {
+  constexpr T far = Limits<T>::far, near = T(0x1p16);
+  if (rstd <= near && rstd * near >= T(1)) [[likely]] {
     f([=](V v) { return v - mean; }, rstd);
-  } else {  // deviations may overflow, or products with them vanish; NaN too
+  } else if (rstd * far >= T(1)) {  // products with deviations may overflow or vanish
+    f([=](V v) { return (v - mean) * rstd; }, T(1));
+  } else {  // deviations may overflow; NaN too
     const V down(T(1) / far / far), shift(-(mean / far / far)), up(rstd * far * far);
     f([=](V v) { return fma(v, down, shift) * up; }, T(1));
   }

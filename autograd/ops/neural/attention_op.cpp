@@ -128,6 +128,38 @@ struct AttentionGradient {
   }
 };
 
+// From the inputs, the last two results and those tangents of projections and mask that there are:
+// the tangent of the result.
+struct AttentionTangent {
+  static constexpr bool kTotal = true;
+  Form form;
+  std::array<bool, 4> has;
+  XGRAD_ATTRIBUTES(form, has)
+
+  std::string_view name() const { return "attention_tangent"; }
+  void forward(const Inputs& all, Tensor& out) const {
+    const auto tangents = static_cast<std::size_t>(std::count(has.begin(), has.end(), true)),
+               inputs = all.size() - 2 - tangents, count = form.projections(inputs);
+    const Inputs in = all.part(0, inputs);
+    Place place = form.place(in);
+    dispatch_floating(name(), all[0].dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const auto x = form.read<T>(in, place);
+      std::array<const T*, 4> given{};
+      std::size_t next = inputs + 2;
+      for (std::size_t i = 0; i < has.size(); ++i)
+        if (has[i]) given[i] = in_ptr<T>(all[next++]);
+      const auto of = [&](std::size_t i) {
+        const T* p = given[place.input[i]];
+        return p && all[place.input[i]].numel() > 0 ? p + place.offset[i] : p;
+      };
+      kernels::attention_tangent<T>(
+          place.call, x, in_ptr<T>(all[inputs]), in_ptr<T>(all[inputs + 1]),
+          {of(0), of(1), of(2), nullptr, form.masked ? given[count] : nullptr}, out_ptr<T>(out));
+    });
+  }
+};
+
 // The factors of dropped weights, (n, heads, l, s), from their seed.
 struct AttentionDropout {
   static constexpr bool kTotal = true;
@@ -245,6 +277,21 @@ struct Attention {
   }
 
   TensorList jvp(const Call& call) const {
+    if (!grad_enabled()) {
+      const std::size_t floats = form.projections(call.inputs()) + (form.masked ? 1 : 0);
+      AttentionTangent tangent{form, {}};
+      InputList in;
+      for (std::size_t i = 0; i < call.inputs(); ++i) in.add(call.input_value(i));
+      for (std::size_t i = 1; i < kOutputs; ++i) in.add(call.output_value(i));
+      for (std::size_t i = 0; i < floats; ++i)
+        if (call.tangent(i).defined()) {
+          tangent.has[i] = true;
+          in.add(call.tangent(i));
+        }
+      Tensor out = empty(call.output_spec().shape, call.output_spec().dtype);
+      compute(tangent, in, out);
+      return {out, Tensor(), Tensor()};
+    }
     return {internal::reference_tangents(
                 call, [&](const TensorList& in) { return TensorList{reference(in)}; })[0],
             Tensor(), Tensor()};

@@ -102,7 +102,8 @@ struct LayerNormTangent {
     const std::int64_t n = in[0].shape()[0], width = in[0].shape()[1];
     dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
       using T = decltype(zero);
-      const auto [t, weight, tweight, tbias] = more<T>([&](std::size_t i) { return in_ptr<T>(in[i]); });
+      const auto [t, weight, tweight, tbias] =
+          more<T>([&](std::size_t i) { return in_ptr<T>(in[i]); });
       kernels::LayerNormTangent<T>::run(in_ptr<T>(in[0]), weight, in_ptr<T>(in[1]),
                                         in_ptr<T>(in[2]), t, tweight, tbias, out_ptr<T>(out), n,
                                         width, centred);
@@ -136,9 +137,7 @@ struct LayerNormTangent {
       of_z = in.parted(of_z, in.shape(0)[0]);
       if (weighted) of_z = of_z * row(weight);
     }
-    const auto z = [&] {
-      return (centred ? in.whole(0) - column(1) : in.whole(0)) * column(2);
-    };
+    const auto z = [&] { return (centred ? in.whole(0) - column(1) : in.whole(0)) * column(2); };
     return {internal::affine_tangent(of_z, z, of_weight ? row(tweight) : Tensor(),
                                      of_bias ? row(tbias) : Tensor(), in.whole(0).shape())};
   }

@@ -82,6 +82,9 @@ TEST_CASE("the gradient of a sum goes through every kind of operation") {
       },
       [](const Tensor& x) { return ag::transpose(x) * 3; },
       [](const Tensor& x) { return ag::layer_norm(x, {kColumns}); },
+      [&](const Tensor& x) {
+        return ag::layer_norm(ag::concat({x, x, x}), {kColumns}, ag::squeeze(row), x[3]);
+      },
       [](const Tensor& x) { return x; },
   };
   for (const auto& f : functions) {
@@ -100,6 +103,14 @@ TEST_CASE("the gradient of a sum goes through every kind of operation") {
     REQUIRE(lazy[1].defined() == eager[1].defined());
     if (lazy[1].defined()) CHECK(same_bits(lazy[1], eager[1]));
   }
+}
+
+TEST_CASE("a layer norm leaves a gradient that is one number unwritten") {
+  const Tensor x = ag::randn(kShape).requires_grad_(), g = three(ag::float32);
+  const Tensor y = ag::layer_norm(x, {kColumns});
+  const Tensor gradient = ag::grad({y}, {x}, {.grad_outputs = {g}, .retain_graph = true})[0];
+  CHECK(g.impl()->storage->repeated() != nullptr);
+  CHECK(same_bits(gradient, ag::grad({y}, {x}, {.grad_outputs = {written(g)}})[0]));
 }
 
 TEST_CASE("gradients that are one number are collected, seen and changed like others") {
