@@ -406,12 +406,18 @@ template <class T, int N, class F>
   using R = decltype(f_at(0, all));
   using O = std::conditional_t<std::is_same_v<R, typename V::Mask>, bool, T>;
   O* o = static_cast<O*>(out);
-  std::int64_t i = 0;
-  for (; i + W <= n; i += W) f_at(i, all).store(o + i);
-  if (i == n) return;
-  const void* rest[N];
-  for (int k = 0; k < N; ++k) rest[k] = in[k] ? p[k] + (i & mask[k]) : nullptr;
-  run_few<T, N, F>(formula, rest, step, o + i, n - i);
+  // The last ones, fewer than a register has, in one with some before them. It is read first, for
+  // the result may go where an operand is.
+  const bool rest = n % W != 0;
+  for (int k = 0; rest && k < N; ++k)
+    if (mask[k]) V::load(p[k] + n - W).store(buffer[k]);
+  for (std::int64_t end = n;; end = W) {
+    std::int64_t i = 0;
+    for (; i + W <= end; i += W) f_at(i, all).store(o + i);
+    if (i == end) return;
+    for (int k = 0; k < N; ++k) p[k] = buffer[k];
+    o += n - W;
+  }
 }
 
 /// The kernel of every elementwise operation: out[i] = F{}(formula, in[0][i], …, in[N-1][i]) for
