@@ -90,6 +90,18 @@ TEST_CASE("a formula does not depend on the position of an element") {
   CHECK(swish(ag::full({}, 0.3)).item<float>() == y[0]);
 }
 
+TEST_CASE("a gradient in place of its cotangent has the same bits, for any number of elements") {
+  for (const ag::DType dtype : {ag::float32, ag::float64})
+    for (std::int64_t n = 1; n <= 70; ++n) {
+      const Tensor x = values({n}).to(dtype).detach().requires_grad_(), y = ag::square(x);
+      const Tensor z = ag::tanh(y), g = values({n}).to(dtype);
+      const Tensor kept = ag::grad({z}, {y}, {.grad_outputs = {g}, .retain_graph = true})[0];
+      const Tensor apart = ag::grad({y}, {x}, {.grad_outputs = {kept}, .retain_graph = true})[0];
+      CAPTURE(n);
+      CHECK(same_bits(ag::grad({z}, {x}, {.grad_outputs = {g}})[0], apart));
+    }
+}
+
 TEST_CASE("a formula without captures has the bits of its operations", "[jit]") {
   if (!ag::kernels::MachineCode::available()) return;
   const auto f = [](auto a, auto b) {
