@@ -125,6 +125,21 @@ struct Residual : nn::Module {
   }
 };
 
+// Between its convolutions channels stand last, but where several use a value and one of them cannot.
+struct Digits : nn::Module {
+  nn::Conv2d first{3, 16, 3}, second{16, 24, 3, {.padding = 1}}, third{24, 16, 3},
+      fourth{16, 16, 3};
+  nn::BatchNorm2d norm{24};
+  nn::Linear head{16 * 4 * 3, 7};
+  NN_MODULE(first, second, third, fourth, norm, head)
+  ag::Tensor forward(const ag::Tensor& t) const {
+    const ag::Tensor a = ag::relu(first(t)), b = norm(second(a)), c = third(ag::sigmoid(b) * b),
+                     d = fourth(ag::leaky_relu(c, 0.1)) * 0.5;
+    const ag::Tensor means = ag::sum(ag::mean(c, {2, 3}), 1, true);
+    return head(ag::flatten(ag::max_pool2d(d + ag::relu(d), {4, 4}), 1)) + means;
+  }
+};
+
 // Names that loops would take for theirs.
 struct Letters : nn::Module {
   nn::Parameter b{ag::randn({2, 3, 4})}, i{ag::randn({3})}, sum{ag::randn({3})};
@@ -149,6 +164,11 @@ void add_layers(Program& p) {
         nn::Sequential(nn::Conv2d(3, 16, 3), nn::Conv2d(16, 24, 3, {.padding = 1, .bias = false}),
                        nn::Conv2d(24, 16, 3)),
         {x({2, 3, 20, 21})});
+  p.add("channels_last", Digits(), {x({2, 3, 25, 21})});
+  p.add("lines_last",
+        nn::Sequential(nn::Conv1d(3, 16, 3), nn::Tanh(), nn::MaxPool1d(2), nn::Flatten(),
+                       nn::Linear(16 * 9, 5)),
+        {x({2, 3, 20})});
   p.add("solids",
         nn::Sequential(nn::Conv3d(2, 5, {3, 2, 2}, {.padding = 1}), nn::GroupNorm(5, 5), nn::SELU(),
                        nn::MaxPool3d(2), nn::AdaptiveAvgPool3d({2, 1, 2}), nn::Flatten()),

@@ -1,4 +1,5 @@
-# usage: awk -f snippets.awk DOCUMENT.md   the ```cpp blocks of a document as one C++ source, to be compiled
+# usage: awk [-v run=1] -f snippets.awk DOCUMENT.md   the ```cpp blocks of a document as one C++ source, to be compiled;
+# with run=1 a program, which runs the statements of all sections
 # A block with `int main(` is a whole program. A block that begins with a type, template, or function stands
 # at namespace scope. All others are statements; those under one heading share a scope.
 
@@ -43,4 +44,8 @@ END {
   print "#pragma GCC diagnostic ignored \"-Wunused\""
   print "#include <autograd/autograd.hpp>\n#include <nn/nn.hpp>\n#include <fmt/core.h>"
   print includes "namespace ag = autograd;\n" body
+  if (!run) exit
+  print "int main() {"
+  for (i = 1; i <= sections; ++i) print "  section_" i "::run();"
+  print "}"
 }

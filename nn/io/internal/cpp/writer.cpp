@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
 
 #include "autograd/ops/ops.hpp"
 #include "nn/io/cpp.hpp"
@@ -165,6 +166,7 @@ void Writer::run() {
       add(t);
     return t;
   }();
+  find_layouts(table);
   for (const Step& s : program_.steps) {
     statements_.push_back({std::string(s.operation->name()), {}});
     const Call call(*this, s);
@@ -182,6 +184,39 @@ void Writer::run() {
   }
   copy_results();
   find_places();
+}
+
+// Channels stand last where all that make and use a value can do with it: vectors then are read and
+// written whole. Nothing is turned for it; arguments and results stay as they are.
+void Writer::find_layouts(const Table& table) {
+  last_.assign(program_.values.size(), false);
+  std::vector<Layout> layouts;
+  for (const Step& s : program_.steps) {
+    const auto found = table.layouts.find(s.operation->name());
+    layouts.push_back(found == table.layouts.end() ? Layout() : found->second(Call(*this, s)));
+    if (layouts.back().writes) last_[s.out[0]] = true;
+  }
+  for (const Operand& o : program_.results) last_[o.value] = false;
+  bool changed = true;
+  const auto drop = [&](std::size_t value) {
+    changed = changed || last_[value];
+    last_[value] = false;
+  };
+  while (std::exchange(changed, false))
+    for (std::size_t k = 0; k < layouts.size(); ++k) {
+      const Step& s = program_.steps[k];
+      bool all = last_[s.out[0]];
+      std::vector<std::size_t> computed;
+      for (std::size_t i = 0; i < s.in.size(); ++i) {
+        if (s.in[i].value == ag::Recording::kNone || program_.is_constant(s.in[i])) continue;
+        computed.push_back(s.in[i].value);
+        all = all && last_[computed.back()];
+        if (!layouts[k].alike && (i > 0 || !layouts[k].reads)) drop(computed.back());
+      }
+      if (!layouts[k].alike || all) continue;
+      for (const std::size_t value : computed) drop(value);
+      drop(s.out[0]);
+    }
 }
 
 // Results that are not made in their place: arguments, constants, one that is there twice.
@@ -259,6 +294,13 @@ Call::Call(Writer& all, const Step& step)
       step_(step),
       name_(step.operation->name()),
       attributes_(detail::kept_attributes(*step.operation)) {}
+
+bool Call::is_whole(std::size_t i) const {
+  const auto parts = [](const Sizes& s) {
+    return s.size() < 2 ? Sizes() : Sizes{s[0], s[1], numel(s)};
+  };
+  return parts(shape(i)) == parts(sizes_of(all_.program_.values[step_.in[i].value].shape));
+}
 
 std::optional<Text> Call::number(std::size_t i) const {
   if (!is_constant(i) || elements(i).numel() != 1) return {};

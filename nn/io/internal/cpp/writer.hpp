@@ -42,6 +42,7 @@ struct Array {
 };
 
 class Call;
+struct Table;
 
 class Writer {
  public:
@@ -72,6 +73,7 @@ class Writer {
                        std::string_view note);
   std::string name(const Operand& o);
   void use(const Kernel& kernel);
+  void find_layouts(const Table& table);
   void copy_results();
   void find_places();
 
@@ -81,6 +83,7 @@ class Writer {
   Identifiers identifiers_;
   std::vector<Array> arrays_;
   std::vector<std::optional<std::size_t>> array_of_;  // by value
+  std::vector<bool> last_;                            // values that stand channels last
   std::vector<std::string> array_names(std::size_t first, std::size_t count) const {
     std::vector<std::string> names;
     for (std::size_t i = 0; i < count; ++i) names.push_back(arrays_[first + i].name);
@@ -104,11 +107,20 @@ class Call {
   const CppOptions& options() const { return all_.options_; }
   std::size_t inputs() const { return step_.in.size(); }
   Sizes shape(std::size_t i) const { return sizes_of(step_.in[i].shape); }
+  /// Of the value that input i is a view of.
+  Sizes stored_shape(std::size_t i) const {
+    return sizes_of(all_.program_.values[step_.in[i].value].shape);
+  }
   ag::DType dtype(std::size_t i) const { return all_.program_.values[step_.in[i].value].dtype; }
   /// The array of input i.
   std::string in(std::size_t i) const { return all_.name(step_.in[i]); }
   bool is_constant(std::size_t i) const { return all_.program_.is_constant(step_.in[i]); }
   ag::Tensor elements(std::size_t i) const { return all_.program_.elements(step_.in[i]); }
+  /// Whether input i, or the result, stands channels last: (images, places, channels).
+  bool in_last(std::size_t i) const { return all_.last_[step_.in[i].value]; }
+  bool out_last() const { return all_.last_[step_.out[0]]; }
+  /// Whether images and channels of input i are those of the value that it is a view of.
+  bool is_whole(std::size_t i) const;
   /// The number that input i is, if it is one.
   std::optional<Text> number(std::size_t i) const;
   Text element(std::size_t i, const std::string& index) const;
@@ -179,11 +191,19 @@ class Loops {
 /// Strides of a tensor that is broadcast to a shape.
 Sizes broadcast(const Sizes& shape, const Sizes& to);
 
+/// What a rule can do with tensors (images, channels, …) whose channels stand last.
+struct Layout {
+  bool reads = false;   // the first input, whatever the result does
+  bool writes = false;  // the first result
+  bool alike = false;   // its result and all inputs that are computed, or none of them
+};
+
 using Rule = std::function<void(const Call&)>;
 /// By name; those of operations that lend their name to others by an attribute that only they have.
 struct Table {
   std::map<std::string, Rule, std::less<>> by_name;
   std::vector<std::pair<std::string, Rule>> by_attribute;  // the first that fits counts
+  std::map<std::string, std::function<Layout(const Call&)>, std::less<>> layouts{};
 };
 
 // Each family adds its rules; they stand in nn/io/internal/cpp/operations/.

@@ -26,6 +26,12 @@ inline void pad(const T* x, T* __restrict y) {
 )"};
 
 const Kernel kConvolution{R"(
+// How far results of neighbouring places are apart, and those of neighbouring channels.
+template <class S>
+constexpr Index next_place = S::out_last ? S::out_channels : 1;
+template <class S>
+constexpr Index next_channel = S::out_last ? 1 : S::plane;
+
 // R neighbouring results of P channels each; w has the P channels of each tap side by side. The sums
 // stay in registers.
 template <class S, Index R, Index P, class T>
@@ -48,10 +54,16 @@ inline void convolution_tile(const T* x, const T* w, const T* bias, T* __restric
                 row[i / L * S::stride_w + k * S::dilation_w] * V::load(w + i % L * W);
         }
       }
-  XGRAD_UNROLL
-  for (Index p = 0; p < P; ++p) {
+  if constexpr (S::out_last) {
     XGRAD_UNROLL
-    for (Index r = 0; r < R; ++r) y[p * S::plane + r] = V::at(sum[r][p / W], p % W);
+    for (Index i = 0; i < R * L; ++i)
+      V::store(sum[i / L][i % L], y + i / L * next_place<S> + i % L * W);
+  } else {
+    XGRAD_UNROLL
+    for (Index p = 0; p < P; ++p) {
+      XGRAD_UNROLL
+      for (Index r = 0; r < R; ++r) y[p * S::plane + r] = V::at(sum[r][p / W], p % W);
+    }
   }
 }
 
@@ -61,12 +73,13 @@ inline void convolution_channels(const T* x, const T* w, const T* bias, T* __res
   for (Index d = 0; d < S::out_d; ++d)
     for (Index h = 0; h < S::out_h; ++h) {
       const T* const row = x + (d * S::stride_d * S::padded_h + h * S::stride_h) * S::padded_w;
-      T* const to = y + (d * S::out_h + h) * S::out_w;
+      T* const to = y + (d * S::out_h + h) * S::out_w * next_place<S>;
       Index i = 0;
       for (; i + R <= S::out_w; i += R)
-        convolution_tile<S, R, P>(row + i * S::stride_w, w, bias, to + i);
+        convolution_tile<S, R, P>(row + i * S::stride_w, w, bias, to + i * next_place<S>);
       if constexpr (S::out_w % R != 0)
-        convolution_tile<S, S::out_w % R, P>(row + i * S::stride_w, w, bias, to + i);
+        convolution_tile<S, S::out_w % R, P>(row + i * S::stride_w, w, bias,
+                                             to + i * next_place<S>);
     }
 }
 
@@ -81,10 +94,11 @@ inline void convolution(const T* x, const T* w, const T* bias, T* __restrict y) 
     Index c = 0;
     for (; c + P <= S::out_channels; c += P)
       convolution_channels<S, P>(from, w + (group + c) * taps, bias ? bias + group + c : nullptr,
-                                 to + c * S::plane);
+                                 to + c * next_channel<S>);
     if constexpr (S::out_channels % P != 0)
       convolution_channels<S, S::out_channels % P>(
-          from, w + (group + c) * taps, bias ? bias + group + c : nullptr, to + c * S::plane);
+          from, w + (group + c) * taps, bias ? bias + group + c : nullptr,
+          to + c * next_channel<S>);
   }
 }
 )",
@@ -195,18 +209,30 @@ std::string bias_of(const Call& call) {
 
 namespace {
 
+bool by_rows(const Call& call, const Extents& e) {
+  return e.out_channels < 4 || !call.is_constant(1);
+}
+
+Layout layout(const Call& call) {
+  const Extents e(call);
+  if (suits_winograd(call, e)) return {.reads = call.is_whole(0), .writes = true};
+  return {.writes = !by_rows(call, e) && e.groups == 1 && e.out_channels % 8 == 0};
+}
+
 void conv(const Call& call) {
   Extents e(call);
   for (const auto b : e.before)
     if (b < 0) call.refuse("negative padding");
-  if (by_winograd(call, e)) return;
+  if (suits_winograd(call, e)) return by_winograd(call, e);
   // Windows of one element over a plane are windows along one axis.
   const auto ones = [](const auto& all) {
     return std::ranges::all_of(all, [](auto n) { return n == 1; });
   };
   if (ones(e.kernel) && ones(e.stride) && !e.is_padded())
     e.in = e.out = {1, 1, e.out[0] * e.out[1] * e.out[2]};
-  const std::string sizes = call.sizes(call.name() + "_sizes", e.members());
+  Members members = e.members();
+  members.emplace_back("out_last", call.out_last());
+  const std::string sizes = call.sizes(call.name() + "_sizes", members);
   std::string x = call.in(0);
   if (e.is_padded()) {
     call.use(kPad);
@@ -216,7 +242,7 @@ void conv(const Call& call) {
     call.line(fmt::format("kernels::pad<{}>({}, {});", sizes, x, padded));
     x = padded;
   }
-  const bool rows = e.out_channels < 4 || !call.is_constant(1);
+  const bool rows = by_rows(call, e);
   call.use(rows ? kRows : kConvolution);
   const std::string weight = rows ? call.in(1)
                                   : call.table(1, in_panels(call.elements(1), e.groups),
@@ -273,6 +299,7 @@ void interpolate(const Call& call) {
 void add_convolution(Table& t) {
   for (const char* n : {"1d", "2d", "3d"}) {
     t.by_name[std::string("conv") + n] = conv;
+    t.layouts[std::string("conv") + n] = layout;
     t.by_name[std::string("conv_transpose") + n] = conv_transpose;
   }
   t.by_name["interpolate"] = t.by_name["interpolate_transposed"] = interpolate;

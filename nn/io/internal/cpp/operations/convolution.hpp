@@ -58,8 +58,10 @@ struct Extents {
 
 /// The bias as an argument, or a null pointer.
 std::string bias_of(const Call& call);
-/// Writes a convolution by Winograd's products, where it is one of 3 x 3 whose weights are constants
-/// and so few that the cache holds them; else false.
-bool by_winograd(const Call& call, const Extents& e);
+/// Whether a convolution is one of 3 x 3 whose weights are constants and so few that the cache holds
+/// them: for Winograd's products.
+bool suits_winograd(const Call& call, const Extents& e);
+/// Writes such a one.
+void by_winograd(const Call& call, const Extents& e);
 
 }  // namespace nn::cpp_out

@@ -128,6 +128,14 @@ void apply(const Call& call, Formula formula) {
     if (call.shape(i) == to && call.dtype(i) == call.result_dtype()) call.may_replace(0, i);
 }
 
+Layout layout(const Call& call) {
+  for (std::size_t i = 0; i < call.inputs(); ++i)
+    if (!call.number(i) &&
+        (call.is_constant(i) || call.shape(i) != call.result_shape() || !call.is_whole(i)))
+      return {};
+  return {.writes = true, .alike = true};
+}
+
 Text joined(const char* op, const std::vector<Text>& in, Text::Level level) {
   return binary(op, in[0], in[1], level);
 }
@@ -144,6 +152,7 @@ void add_elementwise(Table& t) {
   add("and", [](const std::vector<Text>& in) { return joined(" && ", in, Text::both); });
   add("or", [](const std::vector<Text>& in) { return joined(" || ", in, Text::either); });
   add("xor", [](const std::vector<Text>& in) { return joined(" != ", in, Text::order); });
+  for (const auto& [name, rule] : t.by_name) t.layouts[name] = layout;
 }
 
 }  // namespace nn::cpp_out

@@ -123,6 +123,12 @@ void own_statistics(const Call& call) {
                         literal(call.real("eps"), call.dtype(0)), call.out()));
 }
 
+Layout channel_layout(const Call& call) {
+  for (std::size_t i = 1; i < call.inputs(); ++i)
+    if (!call.is_constant(i)) return {};
+  return {.writes = call.is_whole(0), .alike = true};
+}
+
 // (x - mean) / σ · weight + bias with constants is a line.
 void channel_norm(const Call& call) {
   for (std::size_t i = 1; i < call.inputs(); ++i)
@@ -132,7 +138,8 @@ void channel_norm(const Call& call) {
   if (call.flag("weighted")) scale = scale * wide(3);
   ag::Tensor shift = -wide(1) * scale;
   if (call.flag("biased")) shift = shift + wide(call.inputs() - 1);
-  const Sizes s = call.shape(0);
+  Sizes s = call.shape(0);
+  if (call.out_last()) s = {s[0] * s[2], s[1], 1};
   call.use(kChannelNorm);
   call.line(fmt::format(
       "kernels::scale_channels<{}, {}, {}>({}, {}, {}, {});", s[0], s[1], s[2], call.in(0),
@@ -147,6 +154,7 @@ void add_norms(Table& t) {
   t.by_name["layer_norm"] = t.by_name["rms_norm"] = layer_norm;
   t.by_attribute.push_back({"together", own_statistics});
   t.by_name["batch_norm"] = channel_norm;
+  t.layouts["batch_norm"] = channel_layout;
 }
 
 }  // namespace nn::cpp_out

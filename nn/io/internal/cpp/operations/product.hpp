@@ -23,7 +23,8 @@ class Product {
  public:
   Product(const Call& call, std::int64_t m, std::int64_t k, std::int64_t n);
   /// The transpose of an input (n, k): a constant, or one that a loop before the statement turns.
-  Right transposed(std::size_t weight) const;
+  /// The columns of a constant are (channels, places), and become (places, channels).
+  Right transposed(std::size_t weight, std::int64_t channels = 1) const;
   /// Element (i, j) of a is at i · steps.first + j · steps.second. Without a bias it is empty.
   std::string line(const std::string& a, std::pair<std::int64_t, std::int64_t> steps,
                    const Right& b, const std::string& bias, const std::string& y) const;

@@ -69,11 +69,15 @@ Product::Product(const Call& call, std::int64_t m, std::int64_t k, std::int64_t 
   call.use(kProduct);
 }
 
-Right Product::transposed(std::size_t weight) const {
+Right Product::transposed(std::size_t weight, std::int64_t channels) const {
   if (call_.is_constant(weight)) {
     const std::int64_t p = std::min(p_, n_);
-    return {call_.table(weight, panels(ag::transpose(call_.elements(weight), 0, 1), p),
-                        fmt::format("in panels of {} rows", p)),
+    ag::Tensor w = call_.elements(weight);
+    if (channels > 1)
+      w = ag::reshape(ag::transpose(ag::reshape(w, {n_, channels, k_ / channels}), 1, 2), {n_, k_});
+    return {call_.table(weight, panels(ag::transpose(w, 0, 1), p),
+                        fmt::format("in panels of {} rows{}", p,
+                                    channels > 1 ? ", the channels of a row last" : "")),
             true};
   }
   const std::string from = call_.in(weight), to = call_.scratch(call_.dtype(weight), {k_, n_});
@@ -93,10 +97,17 @@ std::string Product::line(const std::string& a, std::pair<std::int64_t, std::int
 
 namespace {
 
+// Rows of images, whose channels may stand last where the weights can stand so.
+Layout linear_layout(const Call& call) {
+  const Sizes x = call.shape(0), stored = call.stored_shape(0);
+  return {.reads = call.is_constant(1) && stored.size() > 2 && x.size() == 2 && x[0] == stored[0]};
+}
+
 void linear(const Call& call) {
   const Sizes x = call.shape(0), w = call.shape(1);
   const Product product(call, x[0], w[1], w[0]);
-  const Right weight = product.transposed(1);
+  const Right weight =
+      call.in_last(0) ? product.transposed(1, call.stored_shape(0)[1]) : product.transposed(1);
   call.line(product.line(call.in(0), {w[1], 1}, weight, call.flag("biased") ? call.in(2) : "",
                          call.out()));
 }
@@ -178,6 +189,7 @@ void cdist(const Call& call) {
 void add_products(Table& t) {
   t.by_name["matmul"] = matmul;
   t.by_name["linear"] = linear;
+  t.layouts["linear"] = linear_layout;
   t.by_name["cdist"] = cdist;
 }
 

@@ -31,13 +31,14 @@ inline void winograd_out(V* m, Index step) {
 
 // An image with zeros around it, channels last.
 template <class S, class T>
-inline void channels_last(const T* x, T* __restrict y) {
+inline void padded_last(const T* x, T* __restrict y) {
   for (Index i = 0; i < S::padded_h * S::padded_w * S::in_channels; ++i) y[i] = 0;
   for (Index h = 0; h < S::copied_h; ++h)
     for (Index w = 0; w < S::copied_w; ++w)
       for (Index c = 0; c < S::in_channels; ++c)
         y[((h + S::before_h) * S::padded_w + w + S::before_w) * S::in_channels + c] =
-            x[(c * S::in_h + h) * S::in_w + w];
+            x[S::in_last ? (h * S::in_w + w) * S::in_channels + c
+                         : (c * S::in_h + h) * S::in_w + w];
 }
 
 // The tiles from `first` on: 6 x 6 elements of x each, 4 x 4 of y; v and m hold what goes into the
@@ -73,6 +74,16 @@ inline void winograd_tiles(const T* x, const T* weight, const T* bias, T* __rest
       XGRAD_UNROLL
       for (Index i = 0; i < 4; ++i) winograd_out<T>(d + 6 * i, 1);
       const Index h = t / S::tiles_w * 4, w = t % S::tiles_w * 4;
+      if constexpr (S::out_last) {
+        const typename Out::type b = bias ? Out::load(bias + c) : typename Out::type{};
+        XGRAD_UNROLL
+        for (Index i = 0; i < 16; ++i)
+          if ((S::out_h % 4 == 0 || h + i / 4 < S::out_h) &&
+              (S::out_w % 4 == 0 || w + i % 4 < S::out_w))
+            Out::store(d[i / 4 * 6 + i % 4] + b,
+                       y + ((h + i / 4) * S::out_w + w + i % 4) * N + c);
+        continue;
+      }
       for (Index k = 0; k < lanes_of<T>(N); ++k) {
         T* const to = y + ((c + k) * S::out_h + h) * S::out_w + w;
         const T b = bias ? bias[c + k] : T(0);
@@ -89,9 +100,13 @@ template <class S, class T>
 inline void winograd(const T* x, const T* weight, const T* bias, T* __restrict y,
                      T* __restrict padded, T* __restrict v, T* __restrict m) {
   for (Index n = 0; n < S::images; ++n) {
-    channels_last<S>(x + n * S::in_channels * S::in_h * S::in_w, padded);
+    const T* image = x + n * S::in_channels * S::in_h * S::in_w;
+    if (padded) {
+      padded_last<S>(image, padded);
+      image = padded;
+    }
     for (Index t = 0; t < S::all_tiles; t += S::tiles)  // the last ones again where some are left
-      winograd_tiles<S>(padded, weight, bias, y + n * S::out_channels * S::plane, v, m,
+      winograd_tiles<S>(image, weight, bias, y + n * S::out_channels * S::plane, v, m,
                         t + S::tiles <= S::all_tiles ? t : S::all_tiles - S::tiles);
   }
 }
@@ -112,9 +127,22 @@ ag::Tensor products_of(const ag::Tensor& w) {
   return ag::concat(parts, 0);
 }
 
+// The rows and columns that tiles of 4 reach, and how many are computed at a time.
+struct Tiles {
+  explicit Tiles(const Extents& e) : h((e.out[1] + 3) / 4), w((e.out[2] + 3) / 4) {
+    const std::int64_t passes = (all() + 11) / 12;
+    at_once = (all() + passes - 1) / passes;
+  }
+  std::int64_t all() const { return h * w; }
+  std::int64_t h, w, at_once;
+};
+
+}  // namespace
+
 // Where the tiles are worth it: enough of them for the weights that each pass reads, which are four
 // times as many, and stay in the cache.
-bool suits(const Call& call, const Extents& e, std::int64_t tiles) {
+bool suits_winograd(const Call& call, const Extents& e) {
+  const std::int64_t tiles = Tiles(e).all();
   using Three = std::array<std::int64_t, 3>;
   const bool kernel = e.kernel == Three{1, 3, 3} && e.stride == Three{1, 1, 1} &&
                       e.dilation == Three{1, 1, 1} && e.in[0] == 1 && e.out[0] == 1;
@@ -125,15 +153,12 @@ bool suits(const Call& call, const Extents& e, std::int64_t tiles) {
          16 * tiles <= 3 * e.out[1] * e.out[2] / 2;
 }
 
-}  // namespace
-
-bool by_winograd(const Call& call, const Extents& e) {
-  const std::int64_t tiles_h = (e.out[1] + 3) / 4, tiles_w = (e.out[2] + 3) / 4,
-                     all = tiles_h * tiles_w, passes = (all + 11) / 12,
-                     tiles = (all + passes - 1) / passes;
-  if (!suits(call, e, all)) return false;
+void by_winograd(const Call& call, const Extents& e) {
+  const Tiles tiles(e);
   const ag::DType d = call.dtype(0);
-  const std::int64_t h = 4 * tiles_h + 2, w = 4 * tiles_w + 2;
+  const std::int64_t h = 4 * tiles.h + 2, w = 4 * tiles.w + 2;
+  const bool as_it_stands =
+      call.in_last(0) && e.before[1] == 0 && e.before[2] == 0 && h == e.in[1] && w == e.in[2];
   call.use(kWinograd);
   const std::string sizes =
       call.sizes(call.name() + "_sizes", {{"images", e.images},
@@ -150,17 +175,19 @@ bool by_winograd(const Call& call, const Extents& e) {
                                           {"before_w", e.before[2]},
                                           {"copied_h", std::min(e.in[1], h - e.before[1])},
                                           {"copied_w", std::min(e.in[2], w - e.before[2])},
-                                          {"tiles", tiles},
-                                          {"tiles_w", tiles_w},
-                                          {"all_tiles", all}});
+                                          {"tiles", tiles.at_once},
+                                          {"tiles_w", tiles.w},
+                                          {"all_tiles", tiles.all()},
+                                          {"in_last", call.in_last(0)},
+                                          {"out_last", call.out_last()}});
   const std::string weight =
       call.table(1, products_of(call.elements(1)), "as Winograd's products take it");
-  const std::string padded = call.scratch(d, {h, w, e.in_channels}),
-                    v = call.scratch(d, {36, tiles, e.in_channels}),
-                    m = call.scratch(d, {36, tiles, e.out_channels});
+  const std::string padded = as_it_stands ? fmt::format("static_cast<{}*>(nullptr)", type_of(d))
+                                          : call.scratch(d, {h, w, e.in_channels}),
+                    v = call.scratch(d, {36, tiles.at_once, e.in_channels}),
+                    m = call.scratch(d, {36, tiles.at_once, e.out_channels});
   call.line(fmt::format("kernels::winograd<{}>({}, {}, {}, {}, {}, {}, {});", sizes, call.in(0),
                         weight, bias_of(call), call.out(), padded, v, m));
-  return true;
 }
 
 }  // namespace nn::cpp_out
