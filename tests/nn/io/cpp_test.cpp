@@ -45,6 +45,35 @@ TEST_CASE("convolutions of 3 x 3 are Winograd's unless the smallest file is want
   }
 }
 
+TEST_CASE("channels stand last where all that use a value can read them so, and nowhere else") {
+  const Scratch scratch;
+  const std::string path = scratch / "model.hpp";
+  const ag::Tensor w = ag::ones({16, 16, 3, 3}), head = ag::ones({3, 16 * 7 * 7});
+  const auto written = [&](const auto& f) {
+    nn::save_cpp(f, {ag::zeros({1, 16, 18, 18})}, path);
+    return read_bytes(path).find("_last = 1;") != std::string::npos;
+  };
+  const auto features = [&](const ag::Tensor& x) {
+    return ag::conv2d(ag::relu(ag::conv2d(x, w)) * 2.0, w);
+  };
+  CHECK(written([&](const ag::Tensor& x) {
+    return ag::linear(ag::flatten(ag::max_pool2d(features(x), 2), 1), head);
+  }));
+  CHECK_THAT(read_bytes(path), Catch::Matchers::ContainsSubstring("max_pool_last<"));
+  CHECK(written(features));
+  // A result, what is moved, and what is added to another image.
+  CHECK_FALSE(written([&](const ag::Tensor& x) { return ag::relu(ag::conv2d(x, w)); }));
+  CHECK_FALSE(
+      written([&](const ag::Tensor& x) { return ag::flip(ag::relu(ag::conv2d(x, w)), {3}); }));
+  CHECK_FALSE(written([&](const ag::Tensor& x) {
+    const ag::Tensor y = ag::relu(ag::conv2d(x, w));
+    return ag::conv2d(y, w) + ag::sum(ag::mean(y, {2, 3}));
+  }));
+  CHECK_FALSE(written([&](const ag::Tensor& x) {
+    return ag::conv2d(ag::conv2d(ag::relu(x), w, {}, {.padding = 1}) + x, w);
+  }));
+}
+
 TEST_CASE("what cannot be C++ is refused by name, and an older file stays") {
   const Scratch scratch;
   const std::string path = scratch / "model.hpp";
