@@ -99,6 +99,17 @@ TEST_CASE("tied weights are written once", "[onnx]") {
   CHECK(file.operators() == "Gather Transpose MatMul");
 }
 
+TEST_CASE("what has no elements is a constant, whatever would make it", "[onnx]") {
+  const Scratch dir;
+  const auto nothing = [](const ag::Tensor& x) {
+    return ag::flatten(ag::expand(ag::reshape(x, {1, 2}), {0, 2}));
+  };
+  nn::save_onnx(nothing, {ag::ones({2})}, dir / "x.onnx", {.opset = 17});
+  const GraphFile file(dir / "x.onnx");
+  file.check();
+  CHECK_THAT(file.operators(), !ContainsSubstring("Expand"));
+}
+
 TEST_CASE("old tools get an old opset", "[onnx]") {
   const Scratch dir;
   nn::Sequential model{nn::BatchNorm2d(3), nn::GELU(), nn::MaxPool2d(2)};

@@ -167,30 +167,34 @@ bool same_elements(const std::vector<ag::Tensor>& all) {
   });
 }
 
-// What is made of constants alone is one.
+// What is made of constants alone is one, and so is what has no elements: onnxruntime refuses some
+// nodes that would make it (Expand to nothing between two Reshape).
 void fold(Traced& t) {
-  const auto known = [&](const Operand& o) {
-    return o.value == ag::Recording::kNone || t.values[o.value].elements.size() == 1;
-  };
   const auto constant = [&](const Operand& o) {
     return o.value != ag::Recording::kNone && t.values[o.value].source == Source::constant &&
-           known(o) && is_constant(o.shape);
+           t.values[o.value].elements.size() == 1 && is_constant(o.shape);
+  };
+  const auto shaped = [](const Dims& dims) {
+    const auto all = sizes(dims);
+    return ag::Shape(all.begin(), all.end());
+  };
+  const auto is_empty = [&](std::size_t o) {
+    const Dims& dims = t.values[o].shape;
+    return std::ranges::any_of(dims, [](const Dim& d) { return d.constant() && d.fixed == 0; });
   };
   std::erase_if(t.steps, [&](const Step& s) {
-    if (s.operation[0]->has_effect() || !std::ranges::all_of(s.in, constant)) return false;
-    for (const std::size_t o : s.out)
-      if (!is_constant(t.values[o].shape)) return false;
+    const bool nothing = std::ranges::all_of(s.out, is_empty);
+    if (s.operation[0]->has_effect() || (!nothing && !std::ranges::all_of(s.in, constant)) ||
+        !std::ranges::all_of(s.out, [&](std::size_t o) { return is_constant(t.values[o].shape); }))
+      return false;
     ag::TensorList in, out;
-    for (const Operand& o : s.in) {
-      const auto shape = sizes(o.shape);
-      in.push_back(
-          ag::reshape(t.values[o.value].elements[0], ag::Shape(shape.begin(), shape.end())));
+    for (const std::size_t o : s.out)
+      out.push_back(ag::empty(shaped(t.values[o].shape), t.values[o].dtype));
+    if (!nothing) {
+      for (const Operand& o : s.in)
+        in.push_back(ag::reshape(t.values[o.value].elements[0], shaped(o.shape)));
+      detail::run_step(*s.operation[0], in, out);
     }
-    for (const std::size_t o : s.out) {
-      const auto shape = sizes(t.values[o].shape);
-      out.push_back(ag::empty(ag::Shape(shape.begin(), shape.end()), t.values[o].dtype));
-    }
-    detail::run_step(*s.operation[0], in, out);
     for (std::size_t k = 0; k < s.out.size(); ++k) {
       t.values[s.out[k]].source = Source::constant;
       t.values[s.out[k]].elements = {out[k]};
