@@ -5,7 +5,6 @@
 #include <cmath>
 #include <nn/nn.hpp>
 #include <thread>
-
 namespace ag = autograd;
 
 struct Settings {
@@ -41,9 +40,7 @@ int train(const Settings& s) {
   auto update = ag::compile([&](const ag::Tensor& x, const ag::Tensor& y) {
     optimizer.zero_grad();
     const ag::Tensor loss = nn::cross_entropy(model(x), y);
-    loss.backward();
-    optimizer.step();
-    schedule.step();
+    loss.backward(), optimizer.step(), schedule.step();
     return loss;
   });
   nn::Checkpoint run{{"model", model}, {"adamw", optimizer}, {"lr", schedule}, {"data", loader}};
@@ -54,6 +51,7 @@ int train(const Settings& s) {
   if (!s.resume.empty()) run.load(s.resume);
   nn::TrainingReport page("Images in " + s.data);
   page.add_options(run.options);
+  page.add_text("Model", nn::summary(model, ag::narrow(test.images, 0, 0, 1).shape()).str());
   if (!s.report.empty()) page.live(s.report);
   double &best = run.numbers["best"], &waited = run.numbers["waited"];
   std::int64_t step = loader.epoch() * loader.size() + loader.batch();
@@ -63,6 +61,7 @@ int train(const Settings& s) {
     bar.expect((s.epochs - epoch) * loader.size());
     for (const auto& [x, y] : loader) {
       const double loss = update(x, y).item();
+      page.add_scalar("learning rate", optimizer.lr(), step);
       bar.step(y.numel(), loss), page.add_scalar("loss/training", loss, step++);
       if (interrupt)
         return run.save(file), fmt::print("\ngo on by --resume {}\n", file), interrupt.exit_code();
@@ -71,6 +70,7 @@ int train(const Settings& s) {
     const double loss = nn::cross_entropy(logits, validation.y).item();
     fmt::print("  validated: {:.4f}, accuracy {:.4f}\n", loss, nn::accuracy(logits, validation.y));
     page.add_scalar("loss/validation", loss, step), page.add_gradients(model, step);
+    page.add_scalar("accuracy", nn::accuracy(logits, validation.y), step);
     waited = loss < best ? 0 : waited + 1, best = std::min(best, loss), run.save(file);
   }
   if (std::isinf(best)) throw ag::Error("nothing was learnt, nothing is saved; lower --lr");
