@@ -10,6 +10,7 @@
 #include "autograd/ops/indexing/indexing.hpp"
 #include "autograd/ops/movement/movement.hpp"
 #include "autograd/tape/internal/tape.hpp"
+#include "autograd/tape/recomputation.hpp"
 
 namespace autograd {
 namespace {
@@ -26,6 +27,7 @@ constexpr std::string_view kScan = "scan";
 // As the program would write it: for anomaly mode, which looks at each operation, and for `vmap`,
 // which calls each for all samples.
 bool goes_by_operations() {
+  if (recomputation_off()) return true;
   return detail::tracing ? Batching::current() != nullptr : anomaly_mode();
 }
 

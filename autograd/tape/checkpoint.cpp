@@ -13,7 +13,7 @@
 namespace autograd {
 namespace {
 
-constinit thread_local bool second_pass = false;
+constinit thread_local bool second_pass = false, kept_apart = false;
 
 // Says for a scope that f runs a second time.
 class Recomputing {
@@ -55,13 +55,28 @@ Generator::State random_state() {
   return default_generator().state();
 }
 
+// Leaves that f made for itself, as for a gradient within, are nobody else's once its tape is gone.
+std::size_t drop_own_leaves(TensorList& captured) {
+  TensorList others;
+  for (const Tensor& t : captured)
+    if (!t.is_leaf() || t.impl()->use_count() > 1) others.push_back(t);
+  const std::size_t own = captured.size() - others.size();
+  captured = std::move(others);
+  return own;
+}
+
 class CheckpointNode final : public Node {
  public:
   using Function = std::function<TensorList(const TensorList&)>;
-  // `captured`: tensors with a gradient that f used and that are no inputs.
-  CheckpointNode(Function f, const TensorList& inputs, const TensorList& captured,
+  // `captured`: tensors with a gradient that f used and that are no inputs; `own`: how many leaves f
+  // has made besides.
+  CheckpointNode(Function f, const TensorList& inputs, const TensorList& captured, std::size_t own,
                  Generator::State random, std::unique_ptr<Kept> kept)
-      : f_(std::move(f)), count_(inputs.size()), random_(random), kept_(std::move(kept)) {
+      : f_(std::move(f)),
+        count_(inputs.size()),
+        own_(own),
+        random_(random),
+        kept_(std::move(kept)) {
     for (const Tensor& t : inputs) saved_.push_back(SavedTensor(t));
     for (const Tensor& t : captured) saved_.push_back(SavedTensor(t));
   }
@@ -86,6 +101,7 @@ class CheckpointNode final : public Node {
           originals[i].requires_grad() ? capture.alias(originals[i]) : originals[i].detach();
       if (i < count_) in.push_back(stand_in);
     }
+    const std::size_t known = capture.originals().size();
     TensorList out;
     {
       std::optional<RandomState> random;
@@ -95,6 +111,11 @@ class CheckpointNode final : public Node {
       out = f_(in);
     }
     check_repeat(out);
+    // What is recorded for `compile()` is the same: nothing changes between.
+    if (!kept_ && capture.originals().size() != known + own_)
+      fail("checkpoint",
+           "the function must use the same tensors in the backward pass as before, got another one "
+           "that requires a gradient; leave what it captures as it is until then");
     return gradients(out, cotangents, originals, capture, create_graph);
   }
 
@@ -152,7 +173,7 @@ class CheckpointNode final : public Node {
 
   Function f_;
   InlineVector<SavedTensor, 3> saved_;
-  std::size_t count_;
+  std::size_t count_, own_;
   Generator::State random_;
   std::unique_ptr<Kept> kept_;
 };
@@ -161,11 +182,15 @@ class CheckpointNode final : public Node {
 
 bool recomputing() noexcept { return second_pass; }
 
+NoRecomputation::NoRecomputation() noexcept : previous_(std::exchange(kept_apart, true)) {}
+NoRecomputation::~NoRecomputation() { kept_apart = previous_; }
+bool recomputation_off() noexcept { return kept_apart; }
+
 TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
                               const TensorList& inputs) {
   InputList all(inputs);
   check_defined("checkpoint", all);
-  if (!grad_enabled()) return f(inputs);
+  if (!grad_enabled() || recomputation_off()) return f(inputs);
 
   const bool keep = compiling();
   const Generator::State random = random_state();
@@ -187,12 +212,13 @@ TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
     }
     captured = TensorList(capture.originals().begin() + known, capture.originals().end());
   }
+  const std::size_t own = keep ? 0 : drop_own_leaves(captured);
   if (keep) kept->draws = !(random_state() == random);
   all.add(captured);
   if (anomaly_mode()) check_anomaly("checkpoint", all, {out.data(), out.size()});
   if (should_record(all))
     record(detail::Ref<Node>::adopt(
-               new CheckpointNode(std::move(f), inputs, captured, random, std::move(kept))),
+               new CheckpointNode(std::move(f), inputs, captured, own, random, std::move(kept))),
            all, {out.data(), out.size()});
   return out;
 }

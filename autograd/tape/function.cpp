@@ -5,9 +5,16 @@
 #include <cstdlib>
 #include <memory>
 
-namespace autograd::detail {
+namespace autograd {
 
-std::string type_name(const char* mangled) {
+void SavedTensors::refuse(std::size_t i) const {
+  fail(function_,
+       "backward may ask for what forward has saved, got saved()[{}] of {}; call "
+       "save_for_backward() there",
+       i, size());
+}
+
+std::string detail::type_name(const char* mangled) {
   int status = 0;
   const std::unique_ptr<char, decltype(&std::free)> text(
       abi::__cxa_demangle(mangled, nullptr, nullptr, &status), &std::free);
@@ -22,4 +29,4 @@ std::string type_name(const char* mangled) {
   return name;
 }
 
-}  // namespace autograd::detail
+}  // namespace autograd

@@ -15,6 +15,22 @@
 
 namespace autograd {
 
+/// The tensors that the forward of a `Function` has saved, in their order.
+class SavedTensors : public TensorList {
+ public:
+  /// Throws if it saved fewer.
+  const Tensor& operator[](std::size_t i) const {
+    if (i >= size()) refuse(i);
+    return TensorList::operator[](i);
+  }
+
+ private:
+  template <class, class>
+  friend class Function;
+  [[noreturn]] void refuse(std::size_t i) const;
+  std::string_view function_;
+};
+
 /// What a `Function` keeps from its forward for its backward. Values of any type can be kept as
 /// members of a struct derived from it: `struct MyContext : Context { double alpha; };` with
 /// `Function<F, MyContext>`. `XGRAD_ATTRIBUTES(alpha)` in it shows them as attributes. An output is
@@ -25,7 +41,7 @@ class Context {
   /// Keeps inputs, outputs or intermediate tensors. Call it once, in forward.
   void save_for_backward(TensorList tensors) { tensors_ = std::move(tensors); }
   /// What was saved. Throws if a value was changed since.
-  const TensorList& saved() const { return unpacked_; }
+  const SavedTensors& saved() const { return unpacked_; }
   /// Whether a gradient is wanted for input i; for the others backward may return an undefined
   /// tensor.
   bool needs_input_grad(std::size_t i) const { return i < needs_.size() && needs_[i]; }
@@ -35,7 +51,8 @@ class Context {
  private:
   template <class, class>
   friend class Function;
-  TensorList tensors_, unpacked_;
+  TensorList tensors_;
+  SavedTensors unpacked_;
   InlineVector<bool, 8> needs_, given_;
 };
 
@@ -153,6 +170,7 @@ class Function {
       for (std::size_t i = 0; i < cotangents.size(); ++i)
         if (!cotangents[i].defined()) cotangents[i] = zeros(outputs()[i].shape, outputs()[i].dtype);
       ctx.needs_.clear();
+      ctx.unpacked_.function_ = Function::name();
       for (const auto& s : values) ctx.unpacked_.push_back(s.empty() ? Tensor() : s.unpack(*this));
       for (std::size_t i = 0; i < edges().size(); ++i) ctx.needs_.push_back(needs(i));
       return F::backward(ctx, cotangents);

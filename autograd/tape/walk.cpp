@@ -46,7 +46,7 @@ namespace {
          "compute it outside of NoGrad, or inside of EnableGrad");
   fail(what,
        "the output must require a gradient, got one that no recorded operation made; call "
-       "requires_grad_() on a leaf before computing it");
+       "requires_grad_() on a leaf before computing it, and look for a detach() or item() between");
 }
 
 // Checks outputs and completes the cotangents.
@@ -132,8 +132,9 @@ TensorList grad(const TensorList& outputs, const TensorList& of, const GradOptio
     if (!found[i].defined() && !options.allow_unused)
       fail("grad",
            "the outputs must depend on every input, got input {} ({}) unused; pass "
-           "{{.allow_unused = true}} to get an undefined tensor for it",
-           i, inputs[i].shape());
+           "{{.allow_unused = true}} to get an undefined tensor for it{}",
+           i, inputs[i].shape(),
+           inputs[i].is_leaf() ? "; a copy of a parameter, as by auto w = layer.weight, is unused" : "");
   return found;
 }
 

@@ -83,7 +83,7 @@ TEST_CASE("a backward of what NoGrad kept off the tape says so") {
         "from what requires one while recording was off (NoGrad)");
   const std::string plain =
       "backward: the output must require a gradient, got one that no recorded operation made; call "
-      "requires_grad_() on a leaf before computing it";
+      "requires_grad_() on a leaf before computing it, and look for a detach() or item() between";
   CHECK(error_of([] { return ag::ones({}).backward(), 0; }) == plain);
   CHECK(error_of([&] { return y.detach().backward(), 0; }) == plain);  // on purpose
   Tensor leaf = y;

@@ -188,3 +188,43 @@ TEST_CASE("checkpoint refuses what would give wrong gradients") {
   CHECK_THROWS_WITH(ag::checkpoint([](const Tensor&) { return Tensor(); }, x),
                     "checkpoint: the function must return tensors, got an undefined one");
 }
+
+TEST_CASE("checkpoint refuses a captured variable that names another tensor in the walk back") {
+  const Tensor x = ag::tensor({1.0, 2.0}).requires_grad_();
+  Tensor w = ag::tensor(3.0).requires_grad_();
+  const Tensor held = w;
+  const Tensor y = ag::sum(ag::checkpoint([&](const Tensor& t) { return w * t; }, x));
+  w = ag::tensor(5.0).requires_grad_();
+  CHECK_THROWS_WITH(y.backward(),
+                    "checkpoint: the function must use the same tensors in the backward pass as "
+                    "before, got another one that requires a gradient; leave what it captures "
+                    "as it is until then");
+}
+
+TEST_CASE("checkpoint takes a function that makes leaves of its own for a gradient within") {
+  Tensor w = ag::tensor({1.0, 2.0}).requires_grad_();
+  const auto force = [&](const Tensor& t) {
+    const Tensor at = t.detach().requires_grad_();
+    return ag::grad({ag::sum(w * at * at * at)}, {at}, {.create_graph = true})[0] * t;
+  };
+  const Tensor x = ag::tensor({0.5, -1.0}).requires_grad_();
+  const TensorList plain = ag::grad({ag::sum(force(x))}, {w, x});
+  const TensorList saved = ag::grad({ag::sum(ag::checkpoint(force, x))}, {w, x});
+  for (std::size_t i = 0; i < 2; ++i)
+    CHECK(saved[i].to_vector<double>() == plain[i].to_vector<double>());
+}
+
+TEST_CASE("a checkpoint where functions may not run again runs its function as it is") {
+  const Tensor x = ag::tensor({1.0, 2.0}).requires_grad_();
+  int calls = 0;
+  Tensor y;
+  {
+    const ag::NoRecomputation off;
+    CHECK(ag::recomputation_off());
+    y = ag::checkpoint([&](const Tensor& t) { return ++calls, ag::sum(t * t); }, x);
+  }
+  CHECK_FALSE(ag::recomputation_off());
+  y.backward();
+  CHECK(calls == 1);
+  CHECK(x.grad().to_vector<double>() == std::vector<double>{2, 4});
+}

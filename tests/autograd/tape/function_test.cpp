@@ -95,3 +95,29 @@ TEST_CASE("what is derived from Tensor is a tensor for operations of users") {
   Tensor x = ag::tensor({{1.0, 2.0}, {3.0, 4.0}}).requires_grad_();
   CHECK(values(ag::grad({ag::sum(Doubled::apply(x[1]))}, {x})[0]) == V{0, 0, 2, 2});
 }
+
+namespace {
+
+template <int kept>
+struct Forgetful : ag::Function<Forgetful<kept>> {
+  static constexpr std::string_view kName = "forgetful";
+  static Tensor forward(ag::Context& ctx, const Tensor& x) {
+    if (kept > 0) ctx.save_for_backward({x});
+    return x * x;
+  }
+  static TensorList backward(ag::Context& ctx, const TensorList& grad) {
+    return {2 * grad[0] * ctx.saved()[kept]};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a Function that asks for what it has not saved is refused") {
+  const Tensor x = ag::tensor({1.0, 2.0}).requires_grad_();
+  CHECK_THROWS_WITH(ag::sum(Forgetful<0>::apply(x)).backward(),
+                    "forgetful: backward may ask for what forward has saved, got saved()[0] of 0; "
+                    "call save_for_backward() there");
+  CHECK_THROWS_WITH(ag::sum(Forgetful<1>::apply(x)).backward(),
+                    "forgetful: backward may ask for what forward has saved, got saved()[1] of 1; "
+                    "call save_for_backward() there");
+}
