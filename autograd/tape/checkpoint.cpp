@@ -1,5 +1,6 @@
 #include "autograd/tape/checkpoint.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <unordered_set>
 #include <utility>
@@ -65,6 +66,18 @@ std::size_t drop_own_leaves(TensorList& captured) {
   return own;
 }
 
+// f(in). What f returns that it has neither made nor been given gets a step of its own, by which a
+// gradient comes to it.
+TensorList call(const std::function<TensorList(const TensorList&)>& f, const TensorList& in) {
+  const std::uint64_t before = internal::last_sequence();
+  TensorList out = f(in);
+  for (Tensor& t : out)
+    if (t.defined() && t.requires_grad() && t.impl()->node->sequence() <= before &&
+        std::none_of(in.begin(), in.end(), [&](const Tensor& i) { return i.is(t); }))
+      t = t.clone();
+  return out;
+}
+
 class CheckpointNode final : public Node {
  public:
   using Function = std::function<TensorList(const TensorList&)>;
@@ -108,7 +121,7 @@ class CheckpointNode final : public Node {
       if (!kept_) random.emplace(random_);
       const Recomputing again;
       const internal::Capture::Scope scope(capture);
-      out = f_(in);
+      out = call(f_, in);
     }
     check_repeat(out);
     // What is recorded for `compile()` is the same: nothing changes between.
@@ -204,7 +217,7 @@ TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
     for (const Tensor& t : inputs) in.push_back(t.requires_grad() ? capture.alias(t) : t.detach());
     const std::size_t known = capture.originals().size();
     const internal::Capture::Scope scope(capture);
-    for (const Tensor& t : f(in)) {
+    for (const Tensor& t : call(f, in)) {
       if (!t.defined())
         fail("checkpoint", "the function must return tensors, got an undefined one");
       out.push_back(t.detach());

@@ -134,7 +134,8 @@ TensorList grad(const TensorList& outputs, const TensorList& of, const GradOptio
            "the outputs must depend on every input, got input {} ({}) unused; pass "
            "{{.allow_unused = true}} to get an undefined tensor for it{}",
            i, inputs[i].shape(),
-           inputs[i].is_leaf() ? "; a copy of a parameter, as by auto w = layer.weight, is unused" : "");
+           inputs[i].is_leaf() ? "; a copy of a parameter, as by auto w = layer.weight, is unused"
+                               : "");
   return found;
 }
 

@@ -228,3 +228,11 @@ TEST_CASE("a checkpoint where functions may not run again runs its function as i
   CHECK(calls == 1);
   CHECK(x.grad().to_vector<double>() == std::vector<double>{2, 4});
 }
+
+TEST_CASE("what the function of a checkpoint returns as it was outside gets its gradient") {
+  Tensor x = ag::tensor({1.0, 2.0}).requires_grad_(), w = ag::tensor({3.0, 4.0}).requires_grad_();
+  const TensorList out = ag::checkpoint([&](const Tensor& t) { return TensorList{w, t}; }, x);
+  ag::sum(out[0] * out[1]).backward();
+  CHECK(x.grad().to_vector<double>() == std::vector<double>{3, 4});
+  CHECK(w.grad().to_vector<double>() == std::vector<double>{1, 2});
+}
