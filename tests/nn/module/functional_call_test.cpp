@@ -2,6 +2,7 @@
 
 #include "autograd/catch2.hpp"
 #include "autograd/compile.hpp"
+#include "autograd/core/random.hpp"
 #include "autograd/functional.hpp"
 #include "autograd/loops.hpp"
 #include "autograd/ops/ops.hpp"
