@@ -222,3 +222,16 @@ TEST_CASE("text from outside stays on its line and short") {
     }
   }
 }
+
+TEST_CASE("an input of grad() that is not used is told what a copy of a parameter is") {
+  const Tensor x = ag::ones({2}).requires_grad_(), copy = ag::ones({2}).requires_grad_();
+  CHECK(
+      error_of([&] { return ag::grad({ag::sum(x)}, {copy}); }) ==
+      "grad: the outputs must depend on every input, got input 0 ((2,)) unused; pass "
+      "{.allow_unused = true} to get an undefined tensor for it; a copy of a parameter, as by auto "
+      "w = layer.weight, is unused");
+  const Tensor computed = copy * 2.0;
+  CHECK(error_of([&] { return ag::grad({ag::sum(x)}, {computed}); }) ==
+        "grad: the outputs must depend on every input, got input 0 ((2,)) unused; pass "
+        "{.allow_unused = true} to get an undefined tensor for it");
+}
