@@ -45,7 +45,6 @@
 #include "nn/module/init_patterns.hpp"
 #include "nn/module/module.hpp"
 #include "nn/module/options.hpp"
-#include "nn/module/parameter_updates.hpp"
 #include "nn/module/parameter_vector.hpp"
 #include "nn/optim/optim.hpp"
 #include "nn/training/clip.hpp"

@@ -1,6 +1,7 @@
 #include "nn/module/parameter.hpp"
 
 #include "autograd/core/trace.hpp"
+#include "autograd/elementwise/builtins.hpp"
 #include "autograd/tape/grad_mode.hpp"
 #include "nn/module/hooks.hpp"
 #include "nn/module/ties.hpp"
@@ -80,5 +81,20 @@ void Parameter::tie(Parameter& other) {
   replaced();
   static_cast<ag::Tensor&>(*this) = other;
 }
+
+#define NN_UPDATE(symbol, op)                                         \
+  OwnedTensor& operator symbol(OwnedTensor& a, const ag::Tensor& b) { \
+    a.copy_(a.detach() op b.detach());                                \
+    return a;                                                         \
+  }                                                                   \
+  OwnedTensor& operator symbol(OwnedTensor& a, double b) {            \
+    a.copy_(a.detach() op b);                                         \
+    return a;                                                         \
+  }
+NN_UPDATE(+=, +)
+NN_UPDATE(-=, -)
+NN_UPDATE(*=, *)
+NN_UPDATE(/=, /)
+#undef NN_UPDATE
 
 }  // namespace nn

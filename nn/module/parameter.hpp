@@ -77,6 +77,19 @@ class Buffer : public OwnedTensor {
   }
 };
 
+/// Updates by hand: `layer.weight -= 0.1 * layer.weight.grad();`. A parameter or buffer stays the
+/// tensor that it is, as by `=`: the elements are written, for every handle to it, an optimizer's too,
+/// and nothing is recorded. (Of a plain tensor `a -= b` moves the handle instead.) Throws where the
+/// result has another shape.
+OwnedTensor& operator+=(OwnedTensor& a, const ag::Tensor& b);
+OwnedTensor& operator-=(OwnedTensor& a, const ag::Tensor& b);
+OwnedTensor& operator*=(OwnedTensor& a, const ag::Tensor& b);
+OwnedTensor& operator/=(OwnedTensor& a, const ag::Tensor& b);
+OwnedTensor& operator+=(OwnedTensor& a, double b);
+OwnedTensor& operator-=(OwnedTensor& a, double b);
+OwnedTensor& operator*=(OwnedTensor& a, double b);
+OwnedTensor& operator/=(OwnedTensor& a, double b);
+
 }  // namespace nn
 
 #pragma GCC visibility pop

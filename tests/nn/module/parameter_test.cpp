@@ -2,7 +2,10 @@
 
 #include <type_traits>
 
+#include "autograd/compile.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/grad_mode.hpp"
+#include "nn/layers/linear.hpp"
 #include "tests/nn/close.hpp"
 
 namespace ag = autograd;
@@ -137,4 +140,34 @@ TEST_CASE("A buffer owns values of any dtype and has no gradient") {
 TEST_CASE("A parameter prints as a tensor") {
   CHECK(fmt::format("{:.1f}", Parameter(ag::tensor({1.0, 2.0}))) == "[1.0, 2.0]");
   CHECK(fmt::format("{}", Buffer(ag::arange(2))) == "[0, 1]");
+}
+
+TEST_CASE("a parameter that is updated by an operator stays the tensor that it was") {
+  nn::Linear layer(2, 1);
+  layer.weight = ag::tensor({{8.0f, -4.0f}});
+  const ag::Tensor handle = layer.weight;  // as an optimizer has
+  {
+    const ag::NoGrad off;
+    layer.weight -= ag::tensor({{1.0f, 2.0f}});
+    layer.weight += 1.0;
+  }
+  layer.weight *= 2;
+  layer.weight /= 4.0;
+  CHECK(layer.weight.is(handle));
+  CHECK(layer.weight.is_leaf());
+  CHECK(layer.weight.requires_grad());
+  CHECK(handle.to_vector<float>() == std::vector<float>{4, -2.5});
+}
+
+TEST_CASE("a buffer is counted up by an operator in a compiled function") {
+  nn::Buffer count(ag::tensor(0));
+  auto step = ag::compile([&](const ag::Tensor& x) { return count += 1, x * 2.0; });
+  for (int i = 0; i < 3; ++i) step(ag::ones({2}));
+  CHECK(count.item() == 3);
+  CHECK(step.recordings() == 1);
+}
+
+TEST_CASE("an update that would change the shape of a parameter is refused") {
+  nn::Parameter p(ag::ones({2}));
+  CHECK_THROWS_WITH(p += ag::ones({3, 2}), "copy_: shapes must be equal, got (3, 2) into (2,)");
 }
