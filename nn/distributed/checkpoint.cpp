@@ -44,6 +44,11 @@ void say_at_the_end(const World& world, const std::string& path) {
 
 }  // namespace
 
+Checkpoint::Checkpoint(DataParallel& parallel, std::initializer_list<Part> parts)
+    : nn::Checkpoint(parts), world_(parallel.world()) {
+  add({"data_parallel", parallel});
+}
+
 Checkpoint::~Checkpoint() {
   if (!writing_.valid()) return;
   try {

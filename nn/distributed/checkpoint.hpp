@@ -3,6 +3,7 @@
 #include <future>
 #include <string>
 
+#include "nn/distributed/data_parallel.hpp"
 #include "nn/distributed/world.hpp"
 #include "nn/io/checkpoint.hpp"
 
@@ -14,7 +15,7 @@ namespace nn::distributed {
 /// writes the file, from a copy and by a thread of its own, while all go on. The file does not depend
 /// on the number of ranks: a run of four goes on with one, two or three, and ends with the same bits.
 ///
-///     nn::distributed::Checkpoint checkpoint(world, {{"model", model}, {"optimizer", optimizer}});
+///     nn::distributed::Checkpoint checkpoint(parallel, {{"model", model}, {"optimizer", optimizer}});
 ///     if (resume) checkpoint.load("run.safetensors");   // by every rank
 ///     …
 ///     checkpoint.save("run.safetensors");
@@ -23,7 +24,11 @@ namespace nn::distributed {
 /// the last checkpoint is. One thread.
 class Checkpoint : public nn::Checkpoint {
  public:
-  /// Throws as `nn::Checkpoint`. The world must outlive this object.
+  /// Keeps what the bits of `parallel` depend on as well, as a part "data_parallel": `load()` throws
+  /// unless its shards, wire and batch statistics are those of the saved run. Throws as
+  /// `nn::Checkpoint`. The `DataParallel` and its world must outlive this object.
+  Checkpoint(DataParallel& parallel, std::initializer_list<Part> parts);
+  /// The same for a run without one.
   Checkpoint(const World& world, std::initializer_list<Part> parts)
       : nn::Checkpoint(parts), world_(world) {}
   /// Waits for the file. Who wants to know that it is complete calls `wait()`.

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "autograd/core/random.hpp"
-#include "autograd/core/version.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/grad_mode.hpp"
 #include "nn/distributed/internal/failure.hpp"
@@ -15,6 +14,7 @@
 #include "nn/distributed/internal/reducer.hpp"
 #include "nn/layers/parts.hpp"
 #include "nn/module/fingerprint.hpp"
+#include "nn/module/state_reader.hpp"
 
 namespace nn::distributed {
 
@@ -26,8 +26,8 @@ std::uint64_t mixed(std::uint64_t a, std::uint64_t b) {
   return fingerprint(ag::tensor({static_cast<std::int64_t>(a), static_cast<std::int64_t>(b)}));
 }
 
-// Names, shapes and dtypes, and who computes with them.
-std::uint64_t kind_of(const Module& model, const DataParallelOptions& options) {
+// Names, shapes and dtypes.
+std::uint64_t kind_of(const Module& model) {
   StateDict kinds;
   for (const auto& [name, tensor] : model.state_dict()) {
     ag::Tensor sizes = ag::zeros({tensor.ndim() + 1}, ag::int64);
@@ -36,11 +36,13 @@ std::uint64_t kind_of(const Module& model, const DataParallelOptions& options) {
     p[tensor.ndim()] = static_cast<std::int64_t>(tensor.dtype());
     kinds.push_back({name, sizes});
   }
-  kinds.push_back(
-      {std::string(ag::version()),
-       ag::tensor({options.shards, static_cast<std::int64_t>(options.wire),
-                   static_cast<std::int64_t>(options.batch_statistics), options.bucket_bytes})});
   return fingerprint(kinds);
+}
+
+std::uint64_t fingerprint_of(const DataParallelOptions& options) {
+  return fingerprint(
+      ag::tensor({options.shards, static_cast<std::int64_t>(options.wire),
+                  static_cast<std::int64_t>(options.batch_statistics), options.bucket_bytes}));
 }
 
 // What ranks must agree on in each step: the rows of the batch, and who gets a gradient.
@@ -101,6 +103,12 @@ std::int64_t rows_of(const ag::TensorList& batch) {
   return batch[0].size(0);
 }
 
+std::string_view name_of(Wire wire) {
+  return wire == Wire::full ? "full" : wire == Wire::float16 ? "float16" : "bfloat16";
+}
+
+std::string_view name_of_statistics(bool together) { return together ? "whole" : "shard"; }
+
 void check_rows(std::int64_t rows, std::int64_t shards) {
   if (rows < shards)
     ag::fail(
@@ -126,7 +134,8 @@ DataParallel::DataParallel(Module& model, const World& world, const DataParallel
              "there must be a shard for each rank, got {} for {} ranks; set shards to "
              "a larger power of two",
              shards_, world.size());
-  world.check_same("model, options and version of xgrad", kind_of(model, options));
+  world.check_same("the options of DataParallel", fingerprint_of(options));
+  world.check_same("the names, shapes and dtypes of a model", kind_of(model));
   world.broadcast(model);
   const ag::Generator::State state = ag::default_generator().state();
   ag::Tensor same = ag::tensor(
@@ -273,6 +282,26 @@ void DataParallel::check_own(std::size_t shards) const {
              own, shards);
 }
 
+StateDict DataParallel::state_dict() const {
+  return {named_scalar("shards", shards_),
+          named_scalar("wire", static_cast<std::int64_t>(reducer_->wire())),
+          named_scalar("whole_batch_statistics", together_)};
+}
+
+void DataParallel::load_state_dict(const StateDict& state) {
+  StateReader reader("DataParallel", state);
+  const std::int64_t shards = reader.integer("shards"), wire = reader.integer("wire");
+  const bool together = reader.flag("whole_batch_statistics");
+  reader.finish();
+  const auto check = [](const char* option, const auto& saved, const auto& own) {
+    if (saved != own)
+      ag::fail("DataParallel", "{} must be {} as in the saved run, got {}", option, saved, own);
+  };
+  check("shards", shards, shards_);
+  check("wire", name_of(static_cast<Wire>(wire)), name_of(reducer_->wire()));
+  check("batch_statistics", name_of_statistics(together), name_of_statistics(together_));
+}
+
 void DataParallel::begin_walk(bool last) {
   if (last && !together_) reducer_->begin_walk();
 }
@@ -293,7 +322,7 @@ double DataParallel::run(const ag::TensorList& batch, const Shard<ag::TensorList
   std::int64_t rows = 0;
   const auto whole = [&] {
     rows = rows_of(batch);
-    return std::pair(rows, compared_ ? 0 : fingerprint_of(batch));
+    return std::pair(rows, steps_ > 0 ? 0 : fingerprint_of(batch));
   };
   return run(whole, [&](std::int64_t s, bool last) {
     const auto [begin, end] = detail::rows_of_shard(s, shards_, rows);
@@ -335,14 +364,16 @@ double DataParallel::run(const Whole& whole, const Shard<std::int64_t>& shard) {
   ag::TensorList total;
   try {
     const auto kind = static_cast<std::int64_t>(kind_of_step(step.parameters, rows));
-    const auto all = reducer_->agree({failure != nullptr, seen, kind});
+    const bool compares = steps_ == 0 || std::has_single_bit(steps_);
+    const auto weights = compares ? static_cast<std::int64_t>(fingerprint_of(step.parameters)) : 0;
+    const auto all = reducer_->agree({failure != nullptr, seen, kind, weights});
     detail::throw_failures(world_, "compute its part of the batch", failure, all[0]);
-    detail::check_same(compared_ ? "the samples of a batch" : "the first batch", all[1]);
-    compared_ = true;
+    detail::check_same(steps_ > 0 ? "the samples of a batch" : "the first batch", all[1]);
     detail::check_same("the rows of a batch and which parameters require gradients", all[2]);
+    detail::check_same("the weights", all[3]);
+    ++steps_;
     total = reducer_->finish();
   } catch (...) {
-    reducer_->abandon();
     step.undo();
     throw;
   }

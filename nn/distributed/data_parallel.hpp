@@ -109,9 +109,10 @@ struct DataParallelOptions {
 ///   step, and become the mean over the shards; other buffers become those of the first shard. So
 ///   statistics are those of a shard of B / shards samples, unless the options say otherwise.
 ///
-/// The ranks must run the same program on the same data; the first batch is compared, and in each
-/// step the number of rows, the samples of a batch that is shared out, and which parameters require
-/// gradients.
+/// The ranks must run the same program on the same data; the first batch is compared, in each step
+/// the number of rows, the samples of a batch that is shared out, and which parameters require
+/// gradients, and the weights in steps 0, 1, 2, 4, 8, …: other options of an optimizer on one rank
+/// are noticed in the second.
 class DataParallel {
  public:
   /// Gives all ranks the parameters, buffers and default generator of rank 0. Throws unless model
@@ -157,6 +158,11 @@ class DataParallel {
     return {*this, std::forward<F>(loss), recordings};
   }
 
+  /// The options that bits depend on: shards, wire and batch statistics. `Checkpoint` keeps them.
+  StateDict state_dict() const;
+  /// Throws unless they are those of the saved run.
+  void load_state_dict(const StateDict& state);
+
   /// Of which this is a rank.
   const World& world() const noexcept { return world_; }
   std::int64_t shards() const noexcept { return shards_; }
@@ -194,7 +200,7 @@ class DataParallel {
   const World& world_;
   std::int64_t shards_;
   bool together_;  // shards go on together, from one batch norm to the next
-  bool compared_ = false;
+  std::uint64_t steps_ = 0;
   std::unique_ptr<detail::Reducer> reducer_;
 };
 

@@ -122,31 +122,34 @@ void ShardedOptimizer::step() {
 }
 
 StateDict ShardedOptimizer::state_dict() const {
-  const StateDict own = optimizer_.state_dict();
-  StateDict options;
-  std::vector<StateDict> of_parameter(owners_.size());
+  StateDict own = optimizer_.state_dict(), mine, options;
   for (const auto& entry : std::span(own).first(own.size() - 1))
-    if (!parameter_of(entry.name)) options.push_back(entry);
-  for (int rank = 0; rank < world_.size(); ++rank) {
-    StateDict part;
-    for (const auto& entry : own)
-      if (const auto i = parameter_of(entry.name); i && owner(*i) == rank) part.push_back(entry);
-    for (auto& entry : world_.broadcast(part, rank))
-      of_parameter[*parameter_of(entry.name)].push_back(std::move(entry));
-  }
+    if (const auto i = parameter_of(entry.name); !i)
+      options.push_back(entry);
+    else if (owner(*i) == world_.rank())
+      mine.push_back(entry);
+  auto parts = world_.gather(mine, 0);
+  if (world_.rank() != 0) return own;
+  std::vector<StateDict> of_parameter(owners_.size());
+  for (auto& part : parts)
+    for (auto& entry : part) of_parameter[*parameter_of(entry.name)].push_back(std::move(entry));
   StateDict all;
   for (const StateDict& part : of_parameter) all.insert(all.end(), part.begin(), part.end());
   all.insert(all.end(), options.begin(), options.end());
   return signed_like(std::move(all), own.back());
 }
 
+bool ShardedOptimizer::takes(std::string_view name) const {
+  const auto i = parameter_of(name);
+  // What belongs to no parameter is for the optimizer to refuse.
+  return !i || *i >= owners_.size() || owner(*i) == world_.rank();
+}
+
 void ShardedOptimizer::load_state_dict(const StateDict& state) {
   StateDict mine;
   std::int64_t others = 0;
   for (const auto& entry : state) {
-    const auto i = parameter_of(entry.name);
-    // What belongs to no parameter is for the optimizer to refuse.
-    if (!i || *i >= owners_.size() || owner(*i) == world_.rank())
+    if (takes(entry.name))
       mine.push_back(entry);
     else
       ++others;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "nn/distributed/world.hpp"
@@ -18,8 +19,8 @@ namespace nn::distributed {
 ///     nn::optim::Adam adam(model.parameters());
 ///     nn::distributed::ShardedOptimizer optimizer(adam, world);
 ///
-/// The options, and schedulers, are the optimizer's own. All members but `owner()` and `zero_grad()`
-/// are called by all ranks; optimizer and world must outlive this object. One thread.
+/// The options, and schedulers, are the optimizer's own. `step()` and `state_dict()` are called by all
+/// ranks; optimizer and world must outlive this object. One thread.
 class ShardedOptimizer {
  public:
   /// Throws unless all ranks have parameters of the same shapes and dtypes, in the same order.
@@ -30,9 +31,16 @@ class ShardedOptimizer {
   void step();
   void zero_grad(bool set_to_none = true) { optimizer_.zero_grad(set_to_none); }
 
-  /// The whole state, on every rank: what the optimizer alone would have, for any number of ranks.
+  /// On rank 0 the whole state: what the optimizer alone would have, for any number of ranks. On the
+  /// others `own_state_dict()`.
   StateDict state_dict() const;
-  /// Takes what this rank needs of such a state. Throws as `optim::Optimizer::load_state_dict`.
+  /// What this rank remembers. It may be called by one rank alone, as `takes()` and
+  /// `load_state_dict()`.
+  StateDict own_state_dict() const { return optimizer_.state_dict(); }
+  /// Whether this rank takes an entry of a whole state; the others may be undefined there.
+  bool takes(std::string_view name) const;
+  /// Takes what this rank needs of a whole state, or what it remembered. Throws as
+  /// `optim::Optimizer::load_state_dict`.
   void load_state_dict(const StateDict& state);
 
   /// The rank that updates a parameter, counted over all groups.

@@ -7,10 +7,12 @@
 #include <cstdlib>
 #include <exception>
 
+#include "autograd/core/version.hpp"
 #include "autograd/ops/ops.hpp"
 #include "nn/distributed/internal/failure.hpp"
 #include "nn/distributed/internal/mpi.hpp"
 #include "nn/distributed/internal/transfers.hpp"
+#include "nn/module/fingerprint.hpp"
 
 namespace nn::distributed {
 
@@ -38,6 +40,11 @@ void* elements(ag::Tensor& t) {
       t.dtype(), [&](auto zero) { return static_cast<void*>(t.mutable_data<decltype(zero)>()); });
 }
 
+const void* const_elements(const ag::Tensor& t) {
+  return ag::dispatch(t.dtype(),
+                      [&](auto zero) -> const void* { return t.data<decltype(zero)>(); });
+}
+
 }  // namespace
 
 World::World(int, char**) : exceptions_(std::uncaught_exceptions()) {
@@ -57,6 +64,9 @@ World::World(int, char**) : exceptions_(std::uncaught_exceptions()) {
              level);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &size_);
+  // First of all: what follows may not be the same in another version.
+  check_same("the version of xgrad",
+             fingerprint(StateDict{{std::string(ag::version()), ag::tensor(std::int64_t{0})}}));
 }
 
 World::~World() {
@@ -81,9 +91,12 @@ void World::exchange(const void* send, std::size_t send_bytes, int to, void* rec
   transfers.wait();
 }
 
+void World::check_root(const char* what, int root) const {
+  if (root < 0 || root >= size_) ag::fail(what, "root must be in [0, {}), got {}", size_, root);
+}
+
 void World::broadcast(ag::Tensor& tensor, int root) const {
-  if (root < 0 || root >= size_)
-    ag::fail("broadcast", "root must be in [0, {}), got {}", size_, root);
+  check_root("World::broadcast", root);
   if (size_ == 1) return;
   const std::size_t bytes = bytes_of(tensor);
   auto* p = static_cast<char*>(elements(tensor));
@@ -132,20 +145,34 @@ StateDict like(const std::int64_t* p, std::int64_t n) {
 
 }  // namespace
 
-StateDict World::broadcast(const StateDict& state, int root) const {
-  const std::vector<std::int64_t> numbers =
-      rank_ == root ? described(state) : std::vector<std::int64_t>();
-  ag::Tensor count = ag::tensor({static_cast<std::int64_t>(numbers.size())});
-  broadcast(count, root);
-  const std::int64_t n = count.item<std::int64_t>();
-  ag::Tensor all = rank_ == root ? ag::tensor(numbers) : ag::empty({n}, ag::int64);
-  broadcast(all, root);
-  StateDict out = rank_ == root ? state : like(all.data<std::int64_t>(), n);
-  for (auto& [name, tensor] : out) {
-    if (rank_ == root) tensor = tensor.detach().clone();
-    broadcast(tensor, root);
+std::vector<StateDict> World::gather(const StateDict& state, int root) const {
+  check_root("World::gather", root);
+  std::vector<std::int64_t> numbers = described(state);
+  const auto counts = gather(static_cast<std::int64_t>(numbers.size()));
+  const auto give = [&](const void* elements, std::size_t bytes) {
+    exchange(elements, bytes, root, nullptr, 0, root);
+  };
+  if (rank_ != root) {
+    give(numbers.data(), numbers.size() * sizeof(std::int64_t));
+    for (const auto& [name, t] : state) give(const_elements(t), bytes_of(t));
+    return {};
   }
-  return out;
+  std::vector<StateDict> all(counts.size());
+  for (int r = 0; r < size_; ++r) {
+    StateDict& from = all[static_cast<std::size_t>(r)];
+    if (r == root) {
+      from = state;
+      continue;
+    }
+    const auto take = [&](void* elements, std::size_t bytes) {
+      exchange(nullptr, 0, r, elements, bytes, r);
+    };
+    numbers.resize(static_cast<std::size_t>(counts[static_cast<std::size_t>(r)]));
+    take(numbers.data(), numbers.size() * sizeof(std::int64_t));
+    from = like(numbers.data(), static_cast<std::int64_t>(numbers.size()));
+    for (auto& [name, t] : from) take(elements(t), bytes_of(t));
+  }
+  return all;
 }
 
 template <class T>

@@ -25,8 +25,8 @@ class Transfers;
 /// names it.
 class World {
  public:
-  /// Begins MPI, unless the program has. Throws if MPI has ended, or
-  /// cannot be called by a program with threads.
+  /// Begins MPI, unless the program has. Throws if MPI has ended, or cannot be called by a program
+  /// with threads, and unless all ranks run the same version of the library.
   World(int argc, char** argv);
   World() : World(0, nullptr) {}
   /// Ends MPI, if it began it.
@@ -45,10 +45,11 @@ class World {
   void broadcast(ag::Tensor& tensor, int root = 0) const;
   /// The same for all parameters and buffers of a model.
   void broadcast(Module& model, int root = 0) const;
-  /// The named tensors of rank `root`, whatever the others give.
-  StateDict broadcast(const StateDict& state, int root = 0) const;
   /// The tensors of all ranks, by rank, on every rank. Each may have a shape of its own.
   std::vector<ag::Tensor> gather(const ag::Tensor& tensor) const;
+  /// The named tensors of all ranks, by rank, on rank `root`; on the others nothing. They travel one
+  /// by one; those of `root` share their elements with `state`.
+  std::vector<StateDict> gather(const StateDict& state, int root) const;
   /// The sum of the tensors of all ranks, on every rank: of counts such as a confusion matrix. Of
   /// floating numbers the last bits depend on how many ranks there are. Not recorded. Throws on every
   /// rank for bool, and unless shapes and dtypes are alike.
@@ -69,6 +70,7 @@ class World {
 
  private:
   friend class detail::Transfers;
+  void check_root(const char* what, int root) const;
   template <class T>
   std::vector<T> gathered(const T* numbers, std::size_t n) const;
 

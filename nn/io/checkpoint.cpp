@@ -2,10 +2,12 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <bit>
 #include <set>
 
 #include "autograd/core/errors.hpp"
+#include "nn/io/safetensors_file.hpp"
 #include "nn/module/state_reader.hpp"
 
 namespace nn {
@@ -84,15 +86,20 @@ Checkpoint::Part::Part(std::string name, ag::Generator& generator)
       save_([&generator] { return generator_state(generator); }),
       load_([&generator](const StateDict& state) { load_generator(generator, state); }) {}
 
-Checkpoint::Checkpoint(std::initializer_list<Part> parts) : parts_(parts) {
+Checkpoint::Checkpoint(std::initializer_list<Part> parts) {
+  for (const Part& part : parts) add(part);
+}
+
+void Checkpoint::add(Part part) {
   std::set<std::string> taken{"epoch", "step", kNumber, kDefaultGenerator};
-  for (const auto& part : parts_)
-    if (part.name_.empty() || part.name_.find_first_of(".,") != std::string::npos ||
-        !taken.insert(part.name_).second)
-      ag::fail("Checkpoint",
-               "names must be unique, without dots and commas, and not epoch, step, number or {}, "
-               "got '{}'",
-               kDefaultGenerator, part.name_);
+  for (const Part& p : parts_) taken.insert(p.name_);
+  if (part.name_.empty() || part.name_.find_first_of(".,") != std::string::npos ||
+      taken.contains(part.name_))
+    ag::fail("Checkpoint",
+             "names must be unique, without dots and commas, and not epoch, step, number or {}, "
+             "got '{}'",
+             kDefaultGenerator, part.name_);
+  parts_.push_back(std::move(part));
 }
 
 // With the default generator of the thread that asks.
@@ -122,14 +129,29 @@ void Checkpoint::save(const std::string& path) const {
   write_safetensors(path, tensors, metadata);
 }
 
+// Entries that a part does not take stay undefined.
+SafeTensors Checkpoint::read(const std::string& path, const std::vector<Part>& parts) {
+  const SafeTensorsFile file(path);
+  SafeTensors all{{}, file.metadata()};
+  for (const auto& info : file.tensors()) {
+    const std::string_view name = info.name, part = name.substr(0, name.find('.'));
+    const auto of =
+        std::find_if(parts.begin(), parts.end(), [&](const Part& p) { return p.name_ == part; });
+    const bool taken =
+        of == parts.end() || name == part || of->takes_(name.substr(part.size() + 1));
+    all.tensors.push_back({info.name, taken ? file.read(name) : ag::Tensor()});
+  }
+  return all;
+}
+
 void Checkpoint::load(const std::string& path) {
-  const auto [tensors, metadata] = read_safetensors(path);
+  const std::vector<Part> all = all_parts();
+  const auto [tensors, metadata] = read(path, all);
   const auto format = metadata.find("format");
   if (format == metadata.end() || format->second != kFormat)
     ag::fail(path, "must be a checkpoint, got {}; nn::load reads the weights of a model",
              format == metadata.end() ? "a file without a format"
                                       : "the format '" + format->second + "'");
-  const std::vector<Part> all = all_parts();
   std::vector<std::string> names;
   for (const auto& part : all) names.push_back(part.name_);
   const std::string own = fmt::format("{}", fmt::join(names, ", "));
@@ -148,7 +170,7 @@ void Checkpoint::load(const std::string& path) {
     for (const auto& [name, tensor] : entries_of(kNumber, tensors))
       saved_numbers[name] = reader.number(fmt::format("{}.{}", kNumber, name));
     for (const auto& part : all) {
-      before.push_back(copies(part.save_()));
+      before.push_back(copies(part.own_()));
       ++touched;
       part.load_(entries_of(part.name_, tensors));
     }

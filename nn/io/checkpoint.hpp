@@ -6,9 +6,11 @@
 #include <initializer_list>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "autograd/core/random.hpp"
+#include "nn/io/safetensors.hpp"
 #include "nn/io/save.hpp"
 
 #pragma GCC visibility push(default)
@@ -48,13 +50,21 @@ class Checkpoint {
     requires(!std::derived_from<T, Module>) Part(std::string name, T& object)
         : name_(std::move(name)),
           save_([&object] { return StateDict(object.state_dict()); }),
-          load_([&object](const StateDict& state) { object.load_state_dict(state); }) {}
+          load_([&object](const StateDict& state) { object.load_state_dict(state); }) {
+      if constexpr (requires { object.own_state_dict(), object.takes(name_); }) {
+        own_ = [&object] { return StateDict(object.own_state_dict()); };
+        takes_ = [&object](std::string_view entry) { return object.takes(entry); };
+      }
+    }
 
    private:
     friend class Checkpoint;
     std::string name_;
     std::function<StateDict()> save_;
     std::function<void(const StateDict&)> load_;
+    // Of what several processes have parts of: this one's, and which entries of the whole it takes.
+    std::function<StateDict()> own_ = save_;
+    std::function<bool(std::string_view)> takes_ = [](std::string_view) { return true; };
   };
 
   /// Throws if a name appears twice, is empty or contains a dot. The parts must outlive the
@@ -77,6 +87,8 @@ class Checkpoint {
   void load(const std::string& path);
 
  protected:
+  /// Throws as the constructor.
+  void add(Part part);
   struct Contents {
     StateDict tensors;  ///< which share their elements with the parts
     Metadata metadata;
@@ -86,6 +98,7 @@ class Checkpoint {
 
  private:
   std::vector<Part> all_parts() const;
+  static SafeTensors read(const std::string& path, const std::vector<Part>& parts);
   std::vector<Part> parts_;
 };
 

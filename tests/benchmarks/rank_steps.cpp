@@ -41,7 +41,7 @@ double formula(const nn::Module& model, int ranks, Wire wire) {
     dense += double(p.numel()) * (wire == Wire::full ? 4 : 2), ++tensors;
   for (const ag::Tensor& b : model.buffers())
     ag::is_floating(b.dtype()) ? dense += double(b.numel()) * 4 + 8, ++tensors : ++counts;
-  return ranks == 1 ? 0 : 2 * dense * (1 - 1.0 / ranks) + 8 * (3 + tensors + counts);
+  return ranks == 1 ? 0 : 2 * dense * (1 - 1.0 / ranks) + 8 * (4 + tensors + counts);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 // came of it, which must not depend on the number of ranks; or says what a wrong call is told.
 #include <fmt/core.h>
 
+#include <mpi.h>
+
 #include <cmath>
 #include <csignal>
 #include <filesystem>
@@ -10,19 +12,31 @@
 #include <optional>
 #include <string_view>
 
-#include "autograd/autograd.hpp"
-#include "nn/distributed.hpp"
 #include "nn/distributed/internal/wire.hpp"
-#include "nn/nn.hpp"
+#include "tests/distributed/ranks.hpp"
 
-namespace ag = autograd;
-using nn::distributed::DataParallel;
 using nn::distributed::Wire;
-using nn::distributed::World;
 
 namespace {
 
-constexpr std::int64_t kBatch = 37, kClasses = 5;
+// What stands in for an MPI without threads, and for rank 1 with a library of another version.
+bool without_threads = false, of_other_version = false;
+
+}  // namespace
+
+extern "C" int MPI_Init_thread(int* argc, char*** argv, int required, int* provided) {
+  const int code = PMPI_Init_thread(argc, argv, required, provided);
+  if (without_threads) *provided = MPI_THREAD_SINGLE;
+  return code;
+}
+
+std::string_view autograd::version() noexcept {
+  int rank = 0;
+  if (of_other_version) MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  return rank == 1 ? "0.0.1" : "0.1.0";
+}
+
+namespace {
 
 // Numbers of 16 bits: ties to even, the smallest and the largest, what is beyond, and NaN.
 namespace wire = nn::distributed::detail;
@@ -160,10 +174,10 @@ void go_on(const World& world, std::string_view model, int steps, const std::str
   Images images;
   nn::optim::AdamW adam(images.parameters(), {.lr = 0.01});
   nn::distributed::ShardedOptimizer optimizer(adam, world);
-  DataParallel parallel(images, world);
+  DataParallel parallel(images, world, {.shards = model == "other shards" ? 8 : 16});
   ag::Generator data(3);
   nn::distributed::Checkpoint checkpoint(
-      world, {{"model", images}, {"optimizer", optimizer}, {"data", data}});
+      parallel, {{"model", images}, {"optimizer", optimizer}, {"data", data}});
   if (std::filesystem::exists(path)) checkpoint.load(path);
   if (world.rank() == 0) fmt::print(stderr, "from step {}\n", checkpoint.step);
   while (checkpoint.step < steps) {
@@ -186,86 +200,52 @@ void go_on(const World& world, std::string_view model, int steps, const std::str
   checkpoint.wait();
   const auto own = world.gather(bytes_of(adam.state_dict()));
   const nn::StateDict state = optimizer.state_dict();
-  if (model == "sharded" &&
-      std::accumulate(own.begin(), own.end(), std::int64_t{0}) != bytes_of(state))
-    throw ag::Error("the ranks must remember each parameter once");
+  const std::int64_t expected = world.rank() == 0
+                                    ? std::accumulate(own.begin(), own.end(), std::int64_t{0})
+                                    : own[static_cast<std::size_t>(world.rank())];
+  if (model == "sharded" && bytes_of(state) != expected)
+    throw ag::Error("the ranks must remember each parameter once, and rank 0 alone gather that");
   const std::uint64_t weights = nn::fingerprint(images);
   world.check_same("the weights", weights);
   if (world.rank() == 0)
     fmt::print("weights {:016x} state {:016x}\n", weights, nn::fingerprint(state));
 }
 
-// Random numbers of each sample, and images that a loader makes on threads.
-struct Noisy {
-  ag::Tensor x, y;
-  std::int64_t size() const { return x.size(0); }
-  std::pair<ag::Tensor, ag::Tensor> get(std::int64_t i, ag::Generator& g) const {
-    return {x[i] + ag::rand({6}, ag::float32, g), y[i]};
-  }
-};
-
-// One step after another over the batches of a loader, from the checkpoint on if there is one.
-template <class Loader, class Step>
-double go_over(const World& world, Loader& loader, int steps, const std::string& path, Step step,
-               nn::Module& model) {
-  nn::distributed::Checkpoint checkpoint(world, {{"model", model}, {"loader", loader}});
-  if (std::filesystem::exists(path)) checkpoint.load(path);
-  double loss = 0;
-  while (checkpoint.step < steps)
-    for (const auto& batch : loader) {
-      loss = step(batch);
-      if (++checkpoint.step == steps) break;
-    }
-  if (!path.empty()) checkpoint.save(path);
-  return loss;
-}
-
-// Batches of 37, 37 and 26: `whole` on each rank, or its shards of them.
-void load(const World& world, std::string_view model, int steps, const std::string& path) {
-  nn::Sequential network(nn::Linear(6, 8), nn::Dropout(0.2), nn::Linear(8, kClasses));
-  nn::optim::SGD optimizer(network.parameters(), {.lr = 0.1});
-  DataParallel parallel(network, world, {.bucket_bytes = 100});
-  ag::Generator data(world.rank() == 1 && model == "others" ? 4 : 3);
-  const std::int64_t samples = model == "few"                          ? 80
-                               : model == "fewer" && world.rank() == 1 ? 5
-                                                                       : 100;
-  const ag::Tensor x = ag::randn({samples, 6}, ag::float32, data);
-  const ag::Tensor y = ag::randint(0, kClasses, {x.size(0)}, data);
-  const auto loss_of = [&](const ag::Tensor& in, const ag::Tensor& target) {
-    return nn::cross_entropy(network(in), target, {.reduction = nn::Reduction::sum}) /
-           double(kBatch);
+// What a rank holds and sends while a state of 16 tensors, shared out, is saved and loaded.
+void memory(const World& world, const std::string& path) {
+  nn::MLP model(128, {128, 128, 128, 128, 128, 128, 128}, 128);
+  nn::optim::AdamW adam(model.parameters(), {.lr = 0.01});
+  nn::distributed::ShardedOptimizer optimizer(adam, world);
+  nn::distributed::Checkpoint checkpoint(world, {{"model", model}, {"optimizer", optimizer}});
+  ag::sum(model(ag::ones({1, 128}))).backward();
+  optimizer.step(), optimizer.zero_grad();
+  const std::int64_t one = 128 * 128 * 4, weights = 8 * one, own = bytes_of(adam.state_dict());
+  if (own > 16 * one / world.size() + one / 2)
+    throw ag::Error("a rank must remember its part alone");
+  const auto taken = [](auto&& work) {
+    ag::reset_peak_memory();
+    const std::int64_t start = ag::memory_stats().in_use;
+    work();
+    return ag::memory_stats().peak - start;
   };
-  auto replayed = parallel.compile(loss_of);
-  const auto step = [&](const auto&... batch) {
-    optimizer.zero_grad();
-    const double loss =
-        model == "noisy" ? replayed(batch...) : parallel.backward(batch..., loss_of);
-    optimizer.step();
-    return loss;
+  const auto check = [&](const char* what, std::int64_t got, std::int64_t most) {
+    if (got > most)
+      throw ag::Error(
+          fmt::format("{}: {} must take at most {} bytes, got {}", world.str(), what, most, got));
   };
-  double loss = 0;
-  if (model == "noisy") {
-    const auto noise = [](auto batch, ag::Generator& g) {
-      batch.first = batch.first + ag::rand({}, ag::float32, g);
-      return batch;
-    };
-    nn::distributed::DataLoader loader(
-        parallel, Noisy{x, y},
-        {.batch_size = kBatch, .shuffle = true, .seed = 5, .workers = 2, .transform = noise});
-    loss = go_over(world, loader, steps, path, step, network);
-  } else if (model == "whole batches") {
-    nn::data::DataLoader loader(nn::data::TensorDataset(x, y),
-                                {.batch_size = kBatch, .shuffle = true, .seed = 5});
-    loss = go_over(
-        world, loader, steps, path, [&](const auto& batch) { return step(batch.x, batch.y); },
-        network);
-  } else {
-    nn::distributed::DataLoader loader(parallel, nn::data::LabelledImages{x, y},
-                                       {.batch_size = kBatch, .shuffle = true, .seed = 5});
-    if (model == "ahead" && world.rank() == 1) loader.set_epoch(0, 1);
-    loss = go_over(world, loader, steps, path, step, network);
+  const std::int64_t sent = world.bytes_sent();
+  const bool first = world.rank() == 0;
+  check("a state", taken([&] { optimizer.state_dict(); }), (first ? 16 * one - own : 0) + one / 2);
+  check("sending a state", world.bytes_sent() - sent, (first ? 0 : own) + one / 2);
+  checkpoint.save(path), checkpoint.wait();
+  // What is read, what was there before, and what becomes of it.
+  check("loading", taken([&] { checkpoint.load(path); }), 2 * weights + 3 * own + one);
+  try {
+    checkpoint.load(world.rank() == 1 ? path + ".other" : path);
+  } catch (const ag::Error&) {
+    return;  // on every rank, where others would wait
   }
-  if (world.rank() == 0) fmt::print("loss {:a} weights {:016x}\n", loss, nn::fingerprint(network));
+  throw ag::Error("a file that one rank cannot read must be an error on all");
 }
 
 // What one rank does alone is an error on all, after which they go on together.
@@ -295,12 +275,35 @@ void alone(const World& world, std::string_view model) {
   throw ag::Error("after that the ranks went on together");
 }
 
+// Ranks whose optimizers have options of their own.
+void rates(const World& world) {
+  nn::Linear linear(2, 2);
+  DataParallel parallel(linear, world);
+  nn::optim::SGD optimizer(linear.parameters(), {.lr = 0.1 * (world.rank() + 1)});
+  const ag::Tensor x = ag::randn({kBatch, 2});
+  for (int i = 0; i < 2; ++i) {
+    parallel.backward(x, x,
+                      [&](const ag::Tensor& in, const ag::Tensor&) { return ag::sum(linear(in)); });
+    optimizer.step();
+  }
+}
+
+// What is refused when it begins, or in the first step.
+void refuse(const World& world, std::string_view model) {
+  nn::Linear linear(2, 2);
+  const bool other = model == "shards" && world.rank() == world.size() - 1;
+  DataParallel parallel(linear, world, {.shards = model == "twelve" ? 12 : other ? 8 : 16});
+  const ag::Tensor x = ag::randn({15, 2});
+  parallel.backward(x, x,
+                    [&](const ag::Tensor& in, const ag::Tensor&) { return ag::sum(linear(in)); });
+}
+
 // Two ranks: each sends its half of what is dense twice, and a number for each check and each tensor.
 // The first step plans the next ones, also where shards are replayed: rank 0 tells an order of two
 // parameters.
 void bytes(const World& world) {
   const ag::Tensor x = ag::randn({kBatch, 8});
-  const std::int64_t dense = (8 * 4 + 4) * 4 + 8, checks = 3 + 2 + 1;
+  const std::int64_t dense = (8 * 4 + 4) * 4 + 8, checks = 4 + 2 + 1;
   for (const bool compiled : {false, true}) {
     nn::Linear linear(8, 4);
     DataParallel parallel(linear, world, {.bucket_bytes = 100});
@@ -322,11 +325,12 @@ void bytes(const World& world) {
 
 int main(int argc, char** argv) try {
   if (argc != 3 && argc != 4) return 2;
-  World world(argc, argv);
   const std::string_view model = argv[1];
+  without_threads = model == "threads", of_other_version = model == "version";
+  World world(argc, argv);
   const int steps = std::stoi(argv[2]);
   ag::manual_seed(model == "seeds" ? world.rank() : 1);  // the weights of rank 0 go to all
-  ag::set_num_threads(world.rank() % 2 + 1);
+  ag::set_num_threads((world.rank() + world.size()) % 3 + 1);
   const auto images = [](ag::Generator& g) { return ag::randn({kBatch, 1, 8, 8}, ag::float32, g); };
   const auto words = [](ag::Generator& g) { return ag::randint(0, 50, {kBatch, 7}, g); };
   if (model == "images" || model == "seeds")
@@ -351,10 +355,10 @@ int main(int argc, char** argv) try {
     });
   if (model == "words") train(world, Words(), ag::float32, steps, words);
   if (model == "short") train(world, Words(), ag::float32, steps, words, {.wire = Wire::bfloat16});
-  if (model == "whole" || model == "sharded" || model == "killed")
+  if (model == "whole" || model == "sharded" || model == "killed" || model == "other shards")
     go_on(world, model, steps, argc == 4 ? argv[3] : "");
-  for (const auto* loads :
-       {"noisy", "whole batches", "shards of them", "few", "fewer", "others", "ahead"})
+  for (const auto* loads : {"noisy", "whole batches", "shards of them", "whole sampled", "sampled",
+                            "collated", "few", "fewer", "others", "ahead"})
     if (model == loads) load(world, model, steps, argc == 4 ? argv[3] : "");
   if (model == "data") {  // ranks with data of their own
     ag::Generator own(static_cast<std::uint64_t>(world.rank()));
@@ -368,6 +372,9 @@ int main(int argc, char** argv) try {
     const auto over = nn::distributed::BatchStatistics(world.rank() % 2);
     DataParallel(linear, world, {.batch_statistics = over});
   }
+  if (model == "shards" || model == "twelve" || model == "small") refuse(world, model);
+  if (model == "rates") rates(world);
+  if (model == "memory") memory(world, argv[3]);
   if (model == "bytes") bytes(world);
   if (model == "rows" || model == "frozen" || model == "throws") alone(world, model);
   if (model == "fails" && world.rank() == world.size() - 1)

@@ -28,7 +28,7 @@ same() {
     [[ $got == "$alone" ]] || { echo "$model on $ranks ranks: $got; $other alone: $alone"; failed=1; }
   done
 }
-same images images 1 2 3 5 8
+same images images 1 2 3 5 8 16
 same later images 3 # without buckets that travel during the walk
 same double double 2 5
 same words words 2 3 8
@@ -37,6 +37,8 @@ same half half 2 5
 same short short 3 4
 same together together 2 3 # batch norm over whole batches
 same "shards of them" "whole batches" 3 # a loader that loads the shards of a rank
+same sampled "whole sampled" 1 3 # by a sampler, without the last batch
+same collated collated 3 # padded within a shard
 same noisy noisy 3 # random numbers of samples and shards; replayed
 mpi 2 bytes 1 || { echo "bytes: must be those of the formula"; failed=1; }
 [[ $(mpi 3 seeds 2) == "$("$program" seeds 2)" ]] || { echo "the weights of rank 0 must go to all"; failed=1; }
@@ -57,12 +59,13 @@ unset OMPI_MCA_odls_base_sigkill_timeout PRTE_MCA_odls_base_sigkill_timeout
 out=$(mpi 2 sharded 4 "$scratch/run" 2>&1)
 [[ $out == *"$whole"*"from step 2"* ]] || { echo "a run that goes on ends with $out, not $whole"; failed=1; }
 mpi 3 noisy 2 "$scratch/loader" >/dev/null # in the middle of an epoch
+mpi 4 memory 1 "$scratch/memory" || { echo "memory: must fall with the number of ranks"; failed=1; }
 [[ $(mpi 2 noisy 4 "$scratch/loader") == "$("$program" noisy 4)" ]] || { echo "a loader must go on with any number of ranks"; failed=1; }
 
-# refused RANKS MODEL TEXT
+# refused RANKS MODEL TEXT [CHECKPOINT]
 refused() {
   local out
-  if out=$(mpi "$1" "$2" 1 2>&1); then echo "$2: must fail"; failed=1; fi
+  if out=$(mpi "$1" "$2" 1 "${@:4}" 2>&1); then echo "$2: must fail"; failed=1; fi
   grep -qF -- "$3" <<<"$out" || { echo "$2: no '$3' in: $out"; failed=1; }
 }
 refused 2 data "World: the first batch must be the same on all ranks, got others on ranks 0 and 1"
@@ -70,7 +73,14 @@ refused 2 others "World: the data and options of a DataLoader must be the same o
 refused 2 ahead "World: the first batch must be the same on all ranks, got others on ranks 0 and 1"
 refused 2 fewer "World: the data and options of a DataLoader must be the same on all ranks"
 refused 1 few "DataLoader: each batch must have a row for each shard, got one of 6 for 16 shards; set drop_last"
-refused 2 options "World: model, options and version of xgrad must be the same on all ranks"
+refused 2 version "World: the version of xgrad must be the same on all ranks, got others on ranks 0 and 1"
+refused 2 threads "World: MPI must work in a program with threads (MPI_THREAD_FUNNELED), got level 0"
+refused 2 options "World: the options of DataParallel must be the same on all ranks"
+refused 3 shards "World: the options of DataParallel must be the same on all ranks, got others on ranks 0 and 2"
+refused 2 rates "World: the weights must be the same on all ranks, got others on ranks 0 and 1"
+refused 1 twelve "DataParallel: shards must be a power of two, got 12"
+refused 2 small "DataParallel::backward: a batch must have a row for each shard, got 15 rows for 16 shards"
+refused 2 "other shards" "$scratch/run: DataParallel: shards must be 16 as in the saved run, got 8" "$scratch/run"
 refused 17 images "DataParallel: there must be a shard for each rank, got 16 for 17 ranks"
 refused 2 apart "all shards must come to the same batch norms"
 refused 2 rows "World: the rows of a batch and which parameters require gradients must be the same on all ranks"

@@ -66,7 +66,7 @@ void EarlySums::show(std::size_t i, const ag::Tensor& gradient) {
   seen.version = gradient.version();
   order_.push_back(i);
   if (!planned(i)) return;
-  take(i, gradient);
+  give(i, gradient);
   --buckets_[static_cast<std::size_t>(places_[i].bucket)].missing;
   begin_ready(false);
   for (std::size_t k = 0; k < begun_; ++k) buckets_[k].sum->advance();
@@ -74,7 +74,7 @@ void EarlySums::show(std::size_t i, const ag::Tensor& gradient) {
 
 // The nodes of this rank for parameter i, of which `gradient` is the last shard's, become its part of
 // the bucket.
-void EarlySums::take(std::size_t i, const ag::Tensor& gradient) {
+void EarlySums::give(std::size_t i, const ag::Tensor& gradient) {
   const TensorSum& sum = (*sums_)[i];
   const auto& nodes = sum.tree.nodes();
   const std::int64_t offset = places_[i].offset, n = sum.numel();
@@ -100,6 +100,7 @@ void EarlySums::end() {
   sums_ = nullptr;
   watching_ = false;
   begin_ready(true);
+  for (Bucket& b : buckets_) b.sum->finish();
 }
 
 bool EarlySums::has_seen(std::size_t i, const ag::Tensor& gradient) const {
@@ -109,15 +110,12 @@ bool EarlySums::has_seen(std::size_t i, const ag::Tensor& gradient) const {
          elements_of(gradient) == seen.elements && gradient.version() == seen.version;
 }
 
-void EarlySums::finish(const std::vector<TensorSum>& sums, bool good, ag::TensorList& out) {
-  for (Bucket& b : buckets_) {
-    b.sum->finish();
-    if (!good) continue;
+void EarlySums::take(const std::vector<TensorSum>& sums, ag::TensorList& out) const {
+  for (const Bucket& b : buckets_)
     for (const std::size_t i : b.members)
       out[i] = with_element(sums[i].dtype, sums[i].wire, [&](auto zero) {
         return tensor_of(sum_of<decltype(zero)>(b).sum() + places_[i].offset, sums[i]);
       });
-  }
 }
 
 void EarlySums::plan(const std::vector<TensorSum>& sums, const std::vector<Kind>& kinds) {

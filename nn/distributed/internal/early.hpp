@@ -30,14 +30,15 @@ class EarlySums {
   void watch();
   /// The walk of the last shard begins; `sums` has the nodes of those before.
   void begin(const std::vector<TensorSum>& sums);
-  /// It is over, or will not be; buckets that have not begun do so, whatever is in them.
+  /// It is over, or will not be; buckets that have not begun do so, whatever is in them. Returns when
+  /// all are added up: a rank that waits for another meanwhile does its part of the sums.
   void end();
   /// Whether `gradient`, which parameter i has got, is what was shown.
   bool has_seen(std::size_t i, const ag::Tensor& gradient) const;
   /// Whether parameter i is in a bucket.
   bool planned(std::size_t i) const { return i < places_.size() && places_[i].bucket >= 0; }
-  /// Waits for the buckets; their sums become those of `out` if they are `good`.
-  void finish(const std::vector<TensorSum>& sums, bool good, ag::TensorList& out);
+  /// The sums of the buckets become those of `out`.
+  void take(const std::vector<TensorSum>& sums, ag::TensorList& out) const;
   /// Plans for the steps to come: those that all ranks have seen. By all ranks.
   void plan(const std::vector<TensorSum>& sums, const std::vector<Kind>& kinds);
 
@@ -59,7 +60,7 @@ class EarlySums {
   };
 
   void show(std::size_t i, const ag::Tensor& gradient);
-  void take(std::size_t i, const ag::Tensor& gradient);
+  void give(std::size_t i, const ag::Tensor& gradient);
   void begin_ready(bool all);
   template <class E>
   BucketSum<E>& sum_of(const Bucket& bucket) const {

@@ -73,20 +73,15 @@ ag::TensorList Reducer::finish() {
     return out;
   }
   std::vector<Kind> rest = kinds_;
-  if (early_) {
-    early_->finish(sums_, good_, out);
+  if (early_ && good_) {
+    early_->take(sums_, out);
     for (std::size_t i = 0; i < rest.size(); ++i)
-      if (good_ && early_->planned(i)) rest[i] = none;
+      if (early_->planned(i)) rest[i] = none;
   }
   if (!good_) push_last(true);
   reduce(world_, shares_, sums_, rest, out);
   if (early_) early_->plan(sums_, kinds_);
   return out;
-}
-
-void Reducer::abandon() {
-  ag::TensorList nothing;
-  if (early_) early_->finish(sums_, false, nothing);
 }
 
 }  // namespace nn::distributed::detail

@@ -24,8 +24,6 @@ class Reducer {
   std::vector<std::vector<std::int64_t>> agree(std::vector<std::int64_t> numbers);
   /// The sums; undefined where no shard gave anything.
   ag::TensorList finish();
-  /// Instead of that, where the ranks have agreed that the step failed.
-  void abandon();
 
  private:
   // The last shard's become part of the sums: those that are on their way, or the others.
