@@ -30,6 +30,16 @@ struct Range {
   double low, high;
 };
 
+/// The distribution function of the standard normal distribution, and its density; those of float32
+/// registers are in simd_math.hpp.
+template <class V>
+V normal_cdf(const V& x) {
+  return 0.5 * erfc(-0.7071067811865476 * x);
+}
+template <class V>
+V normal_pdf(const V& x) {
+  return 0.3989422804014327 * exp(-0.5 * x * x);
+}
 /// (1 + tanh u) / 2 with u = √(2/π) (x + 0.044715 x³), the factor of gelu_tanh. Beyond ±50 it is
 /// exactly 0 or 1.
 template <class V>

@@ -3,8 +3,7 @@
 #include <bit>
 #include <cstdint>
 
-#include "autograd/formulas/simd_parts.hpp"
-#include "autograd/formulas/special.hpp"
+#include "autograd/formulas/simd_power.hpp"
 
 #if XGRAD_FAST_MATH
 #error "autograd/formulas/simd_math.hpp is wrong with -ffast-math and its parts: leave them out"
@@ -14,8 +13,7 @@
 
 /// The functions of registers: xsimd's where they are right, with what they miss put right, and
 /// others where they are not, for any `Register`. In units in the last place tan is within 3, erfc
-/// within 3.3 (float64: 2.5), pow within 36 for results from 1e-9 to 1e9 and within 1200 at the ends
-/// of the range (float32: 150), the others within about 2.
+/// within 3.3 (float64: 2.5), the others within about 2.
 namespace autograd::simd {
 inline namespace XGRAD_SIMD_NAMESPACE {
 
@@ -53,10 +51,12 @@ V exp2(V x) {
   const V n = nearest(x);
   return scaled(1 + exp_tail((x - n) * 0.6931471805599453), n);
 }
-template <class T>
-Vec<T> expm1(Vec<T> x) {
-  // xsimd's overflows too early, and makes 0 of -0.
-  return where(x == 0, x, where(x > 60, exp(x), Vec<T>(xsimd::expm1(x.b))));
+template <Register V>
+V expm1(V x) {
+  // 2^n (1 + tail) - 1, and half of that on the way: 2^n may be infinite. From -60 on it is -1.
+  const V b = bounded(x, -60, FormatOf<V>::exp_most), n = exp_exponent(b);
+  const V half = power_of_two(n - 1), y = 2 * fma(half, exp_tail(exp_rest(b, n)), half - 0.5);
+  return where(x == 0, x, y);
 }
 
 /// `f` of x through f of 2^54 x below the normal numbers, where xsimd's logarithms are wrong.
@@ -67,43 +67,6 @@ V with_denormals(F f, V x, double log_of_scale) {
   return where(tiny, y - log_of_scale, y);
 }
 
-/// A normal number as (1 + f) · 2^k, with 1 + f between √½ and √2.
-template <class V>
-struct LogParts {
-  V f, k;
-
-  explicit LogParts(V x) {
-    using F = FormatOf<V>;
-    using T = typename V::Element;
-    constexpr auto digits = (typename F::Bits{1} << F::mantissa) - 1;
-    // The exponent in the last places of 2^mantissa.
-    const V whole = narrow<V> ? 0x1p23 : 0x1p52;
-    const V exponent = (shifted(x, -F::mantissa) | whole) - (whole + F::bias);
-    const V m = (x & V(std::bit_cast<T>(digits))) | V(1);
-    const auto upper = m >= (narrow<V> ? 1.4142135381698608 : 1.4142131805419922);
-    f = where(upper, 0.5 * m, m) - 1;
-    k = where(upper, exponent + 1, exponent);
-  }
-
-  /// log(1 + f) + k log 2 + c, for `low` = k times the lower digits of log 2, + c. FreeBSD's
-  /// e_log.c (Sun Microsystems, 1993), as in xsimd.
-  V sum(V low) const {
-    const V s = f / (2 + f), z = s * s, w = z * z, half_square = 0.5 * f * f;
-    V odd, even;
-    if constexpr (narrow<V>) {
-      static constexpr double p[] = {0.40000972151756287, 0.24279078841209412},
-                              q[] = {0.6666666269302368, 0.2849878668785095};
-      odd = polynomial(w, p), even = polynomial(w, q);
-    } else {
-      static constexpr double p[] = {0.3999999999940942, 0.22222198432149784, 0.15313837699209373},
-                              q[] = {0.6666666666666735, 0.2857142874366239, 0.1818357216161805,
-                                     0.14798198605116586};
-      odd = polynomial(w, p), even = polynomial(w, q);
-    }
-    const V r = z * even + w * odd;
-    return fma(k, V(FormatOf<V>::ln2_high), fma(s, half_square + r, low) - half_square + f);
-  }
-};
 /// y, a logarithm of x, but for x = 0 and infinity, and NaN where that of `positive` is none.
 template <Register V>
 V log_or_special(V y, V x, V positive) {
@@ -119,9 +82,16 @@ V log(V x) {
   };
   return with_denormals(normal, x, 37.42994775023705);
 }
-template <class T>
-Vec<T> log2(Vec<T> x) {
-  return with_denormals([](Vec<T> v) -> Vec<T> { return xsimd::log2(v.b); }, x, 54);
+inline Vec<double> log2(Vec<double> x) {  // this one is nearer there
+  return with_denormals([](Vec<double> v) -> Vec<double> { return xsimd::log2(v.b); }, x, 54);
+}
+template <Register V>
+requires narrow<V> V log2(V x) {
+  const auto normal = [](V v) {
+    const LogParts<V> parts(v);
+    return log_or_special(fma(parts.near_one(V(0)), V(1.4426950408889634), parts.k), v, v);
+  };
+  return with_denormals(normal, x, 54);
 }
 template <class T>
 Vec<T> log10(Vec<T> x) {
@@ -139,11 +109,22 @@ V log1p(V x) {
 
 // ---------------------------------------------------------------- powers and roots
 
-template <class T>
-Vec<T> cbrt(Vec<T> x) {
-  const auto tiny = abs(x) < Vec<T>(sizeof(T) == 4 ? 1.17549435e-38 : 2.2250738585072014e-308);
-  const Vec<T> y = xsimd::cbrt(where(tiny, x * 18014398509481984.0, x).b);
-  return where(tiny, y * (1.0 / 262144), y);
+template <Register V>
+V cbrt(V x) {
+  // The root of 1 + f to 19 bits, interpolated at Chebyshev's points, and a step of Halley's method.
+  static constexpr double c[] = {0.99999938201,   0.333315920763,   -0.111000891368,
+                                 0.0624521844988, -0.0443565062389, 0.0255660827186};
+  const V base = abs(x);
+  const auto tiny = base < V(narrow<V> ? 1.17549435e-38 : 2.2250738585072014e-308);
+  const LogParts<V> parts(where(tiny, base * 18014398509481984.0, base));
+  const V third = nearest(parts.k * (1.0 / 3)), rest = parts.k - 3 * third;
+  const auto less = rest<0, more = rest> 0;
+  const V root = where(more, V(1.2599210498948732), where(less, V(0.7937005259840998), V(1)));
+  const V m = (parts.f + 1) * where(more, V(2), where(less, V(0.5), V(1)));
+  const V t = root * polynomial(parts.f, c), square = t * t;
+  const V excess = fma(-t, square, m) - t * rest_of(t, t, V(0), square);
+  const V y = scaled(fma(t, excess / fma(V(-2), excess, 3 * m), t), where(tiny, third - 18, third));
+  return where(base < special::infinity && base != 0, copysign(y, x), x);
 }
 /// Without overflow: the operands are brought near 1 by a power of two.
 template <Register V>
@@ -156,20 +137,6 @@ V hypot(V x, V y) {
   const V back = where(large, V(1 / down), where(small, V(1 / up), V(1)));
   const V p = a * scale, q = b * scale;
   return where(a == infinity || b == infinity, infinity, sqrt(fma(p, p, q * q)) * back);
-}
-/// Special values are those of IEEE 754. The logarithm is rounded once, so that the error grows with
-/// the exponent of the result.
-template <class T>
-Vec<T> pow(Vec<T> x, Vec<T> y) {
-  using V = Vec<T>;
-  const V base = abs(x), half = V(0.5) * y, infinity = special::infinity;
-  const auto whole = y == trunc(y), odd = whole && half != trunc(half);
-  V r = exp(y * log(base));  // xsimd's is wrong for denormal bases and at both ends of the range
-  r = where(base == V(0), where(y < V(0), infinity, where(y > V(0), V(0), y)), r);
-  r = where(base == V(1) && y == y, V(1), r);
-  r = where(odd, V(r.b ^ xsimd::bitofsign(x.b)), r);
-  r = where(x < V(0) && !whole && base != infinity, V(__builtin_nan("")), r);
-  return where(y == V(0) || x == V(1), V(1), r);
 }
 /// The remainder of the division towards zero, which is exact.
 template <class T>
@@ -217,9 +184,12 @@ template <class T>
 Vec<T> sinh(Vec<T> x) {
   return xsimd::sinh(x.b);
 }
-template <class T>
-Vec<T> cosh(Vec<T> x) {
-  return xsimd::cosh(x.b);
+template <Register V>
+V cosh(V x) {
+  // e^a / 2 by quarters, as 2^n may be infinite; it is from the bound on.
+  const V a = bounded(abs(x), 0, FormatOf<V>::exp_most + 0.5), n = exp_exponent(a);
+  const V quarter = power_of_two(n - 2), y = 2 * fma(quarter, exp_tail(exp_rest(a, n)), quarter);
+  return y + 0.25 / y;
 }
 inline Vec<double> tanh(Vec<double> x) { return xsimd::tanh(x.b); }  // this one is nearer there
 template <Register V>
@@ -241,18 +211,14 @@ template <class T>
 Vec<T> acosh(Vec<T> x) {
   return where(x < 1, Vec<T>(__builtin_nan("")), Vec<T>(xsimd::acosh(x.b)));
 }
-template <class T>
-Vec<T> atanh(Vec<T> x) {
-  return xsimd::atanh(x.b);
+template <Register V>
+V atanh(V x) {
+  const V a = abs(x), twice = 2 * a;
+  const V y = 0.5 * log1p(fma(twice, a / (1 - a), twice));
+  return copysign(where(a > 1, V(__builtin_nan("")), y), x);
 }
 
 // ---------------------------------------------------------------- error function
-
-/// x with so few digits that its square is exact, also a little more than that.
-template <Register V>
-V upper_half(V x) {
-  return x & V(std::bit_cast<typename V::Element>(FormatOf<V>::upper_digits));
-}
 
 // The approximations are those of FreeBSD's s_erf.c (Sun Microsystems, 1993), on three intervals of
 // a = |x|. There, from 0.84375 on, this gives erfc(a).
@@ -358,6 +324,41 @@ V erfc(V x) {
     const V below = where(x > 0.25 && x < 0.5, 0.5 - (x - 0.5 + excess), (1 - x) - excess);
     return where(a < 0.84375, below, where(x < 0, 2 - above, above));
   }
+}
+/// exp(-x²/2) of float32, for |x| ≤ 16.
+template <Register V>
+requires narrow<V>
+[[gnu::always_inline]] inline V normal_bell(V x) {
+  // 2^e, of which 2^(e - n) is a minimax fit, relative error 8e-9.
+  static constexpr double c[] = {0.69314718246459960938, 0.240226507186889648,
+                                 0.0555038116872310638,  0.0096181035041809082,
+                                 0.0013381302123889327,  0.000154448833200149238};
+  constexpr double high = -0.7213475108146667, low = -9.629815e-9;  // -1 / (2 log 2)
+  const V square = x * x, lost = rest_of(x, x, V(0), square), n = nearest(square * high);
+  const V r = fma(lost, V(high), fma(square, V(low), fma(square, V(high), -n)));
+  return scaled(fma(r, polynomial(r, c), V(1)), n);
+}
+/// The distribution function of the standard normal distribution, float32.
+template <Register V>
+requires narrow<V>
+[[gnu::always_inline]] inline V normal_cdf(const V& x) {
+  // e^(a²/2) erfc(a / √2) / 2 = u · q(a u - ½) with u = 1 / (a + 3.75), where q interpolates at
+  // Chebyshev's points, relative error 2e-8.
+  static constexpr double q[] = {0.7502940675,  -1.176376628,  1.411759832,
+                                 -1.212159648,  0.5998401491,  0.03821207217,
+                                 -0.2666370333, 0.06672818514, 0.1150388185};
+  V a = abs(x);
+  a = where(a > 15.6, 15.6, a);  // 0 from there on
+  const V u = 1 / (a + 3.75), tail = normal_bell(a) * (u * polynomial(fma(a, u, V(-0.5)), q));
+  return where(x < 0, tail, 1 - tail);
+}
+/// The density of the standard normal distribution, float32.
+template <Register V>
+requires narrow<V>
+[[gnu::always_inline]] inline V normal_pdf(const V& x) {
+  V a = abs(x);
+  a = where(a > 15.6, 15.6, a);
+  return 0.3989422804014327 * normal_bell(a);
 }
 template <class T>
 Vec<T> erfinv(Vec<T> x) {

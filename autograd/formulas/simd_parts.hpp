@@ -142,6 +142,50 @@ V bounded_exp(V x) {
   return scaled(1 + exp_tail(exp_rest(x, n)), n);
 }
 
+/// A normal number as (1 + f) · 2^k, with 1 + f between √½ and √2.
+template <class V>
+struct LogParts {
+  V f, k;
+
+  explicit LogParts(V x) {
+    using F = FormatOf<V>;
+    using T = typename V::Element;
+    constexpr auto digits = (typename F::Bits{1} << F::mantissa) - 1;
+    // The exponent in the last places of 2^mantissa.
+    const V whole = narrow<V> ? 0x1p23 : 0x1p52;
+    const V exponent = (shifted(x, -F::mantissa) | whole) - (whole + F::bias);
+    const V m = (x & V(std::bit_cast<T>(digits))) | V(1);
+    const auto upper = m >= (narrow<V> ? 1.4142135381698608 : 1.4142131805419922);
+    f = where(upper, 0.5 * m, m) - 1;
+    k = where(upper, exponent + 1, exponent);
+  }
+
+  /// log(1 + f) + k log 2 + c, for `low` = k times the lower digits of log 2, + c.
+  V sum(V low) const { return fma(k, V(FormatOf<V>::ln2_high), near_one(low)); }
+  /// log(1 + f) + c. FreeBSD's e_log.c (Sun Microsystems, 1993), as in xsimd.
+  V near_one(V c) const {
+    const V s = f / (2 + f), z = s * s, w = z * z, half_square = 0.5 * f * f;
+    V odd, even;
+    if constexpr (narrow<V>) {
+      static constexpr double p[] = {0.40000972151756287, 0.24279078841209412},
+                              q[] = {0.6666666269302368, 0.2849878668785095};
+      odd = polynomial(w, p), even = polynomial(w, q);
+    } else {
+      static constexpr double p[] = {0.3999999999940942, 0.22222198432149784, 0.15313837699209373},
+                              q[] = {0.6666666666666735, 0.2857142874366239, 0.1818357216161805,
+                                     0.14798198605116586};
+      odd = polynomial(w, p), even = polynomial(w, q);
+    }
+    const V r = z * even + w * odd;
+    return fma(s, half_square + r, c) - half_square + f;
+  }
+};
+/// x with so few digits that its square is exact, also a little more than that.
+template <Register V>
+V upper_half(V x) {
+  return x & V(std::bit_cast<typename V::Element>(FormatOf<V>::upper_digits));
+}
+
 /// f of each lane, computed in double.
 template <class T, class F>
 Vec<T> by_lane(F f, Vec<T> x) {

@@ -68,6 +68,7 @@ Expr erfc(const Expr& x) { return 1 - erf(x); }
 Expr gelu_gate(const Expr& x) {
   return 0.5 * (1 + tanh(0.7978845608028654 * (x + 0.044715 * (x * x * x))));
 }
+Expr normal_cdf(const Expr& x) { return 0.5 * erfc(-0.7071067811865476 * x); }
 Expr pow(const Expr& a, const Expr& b) { return binary("Pow", a, b); }
 Expr maximum(const Expr& a, const Expr& b) { return binary("Max", a, b); }
 Expr minimum(const Expr& a, const Expr& b) { return binary("Min", a, b); }

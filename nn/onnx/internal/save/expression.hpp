@@ -90,6 +90,7 @@ Expr trunc(const Expr& x);
 Expr round(const Expr& x);
 Expr softplus(const Expr& x);
 Expr gelu_gate(const Expr& x);
+Expr normal_cdf(const Expr& x);
 Expr pow(const Expr& a, const Expr& b);
 Expr maximum(const Expr& a, const Expr& b);
 Expr minimum(const Expr& a, const Expr& b);

@@ -54,6 +54,7 @@ Text atan2(const Text& a, const Text& b) { return call("std::atan2", a, b); }
 Text hypot(const Text& a, const Text& b) { return call("std::hypot", a, b); }
 Text remainder(const Text& a, const Text& b) { return call("kernels::remainder_of", a, b); }
 Text gelu_gate(const Text& x) { return call("kernels::gelu_gate", x); }
+Text normal_cdf(const Text& x) { return 0.5 * erfc(-0.7071067811865476 * x); }
 Text softplus(const Text& x) { return maximum(x, 0) + log1p(exp(-abs(x))); }
 
 [[noreturn]] Text refuse(std::string_view op) {
