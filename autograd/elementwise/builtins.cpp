@@ -242,7 +242,7 @@ XGRAD_ASSIGN(/=, /)
 Tensor operator-(const Tensor& x) { return neg(x); }
 Tensor pow(const Tensor& a, double b) {
   const detail::Named as("pow");
-  // A square is exact this way, and by far the most used power.
+  // By far the most used power, whose value has the same bits either way.
   return b == 2 ? square(a) : pow(a, internal::number_for("pow", b, a));
 }
 Tensor pow(double a, const Tensor& b) { return pow(internal::number_for("pow", a, b, 1), b); }

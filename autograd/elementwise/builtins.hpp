@@ -19,8 +19,9 @@ Tensor sub(const Tensor& a, const Tensor& b);
 Tensor mul(const Tensor& a, const Tensor& b);
 /// a / b, for float32 and float64; IEEE division (x / 0 = ±inf).
 Tensor div(const Tensor& a, const Tensor& b);
-/// a to the power b, for float32 and float64. A negative base with a fractional power is NaN. The
-/// gradient for b at a = 0 is 0.
+/// a to the power b, for float32 and float64: exact where the dtype holds the power, and within an ulp
+/// elsewhere; a number gives the bits of a tensor. A negative base with a fractional power is NaN.
+/// The gradient for b at a = 0 is 0.
 Tensor pow(const Tensor& a, const Tensor& b);
 Tensor pow(const Tensor& a, double b);
 Tensor pow(double a, const Tensor& b);

@@ -105,12 +105,6 @@ struct Vec {
   using Element = T;
   using Batch = xsimd::batch<T>;
   static constexpr std::int64_t size = Batch::size;
-  /// Whether fma rounds once.
-#if defined(__FMA__) || defined(__AVX512F__) || defined(__aarch64__)
-  static constexpr bool fuses = true;
-#else
-  static constexpr bool fuses = false;
-#endif
 
   struct Mask {
     typename Batch::batch_bool_type m;

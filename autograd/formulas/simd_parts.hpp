@@ -42,6 +42,15 @@ using FormatOf = Format<typename V::Element>;
 template <class V>
 inline constexpr bool narrow = sizeof(typename V::Element) == 4;
 
+/// Whether fma of V rounds once.
+#if defined(__FMA__) || defined(__AVX512F__) || defined(__aarch64__)
+template <class V>
+inline constexpr bool fuses = true;
+#else
+template <class V>
+inline constexpr bool fuses = false;
+#endif
+
 /// The polynomial with these coefficients, the constant first.
 template <Register V, std::size_t N>
 V polynomial(V x, const double (&coefficient)[N]) {

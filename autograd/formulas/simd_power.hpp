@@ -19,7 +19,7 @@ struct TwoParts {
 /// register fuses, and by Dekker's splitting (Numerische Mathematik 18, 1971) elsewhere.
 template <Register V>
 [[gnu::always_inline]] inline V rest_of(V a, V b, V c, V sum) {
-  if constexpr (V::fuses) {
+  if constexpr (fuses<V>) {
     return fma(a, b, c - sum);
   } else {
     const V product = a * b, p = upper_half(a), q = a - p, r = upper_half(b), s = b - r;

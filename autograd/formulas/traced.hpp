@@ -26,7 +26,6 @@ inline std::uint32_t record(Op op, std::uint32_t a, std::uint32_t b = 0, std::ui
 template <class T>
 struct Traced {
   using Element = T;
-  static constexpr bool fuses = true;  // the machines for which code is made do
 
   struct Mask {
     std::uint32_t id;
@@ -102,6 +101,9 @@ struct Traced {
     return of(record(Op::round, x.id, 0, 0, mode)) | (x & Traced(T(-0.0)));
   }
 };
+
+template <class T>
+inline constexpr bool fuses<Traced<T> > = true;  // the machines for which code is made do
 
 /// A value that no list of operations gives.
 template <class T>

@@ -3,6 +3,8 @@
 #include <functional>
 #include <limits>
 #include <random>
+#include <set>
+#include <string>
 
 #include "autograd/compile.hpp"
 #include "autograd/core/cpu.hpp"
@@ -137,6 +139,16 @@ TEST_CASE("machine code gives the bits of the kernels, on special values too", "
       for (const std::size_t n : {std::size_t{3}, std::size_t{1500}})
         row.wide ? check<double>(row, single, n) : check<float>(row, single, n);
   CHECK(kernels::row_listings().size() > 200);
+}
+
+TEST_CASE("powers, cube roots and what is made of expm1 have lists of operations", "[jit]") {
+  if (!kernels::MachineCode::available()) return;
+  std::multiset<std::string> names;
+  for (const kernels::RowListing& row : kernels::row_listings()) names.insert(std::string(row.name));
+  for (const auto* const name : {"pow", "cbrt", "expm1", "elu", "celu", "selu", "cosh", "atanh"}) {
+    INFO(name);
+    CHECK(names.count(name) == 2);  // float32 and float64
+  }
 }
 
 TEST_CASE("long chains and sums of them give the bits of eager code, by any number of threads",
