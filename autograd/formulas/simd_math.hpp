@@ -335,7 +335,7 @@ requires narrow<V>
                                  0.0013381302123889327,  0.000154448833200149238};
   constexpr double high = -0.7213475108146667, low = -9.629815e-9;  // -1 / (2 log 2)
   const V square = x * x, lost = rest_of(x, x, V(0), square), n = nearest(square * high);
-  const V r = fma(lost, V(high), fma(square, V(low), fma(square, V(high), -n)));
+  const V r = fma(lost, V(high), fma(square, V(low), rest_of(square, V(high), V(0), n)));
   return scaled(fma(r, polynomial(r, c), V(1)), n);
 }
 /// The distribution function of the standard normal distribution, float32.

@@ -144,7 +144,8 @@ TEST_CASE("machine code gives the bits of the kernels, on special values too", "
 TEST_CASE("powers, cube roots and what is made of expm1 have lists of operations", "[jit]") {
   if (!kernels::MachineCode::available()) return;
   std::multiset<std::string> names;
-  for (const kernels::RowListing& row : kernels::row_listings()) names.insert(std::string(row.name));
+  for (const kernels::RowListing& row : kernels::row_listings())
+    names.insert(std::string(row.name));
   for (const auto* const name : {"pow", "cbrt", "expm1", "elu", "celu", "selu", "cosh", "atanh"}) {
     INFO(name);
     CHECK(names.count(name) == 2);  // float32 and float64
