@@ -157,7 +157,9 @@ struct Cdist {
     return gradients;
   }
   Tensor reference(const TensorList& in) const {
-    return norm(unsqueeze(in[0], 2) - unsqueeze(in[1], 1), p, {-1});
+    const Tensor differences = unsqueeze(in[0], 2) - unsqueeze(in[1], 1);
+    // Vectors without elements are 0 apart, also for p = inf, which norm() refuses of nothing.
+    return differences.size(-1) == 0 ? sum(differences, {-1}) : norm(differences, p, {-1});
   }
   TensorList batch(const internal::Batch& in) const {
     return {in.parted(apply(*this, in.joined(0), in.joined(1)), in.shape(0)[0])};

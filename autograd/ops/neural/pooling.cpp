@@ -1,5 +1,7 @@
 #include "autograd/ops/neural/pooling.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "autograd/elementwise/builtins.hpp"
@@ -95,10 +97,12 @@ Windows windows_of(std::string_view op, const Tensor& batch, int axes, const Int
     const std::int64_t reach = apart[d] * (sizes[d] - 1) + 1, room = in[d] + 2 * before[d] - reach;
     if (2 * before[d] > reach)
       fail(op, "padding must be at most half of the kernel, got {} for {}", before[d], reach);
-    if (room < 0)
-      fail(op, "the kernel must fit into the padded x, got {} for shape {}, padding {}", reach,
-           batch.shape(), before[d]);
-    std::int64_t out = (room + (ceil_mode ? steps[d] - 1 : 0)) / steps[d] + 1;
+    const std::int64_t last = room + (ceil_mode ? steps[d] - 1 : 0);
+    if (last < 0)
+      fail(op, "the kernel must {} the padded x, got {} for shape {}, padding {}{}",
+           ceil_mode ? "end less than a stride behind" : "fit into", reach, batch.shape(),
+           before[d], ceil_mode ? fmt::format(" and stride {}", steps[d]) : "");
+    std::int64_t out = last / steps[d] + 1;
     if ((out - 1) * steps[d] >= in[d] + before[d]) --out;
     windows[d] = {in[d], out, sizes[d], steps[d], apart[d], before[d]};
   }

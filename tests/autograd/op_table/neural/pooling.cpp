@@ -114,13 +114,24 @@ void add_max_pool(std::vector<Row>& rows) {
               "3, stride 2, padding 1", {2, 2, 8},
               [=](auto& x) { return MAX_POOL(1, x, 3, {.stride = 2, .padding = 1}); },
               naive(regular({3}, {2}, {1}, {1}))),
-          pooled("2, without a batch", {2, 5}, [=](auto& x) { return MAX_POOL(1, x, 2); })},
+          pooled("2, without a batch", {2, 5}, [=](auto& x) { return MAX_POOL(1, x, 2); }),
+          pooled(
+              "4, stride 2, ceil_mode", {1, 2, 3},
+              [=](auto& x) {
+                return MAX_POOL(1, x, 4, {.stride = 2, .ceil_mode = true});
+              },
+              naive(regular({4}, {2}, {0}, {1})))},
          {{[=] {
              return MAX_POOL(1, ag::ones({1, 1, 3}), 4);
            },
            "max_pool1d" + end +
                ": the kernel must fit into the padded x, got 4 for shape (1, 1, 3), padding "
-               "0"}}});
+               "0"},
+          {[=] {
+             return MAX_POOL(1, ag::ones({1, 1, 3}), 5, {.stride = 2, .ceil_mode = true});
+           },
+           "the kernel must end less than a stride behind the padded x, got 5 for shape "
+           "(1, 1, 3), padding 0 and stride 2"}}});
     rows.push_back(
         {"max_pool2d" + end,
          {pooled(
@@ -184,7 +195,13 @@ void add_avg_pool(std::vector<Row>& rows) {
                        "3, stride 2, padding 1", {2, 2, 8},
                        [](auto& x) { return avg_pool1d(x, 3, {.stride = 2, .padding = 1}); },
                        mean_of(regular({3}, {2}, {1}, {1}), {1})),
-                   pooled("2, without a batch", {2, 5}, [](auto& x) { return avg_pool1d(x, 2); })},
+                   pooled("2, without a batch", {2, 5}, [](auto& x) { return avg_pool1d(x, 2); }),
+                   pooled(
+                       "4, stride 2, ceil_mode", {1, 2, 3},
+                       [](auto& x) {
+                         return avg_pool1d(x, 4, {.stride = 2, .ceil_mode = true});
+                       },
+                       mean_of(regular({4}, {2}, {0}, {1}), {0}))},
                   {{[] {
                       return avg_pool1d(ag::ones({1, 1, 3}), 4);
                     },
