@@ -3,6 +3,7 @@
 #include "autograd/core/cpu.hpp"
 #include "autograd/core/random.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/gradient.hpp"
 #include "tests/catch.hpp"
 
 namespace ag = autograd;
@@ -24,6 +25,17 @@ TEST_CASE("equal points have distance 0 and gradient 0, for every p") {
     CHECK(own.to_vector<double>() == std::vector<double>{0, 0});
     ag::sum(own).backward();
     CHECK(a.grad().to_vector<double>() == std::vector<double>{0, 0, 0, 0});
+  }
+}
+
+TEST_CASE("vectors without elements are 0 apart, and have recorded gradients") {
+  for (const double p : {0.0, 1.0, 2.0, 3.0, double(INFINITY)}) {
+    ag::Tensor a = ag::ones({2, 0});
+    a.requires_grad_();
+    const ag::Tensor distances = ag::cdist(a, ag::ones({3, 0}), p);
+    CHECK(distances.to_vector<float>() == std::vector<float>(6));
+    const ag::TensorList g = ag::grad({ag::sum(distances)}, {a}, {.create_graph = true});
+    CHECK(g[0].shape() == ag::Shape{2, 0});
   }
 }
 

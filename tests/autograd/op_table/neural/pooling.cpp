@@ -117,9 +117,7 @@ void add_max_pool(std::vector<Row>& rows) {
           pooled("2, without a batch", {2, 5}, [=](auto& x) { return MAX_POOL(1, x, 2); }),
           pooled(
               "4, stride 2, ceil_mode", {1, 2, 3},
-              [=](auto& x) {
-                return MAX_POOL(1, x, 4, {.stride = 2, .ceil_mode = true});
-              },
+              [=](auto& x) { return MAX_POOL(1, x, 4, {.stride = 2, .ceil_mode = true}); },
               naive(regular({4}, {2}, {0}, {1})))},
          {{[=] {
              return MAX_POOL(1, ag::ones({1, 1, 3}), 4);
@@ -198,9 +196,7 @@ void add_avg_pool(std::vector<Row>& rows) {
                    pooled("2, without a batch", {2, 5}, [](auto& x) { return avg_pool1d(x, 2); }),
                    pooled(
                        "4, stride 2, ceil_mode", {1, 2, 3},
-                       [](auto& x) {
-                         return avg_pool1d(x, 4, {.stride = 2, .ceil_mode = true});
-                       },
+                       [](auto& x) { return avg_pool1d(x, 4, {.stride = 2, .ceil_mode = true}); },
                        mean_of(regular({4}, {2}, {0}, {1}), {0}))},
                   {{[] {
                       return avg_pool1d(ag::ones({1, 1, 3}), 4);
