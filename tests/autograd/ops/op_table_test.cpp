@@ -10,6 +10,7 @@
 #include "autograd/gradcheck.hpp"
 #include "autograd/ops/ops.hpp"
 #include "tests/autograd/op_table/op_table_tools.hpp"
+#include "tests/source_dir.hpp"
 
 namespace ag = autograd;
 using ag::Tensor;
@@ -137,7 +138,6 @@ TEST_CASE("an elementwise operation that branches names a point") {
 #define TERNARY(op, kind, value, ga, gb, gc, ...) check(#op, #value " " #ga " " #gb " " #gc);
 #define COMPARE(...)
 #include "autograd/formulas/elementwise.def"
-#include "tests/source_dir.hpp"
 }
 
 TEST_CASE("a gradient is the same on registers and on tensors") {

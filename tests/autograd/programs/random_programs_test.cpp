@@ -11,6 +11,7 @@
 #include "tests/autograd/programs/programs.hpp"
 #include "tests/catch.hpp"
 #include "tests/sanitizers.hpp"
+#include "tests/source_dir.hpp"
 
 namespace ag = autograd;
 using ag::Context;
@@ -221,7 +222,6 @@ TEST_CASE("a printed program compiles and passes") {
   // After a change of the printer: put the new text into that file.
   CHECK(text.str() == programs::print(ops, example()));
 #include "tests/autograd/programs/example.inc"
-#include "tests/source_dir.hpp"
   CHECK(report == "passed");
 }
 
