@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "autograd/ir/program.hpp"
+#include "autograd/tape/recomputation.hpp"
 
 namespace autograd {
 namespace {
@@ -68,7 +69,8 @@ void detail::Recordings::visit_steps(const std::function<void(const Instruction&
 TensorList detail::Recordings::call(const Function& f, const TensorList& arguments) {
   check_arguments(arguments);
   if (tracing) return f(arguments);
-  if (anomaly_mode()) {
+  // What f captures may be there for this call only, as by `nn::functional_call`.
+  if (anomaly_mode() || recomputation_off()) {
     ++stats_.eager;
     return f(arguments);
   }

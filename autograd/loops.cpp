@@ -24,8 +24,8 @@ using replay::with_axis;
 
 constexpr std::string_view kScan = "scan";
 
-// As the program would write it: for anomaly mode, which looks at each operation, and for `vmap`,
-// which calls each for all samples.
+// As the program would write it: for anomaly mode, which looks at each operation, for `vmap`, which
+// calls each for all samples, and where nothing may run again.
 bool goes_by_operations() {
   if (recomputation_off()) return true;
   return detail::tracing ? Batching::current() != nullptr : anomaly_mode();
@@ -219,7 +219,8 @@ TensorList detail::cond(const Tensor& condition, LoopFunction f, LoopFunction g,
   const Batching* const level = Batching::current();
   if (level && (level->has(condition) || level->replays()))
     return both(condition, f(arguments), g(arguments));
-  if (level || !tracing) return condition.item<bool>() ? f(arguments) : g(arguments);
+  if (level || !tracing || recomputation_off())
+    return condition.item<bool>() ? f(arguments) : g(arguments);
   return replay::choose("cond", condition,
                         {with_own_results(std::move(f)), with_own_results(std::move(g))},
                         arguments);

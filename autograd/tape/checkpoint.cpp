@@ -14,7 +14,7 @@
 namespace autograd {
 namespace {
 
-constinit thread_local bool second_pass = false, kept_apart = false;
+constinit thread_local bool second_pass = false, no_recomputation = false;
 
 // Says for a scope that f runs a second time.
 class Recomputing {
@@ -195,9 +195,9 @@ class CheckpointNode final : public Node {
 
 bool recomputing() noexcept { return second_pass; }
 
-NoRecomputation::NoRecomputation() noexcept : previous_(std::exchange(kept_apart, true)) {}
-NoRecomputation::~NoRecomputation() { kept_apart = previous_; }
-bool recomputation_off() noexcept { return kept_apart; }
+NoRecomputation::NoRecomputation() noexcept : previous_(std::exchange(no_recomputation, true)) {}
+NoRecomputation::~NoRecomputation() { no_recomputation = previous_; }
+bool recomputation_off() noexcept { return no_recomputation; }
 
 TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
                               const TensorList& inputs) {

@@ -1,5 +1,6 @@
 #include "nn/module/functional_call.hpp"
 
+#include <algorithm>
 #include <unordered_map>
 #include <utility>
 
@@ -48,7 +49,10 @@ detail::Substituted::Substituted(const Module& model, const ag::TensorList& para
   exchange();
 }
 
-detail::Substituted::~Substituted() { exchange(); }
+detail::Substituted::~Substituted() {
+  std::reverse(other_.begin(), other_.end());  // a member that is shown twice has its own last
+  exchange();
+}
 
 void detail::Substituted::exchange() noexcept {
   for (auto& [member, other] : other_) std::swap(static_cast<ag::Tensor&>(*member), other);

@@ -1,5 +1,7 @@
 #include "nn/module/functional_call.hpp"
 
+#include <functional>
+
 #include "autograd/catch2.hpp"
 #include "autograd/compile.hpp"
 #include "autograd/core/random.hpp"
@@ -34,6 +36,14 @@ struct Repeated : nn::Module {
     const auto step = [this](const ag::Tensor& t) { return ag::tanh(layer(t)); };
     return ag::checkpoint(step, ag::scan(step, x, {.length = 3}));
   }
+};
+
+// Its forward pass is a compiled function, or another one.
+struct Outsourced : nn::Module {
+  nn::Linear layer{2, 2};
+  NN_MODULE(layer)
+  std::function<ag::Tensor(const ag::Tensor&)> run;
+  ag::Tensor forward(const ag::Tensor& x) const { return run(x); }
 };
 
 nn::MLP small_model() {
@@ -145,6 +155,30 @@ TEST_CASE("checkpoints and loops within a call use the parameters that it was gi
     return ag::sum(nn::functional_call(model, w, t));
   };
   CHECK_THAT(of_input, ag::PassesGradGradCheck({x}));
+}
+
+TEST_CASE("a function that was compiled before runs with the parameters that a call was given") {
+  Outsourced model;
+  auto compiled = ag::compile([&](const ag::Tensor& t) { return model.layer(t); });
+  model.run = [&](const ag::Tensor& t) { return compiled(t); };
+  const ag::Tensor x = ag::ones({1, 2}), own = model(x);
+  const ag::TensorList w = plus(model.parameters(), 1);
+  CHECK(ag::allclose(nn::functional_call(model, w, x), own + 3.0, 1e-5, 1e-5));
+  CHECK(ag::allclose(model(x), own, 0, 0));
+}
+
+TEST_CASE("a compiled call with other parameters refuses a branch, which could not run again") {
+  Outsourced model;
+  model.run = [&](const ag::Tensor& t) {
+    return ag::cond(
+        ag::sum(t) > 0.0, [&](const ag::Tensor& a) { return model.layer(a); },
+        [](const ag::Tensor& a) { return a * 2.0; }, t);
+  };
+  const ag::Tensor x = ag::ones({1, 2});
+  const ag::TensorList w = plus(model.parameters(), 1);
+  auto f = ag::compile([&](const ag::TensorList& v) { return nn::functional_call(model, v, x); });
+  CHECK(ag::allclose(nn::functional_call(model, w, x), model.layer(x) + 3.0, 1e-5, 1e-5));
+  CHECK_THROWS_AS(f(w), ag::Error);
 }
 
 TEST_CASE("parameters of another number or shape are refused, by the name of the model's") {
