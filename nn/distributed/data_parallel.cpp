@@ -342,12 +342,14 @@ double DataParallel::run(const Whole& whole, const Shard<std::int64_t>& shard) {
   reducer_->begin(step.sums(reducer_->wire()));
   ag::TensorList counted_once;  // integer buffers after the first shard
   ag::Generator::State after;
-  std::int64_t rows = 0, seen = 0;
+  std::int64_t rows = 0, seen = 0, weights = 0;
   std::exception_ptr failure;
   try {
     const auto [all, number] = whole();
     check_rows(all, shards_);
     rows = all, seen = static_cast<std::int64_t>(number);
+    if (steps_ == 0 || std::has_single_bit(steps_))
+      weights = static_cast<std::int64_t>(fingerprint_of(step.parameters));
     const std::uint64_t seed = ag::default_generator().next_u64();
     after = ag::default_generator().state();
     for_shards(world_, {shards_, world_.size()}, together_, step, [&](std::int64_t s) {
@@ -364,8 +366,6 @@ double DataParallel::run(const Whole& whole, const Shard<std::int64_t>& shard) {
   ag::TensorList total;
   try {
     const auto kind = static_cast<std::int64_t>(kind_of_step(step.parameters, rows));
-    const bool compares = steps_ == 0 || std::has_single_bit(steps_);
-    const auto weights = compares ? static_cast<std::int64_t>(fingerprint_of(step.parameters)) : 0;
     const auto all = reducer_->agree({failure != nullptr, seen, kind, weights});
     detail::throw_failures(world_, "compute its part of the batch", failure, all[0]);
     detail::check_same(steps_ > 0 ? "the samples of a batch" : "the first batch", all[1]);
