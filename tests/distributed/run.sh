@@ -11,9 +11,9 @@ trap 'rm -rf "$scratch"' EXIT
 mpi() {
   local ranks=$1 result=0
   shift
+  : >"$scratch/stderr"
   timeout 120 "$mpiexec" -n "$ranks" sh -c 'exec "$@" 2>>"$0"' "$scratch/stderr" "$program" "$@" || result=$?
   cat "$scratch/stderr" >&2
-  rm "$scratch/stderr"
   return "$result"
 }
 failed=0
