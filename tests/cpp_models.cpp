@@ -165,6 +165,10 @@ void add_layers(Program& p) {
                        nn::Conv2d(24, 16, 3)),
         {x({2, 3, 20, 21})});
   p.add("channels_last", Digits(), {x({2, 3, 25, 21})});
+  p.add("batch_statistics",
+        nn::Sequential(nn::Conv2d(3, 16, 3), nn::BatchNorm2d(16, {.track_running_stats = false}),
+                       nn::ReLU(), nn::Conv2d(16, 24, 3)),
+        {x({2, 3, 20, 21})});
   p.add("lines_last",
         nn::Sequential(nn::Conv1d(3, 16, 3), nn::Tanh(), nn::MaxPool1d(2), nn::Flatten(),
                        nn::Linear(16 * 9, 5)),

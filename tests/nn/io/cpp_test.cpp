@@ -72,6 +72,10 @@ TEST_CASE("channels stand last where all that use a value can read them so, and 
   CHECK_FALSE(written([&](const ag::Tensor& x) {
     return ag::conv2d(ag::conv2d(ag::relu(x), w, {}, {.padding = 1}) + x, w);
   }));
+  // Of the name of one that can.
+  CHECK_FALSE(written([&](const ag::Tensor& x) {
+    return ag::conv2d(ag::batch_norm(ag::conv2d(x, w), {}, {}, {}, {}, {.training = true}), w);
+  }));
 }
 
 TEST_CASE("what cannot be C++ is refused by name, and an older file stays") {

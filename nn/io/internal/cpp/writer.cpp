@@ -192,8 +192,12 @@ void Writer::find_layouts(const Table& table) {
   last_.assign(program_.values.size(), false);
   std::vector<Layout> layouts;
   for (const Step& s : program_.steps) {
-    const auto found = table.layouts.find(s.operation->name());
-    layouts.push_back(found == table.layouts.end() ? Layout() : found->second(Call(*this, s)));
+    const Call call(*this, s);
+    const auto found = table.layouts.find(call.name());
+    // Who lends its name to another, as batch_norm by its own statistics does, is not meant.
+    const bool lent = std::ranges::any_of(table.by_attribute,
+                                          [&](const auto& rule) { return call.has(rule.first); });
+    layouts.push_back(lent || found == table.layouts.end() ? Layout() : found->second(call));
     if (layouts.back().writes) last_[s.out[0]] = true;
   }
   for (const Operand& o : program_.results) last_[o.value] = false;
