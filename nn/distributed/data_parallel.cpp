@@ -104,7 +104,10 @@ std::int64_t rows_of(const ag::TensorList& batch) {
 }
 
 std::string_view name_of(Wire wire) {
-  return wire == Wire::full ? "full" : wire == Wire::float16 ? "float16" : "bfloat16";
+  return wire == Wire::full       ? "full"
+         : wire == Wire::float16  ? "float16"
+         : wire == Wire::bfloat16 ? "bfloat16"
+                                  : "unknown";
 }
 
 std::string_view name_of_statistics(bool together) { return together ? "whole" : "shard"; }
