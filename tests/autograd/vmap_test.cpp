@@ -255,6 +255,30 @@ TEST_CASE("a Jacobian takes gradients that read elements row by row") {
   check_close(ag::jacobian(f, x)[{ag::indexing::slice(0, 3)}], 3.0 * ag::diag(2 * x));
 }
 
+TEST_CASE("tangents of norms and Cholesky factors inside vmap are those of each sample") {
+  const auto norm = [](const Tensor& x, const Tensor& w, const Tensor& b) {
+    const auto f = [](const TensorList& in) { return ag::layer_norm(in[0], {5}, in[1], in[2]); };
+    return ag::jvp(f, TensorList{x, w, b}, TensorList{x * x, w * w, b * b});
+  };
+  const Tensor x = numbers({3, 4, 5}), w = numbers({3, 5}, 2), b = numbers({3, 5}, 3);
+  const Tensor w0 = ag::select(w, 0, 0), b0 = ag::select(b, 0, 0);
+  TensorList apart, shared;
+  for (std::int64_t i = 0; i < 3; ++i) {
+    const Tensor sample = ag::select(x, 0, i);
+    apart.push_back(norm(sample, ag::select(w, 0, i), ag::select(b, 0, i)));
+    shared.push_back(norm(sample, w0, b0));
+  }
+  check_close(ag::vmap(norm)(x, w, b), ag::stack(apart));
+  check_close(ag::vmap(norm, {.in_axes = {0, std::nullopt, std::nullopt}})(x, w0, b0),
+              ag::stack(shared));
+  const auto factor = [](const Tensor& a) {
+    return ag::jvp([](const Tensor& t) { return ag::cholesky(t, false); }, a, a * a);
+  };
+  const Tensor m = numbers({3, 6, 6}, 4);
+  const Tensor definite = ag::matmul(m, ag::transpose(m)) + ag::eye(6, ag::float64);
+  check_close(ag::vmap(factor)(definite), loop(factor, definite));
+}
+
 TEST_CASE("linearize and jacfwd give the derivative along directions, and all of them") {
   const auto f = [](const Tensor& x) { return ag::concat({ag::sin(x), ag::cumprod(x, 0)}); };
   const Tensor x = numbers({3}), v = numbers({3}, 2);
