@@ -31,19 +31,9 @@ bool goes_by_operations() {
   return detail::tracing ? Batching::current() != nullptr : anomaly_mode();
 }
 
-// What f returns that it has neither made nor been given gets a step of its own, by which a gradient
-// comes to it.
 LoopFunction with_own_results(LoopFunction f) {
-  return [f = std::move(f)](const TensorList& in) {
-    const std::uint64_t before = internal::last_sequence();
-    TensorList out = f(in);
-    for (Tensor& t : out) {
-      if (!t.defined() || !t.requires_grad() || t.impl()->node->sequence() > before) continue;
-      if (std::ranges::none_of(in, [&](const Tensor& i) { return i.impl() == t.impl(); }))
-        t = reshape(t, t.shape());
-    }
-    return out;
-  };
+  return
+      [f = std::move(f)](const TensorList& in) { return internal::call_with_own_results(f, in); };
 }
 
 // Without steps only shapes come of the function.

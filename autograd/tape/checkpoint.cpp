@@ -56,38 +56,16 @@ Generator::State random_state() {
   return default_generator().state();
 }
 
-// Leaves that f made for itself, as for a gradient within, are nobody else's once its tape is gone.
-std::size_t drop_own_leaves(TensorList& captured) {
-  TensorList others;
-  for (const Tensor& t : captured)
-    if (!t.is_leaf() || t.impl()->use_count() > 1) others.push_back(t);
-  const std::size_t own = captured.size() - others.size();
-  captured = std::move(others);
-  return own;
-}
-
-// f(in). What f returns that it has neither made nor been given gets a step of its own, by which a
-// gradient comes to it.
-TensorList call(const std::function<TensorList(const TensorList&)>& f, const TensorList& in) {
-  const std::uint64_t before = internal::last_sequence();
-  TensorList out = f(in);
-  for (Tensor& t : out)
-    if (t.defined() && t.requires_grad() && t.impl()->node->sequence() <= before &&
-        std::none_of(in.begin(), in.end(), [&](const Tensor& i) { return i.is(t); }))
-      t = t.clone();
-  return out;
-}
-
 class CheckpointNode final : public Node {
  public:
   using Function = std::function<TensorList(const TensorList&)>;
-  // `captured`: tensors with a gradient that f used and that are no inputs; `own`: how many leaves f
-  // has made besides.
-  CheckpointNode(Function f, const TensorList& inputs, const TensorList& captured, std::size_t own,
-                 Generator::State random, std::unique_ptr<Kept> kept)
+  // `captured`: tensors with a gradient that f used and that are no inputs; `uses`: the order in
+  // which it used these and, where it captures them too, the inputs.
+  CheckpointNode(Function f, const TensorList& inputs, const TensorList& captured,
+                 std::vector<std::size_t> uses, Generator::State random, std::unique_ptr<Kept> kept)
       : f_(std::move(f)),
         count_(inputs.size()),
-        own_(own),
+        uses_(std::move(uses)),
         random_(random),
         kept_(std::move(kept)) {
     for (const Tensor& t : inputs) saved_.push_back(SavedTensor(t));
@@ -121,14 +99,11 @@ class CheckpointNode final : public Node {
       if (!kept_) random.emplace(random_);
       const Recomputing again;
       const internal::Capture::Scope scope(capture);
-      out = call(f_, in);
+      out = internal::call_with_own_results(f_, in);
     }
     check_repeat(out);
     // What is recorded for `compile()` is the same: nothing changes between.
-    if (!kept_ && capture.originals().size() != known + own_)
-      fail("checkpoint",
-           "the function must use the same tensors in the backward pass as before, got another one "
-           "that requires a gradient; leave what it captures as it is until then");
+    if (!kept_) check_uses(capture.uses(), known);
     return gradients(out, cotangents, originals, capture, create_graph);
   }
 
@@ -154,6 +129,15 @@ class CheckpointNode final : public Node {
       fail("checkpoint",
            "the function must do the same in the backward pass as before, got outputs of another "
            "number, shape or dtype");
+  }
+
+  // Another tensor that has come requires a gradient only now, and gets none.
+  void check_uses(std::vector<std::size_t> now, std::size_t known) const {
+    std::erase_if(now, [&](std::size_t use) { return use >= known; });
+    if (now != uses_)
+      fail("checkpoint",
+           "the function must use the same tensors that require a gradient in the backward pass as "
+           "before, got others or another order; leave what it captures as it is until then");
   }
 
   TensorList gradients(const TensorList& out, const TensorList& cotangents,
@@ -186,7 +170,8 @@ class CheckpointNode final : public Node {
 
   Function f_;
   InlineVector<SavedTensor, 3> saved_;
-  std::size_t count_, own_;
+  std::size_t count_;
+  std::vector<std::size_t> uses_;
   Generator::State random_;
   std::unique_ptr<Kept> kept_;
 };
@@ -208,6 +193,7 @@ TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
   const bool keep = compiling();
   const Generator::State random = random_state();
   TensorList out, captured;
+  std::vector<std::size_t> uses;
   std::unique_ptr<Kept> kept = keep ? std::make_unique<Kept>() : nullptr;
   {
     // Recorded once to see which tensors f captures; what that saved dies here.
@@ -217,21 +203,21 @@ TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
     for (const Tensor& t : inputs) in.push_back(t.requires_grad() ? capture.alias(t) : t.detach());
     const std::size_t known = capture.originals().size();
     const internal::Capture::Scope scope(capture);
-    for (const Tensor& t : call(f, in)) {
+    for (const Tensor& t : internal::call_with_own_results(f, in)) {
       if (!t.defined())
         fail("checkpoint", "the function must return tensors, got an undefined one");
       out.push_back(t.detach());
       if (keep) kept->out.push_back(t);
     }
     captured = TensorList(capture.originals().begin() + known, capture.originals().end());
+    uses = capture.uses();
   }
-  const std::size_t own = keep ? 0 : drop_own_leaves(captured);
   if (keep) kept->draws = !(random_state() == random);
   all.add(captured);
   if (anomaly_mode()) check_anomaly("checkpoint", all, {out.data(), out.size()});
   if (should_record(all))
-    record(detail::Ref<Node>::adopt(
-               new CheckpointNode(std::move(f), inputs, captured, own, random, std::move(kept))),
+    record(detail::Ref<Node>::adopt(new CheckpointNode(std::move(f), inputs, captured,
+                                                       std::move(uses), random, std::move(kept))),
            all, {out.data(), out.size()});
   return out;
 }

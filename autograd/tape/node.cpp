@@ -108,6 +108,8 @@ Tensor internal::Capture::target(const Tensor& input) {
   state.capture = outer_;
   Tensor a = alias(input);
   state.capture = this;
+  const std::size_t place = known_.at({t->node.get(), t->index});
+  if (used_.insert(place).second) uses_.push_back(place);
   return a;
 }
 
@@ -240,7 +242,10 @@ Tensor Tensor::requires_grad_(bool on) {
   // The leaf node stays with its tensor: edges that save the tensor do not count it.
   auto& resting = impl_->resting_leaf;
   if (!on) resting = std::move(node);
-  if (on && !resting) resting = detail::Ref<Node>::adopt(new LeafNode);
+  if (on && !resting) {
+    resting = detail::Ref<Node>::adopt(new LeafNode);
+    if (state.capture) state.capture->add(resting.get());
+  }
   detail::Ref<Node::Watches> gone;  // dies after the lock
   {
     const internal::WatchLock lock(*resting);

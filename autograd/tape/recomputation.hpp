@@ -9,8 +9,8 @@ namespace autograd {
 bool recomputing() noexcept;
 
 /// While one lives, nothing that this thread calls is kept to run again in a walk back: `checkpoint()`
-/// calls its function as it is, and loops are recorded step by step. For a scope in which what
-/// functions capture is not what it will be then.
+/// and compiled functions run as they are written, and loops are recorded step by step. For a scope in
+/// which what functions capture is not what it will be then.
 class NoRecomputation {
  public:
   NoRecomputation() noexcept;

@@ -21,6 +21,17 @@ struct Alias {
 
 Tensor internal::alias(const Tensor& t) { return apply(Alias{}, t); }
 
+TensorList internal::call_with_own_results(const std::function<TensorList(const TensorList&)>& f,
+                                           const TensorList& in) {
+  const std::uint64_t before = last_sequence();
+  TensorList out = f(in);
+  for (Tensor& t : out) {
+    if (!t.defined() || !t.requires_grad() || t.impl()->node->sequence() > before) continue;
+    if (std::ranges::none_of(in, [&](const Tensor& i) { return i.is(t); })) t = alias(t);
+  }
+  return out;
+}
+
 void internal::check_gradient(std::string_view where, const Tensor& gradient, const Shape& shape,
                               DType dtype) {
   if (gradient.shape() != shape)

@@ -130,7 +130,7 @@ void Checkpoint::save(const std::string& path) const {
 }
 
 // Entries that a part does not take stay undefined.
-SafeTensors Checkpoint::read(const std::string& path, const std::vector<Part>& parts) {
+SafeTensors Checkpoint::taken_of(const std::string& path, const std::vector<Part>& parts) {
   const SafeTensorsFile file(path);
   SafeTensors all{{}, file.metadata()};
   for (const auto& info : file.tensors()) {
@@ -146,7 +146,7 @@ SafeTensors Checkpoint::read(const std::string& path, const std::vector<Part>& p
 
 void Checkpoint::load(const std::string& path) {
   const std::vector<Part> all = all_parts();
-  const auto [tensors, metadata] = read(path, all);
+  const auto [tensors, metadata] = taken_of(path, all);
   const auto format = metadata.find("format");
   if (format == metadata.end() || format->second != kFormat)
     ag::fail(path, "must be a checkpoint, got {}; nn::load reads the weights of a model",

@@ -98,7 +98,7 @@ class Checkpoint {
 
  private:
   std::vector<Part> all_parts() const;
-  static SafeTensors read(const std::string& path, const std::vector<Part>& parts);
+  static SafeTensors taken_of(const std::string& path, const std::vector<Part>& parts);
   std::vector<Part> parts_;
 };
 

@@ -38,8 +38,8 @@ class Substituted {
 /// is itself differentiated, w - lr · grad(loss(w), w, {.create_graph = true}). The model's own
 /// parameters are back when the call returns or throws; its buffers are its own, and written as ever.
 /// One thread at a time for a model. An `ag::checkpoint` or `ag::scan` in its forward() would find its own
-/// parameters when it runs again in the walk back; so they run as if they were not there, and take
-/// the memory that this takes.
+/// parameters when it runs again in the walk back, and a compiled function those of its recording: they
+/// run as if written without. `while_loop` and `cond` are refused in `compile()`.
 ///
 /// Throws unless there is a tensor of the right shape for each parameter.
 template <std::derived_from<Module> M, class... A>

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "autograd/core/internal/helpers.hpp"
 #include "autograd/tape/operation.hpp"
@@ -75,6 +76,10 @@ class WatchLock {
 bool replays() noexcept;
 /// The same tensor as the result of an operation.
 Tensor alias(const Tensor& t);
+/// f(in), where what f returns that it has neither made nor been given gets an operation of its own, by
+/// which a gradient comes to it.
+TensorList call_with_own_results(const std::function<TensorList(const TensorList&)>& f,
+                                 const TensorList& in);
 /// What this thread records from now on comes later than `sequence`.
 std::uint64_t last_sequence() noexcept;
 void continue_after(std::uint64_t sequence) noexcept;
@@ -85,8 +90,10 @@ class Capture {
  public:
   /// The alias of `original`, one for each place on the tape.
   Tensor alias(const Tensor& original);
-  /// The tensors that have one, in the order of their first use.
+  /// The tensors that have one, in the order in which they got it.
   const TensorList& originals() const noexcept { return originals_; }
+  /// Which of them operations of the scope have used, in the order of their first use.
+  const std::vector<std::size_t>& uses() const noexcept { return uses_; }
 
   /// The one that watches the operations of this thread, if any, changed for another.
   static Capture* exchange(Capture* capture) noexcept;
@@ -106,10 +113,11 @@ class Capture {
   /// For record(): `node` is of the scope, and its edges lead to the aliases. Returns a sequence
   /// number that is not below theirs.
   std::uint64_t redirect(Node& node, const Inputs& inputs);
+  /// `node` is made in the scope: nothing from outside.
+  void add(const Node* node);
 
  private:
   Tensor target(const Tensor& input);
-  void add(const Node* node);
 
   // A place on the tape: a node and which of its outputs.
   using Place = std::pair<const Node*, std::uint32_t>;
@@ -120,6 +128,8 @@ class Capture {
   };
 
   TensorList originals_, aliases_;
+  std::vector<std::size_t> uses_;
+  std::unordered_set<std::size_t> used_;                       // the same
   std::unordered_map<Place, std::size_t, HashOfPlace> known_;  // which original is at a place
   std::unordered_set<const Node*> alias_nodes_;
   std::unordered_set<const Node*> own_;  // recorded in the scope

@@ -1,4 +1,5 @@
 
+#include <functional>
 #include <thread>
 
 #include "autograd/autograd.hpp"
@@ -189,16 +190,36 @@ TEST_CASE("checkpoint refuses what would give wrong gradients") {
                     "checkpoint: the function must return tensors, got an undefined one");
 }
 
-TEST_CASE("checkpoint refuses a captured variable that names another tensor in the walk back") {
+TEST_CASE("checkpoint refuses captured variables that name other tensors in the walk back") {
   const Tensor x = ag::tensor({1.0, 2.0}).requires_grad_();
-  Tensor w = ag::tensor(3.0).requires_grad_();
-  const Tensor held = w;
-  const Tensor y = ag::sum(ag::checkpoint([&](const Tensor& t) { return w * t; }, x));
-  w = ag::tensor(5.0).requires_grad_();
-  CHECK_THROWS_WITH(y.backward(),
-                    "checkpoint: the function must use the same tensors in the backward pass as "
-                    "before, got another one that requires a gradient; leave what it captures "
-                    "as it is until then");
+  Tensor a = ag::tensor(3.0).requires_grad_(), b = ag::tensor(5.0).requires_grad_();
+  const auto result = [&] {
+    return ag::sum(ag::checkpoint([&](const Tensor& t) { return a * t + b; }, x));
+  };
+  const auto refused = [](const Tensor& y) {
+    CHECK_THROWS_WITH(
+        y.backward(),
+        "checkpoint: the function must use the same tensors that require a gradient in "
+        "the backward pass as before, got others or another order; leave what it "
+        "captures as it is until then");
+  };
+  Tensor y = result();
+  a = ag::tensor(7.0).requires_grad_();
+  refused(y);
+  y = result();
+  a = ag::tensor(7.0);
+  refused(y);
+  a.requires_grad_();
+  y = result();
+  std::swap(a, b);
+  refused(y);
+  // One that requires a gradient only now gets none, as ever.
+  a = ag::tensor(7.0);
+  y = result();
+  a.requires_grad_();
+  y.backward();
+  CHECK(x.grad().to_vector<double>() == std::vector<double>{7, 7});
+  CHECK_FALSE(a.grad().defined());
 }
 
 TEST_CASE("checkpoint takes a function that makes leaves of its own for a gradient within") {
@@ -212,6 +233,26 @@ TEST_CASE("checkpoint takes a function that makes leaves of its own for a gradie
   const TensorList saved = ag::grad({ag::sum(ag::checkpoint(force, x))}, {w, x});
   for (std::size_t i = 0; i < 2; ++i)
     CHECK(saved[i].to_vector<double>() == plain[i].to_vector<double>());
+}
+
+TEST_CASE("a checkpoint in a checkpoint takes a function that makes leaves of its own") {
+  const Tensor w = ag::tensor({1.0, 2.0}).requires_grad_();
+  const auto scaled = [&](const Tensor& t) {
+    return w * t * ag::tensor({3.0, 4.0}).requires_grad_();
+  };
+  const auto force = [&](const Tensor& t) {
+    const Tensor at = t.detach().requires_grad_();
+    return w * t * ag::grad({ag::sum(at * at * at)}, {at})[0];
+  };
+  const std::function<Tensor(const Tensor&)> functions[] = {scaled, force};
+  for (const auto& f : functions) {
+    const Tensor x = ag::tensor({0.5, -1.0}).requires_grad_();
+    const TensorList plain = ag::grad({ag::sum(w * f(2 * x))}, {w, x});
+    const auto outer = [&](const Tensor& t) { return ag::sum(w * ag::checkpoint(f, 2 * t)); };
+    const TensorList saved = ag::grad({ag::checkpoint(outer, x)}, {w, x});
+    for (std::size_t i = 0; i < 2; ++i)
+      CHECK(saved[i].to_vector<double>() == plain[i].to_vector<double>());
+  }
 }
 
 TEST_CASE("a checkpoint where functions may not run again runs its function as it is") {
