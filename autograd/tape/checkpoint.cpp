@@ -56,18 +56,24 @@ Generator::State random_state() {
   return default_generator().state();
 }
 
+// Leaves that f made for itself, as for a gradient within, are nobody else's once its tape is gone,
+// but for a checkpoint around this one.
+void drop_own_leaves(TensorList& captured) {
+  TensorList others;
+  for (const Tensor& t : captured)
+    if (!t.is_leaf() || t.impl()->use_count() > 1 + internal::Capture::holders(t))
+      others.push_back(t);
+  captured = std::move(others);
+}
+
 class CheckpointNode final : public Node {
  public:
   using Function = std::function<TensorList(const TensorList&)>;
-  // `captured`: tensors with a gradient that f used and that are no inputs; `uses`: the order in
-  // which it used these and, where it captures them too, the inputs.
+  // `captured`: tensors with a gradient that f used and that are no inputs, in the order of their
+  // first use.
   CheckpointNode(Function f, const TensorList& inputs, const TensorList& captured,
-                 std::vector<std::size_t> uses, Generator::State random, std::unique_ptr<Kept> kept)
-      : f_(std::move(f)),
-        count_(inputs.size()),
-        uses_(std::move(uses)),
-        random_(random),
-        kept_(std::move(kept)) {
+                 Generator::State random, std::unique_ptr<Kept> kept)
+      : f_(std::move(f)), count_(inputs.size()), random_(random), kept_(std::move(kept)) {
     for (const Tensor& t : inputs) saved_.push_back(SavedTensor(t));
     for (const Tensor& t : captured) saved_.push_back(SavedTensor(t));
   }
@@ -87,10 +93,13 @@ class CheckpointNode final : public Node {
            "numbers, got one that does; call it without checkpoint()");
     // All aliases come before what f records, so that the walk through f stops at them.
     internal::Capture capture;
+    std::size_t given = 0;  // of the aliases; the others are of what was captured
     for (std::size_t i = 0; i < originals.size(); ++i) {
       const Tensor stand_in =
           originals[i].requires_grad() ? capture.alias(originals[i]) : originals[i].detach();
-      if (i < count_) in.push_back(stand_in);
+      if (i >= count_) continue;
+      in.push_back(stand_in);
+      given = capture.originals().size();
     }
     const std::size_t known = capture.originals().size();
     TensorList out;
@@ -103,7 +112,7 @@ class CheckpointNode final : public Node {
     }
     check_repeat(out);
     // What is recorded for `compile()` is the same: nothing changes between.
-    if (!kept_) check_uses(capture.uses(), known);
+    if (!kept_) check_uses(capture.uses(), given, known);
     return gradients(out, cotangents, originals, capture, create_graph);
   }
 
@@ -131,10 +140,14 @@ class CheckpointNode final : public Node {
            "number, shape or dtype");
   }
 
-  // Another tensor that has come requires a gradient only now, and gets none.
-  void check_uses(std::vector<std::size_t> now, std::size_t known) const {
-    std::erase_if(now, [&](std::size_t use) { return use >= known; });
-    if (now != uses_)
+  // Those from `given` on, up to `known`, were captured before in this order. Others require a
+  // gradient only now, or are made by f, and get none.
+  void check_uses(const std::vector<std::size_t>& uses, std::size_t given,
+                  std::size_t known) const {
+    bool same = true;
+    for (const std::size_t i : uses)
+      if (i >= given && i < known) same = same && i == given++;
+    if (!same || given != known)
       fail("checkpoint",
            "the function must use the same tensors that require a gradient in the backward pass as "
            "before, got others or another order; leave what it captures as it is until then");
@@ -156,7 +169,7 @@ class CheckpointNode final : public Node {
     std::vector<std::size_t> places;
     std::unordered_set<const detail::TensorImpl*> known;
     for (std::size_t i = 0; i < originals.size(); ++i) {
-      if (!needs(i)) continue;
+      if (!needs(i) || !originals[i].requires_grad()) continue;  // frozen since
       const Tensor a = capture.alias(originals[i]);
       if (!known.insert(a.impl()).second) continue;
       wanted.push_back(a);
@@ -171,7 +184,6 @@ class CheckpointNode final : public Node {
   Function f_;
   InlineVector<SavedTensor, 3> saved_;
   std::size_t count_;
-  std::vector<std::size_t> uses_;
   Generator::State random_;
   std::unique_ptr<Kept> kept_;
 };
@@ -193,7 +205,6 @@ TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
   const bool keep = compiling();
   const Generator::State random = random_state();
   TensorList out, captured;
-  std::vector<std::size_t> uses;
   std::unique_ptr<Kept> kept = keep ? std::make_unique<Kept>() : nullptr;
   {
     // Recorded once to see which tensors f captures; what that saved dies here.
@@ -210,14 +221,14 @@ TensorList detail::checkpoint(std::function<TensorList(const TensorList&)> f,
       if (keep) kept->out.push_back(t);
     }
     captured = TensorList(capture.originals().begin() + known, capture.originals().end());
-    uses = capture.uses();
   }
+  if (!keep) drop_own_leaves(captured);
   if (keep) kept->draws = !(random_state() == random);
   all.add(captured);
   if (anomaly_mode()) check_anomaly("checkpoint", all, {out.data(), out.size()});
   if (should_record(all))
-    record(detail::Ref<Node>::adopt(new CheckpointNode(std::move(f), inputs, captured,
-                                                       std::move(uses), random, std::move(kept))),
+    record(detail::Ref<Node>::adopt(
+               new CheckpointNode(std::move(f), inputs, captured, random, std::move(kept))),
            all, {out.data(), out.size()});
   return out;
 }

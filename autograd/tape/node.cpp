@@ -81,6 +81,13 @@ Tensor internal::Capture::alias(const Tensor& original) {
   return a;
 }
 
+std::size_t internal::Capture::holders(const Tensor& original) {
+  std::ptrdiff_t n = 0;
+  for (const Capture* c = state.capture; c; c = c->outer_)
+    n += std::ranges::count_if(c->originals_, [&](const Tensor& t) { return t.is(original); });
+  return static_cast<std::size_t>(n);
+}
+
 internal::Capture* internal::Capture::exchange(Capture* capture) noexcept {
   return std::exchange(state.capture, capture);
 }
@@ -242,10 +249,7 @@ Tensor Tensor::requires_grad_(bool on) {
   // The leaf node stays with its tensor: edges that save the tensor do not count it.
   auto& resting = impl_->resting_leaf;
   if (!on) resting = std::move(node);
-  if (on && !resting) {
-    resting = detail::Ref<Node>::adopt(new LeafNode);
-    if (state.capture) state.capture->add(resting.get());
-  }
+  if (on && !resting) resting = detail::Ref<Node>::adopt(new LeafNode);
   detail::Ref<Node::Watches> gone;  // dies after the lock
   {
     const internal::WatchLock lock(*resting);

@@ -27,7 +27,8 @@ TensorList internal::call_with_own_results(const std::function<TensorList(const 
   TensorList out = f(in);
   for (Tensor& t : out) {
     if (!t.defined() || !t.requires_grad() || t.impl()->node->sequence() > before) continue;
-    if (std::ranges::none_of(in, [&](const Tensor& i) { return i.is(t); })) t = alias(t);
+    if (std::ranges::none_of(in, [&](const Tensor& i) { return i.impl() == t.impl(); }))
+      t = alias(t);
   }
   return out;
 }

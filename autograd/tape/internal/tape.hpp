@@ -94,6 +94,8 @@ class Capture {
   const TensorList& originals() const noexcept { return originals_; }
   /// Which of them operations of the scope have used, in the order of their first use.
   const std::vector<std::size_t>& uses() const noexcept { return uses_; }
+  /// How many handles to `original` those that watch this thread hold.
+  static std::size_t holders(const Tensor& original);
 
   /// The one that watches the operations of this thread, if any, changed for another.
   static Capture* exchange(Capture* capture) noexcept;
@@ -113,11 +115,10 @@ class Capture {
   /// For record(): `node` is of the scope, and its edges lead to the aliases. Returns a sequence
   /// number that is not below theirs.
   std::uint64_t redirect(Node& node, const Inputs& inputs);
-  /// `node` is made in the scope: nothing from outside.
-  void add(const Node* node);
 
  private:
   Tensor target(const Tensor& input);
+  void add(const Node* node);
 
   // A place on the tape: a node and which of its outputs.
   using Place = std::pair<const Node*, std::uint32_t>;

@@ -255,6 +255,30 @@ TEST_CASE("a checkpoint in a checkpoint takes a function that makes leaves of it
   }
 }
 
+TEST_CASE("a leaf that the function of a checkpoint makes once and keeps gets its gradient") {
+  const Tensor x = ag::tensor({1.0, 2.0}).requires_grad_();
+  Tensor lazy;
+  const Tensor y = ag::checkpoint(
+      [&](const Tensor& t) {
+        if (!lazy.defined()) lazy = ag::tensor({3.0, 4.0}).requires_grad_();
+        return ag::sum(lazy * t);
+      },
+      x);
+  y.backward();
+  CHECK(lazy.grad().to_vector<double>() == std::vector<double>{1, 2});
+  CHECK(x.grad().to_vector<double>() == std::vector<double>{3, 4});
+}
+
+TEST_CASE("a captured tensor may be frozen before the walk through a checkpoint") {
+  const Tensor x = ag::tensor({1.0, 2.0}).requires_grad_();
+  Tensor a = ag::tensor(3.0).requires_grad_(), b = ag::tensor(5.0).requires_grad_();
+  const Tensor y = ag::sum(ag::checkpoint([&](const Tensor& t) { return a * t + b; }, x));
+  a.requires_grad_(false);
+  y.backward();
+  CHECK(x.grad().to_vector<double>() == std::vector<double>{3, 3});
+  CHECK(b.grad().item() == 2);
+}
+
 TEST_CASE("a checkpoint where functions may not run again runs its function as it is") {
   const Tensor x = ag::tensor({1.0, 2.0}).requires_grad_();
   int calls = 0;
