@@ -224,11 +224,19 @@ struct LayerNorm {
     return {out, Tensor(), Tensor()};
   }
   Tensor reference(const TensorList& in, const Tensor& mean, const Tensor& rstd) const {
-    // In units in which squares neither overflow nor vanish; the value does not depend on them.
+    // Less the known mean, and in units in which squares neither overflow nor vanish; the value does
+    // not depend on them.
     const double far = in[0].dtype() == float32 ? 1e15 : 1e140;
-    const Tensor size = unsqueeze(maximum(abs(mean), 1 / rstd), 1);
-    const Tensor unit = where((size > far) | (size < 1 / far), size, 1.0), x = in[0] / unit;
-    const Tensor z = centred ? x - autograd::mean(x, 1, true) : x;
+    const Tensor deviation = unsqueeze(1 / rstd, 1);
+    const Tensor large = where(deviation > far, deviation, 1.0),
+                 small = where(deviation < 1 / far, deviation, 1.0), unit = large * small;
+    Tensor z = in[0] / large;
+    if (centred) z = z - unsqueeze(mean, 1) / large;
+    z = z / small;
+    if (centred) {  // what the known mean has left is rounding
+      const Tensor rest = autograd::mean(z, 1, true);
+      z = z - (rest - rest.detach());
+    }
     Tensor y = z / sqrt(autograd::mean(square(z), 1, true) + eps / unit / unit);
     if (weighted) y = y * in[1];
     return biased ? y + in.back() : y;

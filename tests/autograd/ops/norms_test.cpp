@@ -182,6 +182,22 @@ TEST_CASE("batch_norm keeps its digits where the mean is large and where squares
              {0, 0, 0, 0, 0}, 0);
 }
 
+TEST_CASE("layer_norm of rows of one large number has gradients of any order") {
+  for (const float value : {1e10f, -2.2e28f, 4.9e31f})
+    for (const std::int64_t n : {1, 2, 7}) {
+      const Tensor x = ag::full({1, n}, value).requires_grad_(), g = ag::rand({1, n});
+      const auto gradient = [&](bool create_graph) {
+        return ag::grad({ag::layer_norm(x, {n})}, {x},
+                        {.grad_outputs = {g}, .create_graph = create_graph})[0];
+      };
+      INFO(value << " × " << n);
+      const Tensor recorded = gradient(true);
+      if (n == 1) CHECK(recorded.item() == 0);
+      CHECK(ag::allclose(recorded, gradient(false), 1e-3, 1e-3));
+      CHECK(ag::all(ag::isfinite(ag::grad({ag::sum(recorded)}, {x})[0])).item<bool>());
+    }
+}
+
 TEST_CASE("batch_norm gives the same for columns as for planes") {
   // More columns and rows than are done at once, and ones whose squares leave the range.
   for (const auto dtype : {ag::float32, ag::float64}) {
