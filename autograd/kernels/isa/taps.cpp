@@ -51,16 +51,16 @@ void sum_rows(const T* weights, std::int64_t pitch, const std::int64_t* offset, 
 template <class T>
 void sum_all_taps(const T* weights, std::int64_t rows, const std::int64_t* offset,
                   std::int64_t taps, const T* source, std::int64_t columns, T* out) {
-  const std::int64_t pitch = rows;
-  for (; rows >= kRows; rows -= kRows, weights += kRows, out += kRows * kTapColumns)
+  const std::int64_t pitch = rows, step = taps > 0 ? 1 : 0;  // without taps there are no weights
+  for (; rows >= kRows; rows -= kRows, weights += kRows * step, out += kRows * kTapColumns)
     sum_rows<T, kRows>(weights, pitch, offset, taps, source, columns, out);
   if (kRows > 4 && rows >= 4) {
     sum_rows<T, 4>(weights, pitch, offset, taps, source, columns, out);
-    rows -= 4, weights += 4, out += 4 * kTapColumns;
+    rows -= 4, weights += 4 * step, out += 4 * kTapColumns;
   }
   if (rows >= 2) {
     sum_rows<T, 2>(weights, pitch, offset, taps, source, columns, out);
-    rows -= 2, weights += 2, out += 2 * kTapColumns;
+    rows -= 2, weights += 2 * step, out += 2 * kTapColumns;
   }
   if (rows >= 1) sum_rows<T, 1>(weights, pitch, offset, taps, source, columns, out);
 }
