@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 
 #include "autograd/elementwise/elementwise.hpp"
 #include "autograd/elementwise/internal/broadcast.hpp"
@@ -16,22 +18,21 @@ namespace {
 
 using Flags = InlineVector<bool, 8>;
 
-// A reduction as (outer, n, inner); the input is permuted first where the reduced axes are not
-// adjacent.
+// A reduction as (outer, n, inner).
 struct Plan {
   Tensor x;
   std::int64_t outer = 1, n = 1, inner = 1;
 };
 
-Plan plan(const Tensor& x, const Flags& reduced) {
+// Where the reduced axes are adjacent.
+std::optional<Plan> adjacent(const Tensor& x, const Flags& reduced) {
   Plan p{x};
   int stage = 0;  // 0 before, 1 in, 2 behind the reduced axes
-  bool adjacent = true;
   for (std::size_t i = 0; i < reduced.size(); ++i) {
     const std::int64_t size = x.shape()[i];
     if (size == 1) continue;
     if (reduced[i]) {
-      adjacent &= stage <= 1;
+      if (stage == 2) return {};
       stage = 1;
       p.n *= size;
     } else {
@@ -39,15 +40,22 @@ Plan plan(const Tensor& x, const Flags& reduced) {
       (stage == 0 ? p.outer : p.inner) *= size;
     }
   }
-  if (adjacent) return p;
+  return p;
+}
+
+// Elsewhere the input is permuted first.
+Plan plan(const Tensor& x, const Flags& reduced) {
+  if (auto p = adjacent(x, reduced)) return *std::move(p);
   Axes order;
+  Plan p;
   for (const bool last : {false, true})
     for (std::size_t i = 0; i < reduced.size(); ++i)
-      if (reduced[i] == last) order.push_back(static_cast<std::int64_t>(i));
+      if (reduced[i] == last) {
+        order.push_back(static_cast<std::int64_t>(i));
+        (last ? p.n : p.outer) *= x.shape()[i];
+      }
   const NoGrad off;
   p.x = permute(x, order);
-  p.outer *= p.inner;
-  p.inner = 1;
   return p;
 }
 
@@ -71,12 +79,11 @@ Flags longest_run(const Shape& shape, const Flags& reduced) {
 // Calls run(plan, out), run by run: what is left of the longest is smaller than a copy in another order.
 template <class Run>
 void reduce_runs(const Tensor& x, const Flags& reduced, Tensor& out, const Run& run) {
+  if (const auto p = adjacent(x, reduced)) return run(*p, out);
+  if (x.numel() == 0) return run(plan(x, reduced), out);
   const Flags longest = longest_run(x.shape(), reduced);
-  const Shape kept = shapes::reduce(x.shape(), longest, true);
-  if (x.numel() == 0 || kept == shapes::reduce(x.shape(), reduced, true))
-    return run(plan(x, reduced), out);
-  Tensor part = empty(kept, x.dtype());
-  run(plan(x, longest), part);
+  Tensor part = empty(shapes::reduce(x.shape(), longest, true), x.dtype());
+  run(*adjacent(x, longest), part);
   reduce_runs(part, reduced, out, run);
 }
 
