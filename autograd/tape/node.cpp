@@ -70,15 +70,18 @@ void internal::continue_after(std::uint64_t sequence) noexcept {
   state.sequence = std::max(state.sequence, sequence);
 }
 
-Tensor internal::Capture::alias(const Tensor& original) {
+Tensor internal::Capture::alias(const Tensor& original) { return aliases_[place_of(original)]; }
+
+std::size_t internal::Capture::place_of(const Tensor& original) {
   const Place place(original.impl()->node.get(), original.impl()->index);
-  if (const auto found = known_.find(place); found != known_.end()) return aliases_[found->second];
-  Tensor a = internal::alias(original);
+  if (const auto found = known_.find(place); found != known_.end()) return found->second;
+  const Tensor a = internal::alias(original);
   known_.emplace(place, aliases_.size());
   alias_nodes_.insert(a.impl()->node.get());
   originals_.push_back(original);
   aliases_.push_back(a);
-  return a;
+  is_used_.push_back(false);
+  return aliases_.size() - 1;
 }
 
 std::size_t internal::Capture::holders(const Tensor& original) {
@@ -113,11 +116,11 @@ Tensor internal::Capture::target(const Tensor& input) {
   if (own_.contains(t->node.get()) || alias_nodes_.contains(t->node.get())) return input;
   // The alias itself belongs to the scope around this one.
   state.capture = outer_;
-  Tensor a = alias(input);
+  const std::size_t place = place_of(input);
   state.capture = this;
-  const std::size_t place = known_.at({t->node.get(), t->index});
-  if (used_.insert(place).second) uses_.push_back(place);
-  return a;
+  if (!is_used_[place]) uses_.push_back(place);
+  is_used_[place] = true;
+  return aliases_[place];
 }
 
 void internal::Capture::add(const Node* node) {

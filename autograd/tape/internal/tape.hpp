@@ -118,6 +118,7 @@ class Capture {
 
  private:
   Tensor target(const Tensor& input);
+  std::size_t place_of(const Tensor& original);
   void add(const Node* node);
 
   // A place on the tape: a node and which of its outputs.
@@ -130,7 +131,7 @@ class Capture {
 
   TensorList originals_, aliases_;
   std::vector<std::size_t> uses_;
-  std::unordered_set<std::size_t> used_;                       // the same
+  std::vector<bool> is_used_;                                  // of each of originals_
   std::unordered_map<Place, std::size_t, HashOfPlace> known_;  // which original is at a place
   std::unordered_set<const Node*> alias_nodes_;
   std::unordered_set<const Node*> own_;  // recorded in the scope
