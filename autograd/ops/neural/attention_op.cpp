@@ -20,6 +20,12 @@ struct Place {
   std::array<std::size_t, 3> input;
   std::array<std::int64_t, 3> offset;
   kernels::Attention call;
+
+  // Of q, k or v, where `elements` are those of its input, or what belongs to them, or null.
+  template <class T>
+  T* of(std::size_t i, T* elements, const Inputs& in) const {
+    return elements && in[input[i]].numel() > 0 ? elements + offset[i] : elements;
+  }
 };
 
 // The places of a form.
@@ -82,10 +88,7 @@ struct Form : internal::AttentionForm {
   template <class T>
   kernels::AttentionInputs<T> read(const Inputs& in, Place& p) const {
     const std::size_t count = projections(in.size());
-    const auto from = [&](std::size_t i) {
-      const Tensor& t = in[p.input[i]];
-      return in_ptr<T>(t) + (t.numel() > 0 ? p.offset[i] : 0);
-    };
+    const auto from = [&](std::size_t i) { return p.of(i, in_ptr<T>(in[p.input[i]]), in); };
     kernels::AttentionInputs<T> x{from(0), from(1), from(2), nullptr, nullptr};
     if (masked && in[count].dtype() == boolean) x.allowed = in_ptr<bool>(in[count]);
     if (masked && in[count].dtype() != boolean) x.added = in_ptr<T>(in[count]);
@@ -115,10 +118,7 @@ struct AttentionGradient {
       std::size_t next = 0;
       for (std::size_t i = 0; i < (form.masked ? count + 1 : count); ++i)
         if (wanted[i]) target[i] = out_ptr<T>(out[next++]);
-      const auto to = [&](std::size_t i) {
-        T* p = target[place.input[i]];
-        return p && all[place.input[i]].numel() > 0 ? p + place.offset[i] : p;
-      };
+      const auto to = [&](std::size_t i) { return place.of(i, target[place.input[i]], in); };
       T* mask = form.masked ? target[count] : nullptr;
       if (mask) std::fill_n(mask, in[count].numel(), T(0));
       kernels::attention_gradient<T>(place.call, x, in_ptr<T>(all[inputs]),
@@ -149,10 +149,7 @@ struct AttentionTangent {
       std::size_t next = inputs + 2;
       for (std::size_t i = 0; i < has.size(); ++i)
         if (has[i]) given[i] = in_ptr<T>(all[next++]);
-      const auto of = [&](std::size_t i) {
-        const T* p = given[place.input[i]];
-        return p && all[place.input[i]].numel() > 0 ? p + place.offset[i] : p;
-      };
+      const auto of = [&](std::size_t i) { return place.of(i, given[place.input[i]], in); };
       kernels::attention_tangent<T>(
           place.call, x, in_ptr<T>(all[inputs]), in_ptr<T>(all[inputs + 1]),
           {of(0), of(1), of(2), nullptr, form.masked ? given[count] : nullptr}, out_ptr<T>(out));
