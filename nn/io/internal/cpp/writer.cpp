@@ -303,7 +303,7 @@ bool Call::is_whole(std::size_t i) const {
   const auto parts = [](const Sizes& s) {
     return s.size() < 2 ? Sizes() : Sizes{s[0], s[1], numel(s)};
   };
-  return parts(shape(i)) == parts(sizes_of(all_.program_.values[step_.in[i].value].shape));
+  return parts(shape(i)) == parts(stored_shape(i));
 }
 
 std::optional<Text> Call::number(std::size_t i) const {

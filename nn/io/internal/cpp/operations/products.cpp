@@ -106,8 +106,7 @@ Layout linear_layout(const Call& call) {
 void linear(const Call& call) {
   const Sizes x = call.shape(0), w = call.shape(1);
   const Product product(call, x[0], w[1], w[0]);
-  const Right weight =
-      call.in_last(0) ? product.transposed(1, call.stored_shape(0)[1]) : product.transposed(1);
+  const Right weight = product.transposed(1, call.in_last(0) ? call.stored_shape(0)[1] : 1);
   call.line(product.line(call.in(0), {w[1], 1}, weight, call.flag("biased") ? call.in(2) : "",
                          call.out()));
 }
