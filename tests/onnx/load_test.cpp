@@ -238,6 +238,30 @@ TEST_CASE("places of the largest elements are compiled, and put back to shapes o
   CHECK_THROWS_WITH(m.load()(x), ContainsSubstring("output_shape must begin with (2, 3), got (5,"));
 }
 
+TEST_CASE(
+    "a window that ends less than a stride behind what is there counts where ceil_mode is set") {
+  const ag::Tensor x = ag::reshape(ag::tensor({2.0f, 6.0f}), {1, 1, 2});
+  const auto pooled = [&](const std::string& op, std::vector<std::int64_t> pads, int ceil_mode) {
+    Model m;
+    m.input("x").output("y");
+    onnx::NodeProto& node = m.node(op, {"x"}, {"y"});
+    const auto attribute = [&](const char* name, const std::vector<std::int64_t>& values) {
+      auto* a = node.add_attribute();
+      a->set_name(name), a->set_type(onnx::AttributeProto::INTS);
+      for (const std::int64_t v : values) a->add_ints(v);
+    };
+    attribute("kernel_shape", {4}), attribute("strides", {2}), attribute("pads", std::move(pads));
+    auto* a = node.add_attribute();
+    a->set_name("ceil_mode"), a->set_type(onnx::AttributeProto::INT), a->set_i(ceil_mode);
+    return m.load()(x).to_vector<float>();
+  };
+  const std::vector<std::int64_t> none{0, 0}, before{1, 0};
+  CHECK(pooled("MaxPool", before, 1) == std::vector<float>{6});
+  CHECK(pooled("AveragePool", before, 1) == std::vector<float>{4});
+  CHECK_THROWS_WITH(pooled("MaxPool", before, 0), ContainsSubstring("a window must fit"));
+  CHECK_THROWS_WITH(pooled("MaxPool", none, 0), ContainsSubstring("a window must fit"));
+}
+
 TEST_CASE("dropout drops in training alone") {
   Model m;
   m.input("x").output("y");

@@ -65,9 +65,10 @@ Integers Windows::pads_for(const ag::Shape& x) const {
 // A window that would begin in the zeros behind x is none, as in PyTorch and onnxruntime.
 std::int64_t Windows::count(const ag::Shape& x, const Integers& widths, std::size_t i) const {
   const std::int64_t room = x[i] + widths[i] + widths[axes() + i] - extent(i);
-  if (room < 0) return 0;
-  if (!ceil) return room / strides[i] + 1;
-  const std::int64_t all = (room + strides[i] - 1) / strides[i] + 1;
+  const std::int64_t last = room + (ceil ? strides[i] - 1 : 0);
+  if (last < 0) return 0;
+  const std::int64_t all = last / strides[i] + 1;
+  if (!ceil) return all;
   return (all - 1) * strides[i] >= x[i] + widths[i] ? all - 1 : all;
 }
 
