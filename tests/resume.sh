@@ -37,7 +37,6 @@ refused '--seed must be 1 as in the saved run, got 7' "$@" --save parts --resume
 refused '--lr must be 0.002 as in the saved run, got 0.5' "$@" --save parts --resume interrupted --lr 0.5
 refused '--model must be mlp as in the saved run, got cnn' "${@/mlp/cnn}" --save parts --resume interrupted
 refused '--batch-size must be 256 as in the saved run, got 128' "${@/256/128}" --save parts --resume interrupted
-refused '--patience' "$@" --save parts --patience -3
 refused '--lr' "$@" --save parts --lr -1
 refused 'lr' "$@" --save parts --lr nan
 refused '--seed' "$@" --save parts --seed -1
