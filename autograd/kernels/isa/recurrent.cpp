@@ -388,12 +388,14 @@ void clear_row(const Recurrence& s, const RecurrenceGradient<T>& g, std::int64_t
   clear(g.inner + row * s.hidden, s.hidden);
 }
 
-// Asks for the gates of the step that the gradient comes to next, and for where their gradients go,
-// some bytes for each column of a product: all of them until it is done. They come from far away,
-// and row by row the processor would have to wait for each.
+// Asks for the gates of the step that the gradient comes to next, and for where their gradients go:
+// for a line of each after so many columns of a product that it ends with the last. They come from
+// far away, and row by row the processor would have to wait for each.
 template <class T>
 struct Ahead {
-  std::uintptr_t gates, dgates, dhidden, bytes;
+  static constexpr std::int64_t kLine = 64;
+  std::uintptr_t gates, dgates, dhidden;
+  std::int64_t every, left = 1;
 
   Ahead(const Recurrence& s, const RecurrenceGradient<T>& g, const Step<T>& now) {
     const std::int64_t at = now.row_before(now.begin) * s.gates(),
@@ -402,13 +404,15 @@ struct Ahead {
       return reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(at) * sizeof(T);
     };
     gates = address(g.gates), dgates = address(g.dgates), dhidden = address(g.dhidden);
-    bytes = (kRows * sizeof(T) - 1) / static_cast<std::uintptr_t>(panels) + 1;
+    every = panels * (kLine / static_cast<std::int64_t>(kRows * sizeof(T)));
   }
   void operator()() {
+    if (--left > 0) return;
+    left = every;
     __builtin_prefetch(reinterpret_cast<const void*>(gates));
     __builtin_prefetch(reinterpret_cast<const void*>(dgates), 1);
     __builtin_prefetch(reinterpret_cast<const void*>(dhidden), 1);
-    gates += bytes, dgates += bytes, dhidden += bytes;
+    gates += kLine, dgates += kLine, dhidden += kLine;
   }
 };
 
