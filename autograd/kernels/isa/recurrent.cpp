@@ -393,25 +393,24 @@ void clear_row(const Recurrence& s, const RecurrenceGradient<T>& g, std::int64_t
 // far away, and row by row the processor would have to wait for each.
 template <class T>
 struct Ahead {
-  static constexpr std::int64_t kLine = 64;
-  std::uintptr_t gates, dgates, dhidden;
-  std::int64_t every, left = 1;
+  static constexpr std::int64_t kLine = 64 / sizeof(T);
+  const T *gates, *dgates, *dhidden;
+  std::int64_t lines, every, wait = 1;
 
   Ahead(const Recurrence& s, const RecurrenceGradient<T>& g, const Step<T>& now) {
     const std::int64_t at = now.row_before(now.begin) * s.gates(),
                        panels = s.state > kColumns<T> ? (s.state - 1) / kColumns<T> + 1 : 1;
-    const auto address = [at](const T* p) {
-      return reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(at) * sizeof(T);
-    };
-    gates = address(g.gates), dgates = address(g.dgates), dhidden = address(g.dhidden);
-    every = panels * (kLine / static_cast<std::int64_t>(kRows * sizeof(T)));
+    gates = g.gates + at, dgates = g.dgates + at, dhidden = g.dhidden + at;
+    lines = (now.end - now.begin) * s.gates() / kLine;
+    every = panels * (kLine / kRows);
   }
   void operator()() {
-    if (--left > 0) return;
-    left = every;
-    __builtin_prefetch(reinterpret_cast<const void*>(gates));
-    __builtin_prefetch(reinterpret_cast<const void*>(dgates), 1);
-    __builtin_prefetch(reinterpret_cast<const void*>(dhidden), 1);
+    if (--wait > 0) return;
+    wait = every;
+    if (--lines < 0) return;
+    __builtin_prefetch(gates);
+    __builtin_prefetch(dgates, 1);
+    __builtin_prefetch(dhidden, 1);
     gates += kLine, dgates += kLine, dhidden += kLine;
   }
 };
@@ -430,9 +429,10 @@ void recur_back(const Recurrence& s, const RecurrenceGradient<T>& g, std::int64_
     // Those that do not take part have gates of 0, and keep what they have.
     const Factors<T> gates{{g.dhidden + row * s.gates(), s.gates()}, g.weight, s.gates()};
     const Rows<T> to{g.dh + begin * s.state, s.state};
-    if (k > 0)
+    if (k == 0 && !g.first) break;
+    if (k > 0 && last - begin >= kRows)
       product<T>(gates, {{}, nullptr, 0}, last - begin, to, s.state, true, Ahead<T>(s, g, step));
-    else if (g.first)
+    else
       product<T>(gates, last - begin, to, s.state, true);
   }
 }
