@@ -82,6 +82,7 @@ struct RecurrenceGradient {
   const T *h, *c;                  // first state
   const T* g;                      // cotangent of output, or null
   T *dh, *dc;                      // in: cotangents of the last state; out: gradients of the first
+  bool first;                      // whether that of the first h is wanted
   T* dgates;                       // of the part of x
   T* dhidden;   // of the part of h: for a gru one of its own, otherwise dgates itself
   T* previous;  // (steps, batch, state): the h that each step began with, 0 beyond the lengths

@@ -62,13 +62,14 @@ struct Factors {
   std::int64_t depth;  // 0: adds nothing
 };
 
-// sum += M rows · their panel.
-template <class T, int M>
+// sum += M rows · their panel; `beside` is called for each column.
+template <class T, int M, class F>
 [[gnu::always_inline]] inline void add_panel(Vec<T> (&sum)[M][kWidth], const Factors<T>& f,
-                                             std::int64_t row, std::int64_t column) {
+                                             std::int64_t row, std::int64_t column, F& beside) {
   const T *a = f.a.at + row * f.a.step, *panel = f.packed + column * f.depth;
   for (std::int64_t l = 0; l < f.depth; ++l, panel += kColumns<T>) {
     const Vec<T> b0 = Vec<T>::load(panel), b1 = Vec<T>::load(panel + Vec<T>::size);
+    beside();
 #pragma GCC unroll 8
     for (int r = 0; r < M; ++r) {
       const Vec<T> x(a[r * f.a.step + l]);
@@ -79,16 +80,16 @@ template <class T, int M>
 }
 
 // M rows of a panel of c = both products, added to what is there if `add`.
-template <class T, int M>
+template <class T, int M, class F>
 [[gnu::always_inline]] inline void block(const Factors<T>& first, const Factors<T>& second,
                                          Rows<T> c, std::int64_t row, std::int64_t column,
-                                         std::int64_t columns, bool add) {
+                                         std::int64_t columns, bool add, F& beside) {
   using V = Vec<T>;
   V sum[M][kWidth];
   for (int r = 0; r < M; ++r)
     for (int w = 0; w < kWidth; ++w) sum[r][w] = V(0);
-  add_panel<T, M>(sum, first, row, column);
-  add_panel<T, M>(sum, second, row, column);
+  add_panel<T, M>(sum, first, row, column, beside);
+  add_panel<T, M>(sum, second, row, column, beside);
   for (int r = 0; r < M; ++r)
     for (int w = 0; w < kWidth && column + w * V::size < columns; ++w) {
       T* to = c.at + (row + r) * c.step + column + w * V::size;
@@ -98,13 +99,13 @@ template <class T, int M>
 }
 
 // c (rows, columns) = the sum of both products, or added to it.
-template <class T>
+template <class T, class F>
 void product(const Factors<T>& first, const Factors<T>& second, std::int64_t rows, Rows<T> c,
-             std::int64_t columns, bool add) {
+             std::int64_t columns, bool add, F beside) {
   for (std::int64_t j = 0; j < columns; j += kColumns<T>) {
     std::int64_t r = 0;
     const auto run = [&]<int M>() {
-      block<T, M>(first, second, c, r, j, columns, add);
+      block<T, M>(first, second, c, r, j, columns, add, beside);
       r += M;
     };
     while (r + kRows <= rows) run.template operator()<kRows>();
@@ -112,6 +113,11 @@ void product(const Factors<T>& first, const Factors<T>& second, std::int64_t row
     if ((rows - r) & 2) run.template operator()<2>();
     if ((rows - r) & 1) run.template operator()<1>();
   }
+}
+template <class T>
+void product(const Factors<T>& first, const Factors<T>& second, std::int64_t rows, Rows<T> c,
+             std::int64_t columns, bool add) {
+  product(first, second, rows, c, columns, add, [] {});
 }
 template <class T>
 void product(const Factors<T>& factors, std::int64_t rows, Rows<T> c, std::int64_t columns,
@@ -382,6 +388,33 @@ void clear_row(const Recurrence& s, const RecurrenceGradient<T>& g, std::int64_t
   clear(g.inner + row * s.hidden, s.hidden);
 }
 
+// Asks for the gates of the step that the gradient comes to next, and for where their gradients go:
+// for a line of each after so many columns of a product that it ends with the last. They come from
+// far away, and row by row the processor would have to wait for each.
+template <class T>
+struct Ahead {
+  static constexpr std::int64_t kLine = 64 / sizeof(T);
+  const T *gates, *dgates, *dhidden;
+  std::int64_t lines, every, wait = 1;
+
+  Ahead(const Recurrence& s, const RecurrenceGradient<T>& g, const Step<T>& now) {
+    const std::int64_t at = now.row_before(now.begin) * s.gates(),
+                       panels = s.state > kColumns<T> ? (s.state - 1) / kColumns<T> + 1 : 1;
+    gates = g.gates + at, dgates = g.dgates + at, dhidden = g.dhidden + at;
+    lines = (now.end - now.begin) * s.gates() / kLine;
+    every = panels * (kLine / kRows);
+  }
+  void operator()() {
+    if (--wait > 0) return;
+    wait = every;
+    if (--lines < 0) return;
+    __builtin_prefetch(gates);
+    __builtin_prefetch(dgates, 1);
+    __builtin_prefetch(dhidden, 1);
+    gates += kLine, dgates += kLine, dhidden += kLine;
+  }
+};
+
 template <class T>
 void recur_back(const Recurrence& s, const RecurrenceGradient<T>& g, std::int64_t begin,
                 std::int64_t end) {
@@ -394,8 +427,13 @@ void recur_back(const Recurrence& s, const RecurrenceGradient<T>& g, std::int64_
     for (std::int64_t i = begin; i < last; ++i)
       if (step.active(i)) back_row(s, g, step, i);
     // Those that do not take part have gates of 0, and keep what they have.
-    product<T>({{g.dhidden + row * s.gates(), s.gates()}, g.weight, s.gates()}, last - begin,
-               {g.dh + begin * s.state, s.state}, s.state, true);
+    const Factors<T> gates{{g.dhidden + row * s.gates(), s.gates()}, g.weight, s.gates()};
+    const Rows<T> to{g.dh + begin * s.state, s.state};
+    if (k == 0 && !g.first) break;
+    if (k > 0 && last - begin >= kRows)
+      product<T>(gates, {{}, nullptr, 0}, last - begin, to, s.state, true, Ahead<T>(s, g, step));
+    else
+      product<T>(gates, last - begin, to, s.state, true);
   }
 }
 

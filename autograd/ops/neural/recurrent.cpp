@@ -93,7 +93,8 @@ struct RecurrentGradient {
   enum { kDh, kDc, kGates, kHiddenGates, kPrevious, kState, kInner, kOutputs };
   Layer layer;
   bool of_output, of_h, of_c;  // which cotangents there are
-  XGRAD_ATTRIBUTES(layer, of_output, of_h, of_c)
+  bool first;                  // whether kDh is wanted
+  XGRAD_ATTRIBUTES(layer, of_output, of_h, of_c, first)
 
   std::string_view name() const { return "recurrent_gradient"; }
   // Of the inputs: x, the hidden weights, the projection, output, kept, h, c, lengths, and the
@@ -126,6 +127,7 @@ struct RecurrentGradient {
                             .g = of_output ? in_ptr<T>(in[8]) : nullptr,
                             .dh = out_ptr<T>(out[kDh]),
                             .dc = out_ptr<T>(out[kDc]),
+                            .first = first,
                             .dgates = dgates,
                             .dhidden = s.cell == Cell::gru ? out_ptr<T>(out[kHiddenGates]) : dgates,
                             .previous = out_ptr<T>(out[kPrevious]),
@@ -280,7 +282,7 @@ struct RecurrentLayer {
                    make(s.projected, {s.steps, s.batch, s.state}),
                    make(s.projected, {s.steps, s.batch, s.hidden})};
     compute(RecurrentGradient{layer, call.grad(0).defined(), call.grad(1).defined(),
-                              call.grad(2).defined()},
+                              call.grad(2).defined(), call.needs(Layer::kH)},
             InputList(in), {out.data(), out.size()});
     return out;
   }
