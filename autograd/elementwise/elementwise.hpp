@@ -49,6 +49,7 @@ struct Elementwise {
   TensorList batch(const internal::Batch& in) const;
   TensorList backward(const Call& call) const;
   static Jacobian jacobian() { return Jacobian::diagonal; }
+  TensorList jvp(const Call& call) const;  // of several tangents, in one pass off the tape
 };
 
 }  // namespace detail

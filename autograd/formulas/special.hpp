@@ -73,6 +73,18 @@ inline double scaled_zeta(double scale, double s, double x) {
   return sum + scale * __builtin_pow(x, -half) * tail * __builtin_pow(x, half - s);
 }
 
+/// The derivative of digamma, for x > 0.
+inline double trigamma(double x) {
+  double sum = 0;
+  for (; x < 10; x += 1) sum += 1 / (x * x);
+  const double z = 1 / (x * x);
+  const double series =
+      z * (1.0 / 6 -
+           z * (1.0 / 30 -
+                z * (1.0 / 42 - z * (1.0 / 30 - z * (5.0 / 66 - z * (691.0 / 2730 - z * (7.0 / 6)))))));
+  return sum + (1 + 0.5 / x + series) / x;
+}
+
 /// The n-th derivative of digamma, n rounded to a whole number in [0, 170]; otherwise NaN. It is
 /// (-1)^(n+1) n! Σ (x + k)^-(n+1) over k ≥ 0; below 0 the terms of either sign are summed by
 /// themselves.
@@ -82,6 +94,7 @@ inline double polygamma(double order, double x) {
   if (n == 0) return digamma(x);
   const double sign = n - 2 * __builtin_floor(n / 2) - 0.5 > 0 ? 1 : -1;
   if (x == infinity) return 0 * sign;
+  if (n == 1 && x > 0) return trigamma(x);
   const double s = n + 1, factorial = __builtin_tgamma(s);
   if (x > 0) return sign * scaled_zeta(factorial, s, x);
   const double r = from_whole(x);

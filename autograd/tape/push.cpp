@@ -172,6 +172,7 @@ TensorList Walk::by_rule(Node& node, TensorList& tangents, const Use& use) {
     case Jacobian::own:
       return node.jvp(tangents);
     case Jacobian::diagonal:
+      if (result = node.jvp(tangents); !result.empty()) return result;
       // A recorded gradient may have been summed over what was repeated.
       if (grad_enabled() && broadcasts(node, tangents)) break;
       return by_gradient(node, tangents);

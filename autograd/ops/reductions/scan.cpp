@@ -131,6 +131,56 @@ struct Recurrence {
   }
 };
 
+// The tangents of products along an axis, from x and those of x: of all that end somewhere, or of the
+// whole alone.
+struct ProductTangent {
+  static constexpr bool kTotal = true;
+  std::int64_t axis;
+  bool reverse, whole;
+  XGRAD_ATTRIBUTES(axis, reverse, whole)
+
+  std::string_view name() const { return "product_tangent"; }
+  void forward(const Inputs& in, Tensor& out) const {
+    const Lines s(in[0].shape(), axis);
+    const std::int64_t step = reverse ? -s.inner : s.inner;
+    dispatch_floating(name(), out.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const auto *x = static_cast<const T*>(in[0].raw()), *t = static_cast<const T*>(in[1].raw());
+      auto* y = static_cast<T*>(out.raw_mutable());
+      detail::PooledVector<double> product(static_cast<std::size_t>(s.inner)), tangent = product;
+      for (std::int64_t o = 0; o < s.outer; ++o) {
+        std::fill(product.begin(), product.end(), 1);
+        std::fill(tangent.begin(), tangent.end(), 0);
+        std::int64_t at = (o * s.n + (reverse ? s.n - 1 : 0)) * s.inner;
+        for (std::int64_t k = 0; k < s.n; ++k, at += step) {
+          if (k == 0) {  // 0 times an infinite factor would be NaN
+            std::copy_n(x + at, s.inner, product.begin());
+            std::copy_n(t + at, s.inner, tangent.begin());
+          } else {
+            add_factor(s.inner, x + at, t + at, product.data(), tangent.data());
+          }
+          if (!whole) std::copy(tangent.begin(), tangent.end(), y + at);
+        }
+        if (whole) std::copy(tangent.begin(), tangent.end(), y + o * s.inner);
+      }
+    });
+  }
+  TensorList batch(const internal::Batch& in) const {
+    if (in.shape(0).empty()) return {};
+    return in.call(ProductTangent{axis + 1, reverse, whole}, {in.whole(0), in.whole(1)});
+  }
+
+ private:
+  template <class T>
+  static void add_factor(std::int64_t n, const T* x, const T* t, double* product,
+                         double* tangent) {
+    for (std::int64_t i = 0; i < n; ++i) {
+      tangent[i] = tangent[i] * x[i] + product[i] * t[i];
+      product[i] *= x[i];
+    }
+  }
+};
+
 struct CumProd {
   std::int64_t axis;
   bool reverse = false;
@@ -149,6 +199,11 @@ struct CumProd {
     return {before * apply(Recurrence{axis, !reverse, true}, call.input(0), call.grad())};
   }
   TensorList jvp(const Call& call) const {
+    if (!grad_enabled()) {
+      Tensor out = empty(call.output_spec().shape, call.tangent(0).dtype());
+      compute_into(out, ProductTangent{axis, reverse, false}, call.input_value(0), call.tangent(0));
+      return {out};
+    }
     const Tensor before = shifted(call.output(), axis, reverse, 1);
     return {apply(Recurrence{axis, reverse, false}, call.input(0), before * call.tangent(0))};
   }
@@ -183,13 +238,19 @@ struct Prod {
     });
   }
   unsigned saves() const { return save_input(0); }
-  TensorList backward(const Call& call) const {
-    const Tensor x = call.input(0);
-    const Tensor before = shifted(apply(CumProd{axis, false}, x), axis, false, 1);
-    const Tensor behind = shifted(apply(CumProd{axis, true}, x), axis, true, 1);
-    return {before * behind * call.grad()};
+  // The product of the others.
+  Tensor others(const Tensor& x) const {
+    return shifted(apply(CumProd{axis, false}, x), axis, false, 1) *
+           shifted(apply(CumProd{axis, true}, x), axis, true, 1);
   }
-  static Jacobian jacobian() { return Jacobian::reducing; }
+  TensorList backward(const Call& call) const { return {others(call.input(0)) * call.grad()}; }
+  TensorList jvp(const Call& call) const {
+    const Tensor& t = call.tangent(0);
+    if (grad_enabled()) return {sum_to(others(call.input(0)) * t, call.output_spec().shape)};
+    Tensor out = empty(call.output_spec().shape, t.dtype());
+    compute_into(out, ProductTangent{axis, false, true}, call.input_value(0), t);
+    return {out};
+  }
   TensorList batch(const internal::Batch& in) const { return in.call(Prod{axis + 1}, {in[0]}); }
 };
 
