@@ -59,6 +59,7 @@ ElementwiseInfo builtin_info(kernels::ElementwiseId id) {
         info.saves |= save_input(static_cast<unsigned>(operand));
     if (simd::mentions(text, 'y')) info.saves |= kSaveOutput;
   }
+  info.tangent = {k.tangent[0], k.tangent[1]};
   info.higher = higher<F>;
   return info;
 }

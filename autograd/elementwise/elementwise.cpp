@@ -365,7 +365,7 @@ TensorList Elementwise::jvp(const Call& call) const {
   TangentSum sum{*info};
   unsigned moved = 0;
   for (std::size_t i = 0; i < info->arity; ++i)
-    if (call.tangent(i).defined() && !(info->blocks & bit(i))) {
+    if (call.tangent(i).defined()) {
       sum.of[sum.tangents++] = i;
       moved |= bit(i);
     }
@@ -379,8 +379,12 @@ TensorList Elementwise::jvp(const Call& call) const {
   for (unsigned i = 0; i < info->arity; ++i, ++next)
     info->saves& save_input(i) ? in.set(next, call.input_value(i)) : in.skip(next);
   info->saves& kSaveOutput ? in.set(next, call.output_value()) : in.skip(next);
-  internal::run(spec.dtype == float32 ? TangentSum::run<float> : TangentSum::run<double>, &sum, in,
-                out);
+  const auto fused = info->tangent[kernel_index(spec.dtype)];
+  if (fused && sum.tangents == info->arity)
+    internal::run(fused, info->formula, in, out);
+  else
+    internal::run(spec.dtype == float32 ? TangentSum::run<float> : TangentSum::run<double>, &sum,
+                  in, out);
   return {out};
 }
 

@@ -25,6 +25,8 @@ struct ElementwiseInfo {
   std::array<ElementwiseRun, 3> value{};
   /// For each input, from (g, inputs…, result) to the contribution to its gradient.
   std::vector<std::array<ElementwiseRun, 2>> gradient;
+  /// From the tangents of all inputs, inputs and result to that of the result; may be null.
+  std::array<ElementwiseRun, 2> tangent{};
   unsigned saves = 0;
   unsigned passes = 0;  ///< bit i: the gradient of input i is g itself
   unsigned blocks = 0;  ///< bit i: the gradient of input i is 0

@@ -228,7 +228,7 @@ void add_products(std::vector<Row>& rows) {
   ROW(multi_dot, IN(a, a, a), ag::multi_dot(x));
   ROW(einsum, IN(cube, cube), ag::einsum("bij,bjk->bik", x));
   ROW(einsum, IN(a, a), ag::einsum("ij,ij->i", x));
-  ROW(tensordot, IN(cube, cube), ag::tensordot(x[0], x[1]));
+  ROW(tensordot, IN(cube, ag::randn({64, 64, 16})), ag::tensordot(x[0], x[1]));
   ROW(tensordot, two, ag::tensordot(x[0], x[1], 1));
   const TensorList points{ag::randn({300, 16}), ag::randn({300, 16})};
   for (const double p : {0.0, 1.0, 2.0, 3.0, HUGE_VAL}) {

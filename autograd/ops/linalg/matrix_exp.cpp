@@ -91,8 +91,9 @@ void exponential(std::int64_t n, Terms& a) {
     for (double& v : m) v = std::ldexp(v, -squarings);
   const Terms a2 = times(n, a, a), a4 = times(n, a2, a2), a6 = times(n, a4, a2);
   const Terms odd =
-      times(n, a, half(n, a2, a4, a6, {40840800, 16380, 1},
-                       {32382376266240000.0, 1187353796428800, 10559470521600, 33522128640}));
+      times(n, a,
+            half(n, a2, a4, a6, {40840800, 16380, 1},
+                 {32382376266240000.0, 1187353796428800, 10559470521600, 33522128640}));
   const Terms even = half(n, a2, a4, a6, {1323241920, 960960, 182},
                           {64764752532480000.0, 7771770303897600, 129060195264000, 670442572800});
   a = quotient(n, even, odd);

@@ -1,6 +1,8 @@
 #include <cmath>
 #include <type_traits>
 
+#include "autograd/core/kernel_call.hpp"
+#include "autograd/kernels/products.hpp"
 #include "autograd/ops/internal/lines.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/internal/batch.hpp"
@@ -147,6 +149,7 @@ struct ProductTangent {
       using T = decltype(zero);
       const auto *x = static_cast<const T*>(in[0].raw()), *t = static_cast<const T*>(in[1].raw());
       auto* y = static_cast<T*>(out.raw_mutable());
+      const auto multiply = kernels::chosen<kernels::MultiplyTangents<T>>();
       detail::PooledVector<double> product(static_cast<std::size_t>(s.inner)), tangent = product;
       for (std::int64_t o = 0; o < s.outer; ++o) {
         std::fill(product.begin(), product.end(), 1);
@@ -156,8 +159,11 @@ struct ProductTangent {
           if (k == 0) {  // 0 times an infinite factor would be NaN
             std::copy_n(x + at, s.inner, product.begin());
             std::copy_n(t + at, s.inner, tangent.begin());
+          } else if (s.inner == 1) {
+            tangent[0] = tangent[0] * x[at] + product[0] * t[at];
+            product[0] *= x[at];
           } else {
-            add_factor(s.inner, x + at, t + at, product.data(), tangent.data());
+            multiply(s.inner, x + at, t + at, product.data(), tangent.data());
           }
           if (!whole) std::copy(tangent.begin(), tangent.end(), y + at);
         }
@@ -168,16 +174,6 @@ struct ProductTangent {
   TensorList batch(const internal::Batch& in) const {
     if (in.shape(0).empty()) return {};
     return in.call(ProductTangent{axis + 1, reverse, whole}, {in.whole(0), in.whole(1)});
-  }
-
- private:
-  template <class T>
-  static void add_factor(std::int64_t n, const T* x, const T* t, double* product,
-                         double* tangent) {
-    for (std::int64_t i = 0; i < n; ++i) {
-      tangent[i] = tangent[i] * x[i] + product[i] * t[i];
-      product[i] *= x[i];
-    }
   }
 };
 
@@ -238,15 +234,16 @@ struct Prod {
     });
   }
   unsigned saves() const { return save_input(0); }
-  // The product of the others.
-  Tensor others(const Tensor& x) const {
-    return shifted(apply(CumProd{axis, false}, x), axis, false, 1) *
-           shifted(apply(CumProd{axis, true}, x), axis, true, 1);
+  TensorList backward(const Call& call) const {
+    const Tensor x = call.input(0);
+    const Tensor before = shifted(apply(CumProd{axis, false}, x), axis, false, 1);
+    const Tensor behind = shifted(apply(CumProd{axis, true}, x), axis, true, 1);
+    return {before * behind * call.grad()};
   }
-  TensorList backward(const Call& call) const { return {others(call.input(0)) * call.grad()}; }
+  static Jacobian jacobian() { return Jacobian::reducing; }
   TensorList jvp(const Call& call) const {
+    if (grad_enabled()) return {};
     const Tensor& t = call.tangent(0);
-    if (grad_enabled()) return {sum_to(others(call.input(0)) * t, call.output_spec().shape)};
     Tensor out = empty(call.output_spec().shape, t.dtype());
     compute_into(out, ProductTangent{axis, false, true}, call.input_value(0), t);
     return {out};

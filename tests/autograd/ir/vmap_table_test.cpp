@@ -32,28 +32,6 @@ TensorList with_gradients(const table::Row& row, const table::Sample& sample, bo
   return out;
 }
 
-bool has_tangent(const table::Row& row, const table::Sample& sample) {
-  if (!row.differentiable) return false;
-  return std::any_of(sample.inputs.begin(), sample.inputs.end(),
-                     [](const Tensor& t) { return ag::is_floating(t.dtype()); }) &&
-         ag::is_floating(sample.call(sample.inputs).dtype());
-}
-
-// The tangent along directions of each sample's own.
-TensorList with_tangents(const table::Sample& sample, const TensorList& in) {
-  TensorList x, along;
-  for (const Tensor& t : in)
-    if (ag::is_floating(t.dtype())) x.push_back(t), along.push_back(ag::cos(3 * t) + 0.5);
-  const auto f = [&](const TensorList& moved) {
-    TensorList all = in;
-    std::size_t next = 0;
-    for (Tensor& t : all)
-      if (ag::is_floating(t.dtype())) t = moved[next++];
-    return sample.call(all);
-  };
-  return {ag::jvp(f, x, along)};
-}
-
 // Results, and the gradients of all of them by the inputs.
 TensorList with_outer_gradients(const Function& f, const TensorList& in) {
   TensorList out = f(in);
@@ -146,8 +124,10 @@ TEST_CASE("every operation gives for all samples at once what a loop over them g
         try {
           check(Samples(a, b, differ),
                 [&](const TensorList& in) { return with_gradients(row, sample, recorded, in); });
-          if (!has_tangent(row, sample)) continue;
-          const auto tangents = [&](const TensorList& in) { return with_tangents(sample, in); };
+          if (!table::has_tangent(row, sample)) continue;
+          const auto tangents = [&](const TensorList& in) {
+            return TensorList{table::tangent(sample, in)};
+          };
           check(Samples(a, b, differ), tangents, recorded);  // recorded, or by kernels
         } catch (const ag::VmapError& e) {
           refused[row.name] = e.what();
