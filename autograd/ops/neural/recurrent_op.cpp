@@ -8,6 +8,7 @@
 #include "autograd/kernels/outer_sum.hpp"
 #include "autograd/ops/internal/matrices.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
+#include "autograd/ops/neural/internal/recurrent_samples.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/internal/reference.hpp"
 
@@ -66,6 +67,33 @@ const std::int64_t* checked_lengths(std::string_view op, const Tensor& lengths,
   return n;
 }
 
+// What a kernel of the gradient or tangent makes for all samples of a vmap. Its inputs are the hidden
+// weights and the projection at 1 and 2, kept at 4, and at the others what has sequences; x where
+// there is nothing.
+template <class Op>
+TensorList for_all_samples(const internal::Batch& in, const Op& op) {
+  if (in.samples() == 0 || in.differs(1) || (op.layer.projected && in.differs(2))) return {};
+  const internal::Sequences all{in, in.shape(0)[0], in.shape(0)[1]};
+  const std::int64_t gates = in.shape(1)[0];
+  TensorList list, out;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    const Shape s = in.shape(i);
+    const bool weight = i == 1 || (i == 2 && op.layer.projected);
+    if (weight)
+      list.push_back(in[i]);
+    else if (i == 4)
+      list.push_back(all.kept(i, gates));
+    else if (s.size() == 3)
+      list.push_back(all.by_steps(i));
+    else
+      list.push_back(s[0] == all.batch ? in.joined(i) : all.by_rows(i));
+  }
+  for (std::size_t i = 0; i < in.outputs(); ++i) out.push_back(empty(all.shape(i), in[0].dtype()));
+  compute(op, InputList(list), {out.data(), out.size()});
+  for (Tensor& t : out) t = all.parted(t);
+  return out;
+}
+
 // From the cotangents of the results those of the gates, of the first states, and what gradients of
 // the weights need: see kernels::RecurrenceGradient.
 struct RecurrentGradient {
@@ -113,6 +141,7 @@ struct RecurrentGradient {
                             .inner = out_ptr<T>(out[kInner]),
                             .work = work.data()});
   }
+  TensorList batch(const internal::Batch& in) const { return for_all_samples(in, *this); }
   template <class T>
   static void start(bool given, const Tensor& g, T* to, std::int64_t n) {
     given ? std::copy_n(in_ptr<T>(g), n, to) : std::fill_n(to, n, T(0));
@@ -166,6 +195,7 @@ struct RecurrentTangent {
                                   .toutput = out_ptr<T>(out[0]),
                                   .work = s.projected ? work.data() : nullptr});
   }
+  TensorList batch(const internal::Batch& in) const { return for_all_samples(in, *this); }
 };
 
 struct OuterSum {
@@ -176,6 +206,9 @@ struct OuterSum {
       kernels::outer_sum<T>(in_ptr<T>(in[0]), in_ptr<T>(in[1]), in[0].shape()[0], out.shape()[0],
                             out.shape()[1], out_ptr<T>(out));
     });
+  }
+  TensorList batch(const internal::Batch& in) const {
+    return {internal::product(in.whole(0), true, in.whole(1), false)};
   }
 };
 
@@ -249,6 +282,22 @@ struct RecurrentLayer {
                           .work = s.projected ? work.data() : nullptr});
   }
 
+  TensorList batch(const internal::Batch& in) const {
+    const auto has_sequences = [&](std::size_t i) {
+      return i == Layer::kH || (layer.has_cell() && i == layer.c()) ||
+             (layer.masked && i == layer.lengths());
+    };
+    const internal::Sequences all{in, in.shape(Layer::kX)[0], in.shape(Layer::kX)[1]};
+    TensorList list{all.by_steps(Layer::kX)};
+    for (std::size_t i = 1; i < in.size(); ++i) {
+      if (in.samples() == 0 || (in.differs(i) && !has_sequences(i))) return {};
+      list.push_back(has_sequences(i) ? in.joined(i) : in[i]);
+    }
+    TensorList out = in.call(*this, list);
+    for (std::size_t i = 0; i < 3; ++i) out[i] = all.parted(out[i]);
+    out[3] = all.parted_kept(out[3], in[Layer::kHidden].size(0));
+    return out;
+  }
   unsigned saves() const { return ((1u << layer.inputs()) - 1) | save_output(0) | save_output(3); }
   TensorList backward(const Call& call) const {
     if (grad_enabled())
@@ -281,15 +330,14 @@ struct RecurrentLayer {
     return result;
   }
   TensorList jvp(const Call& call) const {
-    if (grad_enabled()) {
-      TensorList out = internal::reference_tangents(call, [&](const TensorList& in) {
-        const TensorList y = reference(in);
-        return layer.has_cell() ? y : TensorList{y[0], y[1]};
-      });
-      out.resize(kOutputs);
-      return out;
-    }
-    return tangents(call);
+    if (!grad_enabled()) return tangents(call);
+    const TensorList found = internal::reference_tangents(call, [&](const TensorList& in) {
+      const TensorList y = reference(in);
+      return layer.has_cell() ? y : TensorList{y[0], y[1]};
+    });
+    TensorList out(kOutputs, Tensor());
+    std::copy(found.begin(), found.end(), out.begin());
+    return out;
   }
 
  private:
@@ -354,12 +402,11 @@ struct RecurrentLayer {
         of_projection.defined() ? internal::product(inner(call), false, of_projection, true) : x,
         first(true, Layer::kH, s.state),
         first(layer.has_cell(), layer.c(), s.hidden)};
-    TensorList out{empty({s.steps, s.batch, s.state}, x.dtype()),
-                   empty({s.batch, s.state}, x.dtype()),
-                   empty(layer.has_cell() ? Shape{s.batch, s.hidden} : Shape{0}, x.dtype())};
-    compute(RecurrentTangent{layer, of_projection.defined()}, InputList(in),
-            {out.data(), out.size()});
-    out.emplace_back();
+    TensorList out(kOutputs, Tensor());
+    out[0] = empty({s.steps, s.batch, s.state}, x.dtype());
+    out[1] = empty({s.batch, s.state}, x.dtype());
+    out[2] = empty(layer.has_cell() ? Shape{s.batch, s.hidden} : Shape{0}, x.dtype());
+    compute(RecurrentTangent{layer, of_projection.defined()}, InputList(in), {out.data(), 3});
     return out;
   }
   TensorList states(const Call& call) const {
