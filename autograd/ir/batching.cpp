@@ -282,7 +282,7 @@ struct Pulled {
     GradOptions options{.create_graph = create, .allow_unused = true};
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       const Tensor& t = all[i];
-      in.push_back(!wanted[i]          ? t.detach()
+      in.push_back(!wanted[i]          ? (create ? t : t.detach())
                    : t.requires_grad() ? internal::alias(t)
                                        : t.detach().requires_grad_());
       if (wanted[i]) to.push_back(in[i]);
