@@ -95,11 +95,11 @@ auto loop_result(const C& init, const TensorList& out) {
 /// scan is one recorded step.
 ///
 /// Gradients, of any order, are those of the loop, also of tensors that f captures; what is a sum
-/// over steps is added up from the last one. For derivatives of derivatives (`create_graph`) f is
-/// recorded again in the backward walk: what f captures by reference must live until then. Random
-/// tensors are new in each step and the same in both directions. Memory: the carries of all steps,
-/// and what they drew; see `ScanOptions::save_every`. In anomaly mode it is a plain loop, and in a
-/// function of `vmap` one whose steps are taken for all samples at once.
+/// over steps is added up from the last one. `create_graph`, `hessian`, `hvp`, `jvp` and their kin
+/// call f again in their walk, when the function that called `scan` may have returned: there f must
+/// capture that one's locals by value, or the walk reads dead ones. Random tensors are new in each
+/// step and the same in both directions. Memory: carries and draws of all steps (`save_every`). In
+/// anomaly mode it is a plain loop, in a function of `vmap` one step is taken for all samples.
 template <class F, class Carry, class X>
 auto scan(F f, const Carry& init, const X& xs, const ScanOptions& options = {}) {
   using C = detail::StructureOf<Carry>;

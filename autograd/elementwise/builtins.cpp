@@ -59,6 +59,7 @@ ElementwiseInfo builtin_info(kernels::ElementwiseId id) {
         info.saves |= save_input(static_cast<unsigned>(operand));
     if (simd::mentions(text, 'y')) info.saves |= kSaveOutput;
   }
+  info.tangent = {k.tangent[0], k.tangent[1]};
   info.higher = higher<F>;
   return info;
 }
@@ -147,7 +148,14 @@ struct Where {
     return {Tensor(), call.needs(1) ? where(c, g, 0.0) : Tensor(),
             call.needs(2) ? where(c, 0.0, g) : Tensor()};
   }
-  static Jacobian jacobian() { return Jacobian::diagonal; }
+  TensorList jvp(const Call& call) const {
+    const TensorSpec& spec = call.output_spec();
+    const auto along = [&](std::size_t i) {
+      return call.tangent(i).defined() ? call.tangent(i) : zeros({}, spec.dtype);
+    };
+    const Tensor t = apply(Where{}, call.input(0), along(1), along(2));
+    return {t.shape() == spec.shape ? t : expand(t, spec.shape)};
+  }
   TensorList batch(const internal::Batch& in) const { return in.call(*this, in.aligned()); }
 };
 

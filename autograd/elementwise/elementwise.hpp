@@ -25,6 +25,8 @@ struct ElementwiseInfo {
   std::array<ElementwiseRun, 3> value{};
   /// For each input, from (g, inputs…, result) to the contribution to its gradient.
   std::vector<std::array<ElementwiseRun, 2>> gradient;
+  /// From the tangents of all inputs, inputs and result to that of the result; may be null.
+  std::array<ElementwiseRun, 2> tangent{};
   unsigned saves = 0;
   unsigned passes = 0;  ///< bit i: the gradient of input i is g itself
   unsigned blocks = 0;  ///< bit i: the gradient of input i is 0
@@ -49,6 +51,7 @@ struct Elementwise {
   TensorList batch(const internal::Batch& in) const;
   TensorList backward(const Call& call) const;
   static Jacobian jacobian() { return Jacobian::diagonal; }
+  TensorList jvp(const Call& call) const;  // of several tangents, in one pass off the tape
 };
 
 }  // namespace detail

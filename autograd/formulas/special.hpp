@@ -47,6 +47,14 @@ inline double digamma(double x) {
   return sum + (__builtin_log(x) - 0.5 / x - series);
 }
 
+/// x^-k for whole k ≥ 0; a product where that is as exact as pow.
+inline double inverse_power(double x, double k) {
+  if (k == 1) return 1 / x;
+  if (k == 2) return 1 / (x * x);
+  if (k == 3) return 1 / (x * x * x);
+  return __builtin_pow(x, -k);
+}
+
 /// scale · ζ(s, x) for whole s > 1 and x > 0, where ζ(s, x) = Σ (x + k)^-s over k ≥ 0 is the
 /// Hurwitz zeta function, by Euler-Maclaurin. Each power is taken in two factors, so that it leaves
 /// the range of a double only where the result does.
@@ -64,13 +72,26 @@ inline double scaled_zeta(double scale, double s, double x) {
   const double half = __builtin_floor(s / 2);
   double sum = 0;
   for (const double end = 10 + 0.8 * s; x < end; x += 1)
-    sum += scale * __builtin_pow(x, -half) * __builtin_pow(x, half - s);
+    sum += scale * inverse_power(x, half) * inverse_power(x, s - half);
   double tail = x / (s - 1) + 0.5, rising = s / x;
   for (int j = 0; j < 9; ++j) {
     tail += coefficient[j] * rising;
     rising *= (s + 2 * j + 1) / x * ((s + 2 * j + 2) / x);
   }
-  return sum + scale * __builtin_pow(x, -half) * tail * __builtin_pow(x, half - s);
+  return sum + scale * inverse_power(x, half) * tail * inverse_power(x, s - half);
+}
+
+/// The derivative of digamma, for x > 0.
+inline double trigamma(double x) {
+  double sum = 0;
+  for (; x < 10; x += 1) sum += 1 / (x * x);
+  const double z = 1 / (x * x);
+  const double series =
+      z *
+      (1.0 / 6 -
+       z * (1.0 / 30 -
+            z * (1.0 / 42 - z * (1.0 / 30 - z * (5.0 / 66 - z * (691.0 / 2730 - z * (7.0 / 6)))))));
+  return sum + (1 + 0.5 / x + series) / x;
 }
 
 /// The n-th derivative of digamma, n rounded to a whole number in [0, 170]; otherwise NaN. It is
@@ -82,6 +103,7 @@ inline double polygamma(double order, double x) {
   if (n == 0) return digamma(x);
   const double sign = n - 2 * __builtin_floor(n / 2) - 0.5 > 0 ? 1 : -1;
   if (x == infinity) return 0 * sign;
+  if (n == 1 && x > 0) return trigamma(x);
   const double s = n + 1, factorial = __builtin_tgamma(s);
   if (x > 0) return sign * scaled_zeta(factorial, s, x);
   const double r = from_whole(x);

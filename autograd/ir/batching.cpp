@@ -244,10 +244,15 @@ void Batching::check_edges(const Node& node, const Inputs& inputs,
       same |= inputs[i].impl()->storage == t.impl()->storage;
     return same && node.name() != "alias" && node.name() != "reshape";
   };
+  bool any = false;  // of several, those that depend on what leads there
+  for (const Tensor& t : outputs) {
+    const Sample* s = sample_of(t);
+    any |= s && s->all.impl()->node;
+  }
   for (const Tensor& t : outputs) {
     const Sample* s = sample_of(t);
     if (!s || !leads_on || !grad_enabled() || !is_floating(t.impl()->dtype)) continue;
-    if (!s->all.impl()->node || passed_on(t))
+    if (!any || passed_on(t))
       fail_vmap(fmt::format("{} on the tape by record() alone", quoted(node.name())),
                 "put it there by apply(), or make it a Function");
   }
@@ -282,7 +287,7 @@ struct Pulled {
     GradOptions options{.create_graph = create, .allow_unused = true};
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       const Tensor& t = all[i];
-      in.push_back(!wanted[i]          ? t.detach()
+      in.push_back(!wanted[i]          ? (create ? t : t.detach())
                    : t.requires_grad() ? internal::alias(t)
                                        : t.detach().requires_grad_());
       if (wanted[i]) to.push_back(in[i]);

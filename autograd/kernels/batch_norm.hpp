@@ -38,4 +38,12 @@ struct BatchNormGradient : Kernel<BatchNormGradient<T>, Whole,
                                        const T* x, const T* mean, const T* rstd, const T* weight,
                                        const T* g, bool of_batch, T* gx, T* gweight, T* gbias)> {};
 
+/// The tangent of both along t and, unless null, those of weight and bias. `of_batch` as above.
+template <class T>
+struct BatchNormTangent
+    : Kernel<BatchNormTangent<T>, Whole,
+             void(Channels shape, std::int64_t begin, std::int64_t end, const T* x, const T* mean,
+                  const T* rstd, const T* weight, const T* t, const T* tweight, const T* tbias,
+                  bool of_batch, T* ty)> {};
+
 }  // namespace autograd::kernels

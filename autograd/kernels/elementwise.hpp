@@ -16,6 +16,7 @@ using ElementwiseId = simd::Row;
 struct ElementwiseKernels {
   ElementwiseRun value[3] = {};        // float32, float64, int64
   ElementwiseRun gradient[3][2] = {};  // by input, by floating dtype
+  ElementwiseRun tangent[2] = {};      // from those of all inputs, then inputs and result
 };
 
 /// The table, by ElementwiseId.

@@ -33,6 +33,14 @@ void recur_back(const Recurrence& shape, const RecurrenceGradient<T>& gradient) 
     RecurBack<T>::here(shape, gradient, begin, end);
   });
 }
+template <class T>
+void recur_tangent(const Recurrence& shape, const RecurrenceTangent<T>& tangent) {
+  parallel_for(shape.batch, kGrain, cost<T>(shape), [&](std::int64_t begin, std::int64_t end) {
+    RecurTangent<T>::here(shape, tangent, begin, end);
+  });
+}
+template void recur_tangent(const Recurrence&, const RecurrenceTangent<float>&);
+template void recur_tangent(const Recurrence&, const RecurrenceTangent<double>&);
 template void recur(const Recurrence&, const RecurrenceValue<float>&);
 template void recur(const Recurrence&, const RecurrenceValue<double>&);
 template void recur_back(const Recurrence&, const RecurrenceGradient<float>&);

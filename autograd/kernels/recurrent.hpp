@@ -95,10 +95,32 @@ struct RecurBack : Kernel<RecurBack<T>, Whole,
                           void(const Recurrence& shape, const RecurrenceGradient<T>& gradient,
                                std::int64_t begin, std::int64_t end)> {};
 
+/// Where the tangent of a recurrence reads and writes.
+template <class T>
+struct RecurrenceTangent {
+  const T* weight;                 // packed (state, gates)
+  const T* projection;             // packed (hidden, state); or null
+  const T *gates, *kept, *output;  // of the recurrence
+  const T *h, *c;                  // first state
+  const T* tstate;  // (steps, batch, state): what the tangent of a projection adds, or null
+  // In: tangents of what the functions of the gates are of, but for those through the state; these
+  // are added to `thidden`: of a gru the tangents of the part of h, otherwise tgates itself.
+  T *tgates, *thidden;
+  T *th, *tc;  // in: tangents of the first state; out: of the last
+  T* toutput;
+  T* work;  // (batch, hidden + state), for a projection
+};
+template <class T>
+struct RecurTangent : Kernel<RecurTangent<T>, Whole,
+                             void(const Recurrence& shape, const RecurrenceTangent<T>& tangent,
+                                  std::int64_t begin, std::int64_t end)> {};
+
 /// All sequences, on the threads there are.
 template <class T>
 void recur(const Recurrence& shape, const RecurrenceValue<T>& value);
 template <class T>
 void recur_back(const Recurrence& shape, const RecurrenceGradient<T>& gradient);
+template <class T>
+void recur_tangent(const Recurrence& shape, const RecurrenceTangent<T>& tangent);
 
 }  // namespace autograd::kernels

@@ -78,7 +78,7 @@ class Call {
 ///   `save_output(i)` (default: nothing); `backward(const Call&) const` → TensorList, the gradient
 ///   in tensor operations; `jacobian() const` → Jacobian, where more is known of it than that
 ///   gradient, or `jvp(const Call&) const` → TensorList, the tangents of the outputs in tensor
-///   operations (undefined: zero) from `call.tangent(i)` and what was saved.
+///   operations (undefined: zero) from `call.tangent(i)` and what was saved; or both: jvp may give {}.
 /// Without `backward` the operation is not differentiable and never recorded. `forward` may run
 /// again later on other elements of the same shapes (see `compile`): what it depends on are its
 /// attributes and inputs, and elements are checked in it, not in `infer`.

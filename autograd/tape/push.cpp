@@ -167,10 +167,9 @@ TensorList Walk::pushed(Node& node, TensorList& tangents, const Use& use) {
 }
 
 TensorList Walk::by_rule(Node& node, TensorList& tangents, const Use& use) {
-  TensorList result;
+  TensorList result = node.jvp(tangents);
+  if (!result.empty()) return result;
   switch (node.jacobian()) {
-    case Jacobian::own:
-      return node.jvp(tangents);
     case Jacobian::diagonal:
       // A recorded gradient may have been summed over what was repeated.
       if (grad_enabled() && broadcasts(node, tangents)) break;
@@ -183,6 +182,7 @@ TensorList Walk::by_rule(Node& node, TensorList& tangents, const Use& use) {
     case Jacobian::multilinear:
       result = by_itself(node, tangents);
       break;
+    case Jacobian::own:
     case Jacobian::any:
       break;
   }

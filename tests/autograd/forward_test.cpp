@@ -214,6 +214,83 @@ TEST_CASE("the tangent of a Cholesky factor is one step, for matrices of any siz
   }
 }
 
+TEST_CASE("the tangents of products, distances and matrix exponentials are one step") {
+  Tensor x = numbers({3, 7, 2});
+  x.mutable_data<double>()[5] = 0;
+  for (const std::int64_t axis : {0, 1, 2}) {
+    check_tangents([&](const TensorList& in) { return ag::prod(in[0], axis); }, {x}, "product");
+    check_tangents([&](const TensorList& in) { return ag::cumprod(in[0], axis); }, {x}, "product");
+  }
+  for (const double p : {1.0, 2.0, 2.5, HUGE_VAL})
+    check_tangents([&](const TensorList& in) { return ag::cdist(in[0], in[1], p); },
+                   {numbers({2, 5, 19}), numbers({2, 4, 19}, 2)}, "cdist");
+  for (const double size : {0.1, 3.0})
+    check_tangents([](const TensorList& in) { return ag::matrix_exp(in[0]); },
+                   {size * numbers({2, 4, 4})}, "matrix_exp");
+  // Whose squares leave the range.
+  const Tensor far = ag::full({1, 3}, 1e25), none = ag::zeros({1, 3});
+  const Tensor t = ag::jvp([&](const Tensor& a) { return ag::cdist(a, none); }, far, far);
+  CHECK(t.item() == Catch::Approx(std::sqrt(3.0) * 1e25));
+}
+
+TEST_CASE("the tangent of a batch norm is one step, by statistics of the batch and by given ones") {
+  const Tensor mean = numbers({4}, 5), var = ag::square(numbers({4}, 6)) + 0.5;
+  for (const ag::Shape& shape : {ag::Shape{5, 4}, ag::Shape{3, 4, 9}, ag::Shape{2, 4, 70, 50}}) {
+    const TensorList in{3 * numbers(shape) + 2, numbers({4}, 2), numbers({4}, 3)};
+    for (const bool training : {false, true})
+      check_tangents(
+          [&](const TensorList& x) {
+            return ag::batch_norm(x[0], mean.clone(), var.clone(), x[1], x[2],
+                                  {.training = training});
+          },
+          in, "batch_norm");
+    if (shape.size() < 4) continue;
+    check_tangents([](const TensorList& x) { return ag::group_norm(x[0], 2, x[1], x[2]); }, in,
+                   "batch_norm");
+    check_tangents([](const TensorList& x) { return ag::instance_norm(x[0]); }, {in[0]},
+                   "batch_norm");
+  }
+}
+
+TEST_CASE("the tangent of a recurrent layer is one step, in every form of it") {
+  const std::int64_t steps = 5, batch = 3, inputs = 2, hidden = 4;
+  const Tensor lengths = ag::tensor({std::int64_t{5}, std::int64_t{2}, std::int64_t{4}});
+  const auto check = [&](std::int64_t gates, bool projected, const auto& f) {
+    const std::int64_t state = projected ? 3 : hidden;
+    const TensorList in{numbers({steps, batch, inputs}),      numbers({batch, state}, 2),
+                        numbers({gates * hidden, inputs}, 3), numbers({gates * hidden, state}, 4),
+                        numbers({gates * hidden}, 5),         numbers({gates * hidden}, 6)};
+    for (const bool reverse : {false, true})
+      for (const bool masked : {false, true})
+        check_tangents(
+            [&](const TensorList& x) {
+              const ag::RecurrentWeights w{x[2], x[3], x[4], x[5], {}};
+              const auto y = f(x[0], x[1], w, {masked ? lengths : Tensor(), reverse});
+              return ag::concat({ag::flatten(y.output), ag::flatten(y.h)});
+            },
+            in, "recurrent");
+  };
+  check(1, false, ag::rnn_tanh);
+  check(1, false, ag::rnn_relu);
+  check(3, false, ag::gru);
+  const Tensor x0 = numbers({steps, batch, inputs}), h0 = numbers({batch, 3}, 2),
+               input = numbers({4 * hidden, inputs}, 3), recurrent = numbers({4 * hidden, 3}, 4),
+               projection = numbers({3, hidden}, 7), c0 = numbers({batch, hidden}, 8);
+  for (const bool projected : {false, true})
+    check(4, projected,
+          [&](const Tensor& x, const Tensor& h, ag::RecurrentWeights w,
+              const ag::RecurrentOptions& o) {
+            if (projected) w.projection = projection;
+            return ag::lstm(x, h, c0, w, o);
+          });
+  check_tangents(
+      [&](const TensorList& x) {
+        const auto y = ag::lstm(x0, h0, x[1], {input, recurrent, {}, {}, x[0]}, {lengths});
+        return ag::concat({ag::flatten(y.output), ag::flatten(y.h), ag::flatten(y.c)});
+      },
+      {projection, c0}, "recurrent");
+}
+
 TEST_CASE("the tangent of attention is one step, in every form of it") {
   const std::int64_t l = 150, s = 170;  // more than one tile
   const TensorList in{numbers({2, 4, l, 3}), numbers({2, 2, s, 3}, 2), numbers({2, 2, s, 5}, 3)};

@@ -279,6 +279,44 @@ TEST_CASE("tangents of norms and Cholesky factors inside vmap are those of each 
   check_close(ag::vmap(factor)(definite), loop(factor, definite));
 }
 
+TEST_CASE("a tangent of a Function inside vmap leads to its gradient outside") {
+  const auto along = [](const Tensor& a, const Tensor& v) {
+    return ag::jvp([](const Tensor& t) { return ag::qr(t).R; }, a, v);
+  };
+  const auto of_loop = [&](const Tensor& a, const Tensor& v) {
+    return ag::stack({along(ag::select(a, 0, 0), ag::select(v, 0, 0)),
+                      along(ag::select(a, 0, 1), ag::select(v, 0, 1))});
+  };
+  const Tensor x = numbers({2, 3, 3}), v = numbers({2, 3, 3}, 2), weight = numbers({2, 3, 3}, 3);
+  const auto gradient = [&](const auto& f) {
+    const Tensor leaf = x.clone().requires_grad_();
+    return ag::grad({ag::sum(f(leaf, v) * weight)}, {leaf})[0];
+  };
+  check_close(gradient([&](const Tensor& a, const Tensor& t) { return ag::vmap(along)(a, t); }),
+              gradient(of_loop));
+}
+
+TEST_CASE("recurrent layers that share their weights take all samples of vmap at once") {
+  const Tensor x = numbers({3, 4, 2, 5}), v = numbers({3, 4, 2, 5}, 2),
+               w = 0.5 * numbers({18, 5}, 3), u = 0.5 * numbers({18, 6}, 4);
+  const Tensor lengths = ag::tensor({std::int64_t{4}, std::int64_t{3}});
+  const auto layer = [&](const Tensor& t) {
+    const auto y = ag::gru(t, {}, {w, u}, {lengths});
+    return ag::concat({ag::flatten(y.output), ag::flatten(y.h)});
+  };
+  const auto derivatives = [&](const Tensor& a, const Tensor& t) {
+    const Tensor leaf = a.detach().requires_grad_(), y = layer(leaf);
+    return ag::concat(
+        {y.detach(), ag::jvp(layer, a, t), ag::flatten(ag::grad({ag::sum(y * y)}, {leaf})[0])});
+  };
+  const auto all = ag::vmap(derivatives);
+  TensorList each;
+  for (std::int64_t i = 0; i < 3; ++i)
+    each.push_back(derivatives(ag::select(x, 0, i), ag::select(v, 0, i)));
+  check_close(all(x, v), ag::stack(each));
+  CHECK(all.looped().empty());
+}
+
 TEST_CASE("linearize and jacfwd give the derivative along directions, and all of them") {
   const auto f = [](const Tensor& x) { return ag::concat({ag::sin(x), ag::cumprod(x, 0)}); };
   const Tensor x = numbers({3}), v = numbers({3}, 2);

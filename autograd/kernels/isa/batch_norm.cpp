@@ -136,9 +136,41 @@ void batch_norm_gradient(Channels s, std::int64_t begin, std::int64_t end, const
   }
 }
 
+template <class T>
+void batch_norm_tangent(Channels s, std::int64_t begin, std::int64_t end, const T* x, const T* mean,
+                        const T* rstd, const T* weight, const T* t, const T* tweight,
+                        const T* tbias, bool of_batch, T* ty) {
+  using V = Vec<T>;
+  if (are_columns(s)) {
+    each_columns(begin, end, [&](std::int64_t first, std::int64_t n) {
+      column_tangents(s, first, n, x, mean + first, rstd + first, weight, t, tweight, tbias,
+                      of_batch, ty);
+    });
+    return;
+  }
+  const Channels whole{s.outer, s.groups(), s.inner * s.together, 1};
+  const double count = static_cast<double>(s.outer * s.inner * s.together);
+  for (std::int64_t group = begin; group < end; ++group) {
+    const T m = mean[group], r = rstd[group];
+    const Sums total = of_batch ? sums(whole, group, x, m, r, t) : Sums{0, 0};
+    const V shift(m), scale(r), plain(static_cast<T>(total.plain / count));
+    for (std::int64_t c = group * s.together; c < (group + 1) * s.together; ++c) {
+      const T w = weight ? weight[c] : T(1);
+      const V factor(r * w), offset(tbias ? tbias[c] : T(0)),
+          slope((tweight ? tweight[c] : T(0)) - w * r * static_cast<T>(total.normal / count));
+      const auto of = [=](auto load, std::int64_t i) {
+        const V z = (load(x + i, T(0)) - shift) * scale;
+        return fma(load(t + i, T(0)) - plain, factor, fma(z, slope, offset));
+      };
+      each_part(s, c, [&](const Part& part) { map(part, ty, of, x, t); });
+    }
+  }
+}
+
 }  // namespace
 }  // namespace autograd::kernels::XGRAD_ISA
 
+XGRAD_FLOATING_KERNEL(BatchNormTangent, batch_norm_tangent)
 XGRAD_FLOATING_KERNEL(BatchNorm, batch_norm)
 XGRAD_FLOATING_KERNEL(ChannelNorm, channel_norm)
 XGRAD_FLOATING_KERNEL(BatchNormGradient, batch_norm_gradient)

@@ -121,5 +121,42 @@ void column_gradients(const Channels& s, std::int64_t first, std::int64_t n, con
   }
 }
 
+// The same as batch_norm_tangent, for n columns.
+template <class T>
+void column_tangents(const Channels& s, std::int64_t first, std::int64_t n, const T* x,
+                     const T* mean, const T* rstd, const T* weight, const T* t, const T* tweight,
+                     const T* tbias, bool of_batch, T* ty) {
+  double plain[kColumns], normal[kColumns];
+  const double rows = static_cast<double>(s.outer);
+  const auto z = [=](auto load, std::int64_t i, std::int64_t row) {
+    return (load(x + row + i, T(0)) - load(mean + i, T(0))) * load(rstd + i, T(0));
+  };
+  if (of_batch) {
+    sum_rows<T>(s, first, n, plain, [=](auto load, std::int64_t i, std::int64_t row) {
+      return load(t + row + i, T(0));
+    });
+    sum_rows<T>(s, first, n, normal, [=](auto load, std::int64_t i, std::int64_t row) {
+      return load(t + row + i, T(0)) * z(load, i, row);
+    });
+  }
+  T factor[kColumns], shift[kColumns], slope[kColumns], offset[kColumns];
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T of_t = weight ? rstd[i] * weight[first + i] : rstd[i];
+    factor[i] = of_t;
+    shift[i] = of_batch ? static_cast<T>(plain[i] / rows) : T(0);
+    slope[i] = (tweight ? tweight[first + i] : T(0)) -
+               (of_batch ? of_t * static_cast<T>(normal[i] / rows) : T(0));
+    offset[i] = tbias ? tbias[first + i] : T(0);
+  }
+  const T *a = factor, *b = shift, *c = slope, *d = offset;
+  for (std::int64_t r = 0; r < s.outer; ++r) {
+    const std::int64_t row = r * s.channels + first;
+    map(Part{0, 1, n, 0}, ty + row, [=](auto load, std::int64_t i) {
+      return fma(load(t + row + i, T(0)) - load(b + i, T(0)), load(a + i, T(0)),
+                 fma(z(load, i, row), load(c + i, T(0)), load(d + i, T(0))));
+    });
+  }
+}
+
 }  // namespace
 }  // namespace autograd::kernels::XGRAD_ISA

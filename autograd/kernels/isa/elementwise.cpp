@@ -32,6 +32,26 @@ void run_gradient(const void* none, const void* const* in, const std::int64_t* s
       step, out, n);
 }
 
+// The gradient for each input of a tangent in place of the cotangent, summed.
+template <class T, class F>
+void run_tangent(const void* none, const void* const* in, const std::int64_t* step, void* out,
+                 std::int64_t n) {
+  using V = Vec<T>;
+  if constexpr (F::arity == 2)
+    simd::run_elementwise<T, 5>(
+        [](const void*, const V& ta, const V& tb, const auto&... x) -> V {
+          return F::template gradient<0, V>(ta, x...) + F::template gradient<1, V>(tb, x...);
+        },
+        none, in, step, out, n);
+  else
+    simd::run_elementwise<T, 7>(
+        [](const void*, const V& ta, const V& tb, const V& tc, const auto&... x) -> V {
+          return F::template gradient<0, V>(ta, x...) + F::template gradient<1, V>(tb, x...) +
+                 F::template gradient<2, V>(tc, x...);
+        },
+        none, in, step, out, n);
+}
+
 // A plain loop, which compilers turn into wide comparisons and packed bytes.
 template <class T, class F>
 void run_compare(const void*, const void* const* in, const std::int64_t* step, void* out,
@@ -69,6 +89,10 @@ constexpr ElementwiseKernels kernels_of() {
   add_gradient<F, 0>(k);
   if constexpr (F::arity > 1) add_gradient<F, 1>(k);
   if constexpr (F::arity > 2) add_gradient<F, 2>(k);
+  if constexpr (F::arity > 1) {
+    k.tangent[0] = run_tangent<float, F>;
+    k.tangent[1] = run_tangent<double, F>;
+  }
   return k;
 }
 

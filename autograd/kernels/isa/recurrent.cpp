@@ -437,9 +437,78 @@ void recur_back(const Recurrence& s, const RecurrenceGradient<T>& g, std::int64_
   }
 }
 
+// ---------------------------------------------------------------- tangents
+
+// The tangent of one row, written to `out`, which may be `th`.
+template <class T>
+void tangent_row(const Recurrence& s, const RecurrenceTangent<T>& v, const Step<T>& step,
+                 std::int64_t i, T* out) {
+  const std::int64_t row = step.row(i), before = step.row_before(i), n = s.hidden;
+  const bool first = step.is_first(i);
+  const T *gates = v.gates + row * s.gates(), *tgates = v.tgates + row * s.gates(),
+          *thidden = v.thidden + row * s.gates(), *kept = v.kept + row * s.kept();
+  each<T>(n, [&](std::int64_t j, std::int64_t count) {
+    const auto gate = [&](std::int64_t k) { return get(gates + k * n + j, count); };
+    const auto t = [&](std::int64_t k) { return get(tgates + k * n + j, count); };
+    const Vec<T> y = gate(0);
+    if (s.cell == Cell::relu) return put(where(y > Vec<T>(0), t(0), Vec<T>(0)), out + j, count);
+    if (s.cell == Cell::tanh) return put(t(0) * (1 - y * y), out + j, count);
+    if (s.cell == Cell::gru) {
+      const auto part = [&](std::int64_t k) { return get(thidden + k * n + j, count); };
+      const Vec<T> r = y, z = gate(1), m = gate(2),
+                   h = get((first ? v.h + i * s.state : v.output + before * s.state) + j, count);
+      const Vec<T> tr = (t(0) + part(0)) * (r * (1 - r)), tz = (t(1) + part(1)) * (z * (1 - z)),
+                   tm = (t(2) + tr * get(kept + j, count) + r * part(2)) * (1 - m * m);
+      return put(tm + tz * (h - m) + z * (get(v.th + i * s.state + j, count) - tm), out + j, count);
+    }
+    const Vec<T> f = gate(1), g = gate(2), o = gate(3), cell = tanh(get(kept + j, count)),
+                 c = get((first ? v.c + i * n : v.kept + before * n) + j, count);
+    const Vec<T> tc = t(1) * (f * (1 - f)) * c + f * get(v.tc + i * n + j, count) +
+                      t(0) * (y * (1 - y)) * g + y * (t(2) * (1 - g * g));
+    put(tc, v.tc + i * n + j, count);
+    put(t(3) * (o * (1 - o)) * cell + o * (tc * (1 - cell * cell)), out + j, count);
+  });
+}
+
+template <class T>
+void recur_tangent(const Recurrence& s, const RecurrenceTangent<T>& v, std::int64_t begin,
+                   std::int64_t end) {
+  T* inner = v.work;
+  T* projected = v.work ? v.work + s.batch * s.hidden : nullptr;
+  for (std::int64_t k = 0; k < s.steps; ++k) {
+    const Step<T> step{s, s.reverse ? s.steps - 1 - k : k, begin, end};
+    const std::int64_t rows = step.active_end() - begin, split = 2 * s.hidden;
+    const Rows<T> to{v.thidden + step.row(begin) * s.gates(), s.gates()};
+    Factors<T> h{{v.th + begin * s.state, s.state}, v.weight, s.state};
+    product<T>(h, rows, to, s.cell == Cell::gru ? split : s.gates(), true);
+    if (s.cell == Cell::gru) {
+      h.packed += packed_size<T>(h.depth, split);
+      product<T>(h, rows, {to.at + split, to.step}, s.hidden, true);
+    }
+    for (std::int64_t i = begin; i < begin + rows; ++i)
+      if (step.active(i))
+        tangent_row(s, v, step, i, s.projected ? inner + i * s.hidden : v.th + i * s.state);
+    if (s.projected)
+      product<T>({{inner + begin * s.hidden, s.hidden}, v.projection, s.hidden}, rows,
+                 {projected + begin * s.state, s.state}, s.state, false);
+    for (std::int64_t i = begin; i < end; ++i) {
+      T *th = v.th + i * s.state, *out = v.toutput + step.row(i) * s.state;
+      if (!step.active(i)) {
+        clear(out, s.state);
+        continue;
+      }
+      if (s.projected) copy(projected + i * s.state, th, s.state);
+      for (std::int64_t j = 0; v.tstate && j < s.state; ++j)
+        th[j] += v.tstate[step.row(i) * s.state + j];
+      copy(th, out, s.state);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace autograd::kernels::XGRAD_ISA
 
+XGRAD_FLOATING_KERNEL(RecurTangent, recur_tangent)
 XGRAD_FLOATING_KERNEL(PackMatrix, pack_matrix)
 XGRAD_FLOATING_KERNEL(Recur, recur)
 XGRAD_FLOATING_KERNEL(RecurBack, recur_back)

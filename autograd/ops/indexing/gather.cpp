@@ -281,6 +281,10 @@ Tensor positions(std::string_view op, const Tensor& index, const Shape& shape, s
   return apply(FindPositions{op, options.negative ? -n : 0, n, axis, shape}, index);
 }
 
+Tensor pick_each(const Tensor& x, std::int64_t axis, const Tensor& positions) {
+  return apply(Gather{axis, x.shape(), positions.shape(), false}, x, positions);
+}
+
 Tensor pick(const Tensor& x, std::int64_t axis, const Tensor& positions) {
   return apply(IndexSelect{axis, x.shape(), false}, x, positions);
 }

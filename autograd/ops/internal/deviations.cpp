@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "autograd/elementwise/elementwise.hpp"
 #include "autograd/ops/internal/lines.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/internal/batch.hpp"
@@ -95,9 +96,13 @@ struct Squares {
     return {x / where(zero, 1.0, y) * where(zero, 0.0, g / divisor)};
   }
   TensorList jvp(const Call& call) const {
+    static const auto shares = elementwise(
+        "norm_tangent", [](auto x, auto y, auto t) { return where(y == 0, 0, x / y) * t; });
     const Tensor x = call.input(0), &t = call.tangent(0);
     if (!root) return {sum_to(x * t, kept) * (2 / divisor)};
-    const Tensor y = call.output(), zero = y == 0.0;
+    const Tensor y = call.output();
+    if (!grad_enabled()) return {sum_to(shares(x, y, t), kept) / divisor};
+    const Tensor zero = y == 0.0;
     return {where(zero, 0.0, sum_to(x / where(zero, 1.0, y) * t, kept) / divisor)};
   }
   TensorList batch(const internal::Batch& in) const {

@@ -11,6 +11,7 @@
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/internal/batch.hpp"
+#include "autograd/tape/internal/reference.hpp"
 
 namespace autograd {
 namespace {
@@ -71,6 +72,77 @@ struct Distance {
     double ties = 0;
     for (std::int64_t k = 0; k < n; ++k) ties += largest(double(a[k]) - double(b[k]));
     each([=](double d) { return largest(d) ? sign(d) / ties : 0; });
+  }
+
+  // The tangent of the distance along ta and tb.
+  template <class T>
+  double along(const T* a, const T* b, const T* ta, const T* tb, std::int64_t n,
+               double distance) const {
+    if (distance == 0 || p == 0) return 0;
+    if (p == 2) {
+      const T sum = products<T>(a, b, ta, tb, n);
+      const bool safe = distance * distance > std::numeric_limits<T>::min() && std::isfinite(sum);
+      return (safe ? double(sum) : products<double>(a, b, ta, tb, n)) / distance;
+    }
+    double sum = 0, ties = 1;
+    const auto each = [&](auto f) {
+      for (std::int64_t k = 0; k < n; ++k)
+        if (const double d = double(a[k]) - double(b[k]); d != 0)
+          sum += f(std::abs(d)) * std::copysign(1.0, d) * (double(ta[k]) - double(tb[k]));
+    };
+    if (p == 1) {
+      each([](double) { return 1.0; });
+    } else if (!std::isinf(p)) {
+      each([&](double d) { return std::pow(d / distance, p - 1); });
+    } else {
+      ties = 0;
+      each([&](double d) { return T(d) == T(distance) ? ++ties, 1.0 : 0.0; });
+    }
+    return sum / ties;
+  }
+
+  template <class Sum, class T>
+  static Sum products(const T* a, const T* b, const T* ta, const T* tb, std::int64_t n) {
+    constexpr int kSums = 16;
+    Sum sums[kSums] = {};
+    std::int64_t k = 0;
+    for (; k + kSums <= n; k += kSums)
+      for (int i = 0; i < kSums; ++i)
+        sums[i] += (Sum(a[k + i]) - Sum(b[k + i])) * (Sum(ta[k + i]) - Sum(tb[k + i]));
+    for (; k < n; ++k) sums[0] += (Sum(a[k]) - Sum(b[k])) * (Sum(ta[k]) - Sum(tb[k]));
+    return std::accumulate(sums, sums + kSums, Sum(0));
+  }
+};
+
+// The tangents of the distances, from a (batch, n, d), b (batch, m, d), the distances and tangents
+// of a and b.
+struct CdistTangent {
+  static constexpr bool kTotal = true;
+  double p;
+  XGRAD_ATTRIBUTES(p)
+
+  std::string_view name() const { return "cdist_tangent"; }
+  void forward(const Inputs& in, Tensor& out) const {
+    const std::int64_t d = in[0].size(2), n = in[0].size(1), m = in[1].size(1);
+    const Distance distance{p};
+    dispatch_floating(name(), out.dtype(), [&]<class T>(T) {
+      const auto *a = in_ptr<T>(in[0]), *b = in_ptr<T>(in[1]), *length = in_ptr<T>(in[2]),
+                 *ta = in_ptr<T>(in[3]), *tb = in_ptr<T>(in[4]);
+      T* const to = out_ptr<T>(out);
+      parallel_for(in[0].size(0) * n, 1, 2 * double(m * d), [&](std::int64_t i, std::int64_t end) {
+        for (; i < end; ++i)
+          for (std::int64_t j = 0; j < m; ++j) {
+            const std::int64_t pair = i * m + j, other = (i / n * m + j) * d;
+            to[pair] = static_cast<T>(distance.along(a + i * d, b + other, ta + i * d, tb + other,
+                                                     d, double(length[pair])));
+          }
+      });
+    });
+  }
+  TensorList batch(const internal::Batch& in) const {
+    Tensor out = empty(in.joined(2).shape(), in[0].dtype());
+    compute_into(out, *this, in.joined(0), in.joined(1), in.joined(2), in.joined(3), in.joined(4));
+    return {in.parted(out, in.shape(0)[0])};
   }
 };
 
@@ -155,6 +227,18 @@ struct Cdist {
                    call.output(0), call.grad());
     }
     return gradients;
+  }
+  TensorList jvp(const Call& call) const {
+    if (grad_enabled())
+      return internal::reference_tangents(
+          call, [this](const TensorList& in) { return TensorList{reference(in)}; });
+    const Tensor &a = call.input_value(0), &b = call.input_value(1);
+    const auto along = [&](std::size_t i, const Tensor& x) {
+      return call.tangent(i).defined() ? call.tangent(i) : zeros_like(x);
+    };
+    Tensor out = empty(call.output_spec().shape, a.dtype());
+    compute_into(out, CdistTangent{p}, a, b, call.output_value(0), along(0, a), along(1, b));
+    return {out};
   }
   Tensor reference(const TensorList& in) const {
     const Tensor differences = unsqueeze(in[0], 2) - unsqueeze(in[1], 1);

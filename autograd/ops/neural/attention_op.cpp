@@ -8,6 +8,7 @@
 #include "autograd/ops/internal/matrices.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/reference.hpp"
 
 namespace autograd {
@@ -98,6 +99,54 @@ struct Form : internal::AttentionForm {
   }
 };
 
+// Samples of a vmap as more entries of the batch, where no weights are dropped: their seed and place
+// are those of one call.
+struct Folded {
+  const Form& form;
+  const internal::Batch& in;
+  std::size_t count = 0;  // projections, of which come first
+  std::int64_t n = 0;     // entries of a sample
+  bool masks = false;     // each entry has a mask of its own
+
+  Folded(const Form& f, const internal::Batch& batch, std::size_t inputs) : form(f), in(batch) {
+    count = form.projections(inputs);
+    n = in.shape(0)[rows_first() ? 0 : 1];
+    masks = form.masked && (in.differs(count) || in.shape(count)[0] > 1);
+  }
+  bool rows_first() const { return !form.packed || form.batch_first; }
+  // What has the axes of a projection.
+  Tensor like_projection(std::size_t i) const {
+    if (rows_first()) return in.joined(i);
+    const Tensor t = movedim(in.whole(i), 0, 1);
+    return reshape(t, {t.size(0), in.samples() * n, t.size(3)});
+  }
+  // What has the axes of the mask.
+  Tensor like_mask(std::size_t i) const {
+    if (!masks) return in[i];
+    const Tensor t = in.whole(i);
+    Shape s = t.shape();
+    s[1] = n;
+    const Tensor all = expand(t, s);
+    s.erase(s.begin());
+    s[0] *= in.samples();
+    return reshape(all, s);
+  }
+  TensorList inputs() const {
+    TensorList list;
+    for (std::size_t i = 0; i < count; ++i) list.push_back(like_projection(i));
+    if (form.masked) list.push_back(like_mask(count));
+    return list;
+  }
+  Tensor parted_projection(const Tensor& t) const {
+    if (rows_first()) return in.parted(t, n);
+    return movedim(reshape(t, {t.size(0), in.samples(), n, t.size(2)}), 1, 0);
+  }
+  Tensor parted_mask(const Tensor& t) const {
+    const Tensor each = in.parted(t, n);
+    return in.shape(count)[0] == n ? each : sum(each, 1, true);
+  }
+};
+
 // From the inputs, the three results and the cotangent: the gradients that are wanted of the
 // projections and of the mask.
 struct AttentionGradient {
@@ -125,6 +174,26 @@ struct AttentionGradient {
                                      in_ptr<T>(all[inputs + 1]), in_ptr<T>(all[inputs + 2]),
                                      in_ptr<T>(all[inputs + 3]), to(0), to(1), to(2), mask);
     });
+  }
+  TensorList batch(const internal::Batch& in) const {
+    if (form.drops()) return {};
+    const std::size_t inputs = in.size() - 4;
+    Folded folded(form, in, inputs);
+    folded.masks |= form.masked && wanted[folded.count];
+    TensorList list = folded.inputs(), out;
+    list.push_back(folded.like_projection(inputs));
+    for (const std::size_t i : {inputs + 1, inputs + 2}) list.push_back(in.joined(i));
+    list.push_back(folded.like_projection(inputs + 3));
+    for (std::size_t i = 0; i < inputs; ++i)
+      if (wanted[i]) out.push_back(empty(list[i].shape(), list[0].dtype()));
+    compute(*this, InputList(list), {out.data(), out.size()});
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < inputs; ++i) {
+      if (!wanted[i]) continue;
+      Tensor& t = out[next++];
+      t = i < folded.count ? folded.parted_projection(t) : folded.parted_mask(t);
+    }
+    return out;
   }
 };
 
@@ -154,6 +223,25 @@ struct AttentionTangent {
           place.call, x, in_ptr<T>(all[inputs]), in_ptr<T>(all[inputs + 1]),
           {of(0), of(1), of(2), nullptr, form.masked ? given[count] : nullptr}, out_ptr<T>(out));
     });
+  }
+  TensorList batch(const internal::Batch& in) const {
+    if (form.drops()) return {};
+    const auto tangents = static_cast<std::size_t>(std::count(has.begin(), has.end(), true)),
+               inputs = in.size() - 2 - tangents;
+    Folded folded(form, in, inputs);
+    if (form.masked && has[folded.count]) folded.masks |= in.differs(in.size() - 1);
+    TensorList list = folded.inputs();
+    std::size_t next = inputs;
+    for (int row = 0; row < 2; ++row) list.push_back(in.joined(next++));
+    for (std::size_t i = 0; i < inputs; ++i)
+      if (has[i])
+        list.push_back(i < folded.count ? folded.like_projection(next++)
+                                        : folded.like_mask(next++));
+    Shape shape = in.output_shape();
+    shape[folded.rows_first() ? 0 : 1] *= in.samples();
+    Tensor out = empty(shape, list[0].dtype());
+    compute(*this, InputList(list), out);
+    return {folded.parted_projection(out)};
   }
 };
 
@@ -294,6 +382,14 @@ struct Attention {
             Tensor(), Tensor()};
   }
 
+  TensorList batch(const internal::Batch& in) const {
+    if (form.drops()) return {};
+    const Folded folded(form, in, in.size());
+    TensorList out = in.call(*this, folded.inputs());
+    out[0] = folded.parted_projection(out[0]);
+    for (std::size_t i = 1; i < kOutputs; ++i) out[i] = in.parted(out[i], folded.n);
+    return out;
+  }
   Tensor reference(const TensorList& in) const {
     const std::size_t count = form.projections(in.size());
     const Tensor mask = form.masked ? in[count] : Tensor(), seed = form.drops() ? in.back() : mask;

@@ -3,10 +3,10 @@
 
 #include "autograd/core/kernel_call.hpp"
 #include "autograd/kernels/batch_norm.hpp"
-#include "autograd/ops/neural/internal/affine.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/neural/norms.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/reference.hpp"
 #include "autograd/tape/recomputation.hpp"
 
@@ -28,6 +28,32 @@ template <class F>
 void for_groups(const Channels& s, double nanoseconds, F&& f) {
   parallel_for(s.groups(), s.inner == 1 ? 64 : 1,
                nanoseconds * static_cast<double>(s.outer * s.together * s.inner), f);
+}
+
+// Samples of a vmap are more channels: x (outer, channels, inner), or numbers of channels or groups.
+Tensor as_channels(const internal::Batch& in, std::size_t i) {
+  const Tensor t = in.whole(i);
+  if (t.ndim() == 2) return flatten(t);
+  return reshape(movedim(t, 0, 1), {t.size(1), t.size(0) * t.size(2), t.size(3)});
+}
+TensorList as_channels(const internal::Batch& in) {
+  TensorList list;
+  for (std::size_t i = 0; i < in.size(); ++i) list.push_back(as_channels(in, i));
+  return list;
+}
+Tensor as_samples(const internal::Batch& in, const Tensor& t) {
+  const std::int64_t n = in.samples(), channels = t.size(t.ndim() > 1 ? 1 : 0) / n;
+  if (t.ndim() == 1) return reshape(t, {n, channels});
+  return movedim(reshape(t, {t.size(0), n, channels, t.size(2)}), 1, 0);
+}
+// What `op`, which is none of the tape, makes for all samples, of `out`.
+template <class Op>
+TensorList as_samples(const internal::Batch& in, const Op& op, TensorList out) {
+  if (in.samples() == 0) return {};
+  const TensorList all = as_channels(in);
+  compute(op, InputList(all), {out.data(), out.size()});
+  for (Tensor& t : out) t = as_samples(in, t);
+  return out;
 }
 
 // From x, mean, 1/σ, the cotangent and the weight, if any: the gradients that are wanted of x,
@@ -53,6 +79,13 @@ struct BatchNormGradient {
                                             in_ptr<T>(in[3]), of_batch, x, weight, bias);
       });
     });
+  }
+  TensorList batch(const internal::Batch& in) const {
+    TensorList out;
+    if (of_x) out.push_back(empty(as_channels(in, 0).shape(), in[0].dtype()));
+    for (const bool one : {of_weight, of_bias})
+      if (one) out.push_back(empty({in.samples() * in.shape(0)[1]}, in[0].dtype()));
+    return as_samples(in, *this, std::move(out));
   }
 };
 
@@ -83,15 +116,49 @@ Tensor affine(const Tensor& y, const TensorList& in, bool weighted, bool biased,
   return biased ? scaled + along(in.back()) : scaled;
 }
 
-// The tangent of `affine` from that of y times the weight.
-template <class Y>
-Tensor affine_tangent(const Call& call, const Tensor& of_y, Y&& y, bool weighted, bool biased,
-                      std::size_t first) {
-  const auto of = [&](bool has, std::size_t i) {
-    return has && call.tangent(i).defined() ? along(call.tangent(i)) : Tensor();
-  };
-  return internal::affine_tangent(of_y, y, of(weighted, first), of(biased, call.inputs() - 1),
-                                  call.output_spec().shape);
+// From x, mean, 1/σ, the tangents of x and, where they have some, of weight and bias, and the weight:
+// the tangent of the result.
+struct BatchNormTangent {
+  static constexpr bool kTotal = true;
+  bool weighted, of_weight, of_bias, of_batch;
+  std::int64_t together;
+  XGRAD_ATTRIBUTES(weighted, of_weight, of_bias, of_batch, together)
+
+  std::string_view name() const { return "batch_norm_tangent"; }
+  void forward(const Inputs& in, std::span<Tensor> out) const {
+    const Channels s = channels_of(in[0], together);
+    dispatch_floating(name(), in[0].dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      std::size_t next = 4;
+      const auto source = [&](bool has) { return has ? in_ptr<T>(in[next++]) : nullptr; };
+      const T *weight = source(weighted), *tweight = source(of_weight), *tbias = source(of_bias);
+      for_groups(s, 0.4, [&](std::int64_t begin, std::int64_t end) {
+        kernels::BatchNormTangent<T>::here(s, begin, end, in_ptr<T>(in[0]), in_ptr<T>(in[1]),
+                                           in_ptr<T>(in[2]), weight, in_ptr<T>(in[3]), tweight,
+                                           tbias, of_batch, out_ptr<T>(out[0]));
+      });
+    });
+  }
+  TensorList batch(const internal::Batch& in) const {
+    return as_samples(in, *this, {empty(as_channels(in, 0).shape(), in[0].dtype())});
+  }
+};
+
+Tensor kernel_tangent(const Call& call, const Tensor& mean, const Tensor& rstd, bool weighted,
+                      bool biased, std::size_t between, std::int64_t together) {
+  const Tensor& x = call.input_value(0);
+  const bool of_weight = weighted && call.tangent(1 + between).defined(),
+             of_bias = biased && call.tangent(call.inputs() - 1).defined();
+  const Tensor t = call.tangent(0).defined() ? call.tangent(0) : zeros_like(x),
+               weight = weighted ? call.input_value(1 + between) : Tensor();
+  InputList in;
+  for (const Tensor* one : {&x, &mean, &rstd, &t}) in.add(*one);
+  if (weighted) in.add(weight);
+  if (of_weight) in.add(call.tangent(1 + between));
+  if (of_bias) in.add(call.tangent(call.inputs() - 1));
+  Tensor out = empty(x.shape(), x.dtype());
+  compute(BatchNormTangent{weighted, of_weight, of_bias, between == 0, together}, in, {&out, 1});
+  return out;
 }
 
 // By the statistics of x: the result; mean, 1/σ and variance of each group of channels.
@@ -130,29 +197,21 @@ struct BatchNorm {
     return reference_gradient(call,
                               [&](const TensorList& in) { return reference(in, mean, rstd); });
   }
-  // The gradient of x without a weight is symmetric.
   TensorList jvp(const Call& call) const {
     const Tensor &mean = call.output_value(1), &rstd = call.output_value(2);
     TensorList out(kOutputs, Tensor());
-    if (grad_enabled()) {
-      out[0] = internal::reference_tangents(
-          call, [&](const TensorList& in) { return TensorList{reference(in, mean, rstd)}; })[0];
-      return out;
-    }
-    const Tensor &x = call.input_value(0), &t = call.tangent(0);
-    if (t.defined()) {
-      out[0] = empty(x.shape(), x.dtype());
-      compute(BatchNormGradient{true, false, false, true, together},
-              Inputs(std::array{&x, &mean, &rstd, &t}), {out.data(), 1});
-      if (weighted) out[0] = out[0] * along(call.input_value(1));
-    }
-    const auto y = [&] {
-      const auto of_channels = [&](const Tensor& n) {
-        return along(together == 1 ? n : repeat_interleave(n, together));
-      };
-      return (x - of_channels(mean)) * of_channels(rstd);
-    };
-    out[0] = affine_tangent(call, out[0], y, weighted, biased, 1);
+    out[0] = grad_enabled()
+                 ? internal::reference_tangents(call,
+                                                [&](const TensorList& in) {
+                                                  return TensorList{reference(in, mean, rstd)};
+                                                })[0]
+                 : kernel_tangent(call, mean, rstd, weighted, biased, 0, together);
+    return out;
+  }
+  TensorList batch(const internal::Batch& in) const {
+    if (in.samples() == 0) return {};
+    TensorList out = in.call(*this, as_channels(in));
+    for (Tensor& t : out) t = as_samples(in, t);
     return out;
   }
   Tensor reference(const TensorList& in, const Tensor& mean, const Tensor& rstd) const {
@@ -196,15 +255,21 @@ struct ChannelNorm {
     if (!grad_enabled())
       return kernel_gradients(call, call.input_value(1), call.input_value(2), weighted, biased, 2,
                               1);
-    return reference_gradient(call, [&](const TensorList& in) {
-      return affine((in[0] - along(in[1])) * along(in[2]), in, weighted, biased, 3);
-    });
+    return reference_gradient(call, [this](const TensorList& in) { return reference(in); });
   }
   TensorList jvp(const Call& call) const {
-    const Tensor mean = call.input(1), rstd = call.input(2), &t = call.tangent(0);
-    const Tensor of_y = t.defined() ? t * along(weighted ? rstd * call.input(3) : rstd) : Tensor();
-    const auto y = [&] { return (call.input(0) - along(mean)) * along(rstd); };
-    return {affine_tangent(call, of_y, y, weighted, biased, 3)};
+    if (!grad_enabled())
+      return {
+          kernel_tangent(call, call.input_value(1), call.input_value(2), weighted, biased, 2, 1)};
+    return internal::reference_tangents(
+        call, [this](const TensorList& in) { return TensorList{reference(in)}; });
+  }
+  TensorList batch(const internal::Batch& in) const {
+    if (in.samples() == 0) return {};
+    return {as_samples(in, in.call(*this, as_channels(in))[0])};
+  }
+  Tensor reference(const TensorList& in) const {
+    return affine((in[0] - along(in[1])) * along(in[2]), in, weighted, biased, 3);
   }
 };
 

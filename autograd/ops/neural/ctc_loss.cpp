@@ -12,6 +12,7 @@
 #include "autograd/kernels/ctc.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/ops.hpp"
+#include "autograd/tape/internal/reference.hpp"
 
 // Forward and backward sums over the alignments, in the logarithm.
 namespace autograd {
@@ -211,6 +212,17 @@ struct Ctc : CtcTerms {
     compute_into(gradient, CtcGradient{{blank, zero_infinity}}, x, call.input(1), call.input(2),
                  call.input(3), call.grad());
     return {gradient, Tensor(), Tensor(), Tensor()};
+  }
+  // An element of log_probs reaches the loss of its sample.
+  TensorList jvp(const Call& call) const {
+    if (grad_enabled())
+      return internal::reference_tangents(
+          call, [this](const TensorList& in) { return TensorList{reference(in)}; });
+    const Tensor x = call.input(0), &t = call.tangent(0);
+    Tensor gradient = empty(x.shape(), x.dtype());
+    compute_into(gradient, CtcGradient{{blank, zero_infinity}}, x, call.input(1), call.input(2),
+                 call.input(3), ones(call.output_spec().shape, x.dtype()));
+    return {sum(gradient * t, {0, 2})};
   }
 
   // Targets (n, longest), blanks beyond their lengths.

@@ -122,6 +122,25 @@ struct BagSum {
     if (weighted && call.needs(3)) result[3] = of_weights(call, places, bags);
     return result;
   }
+  TensorList jvp(const Call& call) const {
+    const Tensor places = call.input(1), begins = call.input(2), &table = call.tangent(0);
+    const bool weighted = call.inputs() > 3;
+    Tensor t;
+    if (table.defined()) {
+      Tensor factors = weighted ? call.input(3) : Tensor();
+      if (by_frequency) {  // what divides the gradient divides the tangent
+        const Tensor frequency = internal::frequency_factors(places, table.dtype());
+        factors = weighted ? factors * frequency : frequency;
+      }
+      t = factors.defined() ? apply(BagSum{false}, table, places, begins, factors)
+                            : apply(BagSum{false}, table, places, begins);
+    }
+    if (weighted && call.tangent(3).defined()) {
+      const Tensor more = apply(BagSum{false}, call.input(0), places, begins, call.tangent(3));
+      t = t.defined() ? t + more : more;
+    }
+    return {t};
+  }
 
  private:
   static bool recorded(const Tensor& a, const Tensor& b) {
@@ -181,6 +200,12 @@ struct BagMax {
       of_table = internal::scattered_rows(g, winners, whole);
     }
     return {of_table, Tensor(), Tensor()};
+  }
+  TensorList jvp(const Call& call) const {
+    const Tensor &winners = call.output_value(1), none = winners < 0.0;
+    const Tensor& t = call.tangent(0);
+    if (t.shape()[0] == 0) return {zeros(winners.shape(), t.dtype()), Tensor()};
+    return {masked_fill(gather(t, 0, where(none, 0.0, winners)), none, 0), Tensor()};
   }
 };
 

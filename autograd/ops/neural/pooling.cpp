@@ -6,7 +6,7 @@
 
 #include "autograd/elementwise/builtins.hpp"
 #include "autograd/kernels/pooling.hpp"
-#include "autograd/ops/indexing/indexing.hpp"
+#include "autograd/ops/internal/picks.hpp"
 #include "autograd/ops/neural/convolution.hpp"
 #include "autograd/ops/neural/internal/fused.hpp"
 #include "autograd/ops/neural/internal/spatial.hpp"
@@ -67,7 +67,8 @@ struct MaxPool {
     const std::int64_t to = along[0].in * along[1].in * along[2].in,
                        from = along[0].out * along[1].out * along[2].out,
                        planes = indices.numel() / from;
-    const Tensor picked = gather(reshape(t, {planes, to}), 1, reshape(indices, {planes, from}));
+    const Tensor picked =
+        internal::pick_each(reshape(t, {planes, to}), 1, reshape(indices, {planes, from}));
     return {reshape(picked, indices.shape()), Tensor()};
   }
   TensorList batch(const internal::Batch& in) const { return in.call(*this, {in[0]}); }

@@ -76,8 +76,9 @@ struct Softmax {
     compute_into(gx, SoftmaxGradient{log}, y, g);
     return {gx};
   }
-  Jacobian jacobian() const { return log ? Jacobian::own : Jacobian::symmetric; }
-  TensorList jvp(const Call& call) const {  // of the logarithm
+  static Jacobian jacobian() { return Jacobian::symmetric; }
+  TensorList jvp(const Call& call) const {
+    if (!log) return {};
     const Tensor y = call.output(), &t = call.tangent(0);
     return {t - sum(exp(y) * t, y.ndim() ? Axes(-1) : Axes(), true)};
   }

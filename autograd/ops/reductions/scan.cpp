@@ -1,6 +1,8 @@
 #include <cmath>
 #include <type_traits>
 
+#include "autograd/core/kernel_call.hpp"
+#include "autograd/kernels/products.hpp"
 #include "autograd/ops/internal/lines.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/internal/batch.hpp"
@@ -131,6 +133,50 @@ struct Recurrence {
   }
 };
 
+// The tangents of products along an axis, from x and those of x: of all that end somewhere, or of the
+// whole alone.
+struct ProductTangent {
+  static constexpr bool kTotal = true;
+  std::int64_t axis;
+  bool reverse, whole;
+  XGRAD_ATTRIBUTES(axis, reverse, whole)
+
+  std::string_view name() const { return "product_tangent"; }
+  void forward(const Inputs& in, Tensor& out) const {
+    const Lines s(in[0].shape(), axis);
+    const std::int64_t step = reverse ? -s.inner : s.inner;
+    dispatch_floating(name(), out.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const auto *x = static_cast<const T*>(in[0].raw()), *t = static_cast<const T*>(in[1].raw());
+      auto* y = static_cast<T*>(out.raw_mutable());
+      const auto multiply = kernels::chosen<kernels::MultiplyTangents<T>>();
+      detail::PooledVector<double> product(static_cast<std::size_t>(s.inner)), tangent = product;
+      for (std::int64_t o = 0; o < s.outer; ++o) {
+        std::fill(product.begin(), product.end(), 1);
+        std::fill(tangent.begin(), tangent.end(), 0);
+        std::int64_t at = (o * s.n + (reverse ? s.n - 1 : 0)) * s.inner;
+        for (std::int64_t k = 0; k < s.n; ++k, at += step) {
+          if (k == 0) {  // 0 times an infinite factor would be NaN
+            std::copy_n(x + at, s.inner, product.begin());
+            std::copy_n(t + at, s.inner, tangent.begin());
+          } else if (s.inner == 1) {
+            tangent[0] = tangent[0] * x[at] + product[0] * t[at];
+            product[0] *= x[at];
+          } else {
+            multiply(s.inner, x + at, t + at, product.data(), tangent.data());
+          }
+          if (!whole) std::copy(tangent.begin(), tangent.end(), y + at);
+        }
+        if (whole) std::copy(tangent.begin(), tangent.end(), y + o * s.inner);
+      }
+    });
+  }
+  TensorList batch(const internal::Batch& in) const {
+    if (in.shape(0).empty()) return {};
+    return in.call(ProductTangent{axis + 1, reverse, whole}, {in.whole(0), in.whole(1)});
+  }
+};
+
 struct CumProd {
   std::int64_t axis;
   bool reverse = false;
@@ -149,6 +195,11 @@ struct CumProd {
     return {before * apply(Recurrence{axis, !reverse, true}, call.input(0), call.grad())};
   }
   TensorList jvp(const Call& call) const {
+    if (!grad_enabled()) {
+      Tensor out = empty(call.output_spec().shape, call.tangent(0).dtype());
+      compute_into(out, ProductTangent{axis, reverse, false}, call.input_value(0), call.tangent(0));
+      return {out};
+    }
     const Tensor before = shifted(call.output(), axis, reverse, 1);
     return {apply(Recurrence{axis, reverse, false}, call.input(0), before * call.tangent(0))};
   }
@@ -190,6 +241,13 @@ struct Prod {
     return {before * behind * call.grad()};
   }
   static Jacobian jacobian() { return Jacobian::reducing; }
+  TensorList jvp(const Call& call) const {
+    if (grad_enabled()) return {};
+    const Tensor& t = call.tangent(0);
+    Tensor out = empty(call.output_spec().shape, t.dtype());
+    compute_into(out, ProductTangent{axis, false, true}, call.input_value(0), t);
+    return {out};
+  }
   TensorList batch(const internal::Batch& in) const { return in.call(Prod{axis + 1}, {in[0]}); }
 };
 

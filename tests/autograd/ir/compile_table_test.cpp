@@ -63,6 +63,14 @@ TensorList gradients_only(const table::Row& row, const table::Sample& sample,
   return out;
 }
 
+// Unrecorded.
+TensorList tangents(const table::Row& row, const table::Sample& sample, const TensorList& in) {
+  if (!table::has_tangent(row, sample)) return {};
+  TensorList values;
+  for (const Tensor& t : in) values.push_back(t.detach());
+  return {table::tangent(sample, values)};
+}
+
 }  // namespace
 
 TEST_CASE("every operation gives the same bits eager and replayed, on other elements too") {
@@ -71,7 +79,7 @@ TEST_CASE("every operation gives the same bits eager and replayed, on other elem
   table::for_each_sample([&](const table::Row& row, const table::Sample& sample) {
     for (const auto dtype : {ag::float32, ag::float64}) {
       const TensorList a = table::leaves(table::as(sample.inputs, dtype)), b = reversed(a);
-      for (const auto& results : {derivatives, gradients_only}) {
+      for (const auto& results : {derivatives, gradients_only, tangents}) {
         auto f = [&](const TensorList& in) { return results(row, sample, in); };
         try {
           (void)f(b);

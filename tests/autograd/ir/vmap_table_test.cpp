@@ -103,11 +103,11 @@ TEST_CASE("every operation gives for all samples at once what a loop over them g
   std::map<std::string, std::string> refused;
   std::set<std::string> looped;
   std::size_t compared = 0;
-  const auto check = [&](const Samples& samples, const Function& f) {
+  const auto check = [&](const Samples& samples, const Function& f, bool outside = true) {
     const auto all = ag::vmap(f, samples.options);
     const auto once = [&](const TensorList& in) { return all(in); };
     const auto loop = [&](const TensorList& in) { return samples.loop(f, in); };
-    const TensorList in = table::leaves(samples.in);
+    const TensorList in = outside ? table::leaves(samples.in) : samples.in;
     const TensorList result = with_outer_gradients(once, in);
     compare(result, with_outer_gradients(loop, in));
     looped.insert(all.looped().begin(), all.looped().end());
@@ -124,6 +124,11 @@ TEST_CASE("every operation gives for all samples at once what a loop over them g
         try {
           check(Samples(a, b, differ),
                 [&](const TensorList& in) { return with_gradients(row, sample, recorded, in); });
+          if (!table::has_tangent(row, sample)) continue;
+          const auto tangents = [&](const TensorList& in) {
+            return TensorList{table::tangent(sample, in)};
+          };
+          check(Samples(a, b, differ), tangents, recorded);  // recorded, or by kernels
         } catch (const ag::VmapError& e) {
           refused[row.name] = e.what();
         }
@@ -137,33 +142,28 @@ TEST_CASE("every operation gives for all samples at once what a loop over them g
   for (const auto& [name, why] : refused) names.insert(name);
   CHECK(names == std::set<std::string>{"bincount", "det", "nonzero", "one_hot", "unique"});
   // Those that have an axis, where a sample is a number.
-  for (const char* name :
-       {"argmax", "argmin", "argsort", "cummax", "cummin", "cumprod", "cumsum", "gather",
-        "kthvalue", "log_softmax", "log_softmax_gradient", "logcumsumexp", "norm", "recurrence",
-        "scatter_add_zeros", "softmax", "softmax_gradient", "topk"})
+  for (const char* name : {"argmax", "argmin", "argsort", "cummax", "cummin", "cumprod", "cumsum",
+                           "gather", "kthvalue", "log_softmax", "log_softmax_gradient",
+                           "logcumsumexp", "norm", "product_tangent", "recurrence",
+                           "scatter_add_zeros", "softmax", "softmax_gradient", "topk"})
     CHECK(looped.erase(name) == 1);
-  // Embeddings, where their tables differ; searchsorted, where only one of its inputs has rows.
-  CHECK(looped == std::set<std::string>{"attention",
-                                        "attention_gradient",
-                                        "bag_dots",
-                                        "batch_norm",
-                                        "batch_norm_gradient",
+  // Embeddings and recurrent layers, where their tables and weights differ; searchsorted, where only
+  // one of its inputs has rows.
+  CHECK(looped == std::set<std::string>{"bag_dots",
                                         "ctc_loss",
                                         "ctc_loss_gradient",
                                         "eigh",
                                         "embedding",
                                         "embedding_bag",
                                         "from_rows",
-                                        "group_norm",
                                         "gru",
-                                        "instance_norm",
                                         "lstm",
                                         "max_unpool1d",
                                         "max_unpool2d",
                                         "max_unpool3d",
-                                        "outer_sum",
                                         "qr",
                                         "recurrent_gradient",
+                                        "recurrent_tangent",
                                         "rnn_relu",
                                         "rnn_tanh",
                                         "scatter",

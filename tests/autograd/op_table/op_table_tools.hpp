@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <map>
@@ -7,6 +8,7 @@
 #include <string>
 
 #include "autograd/core/random.hpp"
+#include "autograd/functional.hpp"
 #include "autograd/tape/operation.hpp"
 #include "tests/autograd/op_table/op_table.hpp"
 #include "tests/catch.hpp"
@@ -63,6 +65,29 @@ inline TensorList gradients(const Sample& s, const TensorList& in, bool create_g
   return ag::grad(
       {y}, differentiable(in),
       {.grad_outputs = {cotangent}, .create_graph = create_graph, .allow_unused = true});
+}
+
+inline bool has_tangent(const Row& row, const Sample& s) {
+  return row.differentiable &&
+         std::any_of(s.inputs.begin(), s.inputs.end(),
+                     [](const Tensor& t) { return ag::is_floating(t.dtype()); }) &&
+         ag::is_floating(s.call(s.inputs).dtype());
+}
+
+/// The tangent along a direction that follows from the inputs, for all that are floating.
+inline Tensor tangent(const Sample& s, const TensorList& in) {
+  TensorList x, along;
+  for (const Tensor& t : in)
+    if (ag::is_floating(t.dtype())) x.push_back(t), along.push_back(ag::cos(3 * t) + 0.5);
+  return ag::jvp(
+      [&](const TensorList& moved) {
+        TensorList all = in;
+        std::size_t next = 0;
+        for (Tensor& t : all)
+          if (ag::is_floating(t.dtype())) t = moved[next++];
+        return s.call(all);
+      },
+      x, along);
 }
 
 template <class F>
