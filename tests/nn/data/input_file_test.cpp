@@ -43,7 +43,7 @@ void write_bomb(const std::string& path, const std::string& line) {
 TEST_CASE("gzip data that unpacks to far more than real data does is refused") {
   const Scratch dir;
   const std::string path = dir / "bomb";
-  write_bomb(path, "0,0\n");
+  write_bomb(path, "0," + std::string(4093, '0') + "\n");
   const std::string refusal =
       path + ": gzip data must unpack to at most 268435456 bytes, got more from ";
   CHECK_THROWS_WITH(data::read_csv(path, {.header = data::Header::no}),
