@@ -5,6 +5,7 @@
 #include "autograd/core/kernel_call.hpp"
 #include "autograd/elementwise/internal/broadcast.hpp"
 #include "autograd/elementwise/internal/operands.hpp"
+#include "autograd/elementwise/internal/slope.hpp"
 #include "autograd/kernels/reduce.hpp"
 #include "autograd/tape/internal/batch.hpp"
 #include "autograd/tape/internal/tape.hpp"
@@ -179,6 +180,8 @@ Tensor Elementwise::make(const Inputs& in) const {
 }
 
 [[gnu::flatten]] Tensor apply(const Elementwise& op, const Inputs& in) {
+  if (op.info->slope[0] && internal::keeps_slope(*op.info, in)) [[unlikely]]
+    return internal::apply_with_slope(op, in[0]);
   return with_count(in.size(),
                     [&](auto inputs) { return apply<Elementwise>(op, in.part(0, inputs)); });
 }

@@ -17,6 +17,10 @@ namespace autograd {
 
 namespace detail {
 
+/// Fills the values of a formula of one operand and its derivatives, in one pass over n elements.
+/// False, with nothing done, where two passes are as quick.
+using SlopeRun = bool (*)(const void* x, void* value, void* slope, std::int64_t n);
+
 /// What the engine knows of one elementwise operation. Kernels by dtype: float32, float64, int64;
 /// null where the operation does not take it.
 struct ElementwiseInfo {
@@ -31,6 +35,7 @@ struct ElementwiseInfo {
   unsigned passes = 0;  ///< bit i: the gradient of input i is g itself
   unsigned blocks = 0;  ///< bit i: the gradient of input i is 0
   const void* formula = nullptr;
+  std::array<SlopeRun, 2> slope{};  ///< by floating dtype; null: none
   /// The gradients, recorded.
   TensorList (*higher)(const ElementwiseInfo& info, const Call& call) = nullptr;
 };
@@ -105,6 +110,19 @@ struct UserFormula {
   }
 
   template <class T>
+  static std::uint32_t list_slope(const std::uint32_t* x) {
+    using V = simd::Traced<T>;
+    return simd::Dual<V>(F{}(simd::Dual<V>{V::of(*x), V(1)})).d.id;
+  }
+  template <class T>
+  static bool run_slope(const void* x, void* value, void* slope, std::int64_t n) {
+    static const auto& listed =
+        *new ListedFormula(list_value<T>, 1, sizeof(T) == sizeof(double), list_slope<T>);
+    const std::int64_t step = 1;
+    return listed.run(&x, &step, value, n, slope);
+  }
+
+  template <class T>
   static void run_value(const void* f, const void* const* in, const std::int64_t* step, void* out,
                         std::int64_t n) {
     using V = simd::Vec<T>;
@@ -159,6 +177,7 @@ struct UserFormula {
     (std::make_index_sequence<arity>{});
     info.saves = (1u << arity) - 1;
     info.formula = &f;
+    if constexpr (kListed && arity == 1) info.slope = {run_slope<float>, run_slope<double>};
     info.higher = higher;
   }
 };
@@ -192,7 +211,8 @@ class ElementwiseFunction {
 /// its unqualified name, with all its operands: `elu(x, 1)`. No `if` on values. A formula without
 /// captures is recorded at its first use, where all that it calls can be (docs/adding_an_op.md),
 /// and then runs on registers as wide as the CPU has; what it reads besides its operands counts as
-/// it was then. Any other runs on those that the program is compiled for.
+/// it was then. Any other runs on those that the program is compiled for. Where that saves more than
+/// it costs, one of one operand computes its derivative along with the value, and keeps it.
 template <class F>
 ElementwiseFunction<F> elementwise(std::string name, F formula) {
   return {std::move(name), std::move(formula)};

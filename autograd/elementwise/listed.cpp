@@ -3,6 +3,13 @@
 #include "autograd/kernels/codegen/machine.hpp"
 
 namespace autograd::detail {
+namespace {
+
+// Operations of a value and its derivative, about, from which on to compute the value again costs
+// more than to write the derivative and read it.
+constexpr std::size_t kWorthwhile = 32;
+
+}  // namespace
 
 // One for each choice of operands that are one element for all.
 struct ListedFormula::Made {
@@ -24,13 +31,15 @@ const ListedFormula::Made& ListedFormula::made(unsigned single) const {
   std::uint32_t in[kernels::MachineCode::kMost];
   for (int k = 0; k < operands_; ++k) in[k] = listing.input(single >> k & 1);
   listing.output(listing.record([&] { return list_(in); }));
-  auto* m = new Made{single, kernels::MachineCode::of(listing), first_.load()};
+  if (second_) listing.output(listing.record([&] { return second_(in); }));
+  const bool wanted = !second_ || listing.code.size() >= kWorthwhile;
+  auto* m = new Made{single, wanted ? kernels::MachineCode::of(listing) : nullptr, first_.load()};
   first_.store(m, std::memory_order_release);
   return *m;
 }
 
-bool ListedFormula::run(const void* const* in, const std::int64_t* step, void* out,
-                        std::int64_t n) const {
+bool ListedFormula::run(const void* const* in, const std::int64_t* step, void* out, std::int64_t n,
+                        void* second) const {
   if (!kernels::MachineCode::available()) return false;
   unsigned single = 0;
   char* operands[kernels::MachineCode::kMost];
@@ -39,6 +48,7 @@ bool ListedFormula::run(const void* const* in, const std::int64_t* step, void* o
     operands[k] = static_cast<char*>(const_cast<void*>(in[k]));  // which code only reads
   }
   operands[operands_] = static_cast<char*>(out);
+  operands[operands_ + 1] = static_cast<char*>(second);
   const Made& m = made(single);
   if (m.code && n > 0) m.code->run(operands, n);
   return m.code != nullptr;

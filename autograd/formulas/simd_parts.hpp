@@ -70,6 +70,12 @@ V nearest(V x) {
   return (x + FormatOf<V>::to_whole) - FormatOf<V>::to_whole;
 }
 
+/// The nearest whole number to x · factor, likewise.
+template <Register V>
+V nearest(V x, double factor) {
+  return fma(x, V(factor), V(FormatOf<V>::to_whole)) - FormatOf<V>::to_whole;
+}
+
 /// The bits of x, some places to the left, or to the right if there are fewer than 0.
 template <class T>
 Vec<T> shifted(Vec<T> x, int places) {
@@ -111,16 +117,16 @@ V bounded(V x, double least, double most) {
 }
 
 // The parts of exp, by Cody and Waite's reduction: e^x = (1 + tail) · 2^n. The polynomials are
-// Cephes' for float and Taylor's for double.
+// minimax for float (relative error of e^r 4e-9) and Taylor's for double.
 template <Register V>
 V exp_exponent(V x) {
-  return nearest(x * 1.4426950408889634);
+  return nearest(x, 1.4426950408889634);
 }
 template <Register V>
 V exp_tail(V r) {
   if constexpr (narrow<V>) {
-    static constexpr double c[] = {5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2,
-                                   8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4};
+    static constexpr double c[] = {0.5, 0.166665285826, 0.041667252779, 0.00836817082018,
+                                   0.00138639553916};
     return fma(r * r, polynomial(r, c), r);
   } else {
     static constexpr double c[] = {1.0 / 2,        1.0 / 6,         1.0 / 24,

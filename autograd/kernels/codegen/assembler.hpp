@@ -5,6 +5,7 @@
 #define XBYAK_NO_OP_NAMES
 #include <xbyak/xbyak.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -26,11 +27,13 @@ inline constexpr int kMostSlots = 200;
 // their own with AVX-512.
 class Assembler : public Xbyak::CodeGenerator {
  public:
-  Assembler(const Listing& listing, bool wide_registers, std::size_t bytes)
+  // `copies`: registers full of elements at once.
+  Assembler(const Listing& listing, bool wide_registers, int copies, std::size_t bytes)
       : CodeGenerator(bytes, Xbyak::DontSetProtectRWE),
         evex_(wide_registers),
         wide_(listing.code.wide()),
         once_(listing.once()),
+        copies_(copies),
         width_(wide_registers ? 64 : 32),
         pool_(listing.code.size()) {
     if (once_) width_ = 16;
@@ -39,6 +42,8 @@ class Assembler : public Xbyak::CodeGenerator {
   }
   const std::uint8_t* entry() const { return entry_; }
   bool fits() const { return slots_ <= kMostSlots; }
+  // Values that have been in memory for want of registers, about.
+  int spills() const { return slots_ - singles_; }
 
  private:
   struct State {
@@ -58,30 +63,11 @@ class Assembler : public Xbyak::CodeGenerator {
   void find_uses(const Flow& flow) {
     nodes_ = flow.nodes;
     state_.assign(nodes_.size(), {});
-    std::vector<bool> needed(nodes_.size());
-    for (const Flow::Store& s : flow.stores) needed[s.value] = true;
-    for (std::size_t v = nodes_.size(); v-- > 1;)
-      if (needed[v])
-        for (const std::uint32_t x : {nodes_[v].a, nodes_[v].b, nodes_[v].c}) needed[x] = true;
-    const auto in_order = [&](auto&& use) {
-      auto store = flow.stores.begin();
-      for (std::uint32_t v = 1; v <= nodes_.size(); ++v) {
-        for (; store != flow.stores.end() && store->position == v; ++store)
-          use(state_[store->value], 2 * v);
-        if (v == nodes_.size() || !needed[v]) continue;
-        for (const std::uint32_t x : {nodes_[v].a, nodes_[v].b, nodes_[v].c})
-          if (x != 0) use(state_[x], 2 * v + 1);
-      }
-    };
-    in_order([](State& s, std::uint32_t) { ++s.end; });
-    std::size_t all = 0;
-    for (State& s : state_) {
-      s.next = all;
-      all += std::exchange(s.end, all);
-    }
-    uses_.resize(all);
-    in_order([&](State& s, std::uint32_t when) { uses_[s.end++] = when; });
+    Flow::Uses uses = flow.uses();
+    uses_ = std::move(uses.when);
     for (std::size_t v = 1; v < nodes_.size(); ++v) {
+      state_[v].next = uses.end[v - 1];
+      state_[v].end = uses.end[v];
       const Flow::Node& n = nodes_[v];
       if (n.op == Op::constant) state_[v].pool = pool_[n.origin];
       if (n.input >= 0 && single_slot_[static_cast<std::size_t>(n.input)] >= 0) {
@@ -163,6 +149,16 @@ class Assembler : public Xbyak::CodeGenerator {
   }
   void fetch_if_there(std::uint32_t v) {
     if (state_[v].reg >= 0) fetch(v);
+  }
+  // A constant that more copies are about to read is loaded once, if there is a register for it: a
+  // core loads one register of 64 bytes in a cycle, and does two operations.
+  void fetch_if_shared(std::uint32_t v) {
+    const State& s = state_[v];
+    if (v == 0 || !s.pool || s.reg >= 0 || s.end - s.next < 2) return;
+    const auto& owner = files_[0].owner;
+    if (std::find(owner.begin(), owner.begin() + files_[0].count, 0u) !=
+        owner.begin() + files_[0].count)
+      fetch(v);
   }
   void give(std::uint32_t v, int r) {
     file(v).owner[static_cast<std::size_t>(r)] = v;
@@ -332,6 +328,7 @@ class Assembler : public Xbyak::CodeGenerator {
     return binary(v, commutes,        \
                   [&](int to, const Xmm& a, const auto& b) { XGRAD_EITHER(f, vec(to), a, b); });
   void operation(std::uint32_t v) {
+    for (const std::uint32_t x : {nodes_[v].a, nodes_[v].b, nodes_[v].c}) fetch_if_shared(x);
     switch (nodes_[v].op) {
       XGRAD_BINARY(add, true, vadd)
       XGRAD_BINARY(sub, false, vsub)
@@ -437,19 +434,17 @@ class Assembler : public Xbyak::CodeGenerator {
     }
   }
   void loops(const Listing& listing, int inputs) {
-    Label loop, rest, end;
-    L(loop);
-    lea(rax, ptr[rdx + bytes(2)]);
-    cmp(rax, rsi);
-    ja(rest, T_NEAR);
-    body(Flow(listing, 2), inputs);
-    add(rdx, 2 * width_);
-    jmp(loop, T_NEAR);
-    L(rest);
-    cmp(rdx, rsi);
-    jae(end, T_NEAR);
-    body(Flow(listing, 1), inputs);
-    L(end);
+    for (const int n : {copies_, 1}) {
+      Label loop, end;
+      L(loop);
+      lea(rax, ptr[rdx + bytes(n)]);
+      cmp(rax, rsi);
+      ja(end, T_NEAR);
+      body(Flow(listing, n), inputs);
+      add(rdx, n * width_);
+      jmp(loop, T_NEAR);
+      L(end);
+    }
   }
   void assemble(const Listing& listing) {
     const int inputs = static_cast<int>(listing.inputs.size());
@@ -463,6 +458,7 @@ class Assembler : public Xbyak::CodeGenerator {
     sub(rsp, 0x7fffffff);
     const std::size_t stack = getSize() - 4;
     spread_singles(listing);
+    singles_ = slots_;
     xor_(edx, edx);
     once_ ? body(Flow(listing, 1), inputs) : loops(listing, inputs);
     vzeroupper();
@@ -477,17 +473,18 @@ class Assembler : public Xbyak::CodeGenerator {
 
   bool evex_, wide_;
   bool once_;  // on single elements, which fill a register of 16 bytes
+  int copies_;
   int width_;  // bytes of a register
   std::vector<Flow::Node> nodes_;
   std::vector<State> state_;
-  std::vector<std::uint32_t> uses_;  // 2 · (the operation) + 1, or 2 · (the position of a store)
+  std::vector<std::uint32_t> uses_;        // of all values, one after the other
   std::vector<const std::uint8_t*> pool_;  // by the value in the code
   std::vector<int> single_slot_;           // by inputs; -1: many elements
   std::vector<Element> from_, to_;         // of single elements
   const std::uint8_t *ones_ = nullptr, *entry_ = nullptr;
   std::array<File, 2> files_{File{evex_ ? 32 : 16}, File{7}};
   std::vector<int> free_slots_, left_slots_;
-  int slots_ = 0;
+  int slots_ = 0, singles_ = 0;  // the latter of single elements
 };
 
 }  // namespace autograd::kernels

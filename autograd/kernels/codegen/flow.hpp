@@ -18,8 +18,17 @@ struct Flow {
     int output, copy;
   };
 
-  /// 1 or 2 copies.
+  /// 1 to kMostCopies copies.
+  static constexpr int kMostCopies = 4;
   Flow(const Listing& listing, int copies);
+
+  /// When values are read, one after the other: 2 · (the operation) + 1, or 2 · (the position of a
+  /// store); and where those of each value end.
+  struct Uses {
+    std::vector<std::uint32_t> when{};
+    std::vector<std::size_t> end{};
+  };
+  Uses uses() const;
 
   std::vector<Node> nodes{1};
   std::vector<Store> stores{};

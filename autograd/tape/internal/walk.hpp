@@ -57,6 +57,11 @@ class Walk {
   /// Tangents of the outputs from those of the inputs; undefined: zero. In push.cpp.
   TensorList push(const TensorList& tangents, internal::Record record);
 
+  /// Within the `backward` of a walk: whether values that the node has saved are needed later.
+  static bool keeps(const Node& node) {
+    const Walk* const walk = node.walk_.load(std::memory_order_relaxed);
+    return !walk || walk->retain_;
+  }
   Tensor* running_total(const Edge& e) {
     if (!in_place_ || !e.wanted()) return nullptr;
     if (sum_) return sum_->defined() && internal::sole_owner(*sum_) ? sum_ : nullptr;

@@ -8,6 +8,7 @@
 
 namespace ag = autograd;
 using ag::Tensor;
+using ag::TensorList;
 using Catch::Matchers::ContainsSubstring;
 
 namespace {
@@ -114,6 +115,78 @@ TEST_CASE("a formula without captures has the bits of its operations", "[jit]") 
     CHECK(same_bits(formula(a, b), f(a, b)));
     CHECK(same_bits(formula(a, number), f(a, number)));
   }
+}
+
+namespace {
+
+const auto costly = ag::elementwise("costly", [](auto x) {
+  using std::exp, std::log;
+  return x * x / (1 + exp(-x)) - log(1 + x * x);
+});
+
+// f of pieces that are too short for derivatives to be kept.
+template <class F>
+Tensor in_pieces(const F& f, const TensorList& in) {
+  TensorList pieces;
+  for (std::int64_t i = 0; i < in[0].numel(); i += 1000) {
+    TensorList piece;
+    for (const Tensor& t : in)
+      piece.push_back(ag::narrow(t, 0, i, 1000).detach().requires_grad_(t.requires_grad()));
+    pieces.push_back(f(piece));
+  }
+  return ag::concat(pieces).detach();
+}
+
+}  // namespace
+
+TEST_CASE("a formula that keeps its derivative has the bits of one that computes it again",
+          "[jit]") {
+  if (!ag::kernels::MachineCode::available()) return;
+  for (const ag::DType dtype : {ag::float32, ag::float64}) {
+    const Tensor x = values({9000}).to(dtype).detach().requires_grad_(), g = x.detach() - 0.7;
+    const Tensor y = costly(x);
+    REQUIRE(y.impl()->node->saved().size() == 2);  // the operand and the derivative
+    const auto check = [&](const Tensor& got, const auto& f) {
+      CHECK(same_bits(got, in_pieces(f, {x, g})));
+    };
+    check(y, [](const TensorList& in) { return costly(in[0]); });
+    const auto first = [](const TensorList& in) {
+      return ag::grad({costly(in[0])}, {in[0]}, {.grad_outputs = {in[1]}})[0];
+    };
+    const ag::GradOptions kept{.grad_outputs = {g}, .retain_graph = true};
+    check(ag::grad({y}, {x}, kept)[0], first);
+    check(ag::grad({y}, {x}, kept)[0], first);
+    const Tensor slope = ag::grad({y}, {x}, {.grad_outputs = {g}, .create_graph = true})[0];
+    check(ag::grad({ag::sum(slope)}, {x}, {.retain_graph = true})[0], [](const TensorList& in) {
+      const Tensor s =
+          ag::grad({costly(in[0])}, {in[0]}, {.grad_outputs = {in[1]}, .create_graph = true})[0];
+      return ag::grad({ag::sum(s)}, {in[0]})[0];
+    });
+    const auto rows = ag::vmap([&](const Tensor& v) {
+      return ag::grad({y}, {x}, {.grad_outputs = {v}, .retain_graph = true})[0];
+    })(ag::stack({g, 2.0 * g}));
+    check(rows[0], first);
+    check(ag::grad({y}, {x}, {.grad_outputs = {g}})[0], first);
+    check(ag::grad({ag::sum(g * costly(x) + 2.0 * costly(x))}, {x})[0], [](const TensorList& in) {
+      return ag::grad({ag::sum(in[1] * costly(in[0]) + 2.0 * costly(in[0]))}, {in[0]})[0];
+    });
+    const auto tangent = [](const TensorList& in) {
+      return ag::jvp([](const Tensor& t) { return costly(t); }, in[0], in[1]);
+    };
+    check(tangent({x, g}), tangent);
+    CHECK(same_bits(tangent({x.detach(), g}), in_pieces(tangent, {x.detach(), g})));
+    const auto step = [](const Tensor& t) { return ag::grad({ag::sum(costly(t))}, {t})[0]; };
+    CHECK(same_bits(ag::compile(step)(x), step(x)));
+  }
+}
+
+TEST_CASE("a formula keeps no derivative where it saves little, or nothing is recorded", "[jit]") {
+  const Tensor x = values({9000}).detach().requires_grad_();
+  const auto cheap = ag::elementwise("cheap", [](auto v) { return v * v + 1; });
+  CHECK(cheap(x).impl()->node->saved().size() == 1);
+  CHECK(costly(ag::narrow(x, 0, 0, 1000)).impl()->node->saved().size() == 1);
+  const ag::NoGrad no_grad;
+  CHECK(!costly(x).requires_grad());
 }
 
 TEST_CASE("a number in a formula has no derivative, not even times infinity") {

@@ -19,7 +19,8 @@ using Binary = Tensor (*)(const Tensor&, const Tensor&);
 using Ternary = Tensor (*)(const Tensor&, const Tensor&, const Tensor&);
 
 constexpr double kLog2 = 0.6931471805599453, kEuler = 0.5772156649015329,
-                 kTrigamma = 1.6449340668482264;  // π² / 6
+                 kTrigamma = 1.6449340668482264,  // π² / 6
+    kInf = HUGE_VAL;
 
 void unary(Points& p, const char* name, Unary f, double at, double value, double first,
            double second) {
@@ -51,7 +52,14 @@ void add_functions(Points& p) {
   unary(p, "tanh", ag::tanh, 0, 0, 1, 0);
   unary(p, "cosh", ag::cosh, 0, 1, 0, 1);
   unary(p, "asinh", ag::asinh, 0, 0, 1, 0);
+  unary(p, "asin", ag::asin, 1, M_PI / 2, kInf, kInf);
+  unary(p, "asin", ag::asin, -1, -M_PI / 2, kInf, -kInf);
+  unary(p, "acos", ag::acos, 1, 0, -kInf, -kInf);
+  unary(p, "acos", ag::acos, -1, M_PI, -kInf, kInf);
+  unary(p, "acosh", ag::acosh, 1, 0, kInf, -kInf);
   unary(p, "atanh", ag::atanh, 0, 0, 1, 0);
+  unary(p, "atanh", ag::atanh, 1, kInf, kInf, kInf);
+  unary(p, "atanh", ag::atanh, -1, -kInf, kInf, -kInf);
   unary(p, "erf", ag::erf, 0, 0, 2 / std::sqrt(M_PI), 0);
   unary(p, "erfc", ag::erfc, 0, 1, -2 / std::sqrt(M_PI), 0);
   unary(p, "erfinv", ag::erfinv, 0, 0, std::sqrt(M_PI) / 2, 0);
@@ -64,6 +72,11 @@ void add_functions(Points& p) {
   binary(p, "hypot", ag::hypot, {0, 0}, 0, {0, 0}, {0, 0, 0, 0});
   binary(p, "atan2", ag::atan2, {0, 1}, 0, {1, 0}, {0, -1, -1, 0});
   binary(p, "atan2", ag::atan2, {1, 0}, M_PI / 2, {0, -1}, {0, 1, 1, 0});
+  binary(p, "remainder", ag::remainder, {-1, kInf}, kInf, {1, 1}, V(4, 0));
+  binary(p, "remainder", ag::remainder, {1, -kInf}, -kInf, {1, 1}, V(4, 0));
+  binary(p, "remainder", ag::remainder, {-1, -kInf}, -1, {1, 0}, V(4, 0));
+  binary(p, "remainder", ag::remainder, {-1e-20, 1}, 1, {1, 1}, V(4, 0));
+  binary(p, "fmod", ag::fmod, {-1, kInf}, -1, {1, 0}, V(4, 0));
   binary(p, "maximum", ag::maximum, {1, 1}, 1, {0.5, 0.5}, {0, 0, 0, 0});
   binary(p, "minimum", ag::minimum, {1, 1}, 1, {0.5, 0.5}, {0, 0, 0, 0});
   binary(p, "logaddexp", ag::logaddexp, {1, 1}, 1 + kLog2, {0.5, 0.5}, {0.25, -0.25, -0.25, 0.25});
