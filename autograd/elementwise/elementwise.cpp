@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "autograd/core/internal/buffer.hpp"
 #include "autograd/core/kernel_call.hpp"
 #include "autograd/elementwise/internal/broadcast.hpp"
 #include "autograd/elementwise/internal/operands.hpp"
@@ -25,6 +26,89 @@ double cost(const Operands& in) {
   return 0.06 * static_cast<double>(size_of(in.tensor[0]->impl()->dtype));
 }
 
+// From element `begin` on, of flat operands.
+struct OperandsAt {
+  const void* p[Operands::kMost];
+  OperandsAt(const Operands& in, std::int64_t begin) {
+    for (std::size_t k = 0; k < in.count; ++k)
+      p[k] = in.step[k]
+                 ? static_cast<const char*>(in.p[k]) +
+                       begin * static_cast<std::int64_t>(size_of(in.tensor[k]->impl()->dtype))
+                 : in.p[k];
+  }
+};
+
+std::int64_t size_in(const Operands& in) {
+  return static_cast<std::int64_t>(size_of(in.tensor[0]->impl()->dtype));
+}
+
+// Runs that are too short for a call each: pieces of several, for which the operands that are
+// broadcast are spelt out. The pieces begin where a line of the cache does.
+class ShortRuns {
+ public:
+  ShortRuns(const Operands& in, const internal::BroadcastLoop& loop)
+      : in_(in), loop_(loop), size_(size_in(in)) {
+    const std::int64_t line = 64 / size_;
+    runs_ = std::max(kPiece / (loop.inner() * size_) / line, std::int64_t{1}) * line;
+    bytes_ = (runs_ * loop.inner() * size_ + 63) / 64 * 64;
+    for (std::size_t k = 0; k < in.count; ++k)
+      if (is_spelt(k)) spelt_.push_back(k);
+  }
+  // It was measured: what is spelt out once, for runs up to a kilobyte.
+  bool are_worth_joining() const {
+    bool once = true;
+    for (const std::size_t k : spelt_) once &= loop_.repeats(k);
+    return loop_.runs() > 4 && loop_.inner() * size_ < (once ? 1024 : 384);
+  }
+  // Of a piece.
+  std::int64_t runs() const { return runs_; }
+
+  // f(operands, their steps, first element of the result, number of elements) for each piece.
+  template <class F>
+  void run(std::int64_t begin, std::int64_t end, F&& f) const {
+    const detail::Buffer<char> pieces(bytes_ * static_cast<std::int64_t>(spelt_.size()));
+    std::int64_t step[Operands::kMost];
+    std::copy_n(in_.step, in_.count, step);
+    for (const std::size_t k : spelt_) step[k] = 1;
+    for (bool first = true; begin < end; begin += runs_, first = false) {
+      const std::int64_t last = std::min(begin + runs_, end);
+      OperandsAt at(in_, begin * loop_.inner());
+      char* piece = pieces.data();
+      for (const std::size_t k : spelt_) {
+        if (first || !loop_.repeats(k))
+          loop_.spell_out(k, in_.p[k], static_cast<std::size_t>(size_), begin, last, piece);
+        at.p[k] = std::exchange(piece, piece + bytes_);
+      }
+      f(at.p, step, begin * loop_.inner(), (last - begin) * loop_.inner());
+    }
+  }
+
+ private:
+  static constexpr std::int64_t kPiece = 8192;  // bytes, more or less
+  bool is_spelt(std::size_t k) const {
+    const Tensor* const t = in_.tensor[k];
+    return t && t->impl()->numel != in_.n && t->impl()->numel != 1;
+  }
+
+  const Operands& in_;
+  const internal::BroadcastLoop& loop_;
+  std::int64_t size_, runs_, bytes_;
+  InlineVector<std::size_t, Operands::kMost> spelt_;
+};
+
+void run_short(detail::ElementwiseRun kernel, const void* formula, const Operands& in,
+               const internal::BroadcastLoop& loop, const ShortRuns& runs, Tensor& out) {
+  auto* const o = static_cast<char*>(out.raw_mutable());
+  const auto out_bytes = static_cast<std::int64_t>(size_of(out.impl()->dtype));
+  parallel_for(loop.runs(), runs.runs(), cost(in) * static_cast<double>(loop.inner()),
+               [&](std::int64_t begin, std::int64_t end) {
+                 runs.run(
+                     begin, end,
+                     [&](const void* const* at, const std::int64_t* step, std::int64_t first,
+                         std::int64_t n) { kernel(formula, at, step, o + first * out_bytes, n); });
+               });
+}
+
 // Operands that are neither whole nor single elements.
 [[gnu::noinline]] void run_broadcast(detail::ElementwiseRun kernel, const void* formula,
                                      const Operands& in, Tensor& out) {
@@ -32,20 +116,8 @@ double cost(const Operands& in) {
   for (std::size_t k = 0; k < in.count; ++k)
     shapes[k] = in.tensor[k] ? &in.tensor[k]->impl()->shape : nullptr;
   const internal::BroadcastLoop loop({shapes, in.count}, out.shape());
-  if (loop.inner() < 16 && loop.runs() > 4) {
-    // Many runs too short for registers: spell the broadcast operands out first.
-    InlineVector<Tensor, Operands::kMost> spelt(in.count);
-    Operands full(in.n, in.count);
-    for (std::size_t k = 0; k < in.count; ++k) {
-      const Tensor* t = in.tensor[k];
-      if (t && t->impl()->numel != in.n && t->impl()->numel != 1) {
-        spelt[k] = internal::expanded(*t, out.shape());
-        t = &spelt[k];
-      }
-      t ? full.set(k, *t) : full.skip(k);
-    }
-    return internal::run(kernel, formula, full, out);
-  }
+  if (const ShortRuns runs(in, loop); runs.are_worth_joining())
+    return run_short(kernel, formula, in, loop, runs, out);
   std::int64_t step[Operands::kMost] = {};
   const char* whole[Operands::kMost];
   for (std::size_t k = 0; k < in.count; ++k) {
@@ -63,18 +135,6 @@ double cost(const Operands& in) {
     kernel(formula, at, step, o + out_offset * out_bytes, loop.inner());
   });
 }
-
-// From element `begin` on, of flat operands.
-struct OperandsAt {
-  const void* p[Operands::kMost];
-  OperandsAt(const Operands& in, std::int64_t begin) {
-    for (std::size_t k = 0; k < in.count; ++k)
-      p[k] = in.step[k]
-                 ? static_cast<const char*>(in.p[k]) +
-                       begin * static_cast<std::int64_t>(size_of(in.tensor[k]->impl()->dtype))
-                 : in.p[k];
-  }
-};
 
 // Flat operands, for the threads of parallel_for.
 [[gnu::noinline]] void run_many(detail::ElementwiseRun kernel, const void* formula,

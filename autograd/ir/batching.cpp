@@ -125,8 +125,16 @@ void Batching::run(std::unique_ptr<detail::Instruction> instruction, const Input
   instruction->run(in, out);
 }
 
+// Whether an instruction that writes over its first input may do so with all samples.
+bool Batching::runs_in_place(const Inputs& in, std::span<const Tensor> out) const {
+  if (in.size() == 0 || out.size() != 1 || in[0].impl() != out[0].impl()) return false;
+  const Sample* s = sample_of(in[0]);
+  return s && !outer() && internal::sole_owner(s->all);
+}
+
 TensorList Batching::results(const detail::Instruction& instruction, const Inputs& in,
                              std::span<const Tensor> out) {
+  const bool in_place = runs_in_place(in, out);
   TensorList inputs;
   InlineVector<bool, 8> differ;
   for (std::size_t i = 0; i < in.size(); ++i) {
@@ -135,7 +143,7 @@ TensorList Batching::results(const detail::Instruction& instruction, const Input
   }
   const Outside outside(*this);
   if (in.size() == 0) return drawn(instruction, in, out);
-  const internal::Batch batch(samples_, std::move(inputs), std::move(differ), out);
+  const internal::Batch batch(samples_, std::move(inputs), std::move(differ), out, in_place);
   TensorList made = instruction.batched(batch);
   return made.empty() ? looped(instruction, batch, out) : made;
 }

@@ -77,6 +77,7 @@ class Batching final : public Tracer {
   void stand_for(const Tensor& t, Tensor all);
   void run(std::unique_ptr<detail::Instruction> instruction, const Inputs& in,
            std::span<Tensor> out) const;
+  bool runs_in_place(const Inputs& in, std::span<const Tensor> out) const;
   TensorList results(const detail::Instruction& instruction, const Inputs& in,
                      std::span<const Tensor> out);
   TensorList drawn(const detail::Instruction& instruction, const Inputs& in,

@@ -5,6 +5,7 @@
 #include "autograd/core/kernel_call.hpp"
 #include "autograd/kernels/reduce.hpp"
 #include "autograd/tape/gradient.hpp"
+#include "autograd/tape/internal/batch.hpp"
 
 namespace autograd {
 namespace {
@@ -105,6 +106,24 @@ void internal::add_elements(Tensor& total, const Tensor& g) {
   });
 }
 
+namespace {
+
+// The same as something that is seen, where nobody else sees the elements of the total.
+struct AddOnto {
+  std::string_view name() const { return "add"; }
+  void forward(const Inputs& in, Tensor& out) const {
+    if (in[0].impl() != out.impl()) internal::convert(in[0], out);
+    internal::add_elements(out, in[1]);
+  }
+  TensorList batch(const internal::Batch& in) const {
+    const TensorList all = in.aligned();
+    if (in.differs(0) && in.differs(1)) return in.call(*this, all);
+    return {add(all[0], all[1])};
+  }
+};
+
+}  // namespace
+
 void internal::accumulate(Tensor& total, Tensor g) {
   if (!total.defined()) {
     total = std::move(g);
@@ -116,9 +135,15 @@ void internal::accumulate(Tensor& total, Tensor g) {
   }
   if (total.impl()->storage->rows() || g.impl()->storage->rows()) [[unlikely]]
     return accumulate_rows(total, std::move(g));
-  // While operations are recorded or batched, each is to be seen.
-  if (detail::tracing || !sole_owner(total)) {
-    if (detail::tracing || !sole_owner(g)) {
+  if (detail::tracing) [[unlikely]] {  // each operation is to be seen
+    if (!replays() && sole_owner(total))
+      compute_into(total, AddOnto{}, total, g);
+    else
+      total = add(total, g);
+    return;
+  }
+  if (!sole_owner(total)) {
+    if (!sole_owner(g)) {
       total = add(total, g);
       return;
     }

@@ -11,6 +11,7 @@
 #include "autograd/tape/function.hpp"
 #include "autograd/tape/grad_mode.hpp"
 #include "tests/catch.hpp"
+#include "tests/same_bits.hpp"
 
 namespace ag = autograd;
 using ag::Shape;
@@ -394,4 +395,28 @@ TEST_CASE("loops and branches in vmap are those of each sample, with their gradi
     total = total + ag::sum(h = next(h + ag::select(steps, 0, i)));
   check_close(ag::grad({ag::sum(ag::scan(rows, hs, steps).second)}, {w})[0],
               ag::grad({total}, {w})[0]);
+}
+
+TEST_CASE("gradients of samples run in place only where nobody else sees them") {
+  const Tensor x = numbers({5, 4}), g = numbers({5, 4}, 2), before = g.clone();
+  const auto f = [](const Tensor& v, const Tensor& along) {
+    const Tensor in = v.detach().requires_grad_();
+    Tensor a = ag::exp(in), seen;
+    const Tensor b = ag::sin(in), c = ag::cos(a) * ag::sin(a);
+    a.register_hook([&](const Tensor& t) {
+      seen = t;
+      return Tensor();
+    });
+    // An addition gives its cotangent to both sides, to which others are added.
+    const Tensor y = (a + b) + (b + c);
+    const ag::GradOptions options{.grad_outputs = {along}, .retain_graph = true};
+    const Tensor first = ag::grad({y}, {in}, options)[0];
+    // Views have the elements of others.
+    const Tensor square = ag::reshape(along, {2, 2}), of_view = ag::reshape(ag::exp(in), {2, 2});
+    return ag::stack({first, seen, ag::grad({of_view}, {in}, {.grad_outputs = {square}})[0]});
+  };
+  const Tensor all = ag::vmap(f)(x, g);
+  CHECK(same_bits(g, before));
+  for (std::int64_t i = 0; i < 5; ++i)
+    CHECK(same_bits(ag::select(all, 0, i), f(ag::select(x, 0, i), ag::select(g, 0, i))));
 }

@@ -38,6 +38,31 @@ BroadcastLoop::BroadcastLoop(std::span<const Shape* const> operands, const Shape
   }
 }
 
+bool BroadcastLoop::repeats(std::size_t k) const {
+  for (std::size_t d = 0; d + 1 < sizes_.size(); ++d)
+    if (strides_[d * operands_ + k] != 0) return false;
+  return true;
+}
+
+void BroadcastLoop::spell_out(std::size_t k, const void* operand, std::size_t size,
+                              std::int64_t begin, std::int64_t end, void* to) const {
+  const auto copy = [&](auto word) {
+    using T = decltype(word);
+    const T* const from = static_cast<const T*>(operand);
+    const std::int64_t n = inner();
+    const bool one = inner_step(k) == 0;
+    T* at = static_cast<T*>(to);
+    const auto next = [&](const T* p) {
+      at = one ? std::fill_n(at, n, *p) : std::copy_n(p, n, at);
+    };
+    if (sizes_.size() == 2)  // mostly, and then sooner
+      for (std::int64_t i = begin; i < end; ++i) next(from + i * strides_[k]);
+    else
+      run(begin, end, [&](const std::int64_t* at, std::int64_t) { next(from + at[k]); });
+  };
+  size == 8 ? copy(std::uint64_t{}) : copy(std::uint32_t{});
+}
+
 Tensor expanded(const Tensor& t, const Shape& shape) {
   Tensor out = empty(shape, t.dtype());
   expand_into(t, out);

@@ -28,6 +28,13 @@ class BroadcastLoop {
     return n;
   }
 
+  /// Operand k has the same elements in each run.
+  bool repeats(std::size_t k) const;
+  /// Writes what the runs from `begin` to `end` read of operand k, `size` bytes each, one after the
+  /// other.
+  void spell_out(std::size_t k, const void* operand, std::size_t size, std::int64_t begin,
+                 std::int64_t end, void* to) const;
+
   /// Calls f(offsets of the operands in elements, offset of out) for each run.
   template <class F>
   void run(F&& f) const {

@@ -13,12 +13,14 @@ namespace autograd::internal {
 /// or an empty list where it does not know how: then it is called for each sample.
 class Batch {
  public:
+  /// `in_place`: the output takes the place of input 0, whose samples nobody else sees.
   Batch(std::int64_t samples, TensorList inputs, InlineVector<bool, 8> differ,
-        std::span<const Tensor> outputs)
+        std::span<const Tensor> outputs, bool in_place = false)
       : samples_(samples),
         inputs_(std::move(inputs)),
         differ_(std::move(differ)),
-        outputs_(outputs) {}
+        outputs_(outputs),
+        in_place_(in_place) {}
 
   std::int64_t samples() const { return samples_; }
   std::size_t size() const { return inputs_.size(); }
@@ -47,14 +49,15 @@ class Batch {
   TensorList sample(std::int64_t b) const;
 
   /// Calls `op` on inputs with the axis of samples, for outputs with it: as an operation, or if it
-  /// is none of the tape, into new tensors.
+  /// is none of the tape, into new tensors, or where it runs in place, into its first input.
   template <class Op>
   TensorList call(const Op& op, const TensorList& in) const {
     const InputList inputs(in);
     if constexpr (Operation<Op>) {
       return detail::listed(apply(op, inputs));
     } else {
-      TensorList out = outputs_with(op.name(), {samples_});
+      const bool here = in_place_ && in[0].impl()->storage == inputs_[0].impl()->storage;
+      TensorList out = here ? TensorList{inputs_[0]} : outputs_with(op.name(), {samples_});
       const std::span<Tensor> all(out.data(), out.size());
       if constexpr (requires { op.forward(inputs, all); })
         compute(op, inputs, all);
@@ -71,6 +74,7 @@ class Batch {
   TensorList inputs_;
   InlineVector<bool, 8> differ_;
   std::span<const Tensor> outputs_;
+  bool in_place_;
 };
 
 /// `shape` with an axis of n in front.

@@ -103,6 +103,26 @@ TEST_CASE("a gradient in place of its cotangent has the same bits, for any numbe
     }
 }
 
+TEST_CASE("short runs of broadcast operands are joined without a change of bits") {
+  const auto product = [](const Tensor& a, const Tensor& b) { return swish(a) * b - a / b; };
+  struct Case {
+    ag::Shape a, b, whole;
+  };
+  const Case cases[] = {{{301, 7}, {7}, {301, 7}},
+                        {{301, 7}, {301, 1}, {301, 7}},
+                        {{301, 1}, {7}, {301, 7}},
+                        {{99, 3, 5}, {99, 1, 5}, {99, 3, 5}},
+                        {{40, 1, 9, 1}, {30, 1, 3}, {40, 30, 9, 3}},
+                        {{5, 2, 1}, {2, 99}, {5, 2, 99}}};
+  for (const auto dtype : {ag::float32, ag::float64})
+    for (const Case& c : cases) {
+      INFO(fmt::format("{} and {}", c.a, c.b));
+      const Tensor a = values(c.a).to(dtype), b = values(c.b).to(dtype);
+      CHECK(same_bits(product(a, b), product(ag::expand(a, c.whole), ag::expand(b, c.whole))));
+      CHECK(same_bits(product(b, a), product(ag::expand(b, c.whole), ag::expand(a, c.whole))));
+    }
+}
+
 TEST_CASE("a formula without captures has the bits of its operations", "[jit]") {
   if (!ag::kernels::MachineCode::available()) return;
   const auto f = [](auto a, auto b) {
