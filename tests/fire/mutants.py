@@ -53,7 +53,7 @@ TOKEN = re.compile(
     r' (==|!=|<=|>=|<|>|&&|\|\||\+=|-=|\+|-|\*|/) |(\+\+|--)(?=\w)|\b(true|false)\b|(?<![\w."])(\d+)(?![\w."\'])'
 )
 NO_CODE = re.compile(
-    r"//|#|/\*|\*|static_assert|template|using|namespace|fail\(|static constexpr|constexpr|requires|.*__builtin_|.*if constexpr"
+    r"//|#|/\*|\*|static_assert|template|using|namespace|fail\(|static constexpr|constexpr|constinit|requires|.*__builtin_|.*if constexpr"
 )
 CONDITION = re.compile(r"(\s*(?:\} )?(?:else )?(?:if|while) \()(.*)(\)(?: \[\[\w+\]\])? (?:\{|[^()\s].*;))$")
 FOR = re.compile(r"(\s*for \([^;:]*; )([^;]*)(; )([^;]*)(\) .*)$")
@@ -96,7 +96,7 @@ def switched(line, column, length, new, mutant, begins):
         old, both = line[start:], change(start, None)
         if old.startswith("return ") or STATEMENT.match(old):
             return f"{line[:start]}{{ if (xgrad_mutant == {mutant}) {{ {both} }} else {{ {old} }} }}"
-        if begins and within(m := DECLARATION.match(line), 2):
+        if begins and within(m := DECLARATION.match(line), 2) and " = " not in m.group(2):
             return m.group(1) + switch(mutant, f"({change(*m.span(2))})", f"({m.group(2)})") + ";"
     if new.isdigit() or new in ("true", "false"):
         return line[:column] + "(" + switch(mutant, new, line[column : column + length]) + ")" + line[column + length :]
@@ -123,7 +123,7 @@ def mutants_of(path):
                 found.append((m.start(m.lastindex), len(old), new))
         if (m := CONDITION.match(code)) and not m.group(3).endswith("{"):
             found += [(m.start(2), len(m.group(2)), value) for value in ("true", "false")]
-        if begins and STATEMENT.match(bare) and balanced(bare):
+        if begins and STATEMENT.match(bare) and balanced(bare) and not bare.endswith("= default;"):
             found.append((len(code) - len(code.lstrip()), len(bare), ";"))
         for column, length, new in found:
             if switched(code, column, length, new, 0, begins):
@@ -212,10 +212,10 @@ def compiled(target, words, changes, out):
         done = subprocess.run(command, cwd=BUILD, capture_output=True, text=True)
         if done.returncode == 0:
             return True
-        wrong = set(re.findall(r"(\S+?):(\d+):\d+: (?:error|  required)", done.stderr))
+        wrong = set(re.findall(r"([^\s/]+):(\d+):\d+: (?:error|  required)", done.stderr))
         before = sum(map(len, changes.values()))
         for path, mutants in changes.items():
-            for k in [k for k, m in mutants.items() if (str(SCRATCH / path), str(m[0] + 1)) in wrong]:
+            for k in [k for k, m in mutants.items() if (pathlib.Path(path).name, str(m[0] + 1)) in wrong]:
                 print(f"does not compile: {path}:{mutants[k][0] + 1}: {said(path, mutants[k])}", flush=True)
                 del mutants[k]
         if sum(map(len, changes.values())) == before:
