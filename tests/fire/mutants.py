@@ -10,8 +10,9 @@ come first, the quick ones before the others, the first failure ends it. Tests a
 measured once without mutants); with XGRAD_JOBS=n that many mutants run at once.
 
 The sample: each part of PARTS gives as many mutants as the others, by SEED at most XGRAD_PER_FILE (default 8) of a file and
-one of a line, files with many places first. Installed headers and those that many files include are left out, drawings, and lines that are a piece of a
-statement unless the change is a number or a bool. What equivalent_mutants.txt lists, with the reason, is not counted.
+one of a line, files with many places first. Left out are drawings, installed headers, headers that many files include, and
+lines that are a piece of a statement unless the change is a number or a bool. What equivalent_mutants.txt lists, with the
+reason, is not counted.
 """
 
 import concurrent.futures
@@ -273,14 +274,14 @@ def run(program, names, mutant, seconds, *options):
 def tests_of(program):
     """The tests of a program with their files and seconds, measured once, without a mutant."""
     kept = SCRATCH / f"{program}_tests.json"
-    if not kept.exists():
-        done = run(program, [], 0, 3600, "-r", "xml", "--durations", "yes")
+    if not kept.exists() or kept.stat().st_mtime < (BUILD / f"tests/{program}_tests").stat().st_mtime:
+        report = SCRATCH / f"{program}_tests.xml"
+        done = run(program, [], 0, 3600, "-r", "xml", "-o", str(report), "--durations", "yes")
         if done.returncode != 0:
             sys.exit(f"the tests of {program} must pass without a mutant")
-        text = done.stdout[done.stdout.index("<?xml") :]
         cases = [
             (c.get("name"), c.get("filename"), float(c.find("OverallResult").get("durationInSeconds")))
-            for c in xml.fromstring(text).iter("TestCase")
+            for c in xml.parse(report).iter("TestCase")
         ]
         kept.write_text(json.dumps(cases))
     return json.loads(kept.read_text())
