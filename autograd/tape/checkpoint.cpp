@@ -123,8 +123,7 @@ class CheckpointNode final : public Node {
   }
   TensorList saved() const override {
     TensorList list;
-    for (const SavedTensor& s : saved_)
-      if (!s.empty()) list.push_back(s.unchecked());
+    for (const SavedTensor& s : saved_) list.push_back(s.unchecked());
     return list;
   }
 

@@ -40,6 +40,43 @@ struct Twice : ag::Function<Twice> {
   static TensorList backward(ag::Context&, const TensorList& g) { return {2 * g[0]}; }
 };
 
+// Two outputs, and the gradient of each input needs that of one of them.
+struct Squares : ag::Function<Squares> {
+  static TensorList forward(ag::Context& ctx, const Tensor& a, const Tensor& b) {
+    ctx.save_for_backward({a, b});
+    return {a * a, b * b};
+  }
+  static TensorList backward(ag::Context& ctx, const TensorList& g) {
+    return {2 * g[0] * ctx.saved()[0], 2 * g[1] * ctx.saved()[1]};
+  }
+};
+
+// Linear in both inputs together.
+struct Difference {
+  std::string_view name() const { return "difference"; }
+  ag::TensorSpec infer(const ag::Inputs& in) const { return {in[0].shape(), in[0].dtype()}; }
+  void forward(const ag::Inputs& in, Tensor& out) const {
+    for (std::int64_t i = 0; i < out.numel(); ++i)
+      out.mutable_data<double>()[i] = in[0].data<double>()[i] - in[1].data<double>()[i];
+  }
+  TensorList backward(const ag::Call& call) const { return {call.grad(), -call.grad()}; }
+  static ag::Jacobian jacobian() { return ag::Jacobian::linear; }
+};
+
+// A sum whose gradient asks for the total that it may add to.
+struct Total {
+  std::string_view name() const { return "total"; }
+  ag::TensorSpec infer(const ag::Inputs& in) const { return {{}, in[0].dtype()}; }
+  void forward(const ag::Inputs& in, Tensor& out) const {
+    out.mutable_data<double>()[0] = ag::sum(in[0].detach()).item();
+  }
+  TensorList backward(const ag::Call& call) const {
+    CHECK(call.running_total(0) == nullptr);
+    return {ag::expand(call.grad(), call.input_shape(0))};
+  }
+  static ag::Jacobian jacobian() { return ag::Jacobian::reducing; }
+};
+
 // 2 x by a rule of its own, which counts.
 struct Doubled {
   int* calls;
@@ -115,6 +152,25 @@ TEST_CASE("jvp walks the graph that f has made, over outputs that are not used a
   CHECK(close(ag::jvp([](const TensorList& in) { return in[0]; }, {x, v}, {v, x}), v));
   CHECK(close(ag::jvp([](const Tensor& t) { return ag::sum(t.detach() * t); }, x, v),
               ag::sum(x * v)));
+}
+
+TEST_CASE("what f captures beside its input has no tangent in a linear operation") {
+  const Tensor x = numbers({3}), v = numbers({3}, 2), w = numbers({3}, 3).requires_grad_();
+  const auto f = [&](const Tensor& t) { return ag::apply(Difference{}, w, t); };
+  CHECK(close(f(x), w - x));
+  CHECK(close(ag::jvp(f, x, v), -v));
+}
+
+TEST_CASE("a gradient that a walk forward calls has no total to add to") {
+  const Tensor x = numbers({3}), v = numbers({3}, 2);
+  const auto f = [](const Tensor& t) { return ag::apply(Total{}, t * t); };
+  CHECK(close(ag::jvp(f, x, v), ag::sum(2 * x * v)));
+}
+
+TEST_CASE("an output that does not depend on the input has no tangent") {
+  const Tensor x = numbers({3}), v = numbers({3}, 2), w = numbers({3}, 3).requires_grad_();
+  const auto f = [&](const Tensor& t) { return ag::stack(Squares::apply(t, w)); };
+  CHECK(close(ag::jvp(f, x, v), ag::stack({2 * x * v, ag::zeros_like(x)})));
 }
 
 TEST_CASE("an operation's own rule is used, and operations without one are named") {

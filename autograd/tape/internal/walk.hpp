@@ -262,7 +262,7 @@ class Walk {
       }
     if (to_inputs_) {
       for (auto in = inputs_at(node); in != inputs_.end() && in->node == &node; ++in)
-        if (in->index < cotangents.size()) found_[in->at] = cotangents[in->index];
+        found_[in->at] = cotangents[in->index];
     } else if (node.is_leaf()) {
       if (detail::tracing) [[unlikely]]
         detail::trace_gradient_read(node, true);

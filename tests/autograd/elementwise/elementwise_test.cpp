@@ -1,5 +1,7 @@
 
 #include <cmath>
+#include <string>
+#include <utility>
 
 #include "autograd/autograd.hpp"
 #include "autograd/kernels/codegen/machine.hpp"
@@ -225,6 +227,27 @@ TEST_CASE("a formula refuses integers and mixed dtypes") {
   CHECK_THROWS_WITH(
       product(ag::ones({2}), ag::ones({3})),
       ContainsSubstring("product: shapes must broadcast, got (2,) and (3,): 2 != 3 on axis 0"));
+}
+
+TEST_CASE("comparisons and choices refuse operands of two dtypes") {
+  const Tensor one = ag::ones({3}), condition = one > 0.0;
+  const std::pair<Tensor, std::string> others[] = {{ag::ones({3}, ag::float64), "float64"},
+                                                   {ag::ones({3}, ag::int64), "int64"},
+                                                   {condition, "bool"}};
+  for (const auto& [other, name] : others) {
+    const auto refused = [&](const char* op, auto&& f) {
+      const std::string what = op + std::string(": dtypes must match, got ");
+      CHECK_THROWS_WITH(f(one, other), ContainsSubstring(what + "float32 and " + name));
+      CHECK_THROWS_WITH(f(other, one), ContainsSubstring(what + name + " and float32"));
+    };
+    refused("equal", [](const Tensor& a, const Tensor& b) { return a == b; });
+    refused("not_equal", [](const Tensor& a, const Tensor& b) { return a != b; });
+    refused("less", [](const Tensor& a, const Tensor& b) { return a < b; });
+    refused("less_equal", [](const Tensor& a, const Tensor& b) { return a <= b; });
+    refused("greater", [](const Tensor& a, const Tensor& b) { return a > b; });
+    refused("greater_equal", [](const Tensor& a, const Tensor& b) { return a >= b; });
+    refused("where", [&](const Tensor& a, const Tensor& b) { return ag::where(condition, a, b); });
+  }
 }
 
 TEST_CASE("a formula of empty tensors is empty") {

@@ -184,6 +184,13 @@ TEST_CASE("drawings and errors of anomaly mode show attributes") {
                         ContainsSubstring(", with factor=1e+300, axis=-1, "));
 }
 
+TEST_CASE("an operand that is broadcast is repeated within a chain") {
+  auto f = ag::compile([](const Tensor& x, const Tensor& row) { return ag::tanh(x + row); });
+  (void)f(ag::ones({8, 16}), ag::ones({16}));
+  CHECK_THAT(f.describe(), Catch::Matchers::ContainsSubstring("chain of 2 over 128 elements") &&
+                               Catch::Matchers::ContainsSubstring("(16,) float32 repeated"));
+}
+
 TEST_CASE("a compiled function describes its steps with operations, attributes and operands") {
   Tensor w = ag::full({3, 2}, 0.5).requires_grad_();
   auto f = ag::compile([&](const Tensor& x) {

@@ -93,6 +93,24 @@ TEST_CASE("every error of an operation begins with its name") {
   CHECK(errors > 5000);
 }
 
+TEST_CASE("operands of two floating dtypes are refused, whichever of them is the other") {
+  std::size_t refused = 0;
+  table::for_each_sample([&](const table::Row& row, const table::Sample& sample) {
+    for (std::size_t i = 0; i < sample.inputs.size(); ++i) {
+      const auto like = [&](const Tensor& t) { return t.dtype() == sample.inputs[i].dtype(); };
+      if (!ag::is_floating(sample.inputs[i].dtype()) ||
+          std::ranges::count_if(sample.inputs, like) < 2)
+        continue;
+      TensorList in = sample.inputs;
+      in[i] = in[i].to(ag::float32);
+      INFO(row.name << ", input " << i);
+      CHECK_FALSE(error_of([&] { return sample.call(in); }).empty());
+      ++refused;
+    }
+  });
+  CHECK(refused > 500);
+}
+
 TEST_CASE("the texts of the table begin with the names of their operations") {
   for (const table::Row& row : table::rows())
     for (const table::Mistake& mistake : row.mistakes) {
@@ -266,6 +284,16 @@ TEST_CASE("a tensor's functions name themselves where it is undefined") {
                    CALL("grad", ag::grad({u}, {x})),
                    CALL("backward", ag::backward({u}))});
   CHECK(ag::to_string(u) == "undefined");
+}
+
+TEST_CASE("where() counts its operands, numbers among them, in what it says of them") {
+  const Tensor u, one = ag::ones({2}), condition = one > 0.0;
+  const auto says = [](const std::string& text, int input) {
+    return text.find(fmt::format("got an undefined tensor as input {}", input)) != text.npos;
+  };
+  CHECK(says(error_of([&] { return ag::where(condition, u, 1.0); }), 1));
+  CHECK(says(error_of([&] { return ag::where(condition, 1.0, u); }), 2));
+  CHECK(says(error_of([&] { return ag::where(condition, one, u); }), 2));
 }
 
 TEST_CASE("every creation function names itself") {

@@ -301,3 +301,21 @@ TEST_CASE("what the function of a checkpoint returns as it was outside gets its 
   CHECK(x.grad().to_vector<double>() == std::vector<double>{3, 4});
   CHECK(w.grad().to_vector<double>() == std::vector<double>{1, 2});
 }
+
+TEST_CASE("a replay has second derivatives of a checkpoint that makes leaves of its own") {
+  const Tensor w = ag::tensor({1.0, 2.0}).requires_grad_();
+  const auto force = [&](const Tensor& t) {
+    const Tensor at = t.detach().requires_grad_();
+    return ag::grad({ag::sum(w * at * at * at)}, {at}, {.create_graph = true})[0] * t * t;
+  };
+  const auto second = [&](const Tensor& x, bool checkpointed) {
+    const Tensor a = x.detach().requires_grad_();
+    const Tensor y = ag::sum(checkpointed ? ag::checkpoint(force, a) : force(a));
+    const Tensor slope = ag::grad({y}, {a}, {.create_graph = true})[0];
+    return ag::concat(ag::grad({ag::sum(slope)}, {w, a})).detach();
+  };
+  const Tensor x = ag::tensor({0.5, -1.0});
+  auto compiled = ag::compile([&](const Tensor& t) { return second(t, true); });
+  for (int i = 0; i < 3; ++i) CHECK(ag::allclose(compiled(x), second(x, false)));
+  CHECK(compiled.stats().replays > 0);
+}
