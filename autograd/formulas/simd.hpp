@@ -67,26 +67,29 @@ inline batch<double> fnma(const batch<double>& x, const batch<double>& y,
 }
 }  // namespace xsimd
 #endif
+#if defined(__aarch64__)
+// xsimd 8 estimates quotients and roots of floats, also within its functions: last bits are wrong, and
+// sqrt(inf) is NaN. Its fnma rounds twice.
+namespace xsimd {
+template <>
+inline batch<float>& batch<float>::operator/=(const batch<float>& y) noexcept {
+  return *this = vdivq_f32(*this, y);
+}
+inline batch<float> sqrt(const batch<float>& x) noexcept { return vsqrtq_f32(x); }
+inline batch<float> fnma(const batch<float>& x, const batch<float>& y,
+                         const batch<float>& z) noexcept {
+  return vfmsq_f32(z, x, y);
+}
+inline batch<double> fnma(const batch<double>& x, const batch<double>& y,
+                          const batch<double>& z) noexcept {
+  return vfmsq_f64(z, x, y);
+}
+}  // namespace xsimd
+#endif
 
 /// The number type on which elementwise formulas run: a register full of floats or doubles.
 namespace autograd::simd {
 inline namespace XGRAD_SIMD_NAMESPACE {
-
-#if defined(__aarch64__)
-// xsimd 8 takes estimates for floats, by which sqrt(inf) is NaN and division is wrong in last bits.
-inline xsimd::batch<float> divided(const xsimd::batch<float>& x, const xsimd::batch<float>& y) {
-  return vdivq_f32(x, y);
-}
-inline xsimd::batch<float> root(const xsimd::batch<float>& x) { return vsqrtq_f32(x); }
-#endif
-template <class Batch>
-Batch divided(const Batch& x, const Batch& y) {
-  return x / y;
-}
-template <class Batch>
-Batch root(const Batch& x) {
-  return xsimd::sqrt(x);
-}
 
 template <class T>
 concept Scalar = std::is_arithmetic_v<T>;
@@ -134,7 +137,7 @@ struct Vec {
   friend Vec operator/(Vec x, Vec y) { return in_library(Row::div, kValue, x, y); }
   friend Vec operator-(Vec x) { return -x.b; }
 #else
-  friend Vec operator/(Vec x, Vec y) { return divided(x.b, y.b); }
+  friend Vec operator/(Vec x, Vec y) { return x.b / y.b; }
   // xsimd's own is 0 - x on AVX-512, where that of 0 is 0.
   friend Vec operator-(Vec x) { return x ^ Vec(T(-0.0)); }
   // Of the bits.
@@ -162,7 +165,7 @@ struct Vec {
   friend Vec minimum(Vec x, Vec y) { return where(x < y || x != x, x, y); }
 
   friend Vec abs(Vec x) { return xsimd::abs(x.b); }
-  friend Vec sqrt(Vec x) { return root(x.b); }
+  friend Vec sqrt(Vec x) { return xsimd::sqrt(x.b); }
   friend Vec fma(Vec x, Vec y, Vec z) { return xsimd::fma(x.b, y.b, z.b); }
 #endif
 

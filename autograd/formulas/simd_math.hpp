@@ -152,17 +152,30 @@ V remainder(V x, V y) {
 
 // ---------------------------------------------------------------- circular and hyperbolic
 
+/// `f` of x, for xsimd's functions of angles. They reduce all lanes as the largest one needs, so that
+/// lanes would depend on those beside them: f gets those of each way by themselves.
+template <class T, class F>
+Vec<T> by_size_of_angle(F f, Vec<T> x) {
+  using V = Vec<T>;
+  namespace constants = xsimd::constants;
+  const V size = abs(x), zero = 0;
+  const auto small = size <= V(constants::twentypi<typename V::Batch>());
+  if (xsimd::all(small.m)) return f(x);
+  const auto most = size <= V(constants::mediumpi<typename V::Batch>());
+  const V medium = f(where(small, zero, where(most, x, zero)));
+  return where(small, f(where(small, x, zero)), where(most, medium, f(where(most, zero, x))));
+}
 template <class T>
 Vec<T> sin(Vec<T> x) {
-  return xsimd::sin(x.b);
+  return by_size_of_angle([](Vec<T> v) -> Vec<T> { return xsimd::sin(v.b); }, x);
 }
 template <class T>
 Vec<T> cos(Vec<T> x) {
-  return xsimd::cos(x.b);
+  return by_size_of_angle([](Vec<T> v) -> Vec<T> { return xsimd::cos(v.b); }, x);
 }
 template <class T>
 Vec<T> tan(Vec<T> x) {
-  return xsimd::tan(x.b);
+  return by_size_of_angle([](Vec<T> v) -> Vec<T> { return xsimd::tan(v.b); }, x);
 }
 template <class T>
 Vec<T> asin(Vec<T> x) {

@@ -43,9 +43,16 @@ void check_units(const std::string& name, Function f, long double (*exact)(long 
   CHECK(worst <= limit);
 }
 
-// Every 20011th float: all exponents, also denormal numbers, infinities and NaN.
+// Every 20011th float: all exponents, also denormal numbers, infinities and NaN; and numbers of common sizes, of
+// which those are few.
 std::vector<float> some_floats() {
   std::vector<float> all;
+  std::mt19937 engine(3);
+  std::uniform_real_distribution<float> near(-1, 1);
+  for (int i = 0; i < 40000; ++i) {
+    all.push_back(near(engine));
+    all.push_back(near(engine) * 4);
+  }
   for (std::uint64_t bits = 0; bits < (1ull << 32); bits += 20011)
     all.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(bits)));
   return all;
