@@ -158,12 +158,13 @@ template <class T, class F>
 Vec<T> by_size_of_angle(F f, Vec<T> x) {
   using V = Vec<T>;
   namespace constants = xsimd::constants;
-  const V size = abs(x), zero = 0;
-  const auto small = size <= V(constants::twentypi<typename V::Batch>());
-  if (xsimd::all(small.m)) return f(x);
-  const auto most = size <= V(constants::mediumpi<typename V::Batch>());
-  const V medium = f(where(small, zero, where(most, x, zero)));
-  return where(small, f(where(small, x, zero)), where(most, medium, f(where(most, zero, x))));
+  const V size = abs(x);
+  const auto small = size <= V(constants::twentypi<typename V::Batch>()),
+             medium = size <= V(constants::mediumpi<typename V::Batch>());
+  V y = x;
+  for (const auto& lanes : {small, medium && !small, !medium})
+    if (xsimd::any(lanes.m)) y = where(lanes, f(where(lanes, x, V(0))), y);
+  return y;
 }
 template <class T>
 Vec<T> sin(Vec<T> x) {

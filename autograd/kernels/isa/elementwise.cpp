@@ -32,24 +32,24 @@ void run_gradient(const void* none, const void* const* in, const std::int64_t* s
       step, out, n);
 }
 
+// Where memory takes the time, and not arithmetic, the tangent is one pass.
+template <class F>
+constexpr bool kTangent = false;
+template <>
+constexpr bool kTangent<simd::mul_formula> = true;
+template <>
+constexpr bool kTangent<simd::div_formula> = true;
+
 // The gradient for each input of a tangent in place of the cotangent, summed.
 template <class T, class F>
 void run_tangent(const void* none, const void* const* in, const std::int64_t* step, void* out,
                  std::int64_t n) {
   using V = Vec<T>;
-  if constexpr (F::arity == 2)
-    simd::run_elementwise<T, 5>(
-        [](const void*, const V& ta, const V& tb, const auto&... x) -> V {
-          return F::template gradient<0, V>(ta, x...) + F::template gradient<1, V>(tb, x...);
-        },
-        none, in, step, out, n);
-  else
-    simd::run_elementwise<T, 7>(
-        [](const void*, const V& ta, const V& tb, const V& tc, const auto&... x) -> V {
-          return F::template gradient<0, V>(ta, x...) + F::template gradient<1, V>(tb, x...) +
-                 F::template gradient<2, V>(tc, x...);
-        },
-        none, in, step, out, n);
+  simd::run_elementwise<T, 5>(
+      [](const void*, const V& ta, const V& tb, const auto&... x) -> V {
+        return F::template gradient<0, V>(ta, x...) + F::template gradient<1, V>(tb, x...);
+      },
+      none, in, step, out, n);
 }
 
 // A plain loop, which compilers turn into wide comparisons and packed bytes.
@@ -89,7 +89,7 @@ constexpr ElementwiseKernels kernels_of() {
   add_gradient<F, 0>(k);
   if constexpr (F::arity > 1) add_gradient<F, 1>(k);
   if constexpr (F::arity > 2) add_gradient<F, 2>(k);
-  if constexpr (F::arity > 1) {
+  if constexpr (kTangent<F>) {
     k.tangent[0] = run_tangent<float, F>;
     k.tangent[1] = run_tangent<double, F>;
   }
