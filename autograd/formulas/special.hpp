@@ -96,8 +96,8 @@ inline double trigamma(double x) {
 
 /// The n-th derivative of digamma, n rounded to a whole number in [0, 170]; otherwise NaN. It is
 /// (-1)^(n+1) n! Σ (x + k)^-(n+1) over k ≥ 0; below 0 the terms of either sign are summed by
-/// themselves.
-inline double polygamma(double order, double x) {
+/// themselves. Called, lest each lane of a register have a copy.
+[[gnu::noinline]] inline double polygamma(double order, double x) {
   const double n = __builtin_rint(order);
   if (!(n >= 0 && n <= 170)) return __builtin_nan("");
   if (n == 0) return digamma(x);
