@@ -252,6 +252,7 @@ void attention_tangent(const Attention& a, const AttentionInputs<T>& in, const T
 template <class T>
 void attention_gradient(const Attention& a, const AttentionInputs<T>& in, const T* o, const T* top,
                         const T* share, const T* g, T* gq, T* gk, T* gv, T* gmask) {
+  if (a.kv_heads == 0) return;
   const Gradients<T> to{gq, gk, gv, gmask};
   auto heads = [&](std::int64_t begin, std::int64_t end) {
     Scores<T> scores(a, in, true);

@@ -7,6 +7,7 @@
 
 #include "autograd/compile.hpp"
 #include "autograd/core/random.hpp"
+#include "autograd/functional.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/function.hpp"
 #include "autograd/tape/gradient.hpp"
@@ -382,4 +383,11 @@ TEST_CASE("anomaly mode names the operation whose tangent is not finite") {
   CHECK_THROWS_WITH(
       ag::jvp([](const Tensor& t) { return ag::sqrt(t); }, x, x + 1),
       Catch::Matchers::ContainsSubstring("jvp of sqrt: results must be finite in anomaly mode"));
+}
+
+TEST_CASE("a recurrent layer of no sequences has tangents without elements") {
+  const Tensor x = ag::zeros({4, 0, 5}), w = numbers({12, 5}), u = numbers({12, 2}),
+               projection = numbers({2, 3});
+  const auto f = [&](const Tensor& p) { return ag::lstm(x, {}, {}, {w, u, {}, {}, p}).output; };
+  CHECK(ag::jvp(f, projection, projection).shape() == ag::Shape{4, 0, 2});
 }

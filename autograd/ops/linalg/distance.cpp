@@ -18,6 +18,8 @@ namespace {
 
 using internal::in_ptr, internal::out_ptr;
 
+double sign_of(double d) { return std::isnan(d) ? d : std::copysign(1.0, d); }
+
 struct Distance {
   double p;
 
@@ -64,14 +66,13 @@ struct Distance {
       for (std::int64_t k = 0; k < n; ++k)
         if (const double d = double(a[k]) - double(b[k]); d != 0) to[k] += scale * f(d);
     };
-    const auto sign = [](double d) { return std::copysign(1.0, d); };
-    if (p == 1) return each(sign);
+    if (p == 1) return each(sign_of);
     if (!std::isinf(p))
-      return each([&](double d) { return sign(d) * std::pow(std::abs(d) / distance, p - 1); });
+      return each([&](double d) { return sign_of(d) * std::pow(std::abs(d) / distance, p - 1); });
     const auto largest = [=](double d) { return T(std::abs(d)) == T(distance); };
     double ties = 0;
     for (std::int64_t k = 0; k < n; ++k) ties += largest(double(a[k]) - double(b[k]));
-    each([=](double d) { return largest(d) ? sign(d) / ties : 0; });
+    each([=](double d) { return largest(d) ? sign_of(d) / ties : 0; });
   }
 
   // The tangent of the distance along ta and tb.
@@ -88,7 +89,7 @@ struct Distance {
     const auto each = [&](auto f) {
       for (std::int64_t k = 0; k < n; ++k)
         if (const double d = double(a[k]) - double(b[k]); d != 0)
-          sum += f(std::abs(d)) * std::copysign(1.0, d) * (double(ta[k]) - double(tb[k]));
+          sum += f(std::abs(d)) * sign_of(d) * (double(ta[k]) - double(tb[k]));
     };
     if (p == 1) {
       each([](double) { return 1.0; });

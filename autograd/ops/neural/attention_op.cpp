@@ -269,7 +269,8 @@ struct AttentionDropout {
 // The formula, of q (n, heads, l, e) and k (n, kv_heads, s, e).
 Tensor formula_weights(const Form& f, const Tensor& q, const Tensor& k, const Tensor& mask,
                        const Tensor& seed) {
-  const std::int64_t n = q.size(0), l = q.size(2), s = k.size(2), group = f.heads / f.kv_heads;
+  const std::int64_t n = q.size(0), l = q.size(2), s = k.size(2),
+                     group = f.heads == f.kv_heads ? 1 : f.heads / f.kv_heads;
   const Shape pairs{n, f.heads, l, s};
   Tensor scores = group == 1
                       ? internal::product(q, false, k, true)

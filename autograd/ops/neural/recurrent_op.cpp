@@ -357,7 +357,8 @@ struct RecurrentLayer {
   // Their output before the projection, (steps · batch, hidden).
   Tensor inner(const Call& call) const {
     const Tensor all = flatten(call.output(3)), output = call.output(0);
-    const std::int64_t rows = output.size(0) * output.size(1), n = all.numel() / rows / 5;
+    const std::int64_t rows = output.size(0) * output.size(1),
+                       n = call.input(layer.projection()).size(1);
     const Tensor gates = reshape(narrow(all, 0, 0, 4 * n * rows), {rows, 4 * n});
     return narrow(gates, 1, 3 * n, n) *
            tanh(reshape(narrow(all, 0, 4 * n * rows, n * rows), {rows, n}));

@@ -234,8 +234,8 @@ TEST_CASE("comparisons and choices refuse operands of two dtypes") {
   const std::pair<Tensor, std::string> others[] = {{ag::ones({3}, ag::float64), "float64"},
                                                    {ag::ones({3}, ag::int64), "int64"},
                                                    {condition, "bool"}};
-  for (const auto& [other, name] : others) {
-    const auto refused = [&](const char* op, auto&& f) {
+  for (const auto& [other_operand, its_name] : others) {
+    const auto refused = [&, other = other_operand, name = its_name](const char* op, auto&& f) {
       const std::string what = op + std::string(": dtypes must match, got ");
       CHECK_THROWS_WITH(f(one, other), ContainsSubstring(what + "float32 and " + name));
       CHECK_THROWS_WITH(f(other, one), ContainsSubstring(what + name + " and float32"));

@@ -1,7 +1,10 @@
 #include "autograd/ops/linalg/distance.hpp"
 
+#include <cmath>
+
 #include "autograd/core/cpu.hpp"
 #include "autograd/core/random.hpp"
+#include "autograd/functional.hpp"
 #include "autograd/ops/ops.hpp"
 #include "autograd/tape/gradient.hpp"
 #include "tests/catch.hpp"
@@ -53,4 +56,14 @@ TEST_CASE("cdist gives the same bits for any number of threads", "[threads]") {
                        y.grad().to_vector<float>()};
   };
   CHECK(run(1) == run(4));
+}
+
+TEST_CASE("a distance that is NaN has derivatives that are") {
+  const ag::Tensor a = ag::tensor({{1.0, std::nan("")}}).requires_grad_(),
+                   b = ag::tensor({{0.0, 2.0}});
+  for (const double p : {1.0, 2.0, 3.0}) {
+    const auto d = [&](const ag::Tensor& x) { return ag::cdist(x, b, p); };
+    CHECK(std::isnan(ag::grad({d(a)}, {a})[0][{0, 1}].item()));
+    CHECK(std::isnan(ag::jvp(d, a.detach(), ag::ones({1, 2}, ag::float64)).item()));
+  }
 }
