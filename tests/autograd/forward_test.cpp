@@ -386,7 +386,7 @@ TEST_CASE("anomaly mode names the operation whose tangent is not finite") {
 }
 
 TEST_CASE("a recurrent layer of no sequences has tangents without elements") {
-  const Tensor x = ag::zeros({4, 0, 5}), w = numbers({12, 5}), u = numbers({12, 2}),
+  const Tensor x = ag::zeros({4, 0, 5}, ag::float64), w = numbers({12, 5}), u = numbers({12, 2}),
                projection = numbers({2, 3});
   const auto f = [&](const Tensor& p) { return ag::lstm(x, {}, {}, {w, u, {}, {}, p}).output; };
   CHECK(ag::jvp(f, projection, projection).shape() == ag::Shape{4, 0, 2});
