@@ -35,21 +35,38 @@ void run_gradient(const void* none, const void* const* in, const std::int64_t* s
 // Where memory takes the time, and not arithmetic, the tangent is one pass.
 template <class F>
 constexpr bool kTangent = false;
-template <>
-constexpr bool kTangent<simd::mul_formula> = true;
-template <>
-constexpr bool kTangent<simd::div_formula> = true;
+#define XGRAD_TANGENT(name) \
+  template <>               \
+  constexpr bool kTangent<simd::name##_formula> = true;
+XGRAD_TANGENT(mul)
+XGRAD_TANGENT(div)
+XGRAD_TANGENT(maximum)
+XGRAD_TANGENT(minimum)
+XGRAD_TANGENT(leaky_relu)
+XGRAD_TANGENT(softshrink)
+XGRAD_TANGENT(threshold)
+XGRAD_TANGENT(hardtanh)
+XGRAD_TANGENT(lerp)
+XGRAD_TANGENT(clamp)
 
 // The gradient for each input of a tangent in place of the cotangent, summed.
 template <class T, class F>
 void run_tangent(const void* none, const void* const* in, const std::int64_t* step, void* out,
                  std::int64_t n) {
   using V = Vec<T>;
-  simd::run_elementwise<T, 5>(
-      [](const void*, const V& ta, const V& tb, const auto&... x) -> V {
-        return F::template gradient<0, V>(ta, x...) + F::template gradient<1, V>(tb, x...);
-      },
-      none, in, step, out, n);
+  if constexpr (F::arity == 2)
+    simd::run_elementwise<T, 5>(
+        [](const void*, const V& ta, const V& tb, const auto&... x) -> V {
+          return F::template gradient<0, V>(ta, x...) + F::template gradient<1, V>(tb, x...);
+        },
+        none, in, step, out, n);
+  else
+    simd::run_elementwise<T, 7>(
+        [](const void*, const V& ta, const V& tb, const V& tc, const auto&... x) -> V {
+          return F::template gradient<0, V>(ta, x...) + F::template gradient<1, V>(tb, x...) +
+                 F::template gradient<2, V>(tc, x...);
+        },
+        none, in, step, out, n);
 }
 
 // A plain loop, which compilers turn into wide comparisons and packed bytes.
