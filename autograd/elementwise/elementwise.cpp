@@ -21,10 +21,12 @@ using internal::Operands;
 
 namespace {
 
-// Rough nanoseconds of an element, for thresholds.
-double cost(const Operands& in) {
-  return 0.06 * static_cast<double>(size_of(in.tensor[0]->impl()->dtype));
+std::int64_t size_in(const Operands& in) {
+  return static_cast<std::int64_t>(size_of(in.tensor[0]->impl()->dtype));
 }
+
+// Rough nanoseconds of an element, for thresholds.
+double cost(const Operands& in) { return 0.06 * static_cast<double>(size_in(in)); }
 
 // From element `begin` on, of flat operands.
 struct OperandsAt {
@@ -38,10 +40,6 @@ struct OperandsAt {
   }
 };
 
-std::int64_t size_in(const Operands& in) {
-  return static_cast<std::int64_t>(size_of(in.tensor[0]->impl()->dtype));
-}
-
 // Runs that are too short for a call each: pieces of several, for which the operands that are
 // broadcast are spelt out. The pieces begin where a line of the cache does.
 class ShortRuns {
@@ -49,7 +47,7 @@ class ShortRuns {
   ShortRuns(const Operands& in, const internal::BroadcastLoop& loop)
       : in_(in), loop_(loop), size_(size_in(in)) {
     const std::int64_t line = 64 / size_;
-    runs_ = std::max(kPiece / (loop.inner() * size_) / line, std::int64_t{1}) * line;
+    runs_ = std::max(kBytes / (loop.inner() * size_) / line, std::int64_t{1}) * line;
     bytes_ = (runs_ * loop.inner() * size_ + 63) / 64 * 64;
     for (std::size_t k = 0; k < in.count; ++k)
       if (is_spelt(k)) spelt_.push_back(k);
@@ -84,7 +82,7 @@ class ShortRuns {
   }
 
  private:
-  static constexpr std::int64_t kPiece = 8192;  // bytes, more or less
+  static constexpr std::int64_t kBytes = 8192;  // of a piece, more or less
   bool is_spelt(std::size_t k) const {
     const Tensor* const t = in_.tensor[k];
     return t && t->impl()->numel != in_.n && t->impl()->numel != 1;
@@ -145,11 +143,13 @@ void run_short(detail::ElementwiseRun kernel, const void* formula, const Operand
   });
 }
 
-// The same, added to `total` by pieces that stay in the cache.
+// Elements that stay in the first cache.
+constexpr std::int64_t kPiece = 512;
+
+// The same, added to `total` by such pieces.
 template <class T>
 [[gnu::noinline]] void run_many_onto(detail::ElementwiseRun kernel, const void* formula,
                                      const Operands& in, T* total) {
-  constexpr std::int64_t kPiece = 512;
   const auto add = kernels::chosen<kernels::Add<T>>();
   parallel_for(in.n, kFew, 2 * cost(in), [&](std::int64_t begin, std::int64_t end) {
     alignas(64) T piece[kPiece];
@@ -310,6 +310,17 @@ void trace_gradient(const ElementwiseGradient& gradient, const Operands& operand
 
 constexpr unsigned bit(std::size_t i) { return 1u << i; }
 
+// What gradients read beside their cotangent, from operand `at` on.
+template <class Arity>
+[[gnu::always_inline]] inline void set_saved(Operands& operands, std::size_t at,
+                                             const ElementwiseInfo& f, const Call& call,
+                                             Arity inputs) {
+  const auto arity = static_cast<unsigned>(inputs), saves = f.saves;
+  for (unsigned i = 0; i < arity; ++i)
+    saves& save_input(i) ? operands.set(at + i, call.input_value(i)) : operands.skip(at + i);
+  saves& kSaveOutput ? operands.set(at + arity, call.output_value()) : operands.skip(at + arity);
+}
+
 // First order: the kernels of the gradients over the cotangent and what the operation saved.
 template <class Arity>
 class FirstOrder {
@@ -322,11 +333,8 @@ class FirstOrder {
         g_(call.take_grad()),
         kernel_(kernel_index(g_.impl()->dtype)),
         operands_(g_.impl()->numel, inputs + 2) {
-    const auto arity = static_cast<unsigned>(inputs_), saves = f_.saves;
     operands_.set(0, g_);
-    for (unsigned i = 0; i < arity; ++i)
-      saves& save_input(i) ? operands_.set(i + 1, call.input_value(i)) : operands_.skip(i + 1);
-    saves& kSaveOutput ? operands_.set(arity + 1, call.output_value()) : operands_.skip(arity + 1);
+    set_saved(operands_, 1, f_, call, inputs);
   }
 
   TensorList gradients() {
@@ -381,7 +389,6 @@ class FirstOrder {
 // What the gradients make of several tangents, summed: operands are these, and then what the gradients
 // read beside their cotangent. In the order of the gradients one by one, so with the same bits.
 struct TangentSum {
-  static constexpr std::int64_t kPiece = 512;  // stays in the first cache
   const ElementwiseInfo& f;
   std::array<std::size_t, Operands::kMost> of{};  // the input of each tangent
   std::size_t tangents = 0, operands = 0;
@@ -437,11 +444,8 @@ TensorList Elementwise::jvp(const Call& call) const {
   const TensorSpec& spec = call.output_spec();
   Tensor out = detail::empty_for(info->name, spec.shape, spec.dtype);
   Operands in(out.impl()->numel, sum.operands);
-  std::size_t next = 0;
-  for (; next < sum.tangents; ++next) in.set(next, call.tangent(sum.of[next]));
-  for (unsigned i = 0; i < info->arity; ++i, ++next)
-    info->saves& save_input(i) ? in.set(next, call.input_value(i)) : in.skip(next);
-  info->saves& kSaveOutput ? in.set(next, call.output_value()) : in.skip(next);
+  for (std::size_t k = 0; k < sum.tangents; ++k) in.set(k, call.tangent(sum.of[k]));
+  set_saved(in, sum.tangents, *info, call, info->arity);
   const auto fused = info->tangent[kernel_index(spec.dtype)];
   if (fused && sum.tangents == info->arity)
     internal::run(fused, info->formula, in, out);

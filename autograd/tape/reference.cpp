@@ -46,6 +46,12 @@ TensorList internal::reference_tangents(
   return push("jvp", reference(in), moved, tangents, create ? Record::always : Record::never);
 }
 
+Tensor internal::reference_tangent(const Call& call,
+                                   const std::function<Tensor(const TensorList&)>& reference) {
+  return reference_tangents(call,
+                            [&](const TensorList& in) { return TensorList{reference(in)}; })[0];
+}
+
 TensorList reference_gradient(const Call& call,
                               const std::function<Tensor(const TensorList&)>& reference) {
   check_callable("reference_gradient", reference);

@@ -1,5 +1,5 @@
 #include "autograd/kernels/outer_sum.hpp"
-#include "autograd/formulas/formulas.hpp"
+#include "autograd/kernels/isa/tiles.hpp"
 
 // Sums of outer products. A block of rows of both factors stays in cache while it is added to all of
 // c, with the columns of b that are multiplied side by side: rows as far apart as those of b push
@@ -7,19 +7,13 @@
 namespace autograd::kernels::XGRAD_ISA {
 namespace {
 
-using simd::Vec;
-
-// Rows of the factors in a block, and what of c is computed in registers: rows, and registers of
-// columns.
+// Rows of the factors in a block.
 constexpr std::int64_t kBlock = 128;
-constexpr int kWidth = 2;
 #if defined(__AVX512F__)
-constexpr int kRows = 8;
 // Rows of a that are asked for before their turn, since the processor does not guess so far.
 // Narrower registers lose more by asking than by waiting.
 constexpr std::int64_t kAhead = 24;
 #else
-constexpr int kRows = 4;
 constexpr std::int64_t kAhead = 0;
 #endif
 

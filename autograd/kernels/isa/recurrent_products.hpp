@@ -1,21 +1,11 @@
 #pragma once
 
-#include "autograd/formulas/formulas.hpp"
+#include "autograd/kernels/isa/tiles.hpp"
 #include "autograd/kernels/recurrent.hpp"
 
 /// Products of rows with a packed matrix, for the file that defines the kernels of recurrent layers.
 namespace autograd::kernels::XGRAD_ISA {
 namespace {
-
-using simd::Vec;
-
-// Registers of a panel that are computed together, and rows.
-constexpr int kWidth = 2;
-#if defined(__AVX512F__)
-constexpr int kRows = 8;
-#else
-constexpr int kRows = 4;
-#endif
 
 template <class T>
 constexpr std::int64_t kColumns = kWidth* Vec<T>::size;
@@ -30,10 +20,6 @@ void pack_matrix(const T* from, std::int64_t row_step, std::int64_t column_step,
   }
 }
 
-template <class T>
-Vec<T> get(const T* p, std::int64_t count) {
-  return count >= Vec<T>::size ? Vec<T>::load(p) : simd::load_first(p, count);
-}
 template <class T>
 void put(Vec<T> x, T* p, std::int64_t count) {
   count >= Vec<T>::size ? x.store(p) : simd::store_first(x, p, count);

@@ -1,24 +1,10 @@
 #include "autograd/kernels/row_dots.hpp"
-
-#include "autograd/formulas/formulas.hpp"
+#include "autograd/kernels/isa/tiles.hpp"
 
 // A matrix is read once, so that memory is the limit: some rows at a time keep enough of it under
 // way.
 namespace autograd::kernels::XGRAD_ISA {
 namespace {
-
-using simd::Vec;
-
-#if defined(__AVX512F__)
-constexpr int kRows = 8;
-#else
-constexpr int kRows = 4;
-#endif
-
-template <class T>
-Vec<T> get(const T* p, std::int64_t left) {
-  return left >= Vec<T>::size ? Vec<T>::load(p) : simd::load_first(p, left);
-}
 
 template <int R, class T>
 void dots(const T* a, const T* x, std::int64_t n, T beta, T* y) {

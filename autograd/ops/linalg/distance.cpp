@@ -42,66 +42,12 @@ struct Distance {
     return std::pow(sum, 1 / p);
   }
 
-  // Several sums at once, so that none waits for the one before.
   template <class Sum, class T>
   static Sum squares(const T* a, const T* b, std::int64_t n) {
-    constexpr int kSums = 16;
-    Sum sums[kSums] = {};
-    std::int64_t k = 0;
-    for (; k + kSums <= n; k += kSums)
-      for (int i = 0; i < kSums; ++i) {
-        const Sum d = Sum(a[k + i]) - Sum(b[k + i]);
-        sums[i] += d * d;
-      }
-    for (; k < n; ++k) sums[0] += (Sum(a[k]) - Sum(b[k])) * (Sum(a[k]) - Sum(b[k]));
-    return std::accumulate(sums, sums + kSums, Sum(0));
+    return products<Sum>(a, b, a, b, n);
   }
 
-  // to += scale · the gradient for a of the distance; not for p = 2.
-  template <class T>
-  void add(const T* a, const T* b, std::int64_t n, double distance, double scale,
-           double* to) const {
-    if (distance == 0 || p == 0) return;
-    const auto each = [&](auto f) {
-      for (std::int64_t k = 0; k < n; ++k)
-        if (const double d = double(a[k]) - double(b[k]); d != 0) to[k] += scale * f(d);
-    };
-    if (p == 1) return each(sign_of);
-    if (!std::isinf(p))
-      return each([&](double d) { return sign_of(d) * std::pow(std::abs(d) / distance, p - 1); });
-    const auto largest = [=](double d) { return T(std::abs(d)) == T(distance); };
-    double ties = 0;
-    for (std::int64_t k = 0; k < n; ++k) ties += largest(double(a[k]) - double(b[k]));
-    each([=](double d) { return largest(d) ? sign_of(d) / ties : 0; });
-  }
-
-  // The tangent of the distance along ta and tb.
-  template <class T>
-  double along(const T* a, const T* b, const T* ta, const T* tb, std::int64_t n,
-               double distance) const {
-    if (distance == 0 || p == 0) return 0;
-    if (p == 2) {
-      const T sum = products<T>(a, b, ta, tb, n);
-      const bool safe = distance * distance > std::numeric_limits<T>::min() && std::isfinite(sum);
-      return (safe ? double(sum) : products<double>(a, b, ta, tb, n)) / distance;
-    }
-    double sum = 0, ties = 1;
-    const auto each = [&](auto f) {
-      for (std::int64_t k = 0; k < n; ++k)
-        if (const double d = double(a[k]) - double(b[k]); d != 0)
-          sum += f(std::abs(d)) * sign_of(d) * (double(ta[k]) - double(tb[k]));
-    };
-    if (p == 1) {
-      each([](double) { return 1.0; });
-    } else if (!std::isinf(p)) {
-      each([&](double d) { return std::pow(d / distance, p - 1); });
-    } else {
-      ties = 0;
-      each([&](double d) { return T(d) == T(distance) ? ++ties, 1.0 : 0.0; });
-    }
-    return sum / ties;
-  }
-
+  // Σ (a - b) (ta - tb): several sums at once, so that none waits for the one before.
   template <class Sum, class T>
   static Sum products(const T* a, const T* b, const T* ta, const T* tb, std::int64_t n) {
     constexpr int kSums = 16;
@@ -112,6 +58,47 @@ struct Distance {
         sums[i] += (Sum(a[k + i]) - Sum(b[k + i])) * (Sum(ta[k + i]) - Sum(tb[k + i]));
     for (; k < n; ++k) sums[0] += (Sum(a[k]) - Sum(b[k])) * (Sum(ta[k]) - Sum(tb[k]));
     return std::accumulate(sums, sums + kSums, Sum(0));
+  }
+
+  // f(k, derivative of the distance by element k of a) where it is not 0; not for p = 2.
+  template <class T, class F>
+  void each_slope(const T* a, const T* b, std::int64_t n, double distance, F&& f) const {
+    if (distance == 0 || p == 0) return;
+    const auto each = [&](auto slope) {
+      for (std::int64_t k = 0; k < n; ++k)
+        if (const double d = double(a[k]) - double(b[k]); d != 0) f(k, slope(d));
+    };
+    if (p == 1) return each(sign_of);
+    if (!std::isinf(p))
+      return each([&](double d) { return sign_of(d) * std::pow(std::abs(d) / distance, p - 1); });
+    const auto largest = [=](double d) { return T(std::abs(d)) == T(distance); };
+    double ties = 0;
+    for (std::int64_t k = 0; k < n; ++k) ties += largest(double(a[k]) - double(b[k]));
+    each([=](double d) { return (largest(d) ? sign_of(d) : 0) / ties; });
+  }
+
+  // to += scale · the gradient for a of the distance; not for p = 2.
+  template <class T>
+  void add(const T* a, const T* b, std::int64_t n, double distance, double scale,
+           double* to) const {
+    each_slope(a, b, n, distance, [=](std::int64_t k, double slope) { to[k] += scale * slope; });
+  }
+
+  // The tangent of the distance along ta and tb.
+  template <class T>
+  double along(const T* a, const T* b, const T* ta, const T* tb, std::int64_t n,
+               double distance) const {
+    if (distance == 0) return 0;
+    if (p == 2) {
+      const T sum = products<T>(a, b, ta, tb, n);
+      const bool safe = distance * distance > std::numeric_limits<T>::min() && std::isfinite(sum);
+      return (safe ? double(sum) : products<double>(a, b, ta, tb, n)) / distance;
+    }
+    double sum = 0;
+    each_slope(a, b, n, distance, [&](std::int64_t k, double slope) {
+      sum += slope * (double(ta[k]) - double(tb[k]));
+    });
+    return sum;
   }
 };
 
@@ -231,8 +218,8 @@ struct Cdist {
   }
   TensorList jvp(const Call& call) const {
     if (grad_enabled())
-      return internal::reference_tangents(
-          call, [this](const TensorList& in) { return TensorList{reference(in)}; });
+      return {internal::reference_tangent(call,
+                                          [this](const TensorList& in) { return reference(in); })};
     const Tensor &a = call.input_value(0), &b = call.input_value(1);
     const auto along = [&](std::size_t i, const Tensor& x) {
       return call.tangent(i).defined() ? call.tangent(i) : zeros_like(x);

@@ -378,8 +378,7 @@ struct Attention {
       compute(tangent, in, out);
       return {out, Tensor(), Tensor()};
     }
-    return {internal::reference_tangents(
-                call, [&](const TensorList& in) { return TensorList{reference(in)}; })[0],
+    return {internal::reference_tangent(call, [&](const TensorList& in) { return reference(in); }),
             Tensor(), Tensor()};
   }
 

@@ -201,10 +201,8 @@ struct BatchNorm {
     const Tensor &mean = call.output_value(1), &rstd = call.output_value(2);
     TensorList out(kOutputs, Tensor());
     out[0] = grad_enabled()
-                 ? internal::reference_tangents(call,
-                                                [&](const TensorList& in) {
-                                                  return TensorList{reference(in, mean, rstd)};
-                                                })[0]
+                 ? internal::reference_tangent(
+                       call, [&](const TensorList& in) { return reference(in, mean, rstd); })
                  : kernel_tangent(call, mean, rstd, weighted, biased, 0, together);
     return out;
   }
@@ -261,8 +259,8 @@ struct ChannelNorm {
     if (!grad_enabled())
       return {
           kernel_tangent(call, call.input_value(1), call.input_value(2), weighted, biased, 2, 1)};
-    return internal::reference_tangents(
-        call, [this](const TensorList& in) { return TensorList{reference(in)}; });
+    return {
+        internal::reference_tangent(call, [this](const TensorList& in) { return reference(in); })};
   }
   TensorList batch(const internal::Batch& in) const {
     if (in.samples() == 0) return {};

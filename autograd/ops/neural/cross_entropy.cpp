@@ -113,8 +113,8 @@ struct CrossEntropy : ClassTerms {
 
   TensorList jvp(const Call& call) const {
     if (grad_enabled() || call.tangent(2).defined())
-      return internal::reference_tangents(
-          call, [this](const TensorList& in) { return TensorList{reference(in)}; });
+      return {internal::reference_tangent(call,
+                                          [this](const TensorList& in) { return reference(in); })};
     const Tensor z = call.input(0), one = ones(call.output_spec().shape, z.dtype());
     Tensor gz = empty(z.shape(), z.dtype());
     compute_into(gz, CrossEntropyGradient{{smoothing, ignore}}, z, call.input(1), call.input(2),

@@ -216,8 +216,8 @@ struct Ctc : CtcTerms {
   // An element of log_probs reaches the loss of its sample.
   TensorList jvp(const Call& call) const {
     if (grad_enabled())
-      return internal::reference_tangents(
-          call, [this](const TensorList& in) { return TensorList{reference(in)}; });
+      return {internal::reference_tangent(call,
+                                          [this](const TensorList& in) { return reference(in); })};
     const Tensor x = call.input(0), &t = call.tangent(0);
     Tensor gradient = empty(x.shape(), x.dtype());
     compute_into(gradient, CtcGradient{{blank, zero_infinity}}, x, call.input(1), call.input(2),

@@ -204,10 +204,9 @@ struct LayerNorm {
   TensorList jvp(const Call& call) const {
     const Tensor &mean = call.output_value(1), &rstd = call.output_value(2);
     if (grad_enabled())
-      return {
-          internal::reference_tangents(
-              call, [&](const TensorList& in) { return TensorList{reference(in, mean, rstd)}; })[0],
-          Tensor(), Tensor()};
+      return {internal::reference_tangent(
+                  call, [&](const TensorList& in) { return reference(in, mean, rstd); }),
+              Tensor(), Tensor()};
     const Tensor &x = call.input_value(0), none;
     const Tensor &t = call.tangent(0), &of_weight = weighted ? call.tangent(1) : none,
                  &of_bias = biased ? call.tangent(call.inputs() - 1) : none;

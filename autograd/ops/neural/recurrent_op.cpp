@@ -67,9 +67,27 @@ const std::int64_t* checked_lengths(std::string_view op, const Tensor& lengths,
   return n;
 }
 
-// What a kernel of the gradient or tangent makes for all samples of a vmap. Its inputs are the hidden
-// weights and the projection at 1 and 2, kept at 4, and at the others what has sequences; x where
-// there is nothing.
+// What gradient and tangent begin their inputs with: x, the hidden weights, the projection, output,
+// kept, h, c and lengths; x stands for those that there are not.
+TensorList saved_inputs(const Layer& layer, const Call& call) {
+  const Tensor x = call.input(Layer::kX);
+  const auto given = [&](bool has, std::size_t i) { return has ? call.input(i) : x; };
+  return {x,
+          call.input(Layer::kHidden),
+          given(layer.projected, layer.projection()),
+          call.output_value(0),
+          call.output_value(3),
+          call.input(Layer::kH),
+          given(layer.has_cell(), layer.c()),
+          given(layer.masked, layer.lengths())};
+}
+kernels::Recurrence recurrence_of(const Layer& layer, const Inputs& saved) {
+  return layer.recurrence(saved[0].shape(), saved[1].shape(),
+                          layer.masked ? in_ptr<std::int64_t>(saved[7]) : nullptr);
+}
+
+// What a kernel of the gradient or tangent makes for all samples of a vmap. Its inputs begin with
+// `saved_inputs`; those that follow have sequences.
 template <class Op>
 TensorList for_all_samples(const internal::Batch& in, const Op& op) {
   if (in.samples() == 0 || in.differs(1) || (op.layer.projected && in.differs(2))) return {};
@@ -105,15 +123,13 @@ struct RecurrentGradient {
   XGRAD_ATTRIBUTES(layer, of_output, of_h, of_c, first)
 
   std::string_view name() const { return "recurrent_gradient"; }
-  // Of the inputs: x, the hidden weights, the projection, output, kept, h, c, lengths, and the
-  // cotangents; x stands for those that there are not.
+  // Of `saved_inputs` and the cotangents; x stands for those that there are not.
   void forward(const Inputs& in, std::span<Tensor> out) const {
     dispatch_floating(name(), out[0].dtype(), [&](auto zero) { run<decltype(zero)>(in, out); });
   }
   template <class T>
   void run(const Inputs& in, std::span<Tensor> out) const {
-    const auto lengths = layer.masked ? in_ptr<std::int64_t>(in[7]) : nullptr;
-    const auto s = layer.recurrence(in[0].shape(), in[1].shape(), lengths);
+    const auto s = recurrence_of(layer, in);
     const Numbers<T> weight = packed(in_ptr<T>(in[1]), s.state, 1, s.gates(), s.state);
     Numbers<T> projection, work;
     if (s.projected) {
@@ -158,16 +174,14 @@ struct RecurrentTangent {
   XGRAD_ATTRIBUTES(layer, of_projection)
 
   std::string_view name() const { return "recurrent_tangent"; }
-  // Of the inputs: x, the hidden weights, the projection, output, kept, h, c, lengths, then the
-  // tangents of the gates, of the part of h (gru), of the projection's part, of h and c; x stands for
-  // those that there are not.
+  // Of `saved_inputs` and the tangents of the gates, of the part of h (gru), of the projection's part,
+  // of h and c; x stands for those that there are not.
   void forward(const Inputs& in, std::span<Tensor> out) const {
     dispatch_floating(name(), out[0].dtype(), [&](auto zero) { run<decltype(zero)>(in, out); });
   }
   template <class T>
   void run(const Inputs& in, std::span<Tensor> out) const {
-    const auto lengths = layer.masked ? in_ptr<std::int64_t>(in[7]) : nullptr;
-    const auto s = layer.recurrence(in[0].shape(), in[1].shape(), lengths);
+    const auto s = recurrence_of(layer, in);
     const Numbers<T> weight = packed_transpose(s, in_ptr<T>(in[1]), s.state);
     Numbers<T> projection, work;
     if (s.projected) {
@@ -386,25 +400,17 @@ struct RecurrentLayer {
       add(part, internal::product(flat(states_before(call)), false, t, true));
     if (const Tensor t = along(layer.biased, Layer::kBias + 1); t.defined()) add(part, t);
     const Tensor of_projection = along(layer.projected, layer.projection());
-    const auto given = [&](bool has, std::size_t i) { return has ? call.input(i) : x; };
     const auto first = [&](bool has, std::size_t i, std::int64_t n) {
       const Tensor t = along(has, i);
       return t.defined() ? t : zeros({s.batch, n}, x.dtype());
     };
-    const TensorList in{
-        x,
-        hidden,
-        given(layer.projected, layer.projection()),
-        call.output_value(0),
-        call.output_value(3),
-        call.input(Layer::kH),
-        given(layer.has_cell(), layer.c()),
-        given(layer.masked, layer.lengths()),
-        whole(of_x),
-        layer.cell == Cell::gru ? whole(of_h) : x,
-        of_projection.defined() ? internal::product(inner(call), false, of_projection, true) : x,
-        first(true, Layer::kH, s.state),
-        first(layer.has_cell(), layer.c(), s.hidden)};
+    TensorList in = saved_inputs(layer, call);
+    in.push_back(whole(of_x));
+    in.push_back(layer.cell == Cell::gru ? whole(of_h) : x);
+    in.push_back(
+        of_projection.defined() ? internal::product(inner(call), false, of_projection, true) : x);
+    in.push_back(first(true, Layer::kH, s.state));
+    in.push_back(first(layer.has_cell(), layer.c(), s.hidden));
     TensorList out(kOutputs, Tensor());
     out[0] = empty({s.steps, s.batch, s.state}, x.dtype());
     out[1] = empty({s.batch, s.state}, x.dtype());
@@ -414,19 +420,8 @@ struct RecurrentLayer {
   }
   TensorList states(const Call& call) const {
     const Tensor x = call.input(Layer::kX), hidden = call.input(Layer::kHidden);
-    const auto given = [&](bool has, std::size_t i) { return has ? call.input(i) : x; };
-    const auto cotangent = [&](std::size_t i) { return call.grad(i).defined() ? call.grad(i) : x; };
-    const TensorList in{x,
-                        hidden,
-                        given(layer.projected, layer.projection()),
-                        call.output_value(0),
-                        call.output_value(3),
-                        call.input(Layer::kH),
-                        given(layer.has_cell(), layer.c()),
-                        given(layer.masked, layer.lengths()),
-                        cotangent(0),
-                        cotangent(1),
-                        cotangent(2)};
+    TensorList in = saved_inputs(layer, call);
+    for (std::size_t i = 0; i < 3; ++i) in.push_back(call.grad(i).defined() ? call.grad(i) : x);
     const auto s = layer.recurrence(x.shape(), hidden.shape(), nullptr);
     const auto make = [&](bool wanted, const Shape& shape) {
       return empty(wanted ? shape : Shape{0}, x.dtype());

@@ -175,6 +175,11 @@ struct ProductTangent {
     if (in.shape(0).empty()) return {};
     return in.call(ProductTangent{axis + 1, reverse, whole}, {in.whole(0), in.whole(1)});
   }
+  TensorList of(const Call& call) const {
+    Tensor out = empty(call.output_spec().shape, call.tangent(0).dtype());
+    compute_into(out, *this, call.input_value(0), call.tangent(0));
+    return {out};
+  }
 };
 
 struct CumProd {
@@ -195,11 +200,7 @@ struct CumProd {
     return {before * apply(Recurrence{axis, !reverse, true}, call.input(0), call.grad())};
   }
   TensorList jvp(const Call& call) const {
-    if (!grad_enabled()) {
-      Tensor out = empty(call.output_spec().shape, call.tangent(0).dtype());
-      compute_into(out, ProductTangent{axis, reverse, false}, call.input_value(0), call.tangent(0));
-      return {out};
-    }
+    if (!grad_enabled()) return ProductTangent{axis, reverse, false}.of(call);
     const Tensor before = shifted(call.output(), axis, reverse, 1);
     return {apply(Recurrence{axis, reverse, false}, call.input(0), before * call.tangent(0))};
   }
@@ -243,10 +244,7 @@ struct Prod {
   static Jacobian jacobian() { return Jacobian::reducing; }
   TensorList jvp(const Call& call) const {
     if (grad_enabled()) return {};
-    const Tensor& t = call.tangent(0);
-    Tensor out = empty(call.output_spec().shape, t.dtype());
-    compute_into(out, ProductTangent{axis, false, true}, call.input_value(0), t);
-    return {out};
+    return ProductTangent{axis, false, true}.of(call);
   }
   TensorList batch(const internal::Batch& in) const { return in.call(Prod{axis + 1}, {in[0]}); }
 };

@@ -15,5 +15,8 @@ TensorList reference_gradients(const Call& call,
 /// `reference_gradients` does, and walks forward through it. For `jvp` of an operation.
 TensorList reference_tangents(const Call& call,
                               const std::function<TensorList(const TensorList&)>& reference);
+/// The same for an operation with one output, or for the first of several, which alone has a tangent.
+Tensor reference_tangent(const Call& call,
+                         const std::function<Tensor(const TensorList&)>& reference);
 
 }  // namespace autograd::internal
